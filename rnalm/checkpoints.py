@@ -1,0 +1,99 @@
+"""Checkpoints of one fine-tuning: which belong to it, where it stands, how it goes on."""
+
+import json
+import logging
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnalm.files import write_json
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class State:
+    """Where training stood when a checkpoint was written."""
+
+    folder: Path
+    step: int
+    epoch: int
+    best_step: int | None
+    patience_used: int
+
+
+class Checkpoints:
+    """The folder of checkpoints of one fine-tuning.
+
+    ``run.json`` in it tells what the run is made of and where its regular epochs ended. Checkpoints of a run made of
+    anything else are deleted, not resumed.
+
+    Parameters
+    ----------
+    folder : path
+    identity : str
+        Hash of everything that decides the course of training.
+    """
+
+    def __init__(self, folder: str | Path, identity: str) -> None:
+        self.folder = Path(folder)
+        self.run = self.folder / "run.json"
+        self.identity = identity
+
+    def prepare(self, extra_epochs: int = 0) -> None:
+        """Make the folder ready: drop what belongs to another run, went further than asked, or is half-written."""
+        newest, finished = self.newest(), self.finished_epoch
+        beyond = finished is not None and newest is not None and newest.epoch > finished + extra_epochs
+        if self._read().get("identity") != self.identity or beyond:
+            if newest is not None:
+                log.info("%s: the checkpoints there are from other settings; starting anew", self.folder)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            write_json(self.run, {"identity": self.identity, "finished_epoch": None})
+        for folder in self._folders():
+            if _state(folder) is None:
+                shutil.rmtree(folder)
+
+    @property
+    def finished_epoch(self) -> int | None:
+        """The epoch at which the regular epochs ended, None while they have not."""
+        return self._read().get("finished_epoch")
+
+    def finish(self, epoch: int) -> None:
+        """Note that the regular epochs ended."""
+        write_json(self.run, {"identity": self.identity, "finished_epoch": epoch})
+
+    def newest(self) -> State | None:
+        """Find the newest whole checkpoint."""
+        states = [state for state in map(_state, self._folders()) if state]
+        return max(states, key=lambda state: state.step, default=None)
+
+    def best(self, state: State) -> Path:
+        """Find the checkpoint of the best model so far, or the given one where no metric chose."""
+        folder = self.folder / f"checkpoint-{state.best_step}"
+        return folder if folder.is_dir() else state.folder
+
+    def _folders(self) -> list[Path]:
+        return [path for path in self.folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
+
+    def _read(self) -> dict:
+        try:
+            return json.loads(self.run.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+
+
+def _state(folder: Path) -> State | None:
+    """Read a checkpoint's state; None if the checkpoint is not whole (its state is written last)."""
+    try:
+        state = json.loads((folder / "trainer_state.json").read_text())
+        stopping = state["stateful_callbacks"].get("EarlyStoppingCallback", {}).get("attributes", {})
+        return State(
+            folder,
+            step=state["global_step"],
+            epoch=round(state["epoch"]),
+            best_step=state["best_global_step"],
+            patience_used=stopping.get("early_stopping_patience_counter", 0),
+        )
+    except (FileNotFoundError, ValueError, KeyError):
+        return None

@@ -1,0 +1,240 @@
+"""Encoded Parquet ─► length-bucketed torch batches."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from rnalm.errors import RnalmError
+from rnalm.tokenizers import PAD
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One encoded sequence.
+
+    Attributes
+    ----------
+    row : int
+        Its row in the encoded file.
+    id : str
+    input_ids : numpy.ndarray
+        int32 ``(length,)``
+    modifiers : numpy.ndarray or None
+        float32 ``(channels, length)``
+    label : float, str or None
+    weight : float
+        1 where the source has none.
+    offsets : numpy.ndarray or None
+        int32 ``(length, 2)``, half-open positions in the source; None where they are the tokens' own indices.
+    """
+
+    row: int
+    id: str
+    input_ids: np.ndarray
+    modifiers: np.ndarray | None
+    label: float | str | None
+    weight: float
+    offsets: np.ndarray | None
+
+
+def read(path: str | Path, rows: np.ndarray | None = None) -> Iterator[list[Encoded]]:
+    """Read an encoded file, a row group at a time.
+
+    Parameters
+    ----------
+    path : path
+    rows : numpy.ndarray, optional
+        Sorted row numbers to keep; None: all. Row groups without any are not read.
+
+    Yields
+    ------
+    list of Encoded
+        In input order, never empty.
+    """
+    file = pq.ParquetFile(path)
+    first = 0
+    for group in range(file.num_row_groups):
+        after = first + file.metadata.row_group(group).num_rows
+        kept = np.arange(first, after) if rows is None else rows[np.searchsorted(rows, first) : np.searchsorted(rows, after)]
+        if len(kept):
+            table = file.read_row_group(group)
+            yield _unpack(table if len(kept) == after - first else table.take(kept - first), kept)
+        first = after
+
+
+def _unpack(table: pa.Table, rows: np.ndarray) -> list[Encoded]:
+    def column(name: str) -> list:
+        return table[name].to_pylist() if name in table.column_names else [None] * len(rows)
+
+    lists = table["input_ids"].combine_chunks()
+    lengths = lists.value_lengths().to_numpy(zero_copy_only=False)
+    input_ids = np.split(lists.flatten().to_numpy(zero_copy_only=False), np.cumsum(lengths)[:-1])
+    modifiers = [None if m is None else np.array(m, dtype=np.float32).reshape(len(m), -1) for m in column("modifiers")]
+    offsets = [None if o is None else np.array(o, dtype=np.int32) for o in column("offsets")]
+    weights = [1.0 if weight is None else weight for weight in column("weight")]
+    return [
+        Encoded(int(row), *values)
+        for row, *values in zip(rows, column("id"), input_ids, modifiers, column("label"), weights, offsets, strict=True)
+    ]
+
+
+def lengths(path: str | Path) -> np.ndarray:
+    """Count the tokens of every row: int64 ``(rows,)``."""
+    file = pq.ParquetFile(path)
+    counts = [
+        batch.column(0).value_lengths().to_numpy(zero_copy_only=False) for batch in file.iter_batches(columns=["input_ids"])
+    ]
+    return np.concatenate(counts).astype(np.int64)
+
+
+def column(path: str | Path, name: str) -> pa.ChunkedArray:
+    """Read one small column of an encoded file whole."""
+    return pq.read_table(path, columns=[name])[name]
+
+
+def collate(sequences: Sequence[Encoded], modifier_channels: int = 0) -> dict[str, torch.Tensor]:
+    """Pad sequences on the right to the longest among them.
+
+    Parameters
+    ----------
+    sequences : sequence of Encoded
+    modifier_channels : int
+        Channels that the model has; a sequence with fewer gets zeros.
+
+    Returns
+    -------
+    dict
+        ``input_ids`` and ``attention_mask``, int64 ``(batch, length)``; with modifier channels also ``modifiers``,
+        float32 ``(batch, channels, length)``.
+
+    Raises
+    ------
+    RnalmError
+        If a sequence has more modifiers than the model has channels for.
+    """
+    longest = max(len(sequence.input_ids) for sequence in sequences)
+    input_ids = np.full((len(sequences), longest), PAD, dtype=np.int64)
+    mask = np.zeros_like(input_ids)
+    modifiers = np.zeros((len(sequences), modifier_channels, longest), dtype=np.float32)
+    for index, sequence in enumerate(sequences):
+        length = len(sequence.input_ids)
+        input_ids[index, :length] = sequence.input_ids
+        mask[index, :length] = 1
+        if sequence.modifiers is not None:
+            channels = len(sequence.modifiers)
+            if channels > modifier_channels:
+                raise RnalmError(
+                    f"sequence {sequence.id!r} has tokens with {channels} modifiers, but the model was trained with {modifier_channels}"
+                )
+            modifiers[index, :channels, :length] = sequence.modifiers
+    batch = {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(mask)}
+    return batch | {"modifiers": torch.from_numpy(modifiers)} if modifier_channels else batch
+
+
+def by_length(sequences: Sequence[Encoded], batch_tokens: int) -> Iterator[list[int]]:
+    """Batch sequences of similar length.
+
+    Yields
+    ------
+    list of int
+        Indices into ``sequences``; padded, a batch has at most ``batch_tokens`` tokens, or one sequence.
+    """
+    order = np.argsort([len(sequence.input_ids) for sequence in sequences], kind="stable")
+    batch: list[int] = []
+    for index in order:
+        # In ascending order the newest sequence is the longest, to which all are padded.
+        if batch and (len(batch) + 1) * len(sequences[index].input_ids) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(int(index))
+    if batch:
+        yield batch
+
+
+class TrainingSet(Dataset):
+    """The rows of one part of a fold, in memory, with their targets and weights.
+
+    Parameters
+    ----------
+    sequences : list of Encoded
+    targets : numpy.ndarray
+        float32 scaled labels or int64 class indices ``(rows,)``.
+    """
+
+    def __init__(self, sequences: list[Encoded], targets: np.ndarray) -> None:
+        self.sequences = sequences
+        self.targets = targets
+        self.weights = np.array([sequence.weight for sequence in sequences], dtype=np.float32)
+        self.lengths = np.array([len(sequence.input_ids) for sequence in sequences])
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def __getitem__(self, index: int) -> int:
+        """Hand out the index; :meth:`batch` does the work for a whole batch."""
+        return index
+
+    def batch(self, indices: list[int], modifier_channels: int) -> dict[str, torch.Tensor]:
+        """Collate rows with ``labels`` and ``weights`` ``(batch,)``."""
+        inputs = collate([self.sequences[index] for index in indices], modifier_channels)
+        return inputs | {"labels": torch.from_numpy(self.targets[indices]), "weights": torch.from_numpy(self.weights[indices])}
+
+
+class LengthBuckets(Sampler[list[int]]):
+    """Random batches of sequences of similar length; the order depends on seed and epoch alone.
+
+    Rows are shuffled, sorted by length within windows of some batches, cut into batches, and these are shuffled. Every
+    row occurs once an epoch. No batch has one row only, for which batch normalization is not defined.
+
+    Parameters
+    ----------
+    lengths : numpy.ndarray
+        ``(rows,)``
+    batch_size : int
+    seed : int
+    rank, world : int
+        With several processes each gets every ``world``-th batch; the first batches are repeated where the number does
+        not divide.
+    """
+
+    #: Batches in a window: more save padding, fewer mix better.
+    WINDOW = 16
+
+    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        if len(lengths) < 2:
+            raise RnalmError(f"training needs at least 2 rows, found {len(lengths)}")
+        self.lengths, self.batch_size, self.seed = lengths, max(2, batch_size), seed
+        self.rank, self.world, self.epoch = rank, world, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order is drawn next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self._sizes()) // self.world)
+
+    def _sizes(self) -> list[int]:
+        full, rest = divmod(len(self.lengths), self.batch_size)
+        sizes = [self.batch_size] * full + ([rest] if rest else [])
+        if rest == 1:
+            # The lone row and the batch before it share their rows.
+            sizes[-2:] = [self.batch_size // 2 + 1, (self.batch_size + 1) // 2] if self.batch_size > 2 else [3]
+        return sizes
+
+    def __iter__(self) -> Iterator[list[int]]:
+        draw = np.random.default_rng([self.seed, self.epoch])
+        order = draw.permutation(len(self.lengths))
+        window = self.WINDOW * self.batch_size
+        for start in range(0, len(order), window):
+            rows = order[start : start + window]
+            order[start : start + window] = rows[np.argsort(self.lengths[rows], kind="stable")]
+        batches = np.split(order, np.cumsum(self._sizes())[:-1])
+        batches = [batches[index].tolist() for index in draw.permutation(len(batches))]
+        batches += batches[: -len(batches) % self.world]
+        return iter(batches[self.rank :: self.world])

@@ -1,0 +1,306 @@
+"""Records ─► encoded Parquet, in a stream."""
+
+import array
+import hashlib
+import json
+import logging
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tokenizers import Tokenizer
+
+import rnalm
+from rnalm import sources
+from rnalm.config import Encode, Source
+from rnalm.errors import RnalmError, nearest
+from rnalm.files import read_json, replacing
+from rnalm.sources import Record
+from rnalm.tokenizers import UNK, encoder, tokens
+
+log = logging.getLogger(__name__)
+
+#: A row group holds about this many tokens, or rows: what a reader must hold in memory at once.
+GROUP_TOKENS = 2**20
+GROUP_ROWS = 2**14
+
+#: Key of our entry in the metadata of an encoded file.
+METADATA = b"rnalm"
+
+
+@dataclass
+class Summary:
+    """What encoding a source found; it is stored in the file's metadata."""
+
+    sequences: int = 0
+    tokens: int = 0
+    longest: int = 0
+    truncated: int = 0
+    labelled: int = 0
+    modifier_channels: int = 0
+    unknown: Counter = field(default_factory=Counter)
+
+
+def encode(
+    source: Source,
+    tokenizer: Tokenizer,
+    output: str | Path,
+    options: Encode = Encode(),
+    task: str = "regression",
+    quality: dict[str, float] | None = None,
+    require_labels: bool = False,
+) -> Summary:
+    """Encode a source to Parquet, one row a sequence, in input order and bounded memory.
+
+    Parameters
+    ----------
+    source : Source
+    tokenizer : tokenizers.Tokenizer
+    output : path
+        The Parquet file.
+    options : Encode
+        Where sequences are cut.
+    task : {'regression', 'classification'}
+        Regression labels are stored as numbers, classes by name.
+    quality : dict, optional
+        Weights of quality labels.
+    require_labels : bool
+        Whether every row must have a label.
+
+    Raises
+    ------
+    RnalmError
+        Naming file and line: a label that is no number, an unknown quality label, a duplicate id, a center token
+        that is not in the vocabulary.
+    """
+    if options.center_token is not None and tokenizer.token_to_id(options.center_token) is None:
+        hint = nearest(options.center_token, tokens(tokenizer))
+        raise RnalmError(f"encode.center_token: {options.center_token!r} is not in the vocabulary; {hint}")
+    schema = _schema(source, options, task)
+    summary = Summary()
+    rows = _rows(source, tokenizer, options, task, quality or {}, require_labels, summary)
+    with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for group in _groups(rows):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+        writer.add_key_value_metadata({METADATA: json.dumps(_metadata(tokenizer, options, task, summary))})
+    _report(source, tokenizer, summary)
+    return summary
+
+
+def metadata(path: str | Path) -> dict:
+    """Read what :func:`encode` stored about an encoded file.
+
+    Raises
+    ------
+    RnalmError
+        If the file is no encoded Parquet.
+    """
+    try:
+        found = pq.read_metadata(path).metadata or {}
+        return json.loads(found[METADATA])
+    except (FileNotFoundError, pa.ArrowInvalid, KeyError) as error:
+        raise RnalmError(f"{path}: not an encoded file ({error})") from None
+
+
+def inherit(options: dict, model_config: str | Path) -> Encode:
+    """Cut new sequences as those that a model was trained on, except where told otherwise.
+
+    Parameters
+    ----------
+    options : dict
+        What the user set of the ``encode`` section.
+    model_config : path
+        The model's ``config.json``.
+    """
+    trained = read_json(model_config)
+    return Encode(**{key: trained[key] for key in Encode.model_fields if key in trained} | options)
+
+
+def fingerprint(tokenizer: Tokenizer) -> str:
+    """Hash a tokenizer, to tell whether an encoded file and a model mean the same by an id."""
+    return hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
+
+
+def _schema(source: Source, options: Encode, task: str) -> pa.Schema:
+    columns = [("id", pa.string()), ("input_ids", pa.list_(pa.int32()))]
+    if options.truncate == "left" or options.center_token is not None:
+        # Where the 5′ end can be cut, the position of a token is no longer its index.
+        columns.append(("offsets", pa.list_(pa.list_(pa.int32(), 2))))
+    if source.modifier_sep is not None:
+        columns.append(("modifiers", pa.list_(pa.list_(pa.float32()))))
+    columns += [
+        ("label", pa.float64() if task == "regression" else pa.string()),
+        ("weight", pa.float64()),
+        ("group", pa.string()),
+        ("split", pa.string()),
+    ]
+    return pa.schema(columns)
+
+
+def _rows(
+    source: Source,
+    tokenizer: Tokenizer,
+    options: Encode,
+    task: str,
+    quality: dict[str, float],
+    require_labels: bool,
+    summary: Summary,
+) -> Iterator[dict]:
+    to_ids = encoder(tokenizer)
+    center = None if options.center_token is None else tokenizer.token_to_id(options.center_token)
+    for record in _unique(sources.read(source), source):
+        ids = to_ids(record.sequence)
+        if require_labels and record.label is None:
+            raise RnalmError(f"{record.place}: {record.id!r} has no label, but training needs one")
+        start, stop = kept_range(ids, options.block_size, options.truncate, center)
+        summary.sequences += 1
+        summary.tokens += stop - start
+        summary.longest = max(summary.longest, stop - start)
+        summary.truncated += stop - start < len(ids)
+        summary.labelled += record.label is not None
+        if UNK in ids:
+            summary.unknown.update(record.sequence[position] for position in np.flatnonzero(ids == UNK))
+        row = {
+            "id": record.id,
+            "input_ids": ids[start:stop],
+            "label": _label(record, task),
+            "weight": _weight(record, quality),
+            "group": record.group,
+            "split": record.split,
+        }
+        if start:
+            positions = np.arange(start, stop, dtype=np.int32)
+            row["offsets"] = list(np.stack([positions, positions + 1], axis=1))
+        if record.modifiers is not None:
+            row["modifiers"] = list(record.modifiers[:, start:stop])
+            summary.modifier_channels = max(summary.modifier_channels, len(record.modifiers))
+        yield row
+
+
+def kept_range(ids: np.ndarray, block_size: int, truncate: str, center: int | None = None) -> tuple[int, int]:
+    """Find the half-open range of tokens that is kept.
+
+    Parameters
+    ----------
+    ids : numpy.ndarray
+        ``(length,)``
+    block_size : int
+        How many tokens are kept, at most.
+    truncate : {'right', 'left'}
+        The end that is dropped.
+    center : int, optional
+        Keep equal context on both sides of the first token with this id; what one side cannot use goes to the
+        other, left first. Without such a token, `truncate` decides.
+    """
+    length = len(ids)
+    if length <= block_size:
+        return 0, length
+    found = np.flatnonzero(ids == center) if center is not None else ()
+    if not len(found):
+        return (0, block_size) if truncate == "right" else (length - block_size, length)
+    left_room, right_room = int(found[0]), length - 1 - int(found[0])
+    half = (block_size - 1) // 2
+    left, right = min(left_room, half), min(right_room, half)
+    left += min(left_room - left, block_size - 1 - left - right)
+    right += min(right_room - right, block_size - 1 - left - right)
+    return left_room - left, left_room + 1 + right
+
+
+def _label(record: Record, task: str) -> float | str | None:
+    if record.label is None or task == "classification":
+        return record.label
+    return _number(record.label, f"{record.place}: the label of {record.id!r} is {record.label!r}, expected a number")
+
+
+def _weight(record: Record, quality: dict[str, float]) -> float | None:
+    if record.weight is None:
+        return None
+    if record.weight in quality:
+        return quality[record.weight]
+    hint = nearest(record.weight, quality)
+    message = (
+        f"{record.place}: the weight of {record.id!r} is {record.weight!r}, expected a number ≥ 0 or a quality label; {hint}"
+    )
+    weight = _number(record.weight, message)
+    if weight < 0:
+        raise RnalmError(message)
+    return weight
+
+
+def _number(text: str, message: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise RnalmError(message)
+    return number
+
+
+def _unique(records: Iterable[Record], source: Source) -> Iterator[Record]:
+    """Pass records on and refuse duplicate ids at the end, keeping 8 bytes a record instead of its id."""
+    seen = array.array("Q")
+    for record in records:
+        seen.append(_digest(record.id))
+        yield record
+    hashes, counts = np.unique(np.frombuffer(seen, dtype=np.uint64), return_counts=True)
+    if len(hashes) == len(seen):
+        return
+    # Two ids may share a hash, so the file is read once more and the suspects are compared by name.
+    suspects = {int(value) for value in hashes[counts > 1]}
+    places: dict[str, str] = {}
+    for record in sources.read(source):
+        if _digest(record.id) in suspects:
+            if record.id in places:
+                line = places[record.id].rpartition(", ")[2]
+                raise RnalmError(f"{record.place}: the id {record.id!r} was already used in {line}; ids must be unique")
+            places[record.id] = record.place
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def _groups(rows: Iterable[dict]) -> Iterator[list[dict]]:
+    """Gather rows into row groups of bounded size."""
+    group: list[dict] = []
+    held = 0
+    for row in rows:
+        group.append(row)
+        held += len(row["input_ids"])
+        if held >= GROUP_TOKENS or len(group) >= GROUP_ROWS:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group
+
+
+def _metadata(tokenizer: Tokenizer, options: Encode, task: str, summary: Summary) -> dict:
+    return {
+        "version": rnalm.__version__,
+        "tokenizer_sha256": fingerprint(tokenizer),
+        "task": task,
+        **options.model_dump(),
+        "sequences": summary.sequences,
+        "tokens": summary.tokens,
+        "longest": summary.longest,
+        "truncated": summary.truncated,
+        "labelled": summary.labelled,
+        "modifier_channels": summary.modifier_channels,
+        "unknown": summary.unknown.total(),
+    }
+
+
+def _report(source: Source, tokenizer: Tokenizer, summary: Summary) -> None:
+    log.info("%s: %d sequences, %d tokens, the longest %d", source.path, summary.sequences, summary.tokens, summary.longest)
+    if summary.truncated:
+        log.info("%d sequences were cut to the block size", summary.truncated)
+    if summary.unknown:
+        share = 100 * summary.unknown.total() / summary.tokens
+        frequent = ", ".join(f"{token!r} ({count})" for token, count in summary.unknown.most_common(5))
+        log.warning("%.2f %% of tokens are not in the vocabulary: %s; %s", share, frequent, nearest("", tokens(tokenizer)))

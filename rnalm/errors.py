@@ -1,0 +1,35 @@
+"""What a user reads when something is wrong: one line, and the nearest valid name."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class RnalmError(Exception):
+    """A mistake in the user's data or configuration, told in one line."""
+
+
+def nearest(name: object, known: Iterable[object], limit: int = 12) -> str:
+    """Say which valid name is closest to a wrong one.
+
+    Parameters
+    ----------
+    name : object
+        What was found.
+    known : iterable
+        The valid names.
+    limit : int
+        List all valid names when there are at most this many.
+
+    Returns
+    -------
+    str
+        Something like ``"did you mean 'epochs'? (valid: batch_size, epochs)"``.
+    """
+    names = [str(k) for k in known]
+    folded = {n.casefold(): n for n in reversed(names)}
+    close = get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.5)
+    guess = f"did you mean {folded[close[0]]!r}?" if close else ""
+    if len(names) > limit and guess:
+        return guess
+    shown = ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
+    return f"{guess} (valid: {shown or 'none'})".strip()

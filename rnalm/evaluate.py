@@ -1,0 +1,228 @@
+"""Predictions of single models ─► results, tables and ensembles."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+from scipy.stats import rankdata
+
+from rnalm import metrics
+from rnalm.errors import RnalmError
+from rnalm.files import read_json, replacing, write_json
+from rnalm.labels import Labels
+
+#: Rows of the source that are merged at a time.
+WINDOW = 2**16
+
+
+def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
+    """Write what a fold's model achieves on its test rows into its folder.
+
+    Writes ``test_predictions.csv``, ``test_results.json``, ``all_results.json`` and, for regression, ``rank_deltas.csv``.
+
+    Parameters
+    ----------
+    part : path
+        The model's predictions, from :func:`rnalm.predict.predict_file`.
+    model_folder : path
+    """
+    folder = Path(model_folder)
+    labels = Labels.load(folder / "labels.json")
+    table = pq.read_table(part)
+    outputs = stack(table["outputs"])
+    truth = table["label"].to_pandas().to_numpy()
+    frame = describe(labels, table["id"].to_pylist(), truth, labels.to_scores(outputs))
+    results = metrics.score(labels, truth, outputs)
+    found = {f"test_{name}": value for name, value in results.items()} | {"test_rows": len(frame)}
+    if labels.task == "classification":
+        found["test_per_class"] = metrics.per_class(labels.to_targets(truth), labels.to_scores(outputs), labels.classes)
+    found = metrics.finite(found)
+    write_csv(frame, folder / "test_predictions.csv")
+    if labels.task == "regression":
+        write_csv(rank_deltas(frame), folder / "rank_deltas.csv")
+    write_json(folder / "test_results.json", found)
+    write_json(
+        folder / "all_results.json",
+        {**read_json(folder / "train_results.json"), **read_json(folder / "eval_results.json"), **found},
+    )
+
+
+def stack(outputs: pa.ChunkedArray) -> np.ndarray:
+    """Turn a column of lists into float32 ``(rows, outputs)``."""
+    return np.stack(outputs.to_numpy())
+
+
+def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
+    """Tabulate ``id``, ``label``, ``pred`` and, for classes, ``prob_<class>``, from scores ``(rows, outputs)``."""
+    frame = pd.DataFrame({"id": ids, "label": truth})
+    if labels.task == "regression":
+        return frame.assign(pred=scores[:, 0])
+    frame["pred"] = np.array(labels.classes, dtype=object)[scores.argmax(axis=1)]
+    return frame.assign(**{f"prob_{name}": scores[:, index] for index, name in enumerate(labels.classes)})
+
+
+def rank_deltas(frame: pd.DataFrame) -> pd.DataFrame:
+    """Compare the rank of each row's label with that of its prediction (1 = lowest, ties share the mean rank)."""
+    frame = frame.loc[frame["label"].notna(), ["id", "label", "pred"]]
+    ranks = frame.assign(label_rank=rankdata(frame["label"]), pred_rank=rankdata(frame["pred"]))
+    return ranks.assign(rank_delta=ranks["pred_rank"] - ranks["label_rank"])
+
+
+def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as CSV, whole or not at all."""
+    with replacing(path) as temporary:
+        frame.to_csv(temporary, index=False)
+
+
+def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], output: str | Path) -> None:
+    """Combine the predictions of several models, in input order and bounded memory.
+
+    Every row is predicted by the mean over the models that saw it in ``parts``: of label-unit predictions, or of class
+    probabilities.
+
+    Parameters
+    ----------
+    parts : sequence of path
+        One a model, from :func:`rnalm.predict.predict_file`.
+    model_folders : sequence of path
+        The models, in the same order.
+    output : path
+        Folder for ``predictions.parquet`` (mean, standard deviation and each model's own prediction),
+        ``test_predictions.csv``; and, over the rows with labels, ``results.json`` and, for regression, ``rank_deltas.csv``.
+
+    Raises
+    ------
+    RnalmError
+        If the models do not predict the same thing.
+    """
+    output = Path(output)
+    labels = [Labels.load(Path(folder) / "labels.json") for folder in model_folders]
+    check_same(labels, model_folders)
+    kept: list[pd.DataFrame] = []
+    with (
+        replacing(output / "predictions.parquet") as parquet,
+        replacing(output / "test_predictions.csv") as table,
+        open(table, "w", newline="", encoding="utf-8") as text,
+    ):
+        writer, schema = None, None
+        for window in _windows(parts):
+            frame = _ensemble(window, labels)
+            if writer is None:
+                schema = _schema(frame, labels[0])
+                writer = pq.ParquetWriter(parquet, schema, compression="zstd")
+            writer.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
+            summary = frame[[name for name in frame.columns if "." not in name]]
+            summary.to_csv(text, index=False, header=not kept, quoting=csv.QUOTE_MINIMAL)
+            kept.append(frame.loc[frame["label"].notna(), ["id", "label", "pred", *_probabilities(labels[0])]])
+        if writer is None:
+            raise RnalmError(f"{output}: there are no predictions to merge")
+        writer.close()
+    _write_results(pd.concat(kept), labels[0], output)
+
+
+def check_same(labels: Sequence[Labels], model_folders: Sequence[str | Path]) -> None:
+    """Refuse models whose outputs cannot be averaged.
+
+    Raises
+    ------
+    RnalmError
+    """
+    for other, folder in zip(labels, model_folders, strict=True):
+        if (other.task, other.classes) != (labels[0].task, labels[0].classes):
+            raise RnalmError(
+                f"{folder}: predicts {_meaning(other)}, but {model_folders[0]} predicts {_meaning(labels[0])}; "
+                "models can be combined only if they predict the same"
+            )
+
+
+def _meaning(labels: Labels) -> str:
+    return f"the classes {', '.join(labels.classes)}" if labels.classes else "a number"
+
+
+def _probabilities(labels: Labels) -> list[str]:
+    return [f"prob_{name}" for name in labels.classes]
+
+
+def _windows(parts: Sequence[str | Path]) -> Iterator[list[pd.DataFrame]]:
+    """Yield, for consecutive ranges of source rows, what each model predicted there."""
+    sources = [pa.dataset.dataset(part) for part in parts]
+    bounds = [_last_row(part) for part in parts]
+    for start in range(0, max(bounds) + 1, WINDOW):
+        field = pa.dataset.field("row")
+        inside = (field >= start) & (field < start + WINDOW)
+        window = [source.to_table(filter=inside).to_pandas() for source in sources]
+        if any(len(frame) for frame in window):
+            yield window
+
+
+def _last_row(part: str | Path) -> int:
+    metadata = pq.read_metadata(part)
+    groups = range(metadata.num_row_groups)
+    return max((metadata.row_group(group).column(0).statistics.max for group in groups), default=-1)
+
+
+def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels]) -> pd.DataFrame:
+    """Average what models predicted for a range of rows; columns ``<name>.<k>`` are model k's own."""
+    rows = np.unique(np.concatenate([frame["row"].to_numpy() for frame in window]))
+    outputs = len(labels[0].classes) or 1
+    scores = np.full((len(window), len(rows), outputs), np.nan)
+    known = pd.concat(window).drop_duplicates("row").set_index("row").loc[rows]
+    for model, frame in enumerate(window):
+        if len(frame):
+            positions = np.searchsorted(rows, frame["row"])
+            scores[model, positions] = labels[model].to_scores(np.stack(frame["outputs"].to_numpy()))
+    count = np.sum(~np.isnan(scores[:, :, 0]), axis=0)
+    mean = np.nanmean(scores, axis=0)
+    deviation = np.where(
+        count[:, None] > 1, np.sqrt(np.nansum((scores - mean) ** 2, axis=0) / np.maximum(count - 1, 1)[:, None]), np.nan
+    )
+    frame = describe(labels[0], known["id"].to_numpy(), known["label"].to_numpy(), mean)
+    names = _probabilities(labels[0]) or ["pred"]
+    frame = frame.assign(**{f"{name}_sd": deviation[:, index] for index, name in enumerate(names)}, models=count)
+    own = {f"{name}.{model}": scores[model, :, index] for model in range(len(window)) for index, name in enumerate(names)}
+    return frame.assign(**own)
+
+
+def _schema(frame: pd.DataFrame, labels: Labels) -> pa.Schema:
+    text = {"id", "label", "pred"} if labels.task == "classification" else {"id"}
+    kinds = {True: pa.string(), False: pa.float64()}
+    return pa.schema([(name, pa.int32() if name == "models" else kinds[name in text]) for name in frame.columns])
+
+
+def _write_results(frame: pd.DataFrame, labels: Labels, output: Path) -> None:
+    """Write metrics and ranks of the labelled rows; without any, files that say so."""
+    if labels.task == "regression":
+        write_csv(rank_deltas(frame), output / "rank_deltas.csv")
+        found = metrics.regression(frame["label"].to_numpy(float), frame["pred"].to_numpy(float)) if len(frame) else {}
+    elif len(frame):
+        targets = labels.to_targets(frame["label"].to_numpy())
+        probabilities = frame[_probabilities(labels)].to_numpy()
+        found = metrics.classification(targets, probabilities)
+        found["per_class"] = metrics.per_class(targets, probabilities, labels.classes)
+    else:
+        found = {}
+    write_json(output / "results.json", metrics.finite(found | {"rows": len(frame)}))
+
+
+def summarize(results: Sequence[str | Path], output: str | Path) -> None:
+    """Write each metric for each fold, and mean ± standard deviation over folds, as ``summary.csv``.
+
+    Parameters
+    ----------
+    results : sequence of path
+        ``all_results.json`` or, without test rows, ``eval_results.json`` of each fold, in order.
+    output : path
+    """
+    folds = [read_json(path) for path in results]
+    names = [name for name, value in folds[0].items() if not isinstance(value, dict)]
+    frame = pd.DataFrame(
+        {f"fold_{k}": pd.Series({name: fold[name] for name in names}, dtype=float) for k, fold in enumerate(folds)}
+    )
+    spread = frame.std(axis=1, ddof=1) if len(folds) > 1 else np.nan
+    frame = frame.assign(mean=frame.mean(axis=1), sd=spread).rename_axis("metric").reset_index()
+    write_csv(frame, output)

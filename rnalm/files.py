@@ -1,0 +1,91 @@
+"""Files that are whole or not there at all."""
+
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from rnalm.errors import RnalmError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Write beside ``path``, then rename, so that a killed job leaves nothing half-written.
+
+    Yields
+    ------
+    Path
+        The temporary path to write to; it becomes ``path`` when the block ends without an error.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays last: writers choose compression and format by it.
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write ``content`` as readable JSON, atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    RnalmError
+        If the file is not there or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RnalmError(f"{path}: no such file") from None
+    except ValueError as error:
+        raise RnalmError(f"{path}: not a JSON file ({error})") from None
+
+
+def sha256(*paths: str | Path) -> str:
+    """Hash the content of one or several files, in the given order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+@contextmanager
+def open_text(path: str | Path) -> Iterator[IO[str]]:
+    """Open a plain or, by its extension ``.gz``, a gzip-compressed UTF-8 text file for reading.
+
+    Raises
+    ------
+    RnalmError
+        If the file is not there, is not what its name says, or is not UTF-8 text.
+    """
+    path = Path(path)
+    compressed = path.suffix == ".gz"
+    try:
+        # newline="" leaves line ends to the csv module, which knows CRLF and quoted line breaks.
+        with (gzip.open if compressed else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
+            yield file
+    except FileNotFoundError:
+        raise RnalmError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise RnalmError(f"{path}: is a folder, expected a file") from None
+    except gzip.BadGzipFile:
+        raise RnalmError(f"{path}: named .gz but not gzip-compressed; expected a gzip file") from None
+    except EOFError:
+        raise RnalmError(f"{path}: the gzip file ends too early; it is damaged or was cut") from None
+    except UnicodeDecodeError as error:
+        hint = "" if compressed else "; if it is gzip-compressed, its name must end in .gz"
+        raise RnalmError(f"{path}: not UTF-8 text (byte {error.start}){hint}") from None

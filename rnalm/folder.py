@@ -1,0 +1,27 @@
+"""What a model folder consists of."""
+
+from pathlib import Path
+
+from rnalm.errors import RnalmError, nearest
+
+#: What loading needs.
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "labels.json")
+
+
+def check(folder: str | Path) -> Path:
+    """Refuse a folder that holds no whole model.
+
+    Raises
+    ------
+    RnalmError
+        Naming the file that is missing.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        siblings = [str(path) for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
+        raise RnalmError(f"{folder}: no such model folder; {nearest(folder, siblings)}")
+    for name in FILES:
+        if not (folder / name).is_file():
+            what = "a tokenizer" if name == "tokenizer.json" else "its " + name.split(".")[0]
+            raise RnalmError(f"{folder}: model folder without {what}; expected the file {name} in it")
+    return folder

@@ -1,0 +1,37 @@
+"""What training minimizes."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def per_row(task: str, logits: Tensor, targets: Tensor) -> Tensor:
+    """Compute the loss of every row: squared error, or cross-entropy.
+
+    Parameters
+    ----------
+    task : {'regression', 'classification'}
+    logits : Tensor
+        ``(batch, outputs)``
+    targets : Tensor
+        Scaled labels or class indices ``(batch,)``.
+
+    Returns
+    -------
+    Tensor
+        ``(batch,)``
+    """
+    if task == "classification":
+        return F.cross_entropy(logits.float(), targets, reduction="none")
+    return (logits[:, 0].float() - targets).square()
+
+
+def weigh(weights: Tensor, targets: Tensor, class_weights: Tensor | None) -> Tensor:
+    """Combine the weights of rows ``(batch,)`` with those of their classes ``(classes,)``."""
+    return weights if class_weights is None else weights * class_weights.to(weights)[targets]
+
+
+def weighted_mean(losses: Tensor, weights: Tensor) -> Tensor:
+    """Average losses ``(rows,)`` by weight; 0 where all weights are 0."""
+    total = weights.sum()
+    return (losses * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))

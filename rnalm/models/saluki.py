@@ -1,0 +1,228 @@
+"""Saluki: a convolutional-recurrent network for mRNA (Agarwal & Kelley, Genome Biology 2022).
+
+    tokens ─► one-hot + modifiers ─► convolution ─► [norm, ReLU, convolution, dropout, pool] × layers
+           ─► norm, ReLU ─► GRU from the 3′ end ─► dense head ─► outputs
+
+The prediction for a sequence does not depend on padding: every layer up to the GRU is local and without implicit padding,
+so what a sequence yields stands at the left of its row, whatever follows; and the GRU starts at the sequence's own end.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+
+class SalukiConfig(PreTrainedConfig):
+    """Sizes of a Saluki; the defaults are the paper's.
+
+    Parameters
+    ----------
+    vocab_size : int
+        Tokens, special tokens included.
+    special_tokens : int
+        The first so many ids have no channel: they are zero vectors.
+    modifier_channels : int
+        Channels that follow the one-hot channels.
+    filters, kernel_size, layers, dropout, shift, l2, layer_norm_eps, batch_norm_momentum
+        See ``rnalm.config.Saluki``.
+    """
+
+    model_type = "saluki"
+
+    def __init__(
+        self,
+        vocab_size: int = 11,
+        special_tokens: int = 7,
+        modifier_channels: int = 0,
+        filters: int = 64,
+        kernel_size: int = 5,
+        layers: int = 6,
+        dropout: float = 0.3,
+        shift: int = 3,
+        l2: float = 0.001,
+        layer_norm_eps: float = 0.007,
+        batch_norm_momentum: float = 0.1,
+        **kwargs,
+    ) -> None:
+        self.vocab_size = vocab_size
+        self.special_tokens = special_tokens
+        self.modifier_channels = modifier_channels
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.layers = layers
+        self.dropout = dropout
+        self.shift = shift
+        self.l2 = l2
+        self.layer_norm_eps = layer_norm_eps
+        self.batch_norm_momentum = batch_norm_momentum
+        super().__init__(**kwargs)
+
+    @property
+    def channels(self) -> int:
+        """Rows of the model input."""
+        return self.vocab_size - self.special_tokens + self.modifier_channels
+
+    @property
+    def minimum_length(self) -> int:
+        """Shortest sequence that leaves one bin for the GRU; shorter ones are padded with zeros to it."""
+        length = 1
+        for _ in range(self.layers):
+            length = 2 * length + self.kernel_size - 1
+        return length + self.kernel_size - 1
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer normalization over channels, position by position."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize ``(batch, channels, length)``."""
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Norm, ReLU, valid convolution, dropout, and pooling by 2."""
+
+    def __init__(self, config: SalukiConfig) -> None:
+        super().__init__()
+        self.norm = LayerNorm(config.filters, eps=config.layer_norm_eps)
+        self.convolution = nn.Conv1d(config.filters, config.filters, config.kernel_size)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take ``(batch, filters, length)`` to ``(batch, filters, (length - kernel + 1) // 2)``."""
+        x = self.convolution(F.relu(self.norm(x)))
+        return F.max_pool1d(self.dropout(x), 2)
+
+
+class Saluki(PreTrainedModel):
+    """Saluki for regression and classification."""
+
+    config_class = SalukiConfig
+    base_model_prefix = "saluki"
+    main_input_name = "input_ids"
+
+    def __init__(self, config: SalukiConfig) -> None:
+        super().__init__(config)
+        filters = config.filters
+        self.stem = nn.Conv1d(config.channels, filters, config.kernel_size, bias=False)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = LayerNorm(filters, eps=config.layer_norm_eps)
+        self.gru = nn.GRU(filters, filters, batch_first=True)
+        self.head = nn.Sequential(
+            nn.BatchNorm1d(filters, momentum=config.batch_norm_momentum),
+            nn.ReLU(),
+            nn.Linear(filters, filters),
+            nn.Dropout(config.dropout),
+            nn.BatchNorm1d(filters, momentum=config.batch_norm_momentum),
+            nn.ReLU(),
+            nn.Linear(filters, config.num_labels),
+        )
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """He initialization of kernels, orthogonal recurrent kernels, zero biases (Keras' defaults for the rest)."""
+        if isinstance(module, (nn.Conv1d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.GRU):
+            nn.init.kaiming_normal_(module.weight_ih_l0, nonlinearity="relu")
+            for gate in module.weight_hh_l0.chunk(3):
+                nn.init.orthogonal_(gate)
+            nn.init.zeros_(module.bias_ih_l0)
+            nn.init.zeros_(module.bias_hh_l0)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        modifiers: Tensor | None = None,
+        **kwargs,
+    ) -> SequenceClassifierOutput:
+        """Compute the outputs.
+
+        Parameters
+        ----------
+        input_ids : Tensor
+            int64 ``(batch, length)``, padded on the right.
+        attention_mask : Tensor, optional
+            ``(batch, length)``, 1 at tokens; None: no padding.
+        modifiers : Tensor, optional
+            float32 ``(batch, modifier_channels, length)``; None: zeros.
+
+        Returns
+        -------
+        SequenceClassifierOutput
+            With ``logits`` ``(batch, outputs)``.
+        """
+        x = self.channels(input_ids, modifiers)  # (batch, channels, length)
+        lengths = input_ids.new_full((len(x),), x.shape[2]) if attention_mask is None else attention_mask.sum(1)
+        if self.training and self.config.shift:
+            x, lengths = self.shift(x, lengths)
+        x = F.pad(x, (0, max(0, self.config.minimum_length - x.shape[2])))
+        lengths = lengths.clamp(min=self.config.minimum_length)
+        return SequenceClassifierOutput(logits=self.readout(*self.convolve(x, lengths)))
+
+    def channels(self, input_ids: Tensor, modifiers: Tensor | None = None) -> Tensor:
+        """Make the model input ``(batch, channels, length)`` of ids ``(batch, length)`` and modifiers."""
+        config = self.config
+        one_hot = F.one_hot(input_ids, config.vocab_size)[..., config.special_tokens :]  # (batch, length, tokens)
+        x = one_hot.transpose(1, 2).to(self.stem.weight.dtype)
+        if config.modifier_channels:
+            if modifiers is None:
+                modifiers = x.new_zeros(x.shape[0], config.modifier_channels, x.shape[2])
+            x = torch.cat([x, modifiers.to(x.dtype)], dim=1)
+        return x
+
+    def shift(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Move every sequence to the right by 0 to ``shift`` positions of zeros, each by its own draw."""
+        steps = torch.randint(self.config.shift + 1, (len(x),)).to(x.device)
+        x = F.pad(x, (self.config.shift, self.config.shift))
+        position = torch.arange(x.shape[2] - self.config.shift, device=x.device) + (self.config.shift - steps)[:, None]
+        x = x.gather(2, position[:, None, :].expand(-1, x.shape[1], -1))  # (batch, channels, length + shift)
+        return x, lengths + steps
+
+    def convolve(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the bins that the GRU reads.
+
+        Parameters
+        ----------
+        x : Tensor
+            ``(batch, channels, length)``
+        lengths : Tensor
+            Positions that belong to each sequence ``(batch,)``, at least ``minimum_length``.
+
+        Returns
+        -------
+        bins : Tensor
+            ``(batch, filters, bins)``; right of a sequence's own bins stands what padding left.
+        counts : Tensor
+            A sequence's own bins ``(batch,)``.
+        """
+        overhang = self.config.kernel_size - 1
+        x = self.stem(x)  # (batch, filters, length - overhang)
+        counts = lengths - overhang
+        for block in self.blocks:
+            x = block(x)  # (batch, filters, (length - overhang) // 2)
+            counts = (counts - overhang) // 2
+        return F.relu(self.norm(x)), counts
+
+    def readout(self, bins: Tensor, counts: Tensor) -> Tensor:
+        """Read bins ``(batch, filters, bins)`` from each sequence's own 3′ end and compute ``(batch, outputs)``."""
+        backwards = (counts[:, None] - 1 - torch.arange(bins.shape[2], device=bins.device)).clamp(min=0)
+        x = bins.gather(2, backwards[:, None, :].expand_as(bins))  # (batch, filters, bins), 3′ end first
+        states, _ = self.gru(x.transpose(1, 2))  # (batch, bins, filters)
+        last = states[torch.arange(len(states), device=states.device), counts - 1]  # (batch, filters)
+        return self.head(last)
+
+    def penalty(self) -> Tensor:
+        """Sum of squared weights of all kernels but the recurrent one, times ``l2``."""
+        kernels = [m.weight for m in self.modules() if isinstance(m, (nn.Conv1d, nn.Linear))] + [self.gru.weight_ih_l0]
+        return self.config.l2 * sum(kernel.square().sum() for kernel in kernels)
+
+
+AutoConfig.register("saluki", SalukiConfig)
+AutoModelForSequenceClassification.register(SalukiConfig, Saluki)

@@ -1,0 +1,233 @@
+"""Edits ─► scorer ─► leave-one-out scores, in shards."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from rnalm import datasets, folder, folds, models, tokenizers
+from rnalm.datasets import Encoded
+from rnalm.errors import RnalmError, nearest
+from rnalm.evaluate import check_same
+from rnalm.files import replacing
+from rnalm.labels import Labels
+from rnalm.perturb.edits import DELETED, Editor, Edits
+from rnalm.perturb.naive import NaiveScorer
+from rnalm.predict import check_fit, progress
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One shard of the leave-one-out scores of a source.
+
+    Attributes
+    ----------
+    model_folders : list of str
+    encoded : str
+    folds : str or None
+        With folds, model k scores the test rows of fold k; without, every model scores every row.
+    mode : {'remove', 'mask', 'replace'}
+    replacements : dict
+    replace_modifiers : bool
+    explain : str
+        ``predicted``, ``all`` or the name of a class.
+    scale : {'probability', 'logit'}
+    sample_size : int or None
+        Score a random sample of so many sequences.
+    shard, shards : int
+        Which of how many.
+    batch_tokens : int
+    seed : int
+    """
+
+    model_folders: list[str]
+    encoded: str
+    folds: str | None
+    mode: str
+    replacements: dict
+    replace_modifiers: bool
+    explain: str
+    scale: str
+    sample_size: int | None
+    shard: int
+    shards: int
+    batch_tokens: int
+    seed: int
+
+
+def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu") -> None:
+    """Score one shard and write it as Parquet, one row a perturbation (and class, if all are explained).
+
+    A row scored by several models has the mean over them, and ``loo_sd``.
+
+    Raises
+    ------
+    RnalmError
+        If models do not fit together or to the file, or a replacement or class is unknown.
+    """
+    labels = [Labels.load(folder.check(path) / "labels.json") for path in job.model_folders]
+    check_same(labels, job.model_folders)
+    for path, meaning in zip(job.model_folders, labels, strict=True):
+        check_fit(path, job.encoded, meaning)
+    tokenizer = tokenizers.load(job.model_folders[0])
+    editor = Editor(job.mode, tokenizer, job.replacements, job.replace_modifiers)
+    names = np.array([tokenizer.id_to_token(index) for index in range(tokenizer.get_vocab_size())], dtype=object)
+    explained = explained_classes(job.explain, labels[0])
+    scorers = [NaiveScorer(models.load(path, device), job.batch_tokens) for path in job.model_folders]
+
+    assigned = assignments(job)
+    rows = shard_rows(datasets.lengths(job.encoded), assigned, job)
+    schema = columns(job.mode, labels[0].task, explained is None, several=bool((assigned.sum(axis=0) > 1).any()))
+    log.info("shard %d of %d: %d sequences", job.shard + 1, job.shards, len(rows))
+    with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for group in progress(datasets.read(job.encoded, rows), len(rows), f"LOO {job.mode}"):
+            for sequence in group:
+                using = np.flatnonzero(assigned[:, sequence.row])
+                edits = editor.edits(sequence)
+                found = [scorers[model].score(sequence, edits) for model in using]
+                base, perturbed = (
+                    np.stack([labels[m].to_scores(f[i], job.scale) for m, f in zip(using, found, strict=True)]) for i in (0, 1)
+                )
+                writer.write_table(tabulate(sequence, edits, base, perturbed, labels[0], names, explained, schema))
+
+
+def explained_classes(explain: str, labels: Labels) -> list[int] | None:
+    """Say which outputs are explained: a list of indices, or None for the predicted class.
+
+    Raises
+    ------
+    RnalmError
+        If the class is unknown.
+    """
+    if labels.task == "regression":
+        return [0]
+    if explain == "predicted":
+        return None
+    if explain == "all":
+        return list(range(len(labels.classes)))
+    if explain not in labels.classes:
+        raise RnalmError(
+            f"interpret.explain: {explain!r} is no class of the model; {nearest(explain, [*labels.classes, 'predicted', 'all'])}"
+        )
+    return [labels.classes.index(explain)]
+
+
+def assignments(job: Job) -> np.ndarray:
+    """Tell which model scores which row: bool ``(models, rows)``."""
+    if job.folds is not None:
+        return folds.read(job.folds) == folds.TEST
+    return np.ones((len(job.model_folders), len(datasets.lengths(job.encoded))), dtype=bool)
+
+
+def shard_rows(lengths: np.ndarray, assigned: np.ndarray, job: Job) -> np.ndarray:
+    """Choose the rows of a shard: a run of consecutive rows whose cost is about its fair share.
+
+    A sequence costs its number of edits times its length times the models that score it: about length².
+
+    Parameters
+    ----------
+    lengths : numpy.ndarray
+        Tokens of every row ``(rows,)``.
+    assigned : numpy.ndarray
+        bool ``(models, rows)``
+    job : Job
+
+    Returns
+    -------
+    numpy.ndarray
+        Sorted row numbers; over all shards, every row with a model occurs once.
+    """
+    rows = np.flatnonzero(assigned.any(axis=0))
+    if job.sample_size is not None and job.sample_size < len(rows):
+        rows = np.sort(np.random.default_rng(job.seed).choice(rows, job.sample_size, replace=False))
+    cost = lengths[rows].astype(np.float64) ** 2 * assigned[:, rows].sum(axis=0)
+    middle = np.cumsum(cost) - cost / 2
+    shard = np.minimum((middle / cost.sum() * job.shards).astype(int), job.shards - 1)
+    return rows[shard == job.shard]
+
+
+def columns(mode: str, task: str, predicted_only: bool, several: bool) -> pa.Schema:
+    """Name the columns of the scores; the first eight are those of earlier tools' CSV files.
+
+    Parameters
+    ----------
+    mode, task : str
+    predicted_only : bool
+        Whether the class that is explained is the predicted one, which ``pred`` names already.
+    several : bool
+        Whether rows are scored by several models.
+    """
+    value = pa.string() if task == "classification" else pa.float64()
+    fields = [("sequence", pa.string()), ("token", pa.string())]
+    fields += [("replacement", pa.string())] if mode == "replace" else []
+    fields += [
+        ("label", value),
+        ("pred", value),
+        ("start_offset", pa.int32()),
+        ("end_offset", pa.int32()),
+        ("loo", pa.float64()),
+    ]
+    fields += [("loo_sd", pa.float64())] if several else []
+    fields += [("class", pa.string())] if task == "classification" and not predicted_only else []
+    return pa.schema(fields)
+
+
+def tabulate(
+    sequence: Encoded,
+    edits: Edits,
+    base: np.ndarray,
+    perturbed: np.ndarray,
+    labels: Labels,
+    names: np.ndarray,
+    explained: Sequence[int] | None,
+    schema: pa.Schema,
+) -> pa.Table:
+    """Tabulate the scores of one sequence.
+
+    Parameters
+    ----------
+    sequence : Encoded
+    edits : Edits
+    base : numpy.ndarray
+        Scores of the sequence by each model, in label units or as classes' scores ``(models, outputs)``.
+    perturbed : numpy.ndarray
+        Scores of its perturbations ``(models, edits, outputs)``.
+    labels : Labels
+    names : numpy.ndarray
+        Tokens by id.
+    explained : sequence of int or None
+        Outputs to report; None: the class with the highest mean score.
+    schema : pyarrow.Schema
+    """
+    mean = base.mean(axis=0)
+    best = int(mean.argmax())
+    outputs = [best] if explained is None else list(explained)
+    difference = (perturbed - base[:, None, :])[:, :, outputs]  # (models, edits, explained outputs)
+    repeat = len(outputs)
+    offsets = sequence.offsets if sequence.offsets is not None else np.arange(len(sequence.input_ids))[:, None] + [0, 1]
+    place = np.repeat(edits.position, repeat)
+    token = np.repeat(edits.token, repeat)
+    pred = labels.classes[best] if labels.classes else float(mean[0])
+    values = {
+        "sequence": [sequence.id] * len(place),
+        "token": names[sequence.input_ids[place]],
+        "replacement": names[np.where(token == DELETED, 0, token)],
+        "label": [sequence.label] * len(place),
+        "pred": [pred] * len(place),
+        "start_offset": offsets[place, 0],
+        "end_offset": offsets[place, 1],
+        "loo": difference.mean(axis=0).ravel(),
+    }
+    if "loo_sd" in schema.names:
+        spread = difference.std(axis=0, ddof=1) if len(base) > 1 else np.full(difference.shape[1:], np.nan)
+        values["loo_sd"] = spread.ravel()
+    if "class" in schema.names:
+        values["class"] = np.tile(np.array([labels.classes[output] for output in outputs], dtype=object), len(edits))
+    return pa.table([pa.array(values[field.name], field.type, from_pandas=True) for field in schema], schema=schema)

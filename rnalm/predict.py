@@ -1,0 +1,113 @@
+"""Encoded sequences ─► predictions."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from tqdm import tqdm
+from transformers import PreTrainedModel
+
+from rnalm import datasets, encode, folder, models
+from rnalm.datasets import Encoded
+from rnalm.errors import RnalmError
+from rnalm.files import replacing
+from rnalm.labels import Labels
+from rnalm.tokenizers import load as load_tokenizer
+
+log = logging.getLogger(__name__)
+
+
+@torch.inference_mode()
+def predict(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: int = 2**18) -> np.ndarray:
+    """Compute a model's outputs for sequences, on the model's device.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    sequences : sequence of Encoded
+    batch_tokens : int
+        Tokens in one forward pass, at most.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 ``(sequences, outputs)``: scaled values or logits, in the order given.
+    """
+    was_training = model.training
+    model.eval()
+    outputs = np.empty((len(sequences), model.config.num_labels), dtype=np.float32)
+    for indices in datasets.by_length(sequences, batch_tokens):
+        batch = datasets.collate([sequences[index] for index in indices], model.config.modifier_channels)
+        logits = model(**{name: tensor.to(model.device) for name, tensor in batch.items()}).logits
+        outputs[indices] = logits.float().cpu().numpy()
+    model.train(was_training)
+    return outputs
+
+
+def predict_file(
+    model_folder: str | Path,
+    encoded: str | Path,
+    output: str | Path,
+    rows: np.ndarray | None = None,
+    batch_tokens: int = 2**18,
+    device: str | torch.device = "cpu",
+) -> None:
+    """Predict rows of an encoded file with one model, in a stream.
+
+    Parameters
+    ----------
+    model_folder : path
+    encoded : path
+    output : path
+        Parquet with ``row`` (in the encoded file), ``id``, ``label`` and the raw outputs, a list of float32.
+    rows : numpy.ndarray, optional
+        Sorted row numbers; None: all.
+    batch_tokens : int
+    device : str or torch.device
+
+    Raises
+    ------
+    RnalmError
+        If the file was encoded with another tokenizer than the model's, or labels do not fit the model.
+    """
+    labels = Labels.load(folder.check(model_folder) / "labels.json")
+    check_fit(model_folder, encoded, labels)
+    model = models.load(model_folder, device)
+    label_type = pq.read_schema(encoded).field("label").type
+    schema = pa.schema([("row", pa.int64()), ("id", pa.string()), ("label", label_type), ("outputs", pa.list_(pa.float32()))])
+    total = encode.metadata(encoded)["sequences"] if rows is None else len(rows)
+    with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for sequences in progress(datasets.read(encoded, rows), total, "predict"):
+            known = [sequence.label for sequence in sequences if sequence.label is not None]
+            if labels.task == "classification":
+                labels.to_targets(np.array(known, dtype=object))  # refuses classes that the model does not know
+            outputs = predict(model, sequences, batch_tokens)
+            columns = ([s.row for s in sequences], [s.id for s in sequences], [s.label for s in sequences], list(outputs))
+            writer.write_table(pa.table([pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)], schema=schema))
+    log.info("%s: %d sequences predicted", model_folder, total)
+
+
+def check_fit(model_folder: str | Path, encoded: str | Path, labels: Labels) -> None:
+    """Refuse an encoded file whose ids or labels mean something else to the model.
+
+    Raises
+    ------
+    RnalmError
+    """
+    information = encode.metadata(encoded)
+    if encode.fingerprint(load_tokenizer(model_folder)) != information["tokenizer_sha256"]:
+        raise RnalmError(f"{encoded}: encoded with another tokenizer than that of the model {model_folder}")
+    if information["task"] != labels.task:
+        raise RnalmError(f"{model_folder}: a model for {labels.task}, but the configuration says task: {information['task']}")
+
+
+def progress(groups: Iterator[list[Encoded]], total: int, name: str) -> Iterator[list[Encoded]]:
+    """Show a progress bar over sequences, on a terminal only."""
+    with tqdm(total=total, desc=name, unit="seq", disable=None, leave=False) as bar:
+        for group in groups:
+            yield group
+            bar.update(len(group))

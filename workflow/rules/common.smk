@@ -1,0 +1,83 @@
+"""What the rules share: the checked configuration, and which files belong to which model and source."""
+
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+# Jobs run in processes of their own, perhaps in another environment: they find the library beside the workflow.
+LIBRARY = str(Path(workflow.basedir).parent)
+if LIBRARY not in sys.path:
+    sys.path.insert(0, LIBRARY)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")]))
+
+from rnalm import folder
+from rnalm.config import load
+from rnalm.errors import RnalmError
+
+try:
+    settings = load(config)
+    MODELS = [] if settings.trains else [str(folder.check(path)) for path in settings.model]
+except RnalmError as error:
+    raise WorkflowError(str(error)) from None
+
+OUT = settings.output
+ENV = "../envs/rnalm.yaml"
+FOLDS = list(range(settings.folds.count)) if settings.trains else []
+MODELS = MODELS or [f"{OUT}/fine-tune/{fold}" for fold in FOLDS]
+SOURCES = ({"source": settings.source} if settings.source else {}) | dict(settings.inference)
+
+# What is predicted and interpreted: held-out rows or, with trained models, all of the source; and further files.
+HELD_OUT = settings.trains and settings.folds.tested
+QUERIES = [name for name in SOURCES if name != "source" or HELD_OUT or not settings.trains]
+
+
+wildcard_constraints:
+    source="|".join(SOURCES),
+    fold=r"\d+",
+    model=r"\d+",
+    shard=r"\d+",
+    mode="remove|mask|replace",
+    place=r"(predict|interpret)(/[A-Za-z0-9_-]+)?",
+
+
+def plain(section):
+    """Turn a part of the configuration into plain values with sorted keys, as params need them."""
+    values = section.model_dump(mode="json") if hasattr(section, "model_dump") else section
+    return {key: plain(value) if isinstance(value, dict) else value for key, value in sorted(values.items())}
+
+
+def place(stage, source):
+    """Name the folder of a source's results: the experiment's own stand at the top."""
+    return stage if source == "source" else f"{stage}/{source}"
+
+
+def source_of(wildcards):
+    """Name the source whose results stand in a folder."""
+    return wildcards.place.partition("/")[2] or "source"
+
+
+def model_files(path):
+    """List the files that loading a model needs."""
+    return [f"{path}/{name}" for name in folder.FILES]
+
+
+def folds_of(source):
+    """Give the folds where a source is predicted by models that held its rows out, else nothing."""
+    return [f"{OUT}/folds.parquet"] if source == "source" and HELD_OUT else []
+
+
+def targets(stage):
+    """List the files that a target rule asks for."""
+    predictions = [f"{OUT}/{place('predict', source)}/predictions.parquet" for source in QUERIES]
+    scores = [f"{OUT}/{place('interpret', source)}/loo_scores_{mode}.parquet" for source in QUERIES for mode in settings.interpret.modes]
+    results = [f"{OUT}/fine-tune/{fold}/all_results.json" for fold in FOLDS if HELD_OUT]
+    return {
+        "tokenize": [f"{OUT}/tokenizer.json"],
+        "encode": [f"{OUT}/encoded/{source}.parquet" for source in SOURCES],
+        "finetune": [file for path in MODELS for file in model_files(path)] + results + [f"{OUT}/fine-tune/summary.csv" for _ in FOLDS[:1]],
+        "predict": predictions,
+        "interpret": scores,
+        "report": [f"{OUT}/report.html"],
+    }[stage]

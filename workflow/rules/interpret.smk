@@ -1,0 +1,59 @@
+rule score_shard:
+    input:
+        encoded=f"{OUT}/encoded/{{source}}.parquet",
+        models=[file for path in MODELS for file in model_files(path)],
+        folds=lambda wildcards: folds_of(wildcards.source),
+    output:
+        f"{OUT}/interpret/parts/{{source}}/{{mode}}/{{shard}}-of-{{shards}}.parquet",
+    params:
+        model_folders=MODELS,
+        mode=lambda wildcards: wildcards.mode,
+        replacements=plain(settings.interpret.replacements),
+        replace_modifiers=settings.interpret.replace_modifiers,
+        explain=settings.interpret.explain,
+        scale=settings.interpret.scale,
+        sample_size=settings.interpret.sample_size,
+        shard=lambda wildcards: int(wildcards.shard),
+        shards=lambda wildcards: int(wildcards.shards),
+        batch_tokens=settings.interpret.batch_tokens,
+        seed=settings.seed,
+    log:
+        f"{OUT}/logs/interpret/{{source}}/{{mode}}/{{shard}}-of-{{shards}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/interpret/{{source}}/{{mode}}/{{shard}}-of-{{shards}}.tsv"
+    threads: 1
+    resources:
+        gpu=1 if settings.finetune.gpus else 0,
+        mem_mb=4000,
+        runtime=720,
+    conda:
+        ENV
+    script:
+        "../scripts/score.py"
+
+
+rule merge_scores:
+    input:
+        lambda wildcards: expand(
+            f"{OUT}/interpret/parts/{{source}}/{{mode}}/{{shard}}-of-{{shards}}.parquet",
+            source=source_of(wildcards),
+            mode=wildcards.mode,
+            shard=range(settings.interpret.shards),
+            shards=settings.interpret.shards,
+        ),
+    output:
+        parquet=f"{OUT}/{{place}}/loo_scores_{{mode}}.parquet",
+        csv=f"{OUT}/{{place}}/loo_scores_{{mode}}.csv",
+        explanations=f"{OUT}/{{place}}/loo_scores_{{mode}}.pkl",
+    log:
+        f"{OUT}/logs/{{place}}/merge-{{mode}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/{{place}}/merge-{{mode}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    conda:
+        ENV
+    script:
+        "../scripts/merge_scores.py"

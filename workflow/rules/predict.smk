@@ -1,0 +1,54 @@
+rule predict_source:
+    input:
+        encoded=f"{OUT}/encoded/{{source}}.parquet",
+        model=lambda wildcards: model_files(MODELS[int(wildcards.model)]),
+        folds=lambda wildcards: folds_of(wildcards.source),
+    output:
+        f"{OUT}/predict/parts/{{source}}/{{model}}.parquet",
+    params:
+        model=lambda wildcards: MODELS[int(wildcards.model)],
+        fold=lambda wildcards: int(wildcards.model),
+        batch_tokens=settings.predict.batch_tokens,
+    log:
+        f"{OUT}/logs/predict/{{source}}/{{model}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/predict/{{source}}/{{model}}.tsv"
+    threads: 1
+    resources:
+        gpu=1 if settings.finetune.gpus else 0,
+        mem_mb=4000,
+        runtime=120,
+    conda:
+        ENV
+    script:
+        "../scripts/predict.py"
+
+
+rule merge_predictions:
+    input:
+        parts=lambda wildcards: expand(
+            f"{OUT}/predict/parts/{{source}}/{{model}}.parquet", source=source_of(wildcards), model=range(len(MODELS))
+        ),
+        models=[f"{path}/labels.json" for path in MODELS],
+    output:
+        multiext(
+            f"{OUT}/{{place}}/",
+            "predictions.parquet",
+            "test_predictions.csv",
+            "results.json",
+            *(["rank_deltas.csv"] if settings.task == "regression" else []),
+        ),
+    params:
+        models=MODELS,
+    log:
+        f"{OUT}/logs/{{place}}/merge.log",
+    benchmark:
+        f"{OUT}/benchmarks/{{place}}/merge.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    conda:
+        ENV
+    script:
+        "../scripts/merge_predictions.py"

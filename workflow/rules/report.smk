@@ -1,0 +1,3 @@
+rule dummy_r:
+    output: f"{OUT}/report.html"
+    shell: "touch {output}"

@@ -1,0 +1,24 @@
+rule train_tokenizer:
+    input:
+        (settings.tokenizer.source or settings.source).path if settings.trains else f"{MODELS[0]}/tokenizer.json",
+    output:
+        f"{OUT}/tokenizer.json",
+    params:
+        trained=not settings.trains,
+        source=plain(settings.tokenizer.source or settings.source) if settings.trains else None,
+        sample_size=settings.tokenizer.sample_size,
+        min_freq=settings.tokenizer.min_freq,
+        vocab_size=settings.tokenizer.vocab_size,
+        seed=settings.seed,
+    log:
+        f"{OUT}/logs/tokenize.log",
+    benchmark:
+        f"{OUT}/benchmarks/tokenize.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        ENV
+    script:
+        "../scripts/tokenize.py"

@@ -1,0 +1,11 @@
+"""Fine-tune a model on one fold."""
+
+from pathlib import Path
+
+from rnalm.jobs import logged
+from rnalm.train import Job, run
+
+with logged(snakemake.log[0]):
+    files = {name: snakemake.input[name] for name in ("encoded", "folds", "tokenizer")}
+    output = str(Path(snakemake.output[0]).parent)
+    run(Job(**files, **snakemake.params, output=output, threads=snakemake.threads))

@@ -1,0 +1,13 @@
+"""Predict a source, or the test rows of a fold, with one model."""
+
+import torch
+
+from rnalm import devices, folds
+from rnalm.jobs import logged
+from rnalm.predict import predict_file
+
+with logged(snakemake.log[0]):
+    params = snakemake.params
+    torch.set_num_threads(snakemake.threads)
+    rows = folds.test_rows(snakemake.input.folds, params.fold) if snakemake.input.folds else None
+    predict_file(params.model, snakemake.input.encoded, snakemake.output[0], rows, params.batch_tokens, devices.choose())

@@ -1,0 +1,12 @@
+"""Compute one shard of the leave-one-out scores."""
+
+import torch
+
+from rnalm import devices
+from rnalm.jobs import logged
+from rnalm.perturb.scores import Job, score_shard
+
+with logged(snakemake.log[0]):
+    torch.set_num_threads(snakemake.threads)
+    folds = snakemake.input.folds or None
+    score_shard(Job(encoded=snakemake.input.encoded, folds=folds, **snakemake.params), snakemake.output[0], devices.choose())
