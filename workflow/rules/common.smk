@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 LIBRARY = str(Path(workflow.basedir).parent)
 if LIBRARY not in sys.path:
     sys.path.insert(0, LIBRARY)
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")]))
+    os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
 
 from rnalm import folder
 from rnalm.config import load
@@ -55,7 +55,8 @@ def place(stage, source):
 
 def source_of(wildcards):
     """Name the source whose results stand in a folder."""
-    return wildcards.place.partition("/")[2] or "source"
+    _, *name = Path(wildcards.place).parts
+    return name[0] if name else "source"
 
 
 def model_files(path):
@@ -81,3 +82,20 @@ def targets(stage):
         "interpret": scores,
         "report": [f"{OUT}/report.html"],
     }[stage]
+
+
+def picture(kind, category, source=None, mode=None):
+    """Declare a picture of the HTML report, so that snakemake --report shows it too."""
+    name = "_".join(filter(None, [kind, mode, source]))
+    labels = {"picture": kind.replace("_", " "), **({"sequences": source} if source else {}), **({"mode": mode} if mode else {})}
+    return report(f"{OUT}/figures/{name}.svg", caption=f"../report/{kind}.rst", category=category, labels=labels)
+
+
+def pictures():
+    """List the pictures of the HTML report."""
+    found = [picture("data", "Data")] + [picture("learning_curves", "Training") for _ in FOLDS[:1]]
+    for source in QUERIES:
+        found.append(picture("predictions", "Predictions", source))
+        for mode in settings.interpret.modes:
+            found += [picture(kind, "Leave-one-out", source, mode) for kind in ("profiles", "positions")]
+    return found

@@ -1,0 +1,55 @@
+"""A thin command line for work outside the pipeline."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from rnalm import __version__, config, reference
+from rnalm.errors import RnalmError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except RnalmError as error:
+        print(f"rnalm: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rnalm", description="Work around the pipeline. The pipeline itself: snakemake --cores 8"
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    check = commands.add_parser("check", help="look a configuration over")
+    check.add_argument("file", type=Path)
+    check.set_defaults(run=_check)
+    schema = commands.add_parser("schema", help="print the JSON schema of the configuration")
+    schema.set_defaults(run=lambda options: print(reference.schema(), end=""))
+    keys = commands.add_parser("keys", help="print what every key of the configuration means")
+    keys.set_defaults(run=lambda options: print(reference.keys(), end=""))
+    return parser
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Check a configuration file, and read the first record of every source."""
+    import yaml
+
+    from rnalm import sources
+
+    try:
+        content = yaml.safe_load(options.file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise RnalmError(f"{options.file}: cannot be read as YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(content, dict):
+        raise RnalmError(f"{options.file}: expected keys and values, found {type(content).__name__}")
+    checked = config.load(content, str(options.file))
+    for name, source in {"source": checked.source, "tokenizer.source": checked.tokenizer.source, **checked.inference}.items():
+        if source is not None:
+            record = next(sources.read(source))
+            print(f"{name}: {source.path}: first sequence {record.id!r}, {len(record.sequence)} tokens, label {record.label}")
+    print(f"{options.file}: good")

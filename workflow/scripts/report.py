@@ -1,0 +1,18 @@
+"""Write the HTML report and its pictures."""
+
+from pathlib import Path
+
+from rnalm.jobs import logged
+from rnalm.report import Job, Query, write
+
+with logged(snakemake.log[0]):
+    files, params = snakemake.input, snakemake.params
+    encoded = {Path(path).stem: path for path in files.encoded}
+    scores = iter(files.scores)  # all modes of the first query, then of the next
+    queries = [
+        Query(name, encoded[name], predictions, results, {mode: next(scores) for mode in params.modes})
+        for name, predictions, results in zip(params.queries, files.predictions, files.results, strict=True)
+    ]
+    figures = str(Path(snakemake.output.pictures[0]).parent)
+    summary = files.summary[0] if files.summary else None
+    write(Job(params.config, encoded.get("source"), params.models, summary, queries, figures), snakemake.output.html)
