@@ -130,7 +130,8 @@ def collate(sequences: Sequence[Encoded], modifier_channels: int = 0) -> dict[st
             channels = len(sequence.modifiers)
             if channels > modifier_channels:
                 raise RnalmError(
-                    f"sequence {sequence.id!r} has tokens with {channels} modifiers, but the model was trained with {modifier_channels}"
+                    f"sequence {sequence.id!r} has tokens with {channels} modifiers, "
+                    f"but the model was trained with {modifier_channels}"
                 )
             modifiers[index, :channels, :length] = sequence.modifiers
     batch = {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(mask)}

@@ -50,7 +50,7 @@ def encode(
     source: Source,
     tokenizer: Tokenizer,
     output: str | Path,
-    options: Encode = Encode(),
+    options: Encode | None = None,
     task: str = "regression",
     quality: dict[str, float] | None = None,
     require_labels: bool = False,
@@ -63,8 +63,8 @@ def encode(
     tokenizer : tokenizers.Tokenizer
     output : path
         The Parquet file.
-    options : Encode
-        Where sequences are cut.
+    options : Encode, optional
+        Where sequences are cut; None: the defaults.
     task : {'regression', 'classification'}
         Regression labels are stored as numbers, classes by name.
     quality : dict, optional
@@ -78,6 +78,7 @@ def encode(
         Naming file and line: a label that is no number, an unknown quality label, a duplicate id, a center token
         that is not in the vocabulary.
     """
+    options = options or Encode()
     if options.center_token is not None and tokenizer.token_to_id(options.center_token) is None:
         hint = nearest(options.center_token, tokens(tokenizer))
         raise RnalmError(f"encode.center_token: {options.center_token!r} is not in the vocabulary; {hint}")

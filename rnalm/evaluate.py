@@ -111,13 +111,13 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
     ):
         writer, schema = None, None
         for window in _windows(parts):
-            frame = _ensemble(window, labels)
+            frame, own = _ensemble(window, labels)
             if writer is None:
-                schema = _schema(frame, labels[0])
+                schema = _schema([*frame.columns, *own.columns], labels[0])
                 writer = pq.ParquetWriter(parquet, schema, compression="zstd")
-            writer.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
-            summary = frame[[name for name in frame.columns if "." not in name]]
-            summary.to_csv(text, index=False, header=not kept, quoting=csv.QUOTE_MINIMAL)
+            whole = pd.concat([frame, own], axis=1)
+            writer.write_table(pa.Table.from_pandas(whole, schema=schema, preserve_index=False))
+            frame.to_csv(text, index=False, header=not kept, quoting=csv.QUOTE_MINIMAL)
             kept.append(frame.loc[frame["label"].notna(), ["id", "label", "pred", *_probabilities(labels[0])]])
         if writer is None:
             raise RnalmError(f"{output}: there are no predictions to merge")
@@ -166,8 +166,8 @@ def _last_row(part: str | Path) -> int:
     return max((metadata.row_group(group).column(0).statistics.max for group in groups), default=-1)
 
 
-def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels]) -> pd.DataFrame:
-    """Average what models predicted for a range of rows; columns ``<name>.<k>`` are model k's own."""
+def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Average what models predicted for a range of rows; in the second table, columns ``<name>.<k>`` are model k's own."""
     rows = np.unique(np.concatenate([frame["row"].to_numpy() for frame in window]))
     outputs = len(labels[0].classes) or 1
     scores = np.full((len(window), len(rows), outputs), np.nan)
@@ -185,13 +185,13 @@ def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels]) -> pd.DataFr
     names = _probabilities(labels[0]) or ["pred"]
     frame = frame.assign(**{f"{name}_sd": deviation[:, index] for index, name in enumerate(names)}, models=count)
     own = {f"{name}.{model}": scores[model, :, index] for model in range(len(window)) for index, name in enumerate(names)}
-    return frame.assign(**own)
+    return frame, pd.DataFrame(own)
 
 
-def _schema(frame: pd.DataFrame, labels: Labels) -> pa.Schema:
+def _schema(columns: Sequence[str], labels: Labels) -> pa.Schema:
     text = {"id", "label", "pred"} if labels.task == "classification" else {"id"}
     kinds = {True: pa.string(), False: pa.float64()}
-    return pa.schema([(name, pa.int32() if name == "models" else kinds[name in text]) for name in frame.columns])
+    return pa.schema([(name, pa.int32() if name == "models" else kinds[name in text]) for name in columns])
 
 
 def _write_results(frame: pd.DataFrame, labels: Labels, output: Path) -> None:

@@ -97,7 +97,7 @@ def test_rows(path: str | Path, fold: int) -> np.ndarray:
 
 
 def _group_ids(groups: Sequence[str | None] | None, n_rows: int) -> np.ndarray:
-    """Number the groups ``(rows,)`` in order of appearance; rows without one get a number of their own."""
+    """Give each group a number ``(rows,)``; a row without one gets a number of its own."""
     if groups is None:
         return np.arange(n_rows)
     keys = [("row", index) if group is None else ("group", group) for index, group in enumerate(groups)]
@@ -159,7 +159,7 @@ def _column(options: Folds, splits: np.ndarray) -> np.ndarray:
 
 
 def _ordered_splits(options: Folds, splits: np.ndarray) -> tuple[np.ndarray, int]:
-    """Number the splits ``(rows,)`` in their order of rotation."""
+    """Give each split its number ``(rows,)`` in their order of rotation."""
     names = sorted(set(splits), key=_natural)
     if options.splits:
         order = [_known(name, names, "folds.splits") for name in options.splits]
@@ -179,7 +179,7 @@ def _rotate(number: np.ndarray, n: int) -> np.ndarray:
 
 
 def _kfold(n: int, labels: Sequence[str] | None, group_ids: np.ndarray, seed: int) -> np.ndarray:
-    """Number n random parts ``(rows,)``, stratified by class, groups kept whole."""
+    """Draw n random parts ``(rows,)``, stratified by class, groups kept whole."""
     grouped = len(np.unique(group_ids)) < len(group_ids)
     splitter = {
         (False, False): KFold,
@@ -208,6 +208,6 @@ def _check(parts: np.ndarray, options: Folds, group_ids: np.ndarray, groups: Seq
         if len(straddling):
             row = straddling[0]
             raise RnalmError(
-                f"folds: group {groups[row]!r} is in both {PARTS[first[group_ids[row]]]} and {PARTS[part[row]]} of fold {fold}; "
-                "the rows of a group must be in one part"
+                f"folds: group {groups[row]!r} is in both {PARTS[first[group_ids[row]]]} and {PARTS[part[row]]} "
+                f"of fold {fold}; the rows of a group must be in one part"
             )

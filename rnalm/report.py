@@ -15,8 +15,9 @@ from matplotlib.colors import to_hex
 import rnalm
 from rnalm import datasets, encode, figures
 from rnalm.files import read_json, replacing
+from rnalm.labels import Labels
 from rnalm.perturb import merge, summary
-from rnalm.perturb.summary import Profile, Summary
+from rnalm.perturb.summary import Profile
 
 #: Metrics that the first table shows; the rest are a click away.
 MAIN = ("mse", "mae", "r2", "pearson", "spearman", "accuracy", "f1_macro", "f1_weighted", "roc_auc", "pr_auc")
@@ -194,8 +195,7 @@ def _number(value: float) -> str:
 
 
 def _predictions(job: Job, query: Query) -> Section:
-    classes = [name for name in pq.read_schema(query.predictions).names if name.startswith("prob_") and "." not in name]
-    classes = [name.removeprefix("prob_") for name in classes if not name.endswith("_sd")]
+    classes = _classes(job)
     wanted = ["label", "pred", *(f"prob_{name}" for name in classes)]
     frame = pd.read_parquet(query.predictions, columns=wanted)
     results = read_json(query.results)
@@ -209,6 +209,10 @@ def _predictions(job: Job, query: Query) -> Section:
         rows = [[name, *(_number(value) for value in scores.values())] for name, scores in per_class.items()]
         blocks.append(Block(table={"columns": ["class", "precision", "recall", "F1", "rows"], "rows": rows}))
     return Section(_title("Predictions", query), blocks)
+
+
+def _classes(job: Job) -> tuple[str, ...]:
+    return Labels.load(Path(job.models[0]) / "labels.json").classes
 
 
 def _who_predicts(job: Job, query: Query) -> str:
@@ -227,8 +231,9 @@ def _interpretation(job: Job, query: Query, mode: str) -> Section:
     found = summary.summarize(merge.read(query.scores[mode]), _extremes(job, query, mode), elements)
     blocks = [
         Block(
-            text=f"{found.scores:,} scores of {found.sequences:,} sequences: {MODES[mode]}. A score (loo) is the prediction for the "
-            "changed sequence minus that for the original: below 0, the token holds the prediction up; above 0, it holds it down."
+            text=f"{found.scores:,} scores of {found.sequences:,} sequences: {MODES[mode]}. "
+            "A score (loo) is the prediction for the changed sequence minus that for the original: "
+            "below 0, the token holds the prediction up; above 0, it holds it down."
         )
     ]
     if found.elements is not None:
@@ -239,7 +244,8 @@ def _interpretation(job: Job, query: Query, mode: str) -> Section:
             job,
             f"profiles_{mode}_{query.name}",
             drawn,
-            "The sequences with the lowest and highest predictions. Blue: changing the token lowers the prediction; red: raises it.",
+            "The sequences with the lowest and highest predictions. "
+            "Blue: changing the token lowers the prediction; red: it raises it.",
             heading="Profiles",
         )
     )
@@ -257,9 +263,8 @@ def _extremes(job: Job, query: Query, mode: str) -> list[str]:
     scored: set[str] = set()
     for batch in pq.ParquetFile(query.scores[mode]).iter_batches(columns=["sequence"]):
         scored.update(batch.column(0).unique().to_pylist())
-    names = [name for name in pq.read_schema(query.predictions).names if name.startswith("prob_") and "." not in name]
-    probabilities = [name for name in names if not name.endswith("_sd")]
-    frame = pd.read_parquet(query.predictions, columns=["id", *(probabilities[-1:] or ["pred"])]).set_index("id").iloc[:, 0]
+    column = next((f"prob_{name}" for name in _classes(job)[-1:]), "pred")
+    frame = pd.read_parquet(query.predictions, columns=["id", column]).set_index("id")[column]
     ordered = frame[frame.index.isin(scored)].sort_values(kind="stable").index.tolist()
     low = ordered[: count // 2]
     return low + [name for name in ordered[::-1][: count - len(low)] if name not in low]

@@ -214,7 +214,8 @@ def effective_batch(options: dict, processes: int) -> tuple[int, int]:
     if size % processes == 0:
         return size // processes, accumulation
     raise RnalmError(
-        f"finetune.gpus is {processes}, but neither gradient_accumulation ({accumulation}) nor batch_size ({size}) can be divided by it"
+        f"finetune.gpus: {processes} divides neither gradient_accumulation ({accumulation}) nor batch_size ({size}); "
+        "make one of them a multiple of it"
     )
 
 

@@ -9,9 +9,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from rnalm.datasets import Encoded
-from rnalm.errors import RnalmError, nearest
+from rnalm.perturb.check import replacement_ids
 from rnalm.tokenizers import MASK
-from rnalm.tokenizers import tokens as vocabulary_of
 
 #: In place of a token: nothing.
 DELETED = -1
@@ -68,12 +67,7 @@ class Editor:
         replace_modifiers: bool = False,
     ) -> None:
         self.mode, self.replace_modifiers = mode, replace_modifiers
-        self.alternatives: dict[int, list[int]] = {}
-        if mode == "replace":
-            known = vocabulary_of(tokenizer)
-            for token, others in (replacements or {}).items():
-                ids = [_token_id(name, tokenizer, known) for name in (token, *others)]
-                self.alternatives[ids[0]] = ids[1:]
+        self.alternatives = replacement_ids(replacements or {}, tokenizer) if mode == "replace" else {}
 
     def edits(self, sequence: Encoded) -> Edits:
         """List the edits of a sequence, by position and then in the order of the replacements."""
@@ -95,12 +89,6 @@ class Editor:
     def _exchanges(self, token: int, modified: bool) -> list[tuple[int, bool]]:
         exchanges = [(other, False) for other in self.alternatives.get(token, ())]
         return [*exchanges, (token, True)] if modified else exchanges
-
-
-def _token_id(name: str, tokenizer: Tokenizer, known: list[str]) -> int:
-    if name not in known:
-        raise RnalmError(f"interpret.replacements: token {name!r} is not in the vocabulary; {nearest(name, known, limit=30)}")
-    return tokenizer.token_to_id(name)
 
 
 def apply(input_ids: Tensor, modifiers: Tensor | None, edits: Edits) -> tuple[Tensor, Tensor | None]:

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def read(path: str | Path) -> Iterator[pd.DataFrame]:
         if held is not None:
             frame = pd.concat([held, frame], ignore_index=True)
         begins = np.flatnonzero(frame["sequence"].ne(frame["sequence"].shift()))
-        for start, stop in zip(begins[:-1], begins[1:], strict=True):
+        for start, stop in pairwise(begins):
             yield frame.iloc[start:stop]
         held = frame.iloc[begins[-1] :]
     if held is not None:

@@ -12,10 +12,10 @@ import torch
 
 from rnalm import datasets, folder, folds, models, tokenizers
 from rnalm.datasets import Encoded
-from rnalm.errors import RnalmError, nearest
 from rnalm.evaluate import check_same
 from rnalm.files import replacing
 from rnalm.labels import Labels
+from rnalm.perturb.check import class_index
 from rnalm.perturb.edits import DELETED, Editor, Edits
 from rnalm.perturb.naive import NaiveScorer
 from rnalm.predict import check_fit, progress
@@ -112,11 +112,7 @@ def explained_classes(explain: str, labels: Labels) -> list[int] | None:
         return None
     if explain == "all":
         return list(range(len(labels.classes)))
-    if explain not in labels.classes:
-        raise RnalmError(
-            f"interpret.explain: {explain!r} is no class of the model; {nearest(explain, [*labels.classes, 'predicted', 'all'])}"
-        )
-    return [labels.classes.index(explain)]
+    return [class_index(explain, labels.classes)]
 
 
 def assignments(job: Job) -> np.ndarray:

@@ -72,22 +72,39 @@ def folds_of(source):
 def targets(stage):
     """List the files that a target rule asks for."""
     predictions = [f"{OUT}/{place('predict', source)}/predictions.parquet" for source in QUERIES]
-    scores = [f"{OUT}/{place('interpret', source)}/loo_scores_{mode}.parquet" for source in QUERIES for mode in settings.interpret.modes]
+    scores = [
+        f"{OUT}/{place('interpret', source)}/loo_scores_{mode}.parquet"
+        for source in QUERIES
+        for mode in settings.interpret.modes
+    ]
     results = [f"{OUT}/fine-tune/{fold}/all_results.json" for fold in FOLDS if HELD_OUT]
     return {
         "tokenize": [f"{OUT}/tokenizer.json"],
         "encode": [f"{OUT}/encoded/{source}.parquet" for source in SOURCES],
-        "finetune": [file for path in MODELS for file in model_files(path)] + results + [f"{OUT}/fine-tune/summary.csv" for _ in FOLDS[:1]],
+        "finetune": [file for path in MODELS for file in model_files(path)]
+        + results
+        + [f"{OUT}/fine-tune/summary.csv" for _ in FOLDS[:1]],
         "predict": predictions,
-        "interpret": scores,
+        "interpret": ([f"{OUT}/interpret/checked"] + scores) if scores else [],
         "report": [f"{OUT}/report.html"],
     }[stage]
+
+
+def repeat_errors(main_logs):
+    """End with what is wrong with the data, found among what Snakemake prints when a job fails."""
+    lines = [line for path in main_logs for line in Path(path).read_text().splitlines()]
+    for message in dict.fromkeys(line.partition(" ERROR ")[2] for line in lines if " ERROR " in line):
+        print(f"rnalm: {message}", file=sys.stderr)
 
 
 def picture(kind, category, source=None, mode=None):
     """Declare a picture of the HTML report, so that snakemake --report shows it too."""
     name = "_".join(filter(None, [kind, mode, source]))
-    labels = {"picture": kind.replace("_", " "), **({"sequences": source} if source else {}), **({"mode": mode} if mode else {})}
+    labels = {
+        "picture": kind.replace("_", " "),
+        **({"sequences": source} if source else {}),
+        **({"mode": mode} if mode else {}),
+    }
     return report(f"{OUT}/figures/{name}.svg", caption=f"../report/{kind}.rst", category=category, labels=labels)
 
 

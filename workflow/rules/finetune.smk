@@ -12,6 +12,17 @@ rule finetune_fold:
             "eval_results.json",
             "trainer_state.json",
         ),
+    log:
+        f"{OUT}/logs/finetune/{{fold}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/finetune/{{fold}}.tsv"
+    conda:
+        ENV
+    threads: 4
+    resources:
+        gpu=settings.finetune.gpus,
+        mem_mb=8000,
+        runtime=1440,
     params:
         fold=lambda wildcards: int(wildcards.fold),
         task=settings.task,
@@ -20,17 +31,6 @@ rule finetune_fold:
         model=plain(settings.model) if settings.trains else None,
         options=plain(settings.finetune),
         seed=settings.seed,
-    log:
-        f"{OUT}/logs/finetune/{{fold}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/finetune/{{fold}}.tsv"
-    threads: 4
-    resources:
-        gpu=settings.finetune.gpus,
-        mem_mb=8000,
-        runtime=1440,
-    conda:
-        ENV
     script:
         "../scripts/finetune.py"
 
@@ -48,18 +48,18 @@ rule evaluate_fold:
             "all_results.json",
             *(["rank_deltas.csv"] if settings.task == "regression" else []),
         ),
-    params:
-        model=lambda wildcards: MODELS[int(wildcards.fold)],
     log:
         f"{OUT}/logs/evaluate/{{fold}}.log",
     benchmark:
         f"{OUT}/benchmarks/evaluate/{{fold}}.tsv"
+    conda:
+        ENV
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        ENV
+    params:
+        model=lambda wildcards: MODELS[int(wildcards.fold)],
     script:
         "../scripts/evaluate.py"
 
@@ -73,11 +73,11 @@ rule summarize_folds:
         f"{OUT}/logs/summarize.log",
     benchmark:
         f"{OUT}/benchmarks/summarize.tsv"
+    conda:
+        ENV
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        ENV
     script:
         "../scripts/summarize.py"

@@ -1,3 +1,29 @@
+# Goes first, so that a wrong replacement ends the run before hours of training rather than after them.
+rule check_interpretation:
+    input:
+        encoded=f"{OUT}/encoded/{list(SOURCES)[0]}.parquet",
+        tokenizer=f"{OUT}/tokenizer.json",
+    output:
+        touch(f"{OUT}/interpret/checked"),
+    log:
+        f"{OUT}/logs/interpret/check.log",
+    benchmark:
+        f"{OUT}/benchmarks/interpret/check.tsv"
+    priority: 100
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        modes=settings.interpret.modes,
+        replacements=plain(settings.interpret.replacements),
+        explain=settings.interpret.explain,
+    script:
+        "../scripts/check_interpretation.py"
+
+
 rule score_shard:
     input:
         encoded=f"{OUT}/encoded/{{source}}.parquet",
@@ -5,11 +31,22 @@ rule score_shard:
         folds=lambda wildcards: folds_of(wildcards.source),
     output:
         f"{OUT}/interpret/parts/{{source}}/{{mode}}/{{shard}}-of-{{shards}}.parquet",
+    log:
+        f"{OUT}/logs/interpret/{{source}}/{{mode}}/{{shard}}-of-{{shards}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/interpret/{{source}}/{{mode}}/{{shard}}-of-{{shards}}.tsv"
+    conda:
+        ENV
+    threads: 1
+    resources:
+        gpu=1 if settings.finetune.gpus else 0,
+        mem_mb=4000,
+        runtime=720,
     params:
         model_folders=MODELS,
         mode=lambda wildcards: wildcards.mode,
-        replacements=plain(settings.interpret.replacements),
-        replace_modifiers=settings.interpret.replace_modifiers,
+        replacements=lambda wildcards: plain(settings.interpret.replacements) if wildcards.mode == "replace" else {},
+        replace_modifiers=lambda wildcards: settings.interpret.replace_modifiers and wildcards.mode == "replace",
         explain=settings.interpret.explain,
         scale=settings.interpret.scale,
         sample_size=settings.interpret.sample_size,
@@ -17,17 +54,6 @@ rule score_shard:
         shards=lambda wildcards: int(wildcards.shards),
         batch_tokens=settings.interpret.batch_tokens,
         seed=settings.seed,
-    log:
-        f"{OUT}/logs/interpret/{{source}}/{{mode}}/{{shard}}-of-{{shards}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/interpret/{{source}}/{{mode}}/{{shard}}-of-{{shards}}.tsv"
-    threads: 1
-    resources:
-        gpu=1 if settings.finetune.gpus else 0,
-        mem_mb=4000,
-        runtime=720,
-    conda:
-        ENV
     script:
         "../scripts/score.py"
 
@@ -49,11 +75,11 @@ rule merge_scores:
         f"{OUT}/logs/{{place}}/merge-{{mode}}.log",
     benchmark:
         f"{OUT}/benchmarks/{{place}}/merge-{{mode}}.tsv"
+    conda:
+        ENV
     threads: 1
     resources:
         mem_mb=4000,
         runtime=120,
-    conda:
-        ENV
     script:
         "../scripts/merge_scores.py"

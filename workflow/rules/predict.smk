@@ -5,21 +5,21 @@ rule predict_source:
         folds=lambda wildcards: folds_of(wildcards.source),
     output:
         f"{OUT}/predict/parts/{{source}}/{{model}}.parquet",
-    params:
-        model=lambda wildcards: MODELS[int(wildcards.model)],
-        fold=lambda wildcards: int(wildcards.model),
-        batch_tokens=settings.predict.batch_tokens,
     log:
         f"{OUT}/logs/predict/{{source}}/{{model}}.log",
     benchmark:
         f"{OUT}/benchmarks/predict/{{source}}/{{model}}.tsv"
+    conda:
+        ENV
     threads: 1
     resources:
         gpu=1 if settings.finetune.gpus else 0,
         mem_mb=4000,
         runtime=120,
-    conda:
-        ENV
+    params:
+        model=lambda wildcards: MODELS[int(wildcards.model)],
+        fold=lambda wildcards: int(wildcards.model),
+        batch_tokens=settings.predict.batch_tokens,
     script:
         "../scripts/predict.py"
 
@@ -38,17 +38,17 @@ rule merge_predictions:
             "results.json",
             *(["rank_deltas.csv"] if settings.task == "regression" else []),
         ),
-    params:
-        models=MODELS,
     log:
         f"{OUT}/logs/{{place}}/merge.log",
     benchmark:
         f"{OUT}/benchmarks/{{place}}/merge.tsv"
+    conda:
+        ENV
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
-    conda:
-        ENV
+    params:
+        models=MODELS,
     script:
         "../scripts/merge_predictions.py"

@@ -3,6 +3,16 @@ rule train_tokenizer:
         (settings.tokenizer.source or settings.source).path if settings.trains else f"{MODELS[0]}/tokenizer.json",
     output:
         f"{OUT}/tokenizer.json",
+    log:
+        f"{OUT}/logs/tokenize.log",
+    benchmark:
+        f"{OUT}/benchmarks/tokenize.tsv"
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         trained=not settings.trains,
         source=plain(settings.tokenizer.source or settings.source) if settings.trains else None,
@@ -10,15 +20,5 @@ rule train_tokenizer:
         min_freq=settings.tokenizer.min_freq,
         vocab_size=settings.tokenizer.vocab_size,
         seed=settings.seed,
-    log:
-        f"{OUT}/logs/tokenize.log",
-    benchmark:
-        f"{OUT}/benchmarks/tokenize.tsv"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    conda:
-        ENV
     script:
         "../scripts/tokenize.py"
