@@ -80,7 +80,7 @@ def encode(
     """
     options = options or Encode()
     if options.center_token is not None and tokenizer.token_to_id(options.center_token) is None:
-        hint = nearest(options.center_token, tokens(tokenizer))
+        hint = nearest(options.center_token, sorted(tokens(tokenizer)))
         raise RnalmError(f"encode.center_token: {options.center_token!r} is not in the vocabulary; {hint}")
     schema = _schema(source, options, task)
     summary = Summary()

@@ -43,7 +43,7 @@ def replacement_ids(replacements: Mapping[str, Sequence[str]], tokenizer: Tokeni
     known = tokens(tokenizer)
     for name in (name for token, others in replacements.items() for name in (token, *others)):
         if name not in known:
-            hint = nearest(name, known, limit=30)
+            hint = nearest(name, sorted(known), limit=30)
             raise RnalmError(f"interpret.replacements: token {name!r} is not in the vocabulary; {hint}")
     index = tokenizer.get_vocab()
     return {index[token]: [index[other] for other in others] for token, others in replacements.items()}

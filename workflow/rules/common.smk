@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -23,6 +24,7 @@ except RnalmError as error:
     raise WorkflowError(str(error)) from None
 
 OUT = settings.output
+STARTED = time.time()
 ENV = "../envs/rnalm.yaml"
 FOLDS = list(range(settings.folds.count)) if settings.trains else []
 MODELS = MODELS or [f"{OUT}/fine-tune/{fold}" for fold in FOLDS]
@@ -90,9 +92,10 @@ def targets(stage):
     }[stage]
 
 
-def repeat_errors(main_logs):
-    """End with what is wrong with the data, found among what Snakemake prints when a job fails."""
-    lines = [line for path in main_logs for line in Path(path).read_text().splitlines()]
+def repeat_errors():
+    """End with what is wrong with the data, as the logs of the jobs that failed in this run say it."""
+    logs = [path for path in Path(OUT, "logs").rglob("*.log") if path.stat().st_mtime >= STARTED]
+    lines = [line for path in sorted(logs) for line in path.read_text(encoding="utf-8").splitlines()]
     for message in dict.fromkeys(line.partition(" ERROR ")[2] for line in lines if " ERROR " in line):
         print(f"rnalm: {message}", file=sys.stderr)
 

@@ -1,0 +1,36 @@
+"""What many tests need: a table with the source that describes it, and the message of a refusal."""
+
+import gzip
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rnalm.config import Source
+from rnalm.errors import RnalmError
+
+
+@pytest.fixture
+def write_source(tmp_path) -> Callable[..., Source]:
+    """Write a table (compressed if its name says so) and describe it; columns default to ``id`` and ``sequence``."""
+
+    def write(content: str | bytes, name: str = "table.tsv", **settings: Any) -> Source:
+        data = content.encode() if isinstance(content, str) else content
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(data, mtime=0) if name.endswith(".gz") else data)
+        return Source(path=str(path), **({"columns": {"id": "id", "sequence": "sequence"}} | settings))
+
+    return write
+
+
+@pytest.fixture
+def refusal() -> Callable[..., str]:
+    """Call a function that must refuse, and give the one line that the user reads."""
+
+    def message(function: Callable, *arguments: Any, **options: Any) -> str:
+        with pytest.raises(RnalmError) as caught:
+            function(*arguments, **options)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return message

@@ -1,0 +1,142 @@
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given, settings
+from torch import nn
+from transformers import AutoConfig, AutoModelForSequenceClassification
+
+from rnalm import models
+from rnalm.errors import RnalmError
+from rnalm.models.saluki import Saluki, SalukiConfig
+from rnalm.tokenizers import MASK, PAD, UNK
+
+
+def random_model(seed: int = 0, **sizes) -> Saluki:
+    """Make a model whose normalization has seen something, so that it is not the identity."""
+    torch.manual_seed(seed)
+    model = Saluki(SalukiConfig(**sizes))
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            nn.init.normal_(module.running_mean)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+        elif isinstance(module, nn.LayerNorm):
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
+    return model.eval()
+
+
+def padded(ids: torch.Tensor, length: int) -> dict[str, torch.Tensor]:
+    tail = torch.full((len(ids), length - ids.shape[1]), PAD)
+    inputs = torch.cat([ids, tail], dim=1)
+    return {"input_ids": inputs, "attention_mask": (torch.arange(length) < ids.shape[1]).long().expand(len(ids), -1)}
+
+
+def test_the_paper_s_sizes_give_the_paper_s_parameters():
+    # Six input channels: four bases, codon and splice track. The paper says about 156 thousand.
+    model = Saluki(SalukiConfig(vocab_size=11, modifier_channels=2, num_labels=1))
+    assert sum(parameter.numel() for parameter in model.parameters()) == 155_521
+
+
+def test_six_layers_need_320_nucleotides():
+    assert SalukiConfig(layers=6, kernel_size=5).minimum_length == 320
+
+
+@given(layers=st.integers(1, 5), kernel=st.integers(1, 6))
+def test_the_minimum_length_leaves_one_bin_and_one_less_leaves_none(layers, kernel):
+    def bins(length: int) -> int:
+        length -= kernel - 1
+        for _ in range(layers):
+            length = (length - kernel + 1) // 2
+        return length
+
+    minimum = SalukiConfig(layers=layers, kernel_size=kernel).minimum_length
+    assert bins(minimum) == 1
+    assert bins(minimum - 1) <= 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    length=st.integers(1, 90),
+    padding=st.integers(0, 200),
+    layers=st.integers(1, 4),
+    kernel=st.integers(1, 6),
+    channels=st.integers(0, 2),
+    outputs=st.integers(1, 3),
+    seed=st.integers(0, 1000),
+)
+def test_padding_never_matters(length, padding, layers, kernel, channels, outputs, seed):
+    model = random_model(seed, filters=8, layers=layers, kernel_size=kernel, modifier_channels=channels, num_labels=outputs)
+    ids = torch.randint(7, 11, (2, length))
+    modifiers = torch.randn(2, channels, length)
+    with torch.no_grad():
+        alone = model(ids, modifiers=modifiers).logits
+        tail = torch.zeros(2, channels, padding)
+        wide = model(**padded(ids, length + padding), modifiers=torch.cat([modifiers, tail], dim=2)).logits
+    torch.testing.assert_close(wide, alone, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("token", [UNK, PAD, MASK])
+def test_special_tokens_are_zero_vectors(token):
+    model = random_model(filters=4, layers=1)
+    assert not model.channels(torch.tensor([[token, 8]]))[0, :, 0].any()
+
+
+def test_channels_follow_the_order_of_ids_and_modifiers_come_last():
+    model = random_model(filters=4, layers=1, vocab_size=9, modifier_channels=1)
+    x = model.channels(torch.tensor([[7, 8]]), torch.tensor([[[2.5, 0.0]]]))
+    assert x[0].tolist() == [[1, 0], [0, 1], [2.5, 0]]
+
+
+def test_the_recurrent_layer_reads_from_the_3_prime_end():
+    model = random_model(filters=4, layers=1)
+    bins = torch.randn(1, 4, 6)
+    _, last = model.gru(bins.flip(2).transpose(1, 2))
+    expected = model.head(last[0])
+    torch.testing.assert_close(model.readout(bins, torch.tensor([6])), expected)
+
+
+def test_training_shifts_each_sequence_by_its_own_draw():
+    model = random_model(filters=4, layers=1, shift=3)
+    torch.manual_seed(1)
+    x = torch.arange(1.0, 6.0).repeat(200, 1, 1)  # (batch, 1 channel, length)
+    shifted, lengths = model.shift(x, torch.full((200,), 5))
+    steps = (lengths - 5).tolist()
+    assert set(steps) == {0, 1, 2, 3}
+    for row, step in zip(shifted, steps, strict=True):
+        assert row[0].tolist() == [0.0] * step + [1, 2, 3, 4, 5] + [0.0] * (3 - step)
+
+
+def test_prediction_does_not_shift():
+    model = random_model(filters=4, layers=1, shift=3)
+    ids = torch.randint(7, 11, (4, 30))
+    assert torch.equal(model(ids).logits, model(ids).logits)
+
+
+def test_the_penalty_takes_input_kernels_and_not_the_recurrent_one():
+    model = random_model(filters=4, layers=2, l2=0.5)
+    penalty = model.penalty().item()
+    kernels = [p for name, p in model.named_parameters() if p.ndim > 1 and "weight_hh" not in name]
+    assert penalty == pytest.approx(0.5 * sum(kernel.square().sum().item() for kernel in kernels))
+    assert len(kernels) == 1 + 2 + 1 + 2  # stem, blocks, GRU input, dense
+
+
+def test_a_saved_model_loads_through_the_auto_classes(tmp_path):
+    model = random_model(filters=4, layers=2, num_labels=3)
+    model.save_pretrained(tmp_path)
+    assert isinstance(AutoConfig.from_pretrained(tmp_path), SalukiConfig)
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    ids = torch.randint(7, 11, (2, 50))
+    assert torch.equal(again(ids).logits, model(ids).logits)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_a_folder_without_weights_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(RnalmError, match=r"model folder without its model; expected the file model.safetensors in it"):
+        models.load(tmp_path)
+
+
+def test_a_mistyped_folder_is_answered_with_the_nearest(tmp_path):
+    (tmp_path / "fold0").mkdir()
+    with pytest.raises(RnalmError, match=r"fold_0: no such model folder; did you mean '.*fold0'"):
+        models.load(tmp_path / "fold_0")

@@ -1,0 +1,121 @@
+import gzip
+
+import pytest
+
+from rnalm import files
+
+
+def read_text(path) -> str:
+    with files.open_text(path) as file:
+        return file.read()
+
+
+@pytest.mark.parametrize("before", [None, "old"])
+def test_a_write_that_fails_leaves_everything_as_it_was(tmp_path, before):
+    path = tmp_path / "result.txt"
+    if before is not None:
+        path.write_text(before)
+
+    def killed():
+        with files.replacing(path) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        killed()
+    assert [file.read_text() for file in tmp_path.iterdir()] == ([before] if before is not None else [])
+
+
+def test_the_file_appears_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "result.txt"
+    with files.replacing(path) as temporary:
+        temporary.write_text("half")
+        assert not path.exists()
+        temporary.write_text("whole")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("result.txt", "whole")]
+
+
+def test_a_file_is_replaced_and_missing_folders_are_made(tmp_path):
+    path = tmp_path / "a" / "b" / "result.txt"
+    for content in ("first", "second"):
+        with files.replacing(path) as temporary:
+            temporary.write_text(content)
+    assert path.read_text() == "second"
+
+
+def test_the_temporary_file_keeps_the_suffix_and_the_folder(tmp_path):
+    with files.replacing(tmp_path / "table.csv.gz") as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.name.endswith(".csv.gz")
+        temporary.touch()
+
+
+def test_json_comes_back_as_it_was_written(tmp_path):
+    content = {"β": [1, 2.5, None], "a": {"b": "é"}}
+    files.write_json(tmp_path / "a.json", content)
+    assert files.read_json(tmp_path / "a.json") == content
+    assert "β" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+def test_a_missing_json_file_is_named(tmp_path, refusal):
+    assert refusal(files.read_json, tmp_path / "no.json") == f"{tmp_path / 'no.json'}: no such file"
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe"])
+def test_a_file_that_is_no_json_is_named(tmp_path, refusal, content):
+    path = tmp_path / "bad.json"
+    path.write_bytes(content)
+    assert refusal(files.read_json, path).startswith(f"{path}: not a JSON file (")
+
+
+def test_the_hash_depends_on_the_contents_and_their_order(tmp_path):
+    one, two, copy = (tmp_path / name for name in "abc")
+    one.write_bytes(b"1")
+    two.write_bytes(b"2")
+    copy.write_bytes(b"1")
+    assert files.sha256(one) == files.sha256(copy) != files.sha256(two)
+    assert files.sha256(one, two) == files.sha256(copy, two) != files.sha256(two, one)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_text_is_read_plain_or_compressed_with_or_without_a_byte_order_mark(tmp_path, name, mark):
+    data = mark + "ä\r\nb".encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    assert read_text(tmp_path / name) == "ä\r\nb"
+
+
+WHOLE = gzip.compress("".join(f"{i * 7919 % 104729}\n" for i in range(2000)).encode(), mtime=0)
+BROKEN = WHOLE[:2000] + bytes(255 - byte for byte in WHOLE[2000:2100]) + WHOLE[2100:]
+WRONG_SUM = WHOLE[:-8] + bytes([WHOLE[-8] ^ 1]) + WHOLE[-7:]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("a.txt.gz", b"plain text", "named .gz but not gzip-compressed; expected a gzip file"),
+        ("a.txt.gz", WHOLE[:-20], "the gzip file ends too early; it is damaged or was cut"),
+        ("a.txt.gz", WHOLE[:5], "the gzip file ends too early; it is damaged or was cut"),
+        ("a.txt", WHOLE, "not UTF-8 text (byte 1); if it is gzip-compressed, its name must end in .gz"),
+        ("a.txt", b"abc\xe4", "not UTF-8 text (byte 3); if it is gzip-compressed, its name must end in .gz"),
+        ("a.txt.gz", gzip.compress(b"abc\xe4"), "not UTF-8 text (byte 3)"),
+    ],
+    ids=["gzip in name only", "cut", "cut in the header", "gzip but not in name", "latin-1", "compressed latin-1"],
+)
+def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, refusal, name, content, problem):
+    (tmp_path / name).write_bytes(content)
+    assert refusal(read_text, tmp_path / name) == f"{tmp_path / name}: {problem}"
+
+
+@pytest.mark.parametrize("content", [BROKEN, WRONG_SUM], ids=["broken inside", "wrong checksum"])
+def test_a_damaged_gzip_file_is_refused_as_damaged(tmp_path, refusal, content):
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(content)
+    message = refusal(read_text, path)
+    assert message.startswith(f"{path}: ")
+    assert "damaged" in message
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path, refusal):
+    assert refusal(read_text, tmp_path / "no") == f"{tmp_path / 'no'}: no such file"
+    assert refusal(read_text, tmp_path) == f"{tmp_path}: is a folder, expected a file"

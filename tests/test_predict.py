@@ -1,0 +1,95 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from rnalm import models, predict, tokenizers
+from rnalm.config import Columns, Encode, Source
+from rnalm.datasets import read
+from rnalm.encode import encode
+from rnalm.errors import RnalmError
+from rnalm.labels import Labels
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a table of sequences of many lengths and a model with random weights."""
+    folder = tmp_path_factory.mktemp("predict")
+    draw = np.random.default_rng(1)
+    lengths = [1, 2, 5, 300, 40, 120, 41, 7, 260, 40]
+    rows = [f"s{row}\t{''.join(draw.choice(list('ACGT'), length))}\t{row}" for row, length in enumerate(lengths)]
+    (folder / "table.tsv").write_text("\n".join(["id\tsequence\tlabel", *rows]))
+    tokenizer = tokenizers.train(source(folder))
+    torch.manual_seed(0)
+    model = models.create({"name": "saluki", "filters": 8, "layers": 3}, tokenizer.get_vocab_size(), 0, 1)
+    model.save_pretrained(folder / "model")
+    tokenizers.save(tokenizer, folder / "model" / "tokenizer.json")
+    Labels("regression").save(folder / "model" / "labels.json")
+    encode(source(folder), tokenizer, folder / "encoded.parquet")
+    return folder
+
+
+def source(folder, **columns) -> Source:
+    return Source(path=str(folder / "table.tsv"), columns=Columns(id="id", sequence="sequence", label="label", **columns))
+
+
+def sequences(path):
+    return [sequence for group in read(path) for sequence in group]
+
+
+def test_a_prediction_is_the_same_alone_in_a_batch_and_at_twice_the_block_size(folder, tmp_path):
+    model = models.load(folder / "model")
+    together = predict.predict(model, sequences(folder / "encoded.parquet"))
+    alone = np.concatenate([predict.predict(model, [sequence]) for sequence in sequences(folder / "encoded.parquet")])
+    np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-6)
+    for block_size in (300, 600):
+        options = Encode(block_size=block_size)
+        encode(source(folder), tokenizers.load(folder / "model"), tmp_path / f"{block_size}.parquet", options)
+        again = predict.predict(model, sequences(tmp_path / f"{block_size}.parquet"))
+        np.testing.assert_array_equal(again, together)
+
+
+def test_batches_are_an_economy_that_does_not_show(folder):
+    model = models.load(folder / "model")
+    found = [predict.predict(model, sequences(folder / "encoded.parquet"), tokens) for tokens in (1, 100, 1000, 10**6)]
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], rtol=1e-5, atol=1e-6)
+
+
+def test_the_mode_of_the_model_is_restored(folder):
+    model = models.load(folder / "model").train()
+    predict.predict(model, sequences(folder / "encoded.parquet")[:2])
+    assert model.training
+
+
+def test_a_file_holds_the_chosen_rows_in_input_order(folder, tmp_path):
+    predict.predict_file(folder / "model", folder / "encoded.parquet", tmp_path / "part.parquet", np.array([1, 4, 8]))
+    part = pd.read_parquet(tmp_path / "part.parquet")
+    assert part["row"].tolist() == [1, 4, 8]
+    assert part["id"].tolist() == ["s1", "s4", "s8"]
+    expected = predict.predict(models.load(folder / "model"), sequences(folder / "encoded.parquet"))
+    np.testing.assert_allclose(np.stack(part["outputs"]), expected[[1, 4, 8]], rtol=1e-5, atol=1e-6)
+
+
+def test_another_tokenizer_is_refused(folder, tmp_path):
+    other = tokenizers.train(source(folder), vocab_size=9)
+    encode(source(folder), other, tmp_path / "other.parquet")
+    with pytest.raises(RnalmError, match=r"other.parquet: encoded with another tokenizer than that of the model .*model"):
+        predict.predict_file(folder / "model", tmp_path / "other.parquet", tmp_path / "part.parquet")
+
+
+def test_another_task_is_refused(folder, tmp_path):
+    encode(source(folder), tokenizers.load(folder / "model"), tmp_path / "classes.parquet", task="classification")
+    with pytest.raises(RnalmError, match="a model for regression, but the configuration says task: classification"):
+        predict.predict_file(folder / "model", tmp_path / "classes.parquet", tmp_path / "part.parquet")
+
+
+def test_an_unknown_class_is_refused(folder, tmp_path):
+    tokenizer = tokenizers.load(folder / "model")
+    model = models.create({"name": "saluki", "filters": 4, "layers": 1}, tokenizer.get_vocab_size(), 0, 2)
+    model.save_pretrained(tmp_path / "model")
+    tokenizers.save(tokenizer, tmp_path / "model" / "tokenizer.json")
+    Labels("classification", classes=("0", "one")).save(tmp_path / "model" / "labels.json")
+    encode(source(folder), tokenizer, tmp_path / "classes.parquet", task="classification")
+    with pytest.raises(RnalmError, match=r"class '1' is not among the classes of the model; .*\(valid: 0, one\)"):
+        predict.predict_file(tmp_path / "model", tmp_path / "classes.parquet", tmp_path / "part.parquet")

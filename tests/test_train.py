@@ -1,0 +1,260 @@
+import dataclasses
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
+
+from rnalm import folds, tokenizers, train
+from rnalm.config import Columns, Finetune, Folds, Saluki, Source
+from rnalm.encode import encode
+from rnalm.errors import RnalmError
+from rnalm.labels import Labels
+
+SIZES = Saluki(filters=4, layers=1, kernel_size=3).model_dump()
+RESULTS = ("model.safetensors", "labels.json", "train_results.json", "eval_results.json", "config.json", "tokenizer.json")
+
+
+def table(n: int = 60, label=lambda row, sequence: sequence.count("A") / 3 + row % 2, weight=lambda row: 1) -> list[str]:
+    draw = np.random.default_rng(0)
+    sequences = ["".join(draw.choice(list("ACGT"), draw.integers(8, 20))) for _ in range(n)]
+    return [f"s{row}\t{sequence}\t{label(row, sequence)}\t{weight(row)}\n" for row, sequence in enumerate(sequences)]
+
+
+def prepare(folder: Path, rows: list[str], task: str = "regression", **options) -> train.Job:
+    """Make encoded file, folds and tokenizer of a table; give the job that trains fold 0."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "table.tsv").write_text("".join(["id\tsequence\tlabel\tweight\n", *rows]))
+    weight = "weight" if task == "regression" else None
+    source = Source(path=str(folder / "table.tsv"), columns=Columns(id="id", sequence="sequence", label="label", weight=weight))
+    tokenizer = tokenizers.train(source)
+    tokenizers.save(tokenizer, folder / "tokenizer.json")
+    encode(source, tokenizer, folder / "encoded.parquet", task=task)
+    folds.assign_file(folder / "encoded.parquet", folder / "folds.parquet", Folds(), task, seed=1)
+    defaults = {"epochs": 4, "batch_size": 16, "learning_rate": 0.01, "patience": None}
+    return train.Job(
+        encoded=str(folder / "encoded.parquet"),
+        folds=str(folder / "folds.parquet"),
+        tokenizer=str(folder / "tokenizer.json"),
+        output=str(folder / "model"),
+        fold=0,
+        task=task,
+        scaling=options.pop("scaling", "none"),
+        class_weights=options.pop("class_weights", False),
+        model=SIZES,
+        options=Finetune(**defaults | options).model_dump(),
+        seed=3,
+        threads=1,
+    )
+
+
+def results(job: train.Job) -> dict[str, bytes]:
+    return {name: (Path(job.output) / name).read_bytes() for name in RESULTS}
+
+
+def changed(job: train.Job, **options) -> train.Job:
+    return dataclasses.replace(job, options=job.options | options)
+
+
+class Killed(Exception):
+    pass
+
+
+class KillBefore(TrainerCallback):
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        if round(state.epoch or 0) == self.epoch:
+            raise Killed
+
+
+def killed_before(epoch: int, job: train.Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train until an epoch begins, and no further."""
+    create = train.FoldTrainer.__init__
+
+    def with_killer(self, *args, **kwargs) -> None:
+        create(self, *args, **kwargs)
+        self.add_callback(KillBefore(epoch))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.FoldTrainer, "__init__", with_killer)
+        with pytest.raises(Killed):
+            train.finetune(job)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> train.Job:
+    job = prepare(tmp_path_factory.mktemp("trained"), table())
+    train.finetune(job)
+    return job
+
+
+def test_the_model_folder_loads_by_itself(trained):
+    model = AutoModelForSequenceClassification.from_pretrained(trained.output)
+    tokenizer = AutoTokenizer.from_pretrained(trained.output)
+    assert tokenizer("ACGT")["input_ids"] == tokenizers.load(trained.tokenizer).encode("ACGT").ids
+    assert model.config.vocab_size == len(tokenizer)
+    assert (tokenizer.pad_token, tokenizer.mask_token) == ("[PAD]", "[MASK]")
+
+
+def test_the_model_folder_holds_what_the_contract_names(trained):
+    names = {path.name for path in Path(trained.output).iterdir()}
+    assert {*RESULTS, "tokenizer_config.json", "trainer_state.json", "tensorboard"} <= names
+    assert list(Path(trained.output, "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_the_tokenizer_in_the_folder_is_that_of_the_experiment(trained):
+    assert Path(trained.output, "tokenizer.json").read_bytes() == Path(trained.tokenizer).read_bytes()
+
+
+def test_the_best_epoch_by_the_validation_metric_is_kept(trained):
+    history = json.loads(Path(trained.output, "trainer_state.json").read_text())["log_history"]
+    losses = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    assert json.loads(Path(trained.output, "eval_results.json").read_text())["eval_loss"] == pytest.approx(min(losses))
+    assert json.loads(Path(trained.output, "train_results.json").read_text())["best_epoch"] == 1 + int(np.argmin(losses))
+
+
+def test_the_same_seed_gives_the_same_bytes(trained, tmp_path):
+    again = dataclasses.replace(trained, output=str(tmp_path / "again"))
+    train.finetune(again)
+    assert results(again) == results(trained)
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_killed_training_goes_on_and_ends_as_if_never_killed(trained, tmp_path, monkeypatch, epoch, caplog):
+    job = dataclasses.replace(trained, output=str(tmp_path / "model"))
+    killed_before(epoch, job, monkeypatch)
+    with caplog.at_level(logging.INFO):
+        train.finetune(job)
+    assert f"resuming after epoch {epoch}" in caplog.text
+    assert results(job) == results(trained)
+
+
+def test_a_half_written_checkpoint_is_not_resumed(trained, tmp_path, monkeypatch):
+    job = dataclasses.replace(trained, output=str(tmp_path / "model"))
+    killed_before(2, job, monkeypatch)
+    newest = max(Path(job.output, "checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    (newest / "trainer_state.json").write_text('{"epoch": 2.0, "glob')
+    train.finetune(job)
+    assert results(job) == results(trained)
+
+
+def test_early_stopping_counts_on_after_a_kill(trained, tmp_path, monkeypatch):
+    # A learning rate this small never improves the loss by much, one this large hardly ever.
+    job = changed(dataclasses.replace(trained, output=str(tmp_path / "whole")), patience=2, epochs=30, learning_rate=0.3)
+    train.finetune(job)
+    epochs = json.loads(Path(job.output, "train_results.json").read_text())["epochs"]
+    assert 3 <= epochs < 30
+    for epoch in (epochs - 1, epochs - 2):
+        again = dataclasses.replace(job, output=str(tmp_path / f"killed{epoch}"))
+        killed_before(epoch, again, monkeypatch)
+        train.finetune(again)
+        assert results(again) == results(job)
+
+
+def test_other_settings_start_anew(trained, tmp_path, monkeypatch, caplog):
+    job = changed(dataclasses.replace(trained, output=str(tmp_path / "model")), learning_rate=0.02)
+    killed_before(2, job, monkeypatch)
+    again = changed(job, learning_rate=0.01)
+    with caplog.at_level(logging.INFO):
+        train.finetune(again)
+    assert "from other settings" in caplog.text
+    assert results(again) == results(trained)
+
+
+def test_extra_epochs_train_a_finished_model_further(trained, tmp_path):
+    at_once = changed(dataclasses.replace(trained, output=str(tmp_path / "at_once")), extra_epochs=2)
+    train.finetune(at_once)
+    in_steps = dataclasses.replace(trained, output=str(tmp_path / "in_steps"))
+    train.finetune(in_steps)
+    for extra in (1, 2, 2):
+        train.finetune(changed(in_steps, extra_epochs=extra))
+    assert json.loads(Path(at_once.output, "train_results.json").read_text())["epochs"] == 6
+    assert results(in_steps) == results(at_once)
+
+
+def test_fewer_extra_epochs_than_before_are_trained_from_the_start(trained, tmp_path):
+    job = dataclasses.replace(trained, output=str(tmp_path / "model"))
+    train.finetune(changed(job, extra_epochs=2))
+    train.finetune(job)
+    assert results(job) == results(trained)
+
+
+@pytest.mark.parametrize("scaling", ["log", "minmax", "standard"])
+def test_only_training_rows_are_looked_at_to_scale_labels(tmp_path, scaling):
+    def scaler(folder, wild):
+        job = prepare(folder, table(label=lambda row, sequence: wild if row in others else 1 + row), scaling=scaling)
+        return train.load_parts(job)[0].scaler
+
+    first = prepare(tmp_path / "look", table())
+    others = set(np.flatnonzero(folds.read(first.folds)[0] != folds.TRAIN))
+    assert scaler(tmp_path / "tame", 5.0) == scaler(tmp_path / "wild", 1e6)
+
+
+def test_the_log_of_a_label_that_is_not_positive_names_the_rows(tmp_path):
+    job = prepare(tmp_path, table(label=lambda row, sequence: row - 1), scaling="log")
+    known = np.flatnonzero(folds.read(job.folds)[0] != folds.TEST)
+    assert {0, 1} & set(known), "the test needs such a row outside of the test part"
+    with pytest.raises(RnalmError, match=r"labels.scaling: log needs labels > 0, found \d that are not: s[01] \((-1|0)\)"):
+        train.finetune(job)
+
+
+def test_the_label_of_a_row_that_weighs_nothing_does_not_matter(tmp_path):
+    light = np.flatnonzero(folds.read(prepare(tmp_path / "look", table()).folds)[0] == folds.TRAIN)[0]
+
+    def weights_of_model(wild: float) -> bytes:
+        rows = table(label=lambda row, sequence: wild if row == light else row % 5, weight=lambda row: int(row != light))
+        job = prepare(tmp_path / str(wild), rows, epochs=2)
+        train.finetune(job)
+        return results(job)["model.safetensors"]
+
+    assert weights_of_model(0) == weights_of_model(1000)
+
+
+def test_classes_are_stored_by_name_and_sorted(tmp_path):
+    rows = table(label=lambda row, sequence: ("weak", "strong", "middling")[row % 3])
+    job = prepare(tmp_path, rows, task="classification", epochs=1, class_weights=True, metric="f1_macro")
+    train.finetune(job)
+    assert Labels.load(Path(job.output, "labels.json")).classes == ("middling", "strong", "weak")
+    config = json.loads(Path(job.output, "config.json").read_text())
+    assert config["id2label"] == {"0": "middling", "1": "strong", "2": "weak"}
+
+
+def test_accumulation_makes_fewer_steps(tmp_path):
+    job = prepare(tmp_path, table(), epochs=1, batch_size=8, gradient_accumulation=3)
+    train.finetune(job)
+    steps = json.loads(Path(job.output, "trainer_state.json").read_text())["global_step"]
+    assert steps == 2  # 42 rows: 6 batches of 8, 3 a step
+
+
+@given(size=st.integers(1, 64), accumulation=st.integers(1, 8), processes=st.sampled_from([1, 2, 4]))
+def test_the_effective_batch_does_not_depend_on_the_number_of_gpus(size, accumulation, processes):
+    options = {"batch_size": size, "gradient_accumulation": accumulation}
+    try:
+        batch, passes = train.effective_batch(options, processes)
+    except RnalmError:
+        assert size % processes
+        assert accumulation % processes
+    else:
+        assert batch * passes * processes == size * accumulation
+
+
+def test_a_batch_that_cannot_be_divided_names_the_keys():
+    with pytest.raises(RnalmError, match=r"finetune.gpus: 2 divides neither gradient_accumulation \(1\) nor batch_size \(7\)"):
+        train.effective_batch({"batch_size": 7, "gradient_accumulation": 1}, 2)
+
+
+def test_two_processes_train_one_model(trained, tmp_path):
+    job = changed(dataclasses.replace(trained, output=str(tmp_path / "model")), epochs=2, extra_epochs=1)
+    (tmp_path / "job.json").write_text(json.dumps(dataclasses.asdict(job)))
+    train.launch(str(tmp_path / "job.json"), processes=2)
+    state = json.loads(Path(job.output, "trainer_state.json").read_text())
+    assert state["epoch"] == 3
+    assert state["global_step"] == 3 * 3  # 42 rows, 16 a step as with one process
+    assert torch.isfinite(AutoModelForSequenceClassification.from_pretrained(job.output).stem.weight).all()

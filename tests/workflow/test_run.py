@@ -1,0 +1,196 @@
+"""The workflow from end to end, on small tables and on a cut of real data."""
+
+import csv
+import gzip
+import json
+import os
+import pickle
+import signal
+import time
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[2]
+UTR3 = ROOT / "data" / "utr3_mpra.tsv.gz"
+
+#: Files that must be the same, byte for byte, however the run went.
+REPRODUCIBLE = (
+    "tokenizer.json",
+    "encoded/*.parquet",
+    "folds.parquet",
+    "fine-tune/*/*.csv",
+    "fine-tune/*/*_results.json",
+    "fine-tune/*/model.safetensors",
+    "fine-tune/summary.csv",
+    "predict/*.csv",
+    "interpret/*.csv",
+)
+
+
+def contents(output: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(output)): path.read_bytes() for pattern in REPRODUCIBLE for path in output.glob(pattern)}
+
+
+def jobs(text: str) -> dict[str, int]:
+    """Read the table of jobs that a dry run prints."""
+    rows = [line.split() for line in text.splitlines()]
+    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit() and row[0] != "total"}
+
+
+def test_every_file_of_the_contract_is_there(finished):
+    found = {str(path.relative_to(finished.output)) for path in finished.output.rglob("*") if path.is_file()}
+    fold = {"config.json", "model.safetensors", "tokenizer.json", "labels.json", "train_results.json", "eval_results.json"}
+    fold |= {"test_results.json", "all_results.json", "test_predictions.csv", "rank_deltas.csv", "trainer_state.json"}
+    expected = {f"fine-tune/{k}/{name}" for k in range(2) for name in fold}
+    expected |= {"tokenizer.json", "encoded/source.parquet", "folds.parquet", "fine-tune/summary.csv", "report.html"}
+    expected |= {f"predict/{name}" for name in ("predictions.parquet", "test_predictions.csv", "rank_deltas.csv")}
+    expected |= {f"interpret/loo_scores_mask.{kind}" for kind in ("parquet", "csv", "pkl")}
+    assert expected <= found
+    assert not [name for name in found if "/." in name], "temporary files are left"
+
+
+def test_every_job_has_a_log_and_a_benchmark(finished):
+    logs, benchmarks = (
+        {path.relative_to(finished.output / kind).with_suffix("") for path in (finished.output / kind).rglob("*.*")}
+        for kind in ("logs", "benchmarks")
+    )
+    assert logs == benchmarks
+    assert len(logs) >= 12
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert "Nothing to be done" in finished.succeed("--dry-run")
+
+
+def test_scores_are_those_of_held_out_rows(finished):
+    folds = pd.read_parquet(finished.output / "folds.parquet")
+    held_out = set(folds.loc[folds["part"] == "test", "id"])
+    scores = pd.read_csv(finished.output / "interpret" / "loo_scores_mask.csv")
+    assert set(scores["sequence"]) == held_out
+    with open(finished.output / "interpret" / "loo_scores_mask.pkl", "rb") as file:
+        assert len(pickle.load(file)) == len(held_out)
+
+
+def test_the_number_of_shards_changes_nothing_but_the_shards(copy, finished):
+    experiment = copy()
+    experiment.config["interpret"]["shards"] = 7
+    assert set(jobs(experiment.succeed("--dry-run"))) == {"score_shard", "merge_scores", "write_report", "all"}
+    experiment.succeed("interpret")
+    for kind in ("csv", "parquet", "pkl"):
+        name = f"interpret/loo_scores_mask.{kind}"
+        assert (experiment.output / name).read_bytes() == (finished.output / name).read_bytes()
+
+
+def test_trained_models_predict_and_explain_new_files_without_training(copy):
+    experiment = copy()
+
+    def shorten(rows):
+        return [[f"new{i}", row[1], "", ""] for i, row in enumerate(rows[:5])]
+
+    experiment.write_table("new.tsv", edit=shorten)
+    experiment.config |= {"output": "out/../new", "model": [f"out/fine-tune/{k}" for k in range(2)]}
+    experiment.config["source"] = {"path": "new.tsv", "columns": {"id": "id", "sequence": "sequence"}}
+    found = jobs(experiment.succeed("predict", "interpret"))
+    assert "finetune_fold" not in found
+    predictions = pd.read_parquet(experiment.folder / "new" / "predict" / "predictions.parquet")
+    assert predictions["id"].tolist() == [f"new{i}" for i in range(5)]
+    own = predictions[["pred.0", "pred.1"]]
+    np.testing.assert_allclose(predictions["pred"], own.mean(axis=1))
+    np.testing.assert_allclose(predictions["pred_sd"], own.std(axis=1))
+    with open(experiment.folder / "new" / "interpret" / "loo_scores_mask.csv") as file:
+        assert next(csv.reader(file)) == ["sequence", "token", "label", "pred", "start_offset", "end_offset", "loo", "loo_sd"]
+
+
+def test_a_model_can_be_named_on_the_command_line(copy):
+    experiment = copy()
+    overrides = ["model=out/fine-tune/1", "output=again"]
+    experiment.succeed("predict", "--config", *overrides)
+    assert len(pd.read_csv(experiment.folder / "again" / "predict" / "test_predictions.csv")) == 40
+
+
+def test_a_further_file_goes_through_every_model(copy):
+    experiment = copy()
+    experiment.write_table("more.tsv", n=6)
+    columns = {"id": "id", "sequence": "sequence", "label": "label"}
+    experiment.config["inference"] = {"more": {"path": "more.tsv", "columns": columns}}
+    found = jobs(experiment.succeed())
+    assert found == {
+        "encode_source": 1,
+        "predict_source": 2,
+        "merge_predictions": 1,
+        "score_shard": 2,
+        "merge_scores": 1,
+        "write_report": 1,
+        "all": 1,
+    }
+    assert json.loads((experiment.output / "predict" / "more" / "results.json").read_text())["rows"] == 6
+    assert (experiment.output / "interpret" / "more" / "loo_scores_mask.pkl").exists()
+    assert "Predictions: more" in (experiment.output / "report.html").read_text()
+
+
+def test_folds_without_test_rows_train_and_report(experiment):
+    experiment.config["folds"] = {"method": "column", "validation": ["a", "b"]}
+    experiment.succeed()
+    summary = pd.read_csv(experiment.output / "fine-tune" / "summary.csv")
+    assert summary["metric"].str.startswith("eval_").any()
+    assert not (experiment.output / "predict").exists()
+    assert "There are no test rows" in (experiment.output / "report.html").read_text()
+
+
+def test_classes_are_learned_and_explained(experiment):
+    experiment.config |= {"task": "classification", "finetune": {"epochs": 2, "metric": "f1_weighted"}}
+    experiment.config["source"]["columns"] = {"id": "id", "sequence": "sequence", "label": "split"}
+    experiment.config["folds"] = {"method": "kfold", "n": 3}
+    experiment.config["interpret"] |= {"explain": "all", "sample_size": 3}
+    experiment.succeed()
+    scores = pd.read_csv(experiment.output / "interpret" / "loo_scores_mask.csv")
+    assert set(scores["class"]) == set("abcd")
+    # Probabilities sum to one, so that what one class loses others win.
+    assert scores.groupby(["sequence", "start_offset"])["loo"].sum().abs().max() < 1e-6
+    results = json.loads((experiment.output / "fine-tune" / "0" / "test_results.json").read_text())
+    assert set(results["test_per_class"]) == set("abcd")
+    assert "Confusion" in (experiment.output / "report.html").read_text()
+
+
+def test_a_killed_run_goes_on_and_ends_as_if_never_killed(experiment):
+    """Kill workflow and jobs in the middle of a fold, then give the same command again."""
+    experiment.config["finetune"]["epochs"] = 60
+    whole = experiment.folder / "whole"
+    experiment.config["output"] = "whole"
+    experiment.succeed("finetune")
+    experiment.config["output"] = "out"
+    running = experiment.start("finetune")
+    deadline = time.time() + 120
+    while not list(experiment.output.glob("fine-tune/0/checkpoints/checkpoint-*/trainer_state.json")):
+        assert running.poll() is None, (experiment.folder / "terminal.txt").read_text()
+        assert time.time() < deadline
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert not (experiment.output / "fine-tune" / "0" / "model.safetensors").exists(), "killed too late to show anything"
+    experiment.succeed("finetune")
+    assert "resuming after epoch" in (experiment.output / "logs" / "finetune" / "0.log").read_text()
+    assert contents(experiment.output) == contents(whole)
+
+
+@pytest.mark.skipif(not UTR3.exists(), reason="the real data are not there")
+def test_a_cut_of_real_data_runs_as_its_example_says(experiment):
+    import yaml
+
+    config = yaml.safe_load((ROOT / "config" / "examples" / "utr3_mpra.yaml").read_text())
+    with gzip.open(UTR3, "rt") as whole, gzip.open(experiment.folder / "cut.tsv.gz", "wt") as cut:
+        cut.writelines(islice(whole, 81))
+    config["source"]["path"] = "cut.tsv.gz"
+    config |= {"output": "out"}
+    config["folds"]["n"] = 2
+    config["finetune"]["epochs"] = 1
+    config["interpret"] |= {"sample_size": 3, "shards": 2}
+    experiment.config = config
+    experiment.succeed()
+    scores = pd.read_csv(experiment.output / "interpret" / "loo_scores_replace.csv")
+    assert scores.groupby("sequence").size().tolist() == [3 * 160] * 3
+    assert (experiment.output / "report.html").stat().st_size > 100_000
