@@ -101,7 +101,10 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
         (changed("finetune.betas", "0.9"), "finetune.betas: found '0.9'; input should be a valid tuple"),
         # wrong values
         (changed("finetune.epochs", 0), "finetune.epochs: found 0; input should be greater than or equal to 1"),
-        (changed("interpret.modes", ["delete"]), "interpret.modes.0: found 'delete'; input should be 'remove', 'mask' or 'replace'"),
+        (
+            changed("interpret.modes", ["delete"]),
+            "interpret.modes.0: found 'delete'; input should be 'remove', 'mask' or 'replace'",
+        ),
         (changed("labels.quality", {"A": -1}), "labels.quality.A: found -1; input should be greater than or equal to 0"),
         (changed("seed", -1), "seed: found -1; input should be greater than or equal to 0"),
         # values that do not go together

@@ -86,7 +86,7 @@ def test_text_is_read_plain_or_compressed_with_or_without_a_byte_order_mark(tmp_
 
 
 WHOLE = gzip.compress("".join(f"{i * 7919 % 104729}\n" for i in range(2000)).encode(), mtime=0)
-BROKEN = WHOLE[:2000] + bytes(255 - byte for byte in WHOLE[2000:2100]) + WHOLE[2100:]
+NO_SUCH_BLOCK = WHOLE[:10] + b"\xff" + WHOLE[11:]
 WRONG_SUM = WHOLE[:-8] + bytes([WHOLE[-8] ^ 1]) + WHOLE[-7:]
 
 
@@ -107,13 +107,13 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, refusal, nam
     assert refusal(read_text, tmp_path / name) == f"{tmp_path / name}: {problem}"
 
 
-@pytest.mark.parametrize("content", [BROKEN, WRONG_SUM], ids=["broken inside", "wrong checksum"])
+@pytest.mark.parametrize("content", [NO_SUCH_BLOCK, WRONG_SUM], ids=["broken inside", "wrong checksum"])
 def test_a_damaged_gzip_file_is_refused_as_damaged(tmp_path, refusal, content):
     path = tmp_path / "a.txt.gz"
     path.write_bytes(content)
-    message = refusal(read_text, path)
-    assert message.startswith(f"{path}: ")
-    assert "damaged" in message
+    place, _, problem = refusal(read_text, path).rpartition(": ")
+    assert place == str(path)
+    assert "damaged" in problem
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path, refusal):

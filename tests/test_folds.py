@@ -12,7 +12,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from rnalm import encode, folds, tokenizers
-from rnalm.config import Encode, Folds
+from rnalm.config import Folds
 from rnalm.errors import RnalmError
 from rnalm.folds import TEST, TRAIN, VALIDATION
 
@@ -60,7 +60,8 @@ def every_method(draw):
     return options, {"groups": draw(st.sampled_from([None, groups])), "labels": labels}, len(groups)
 
 
-@pytest.mark.filterwarnings("ignore:The least populated class", "ignore:The groups parameter")
+@pytest.mark.filterwarnings("ignore:The least populated class")
+@settings(max_examples=60)
 @given(every_method(), SEEDS)
 def test_every_row_is_in_one_part_of_every_fold_and_no_part_is_empty(case, seed):
     options, columns, n_rows = case
@@ -70,7 +71,8 @@ def test_every_row_is_in_one_part_of_every_fold_and_no_part_is_empty(case, seed)
         assert set(part) == ({TRAIN, VALIDATION, TEST} if options.tested else {TRAIN, VALIDATION})
 
 
-@pytest.mark.filterwarnings("ignore:The least populated class", "ignore:The groups parameter")
+@pytest.mark.filterwarnings("ignore:The least populated class")
+@settings(max_examples=60)
 @given(every_method(), SEEDS)
 def test_groups_never_straddle_parts(case, seed):
     options, columns, n_rows = case
@@ -78,7 +80,8 @@ def test_groups_never_straddle_parts(case, seed):
     assert_groups_are_whole(parts, columns["groups"] or [None] * n_rows)
 
 
-@pytest.mark.filterwarnings("ignore:The least populated class", "ignore:The groups parameter")
+@pytest.mark.filterwarnings("ignore:The least populated class")
+@settings(max_examples=60)
 @given(every_method(), SEEDS)
 def test_the_same_seed_gives_the_same_folds(case, seed):
     options, columns, n_rows = case
@@ -86,7 +89,6 @@ def test_the_same_seed_gives_the_same_folds(case, seed):
     np.testing.assert_array_equal(parts, assign(options, n_rows, seed=seed, **columns))
 
 
-@pytest.mark.filterwarnings("ignore:The groups parameter")
 @pytest.mark.parametrize("options", [Folds(), Folds(method="kfold", n=4)], ids=["ratio", "kfold"])
 def test_another_seed_gives_other_folds(options):
     assert (folds.assign(options, 100, seed=1) != folds.assign(options, 100, seed=2)).any()
@@ -108,7 +110,7 @@ def test_parts_of_whole_groups_come_close_to_the_sizes_that_were_asked_for(group
     (part,) = assign(Folds(ratio=[60, 20, 20]), len(groups), groups=groups, seed=seed)
     largest = max(Counter(group for group in groups if group is not None).values(), default=1)
     for number in (VALIDATION, TEST):
-        assert abs(np.sum(part == number) - 0.2 * len(groups)) <= max(1, largest / 2) + 1 or largest > 0.2 * len(groups)
+        assert abs(np.sum(part == number) - 0.2 * len(groups)) <= largest + 0.5
 
 
 def test_every_fold_is_shuffled_anew():
@@ -130,7 +132,6 @@ def test_too_few_rows_leave_a_part_empty(refusal, n_rows):
 # kfold and rotate
 
 
-@pytest.mark.filterwarnings("ignore:The groups parameter")
 @given(st.integers(3, 6), st.integers(6, 60), SEEDS)
 def test_in_kfold_every_row_tests_once_and_validates_in_the_fold_before(n, n_rows, seed):
     parts = folds.assign(Folds(method="kfold", n=n), n_rows, seed=seed)
@@ -148,7 +149,7 @@ def test_in_kfold_groups_are_whole_and_every_row_tests_once(groups, classes, see
     assert_groups_are_whole(parts, groups)
 
 
-@pytest.mark.filterwarnings("ignore:The groups parameter", "ignore:The least populated class")
+@pytest.mark.filterwarnings("ignore:The least populated class")
 @given(st.lists(st.sampled_from("xxxyyz"), min_size=15, max_size=60), SEEDS)
 def test_kfold_gives_every_part_its_share_of_each_class(labels, seed):
     parts = assign(Folds(method="kfold", n=3), len(labels), labels=labels, seed=seed)
@@ -164,7 +165,6 @@ def test_kfold_warns_of_nothing_where_nothing_is_wrong():
         folds.assign(Folds(method="kfold", n=3), 12, labels=list("xy" * 6))
 
 
-@pytest.mark.filterwarnings("ignore:The groups parameter")
 @pytest.mark.parametrize(
     ("n_rows", "columns"),
     [(2, {}), (9, {"groups": list("aaaabbbbb")}), (4, {"labels": list("xxyy")})],
@@ -200,14 +200,14 @@ def test_splits_are_in_natural_order():
     [
         ({"validation": ["b"], "test": ["3"]}, [[0, 1, 2, 0]]),
         ({"validation": ["b"], "test": [3]}, [[0, 1, 2, 0]]),
-        ({"validation": ["b", "a"], "test": [3]}, [[1, 1, 2, 1]]),
+        ({"validation": ["b", "a"], "test": [3]}, [[1, 1, 2, 0]]),
         ({"validation": ["b"]}, [[0, 1, 0, 0]]),
-        ({"validation": [["a"], ["b"]], "test": [["b"], [3]]}, [[1, 2, 0, 1], [0, 1, 2, 0]]),
-        ({"validation": [["a"], ["b", 3]]}, [[1, 0, 0, 1], [0, 1, 1, 0]]),
+        ({"validation": [["a"], ["b"]], "test": [["b"], [3]]}, [[1, 2, 0, 0], [0, 1, 2, 0]]),
+        ({"validation": [["a"], ["b", 3]]}, [[1, 0, 0, 0], [0, 1, 1, 0]]),
     ],
 )
 def test_named_splits_validate_and_test_and_the_others_train(options, expected):
-    parts = folds.assign(Folds(method="column", **options), 4, splits=["a", "b", "3", "a"])
+    parts = folds.assign(Folds(method="column", **options), 4, splits=["a", "b", "3", "other"])
     assert parts.tolist() == expected
 
 
@@ -265,15 +265,16 @@ def test_splits_that_do_not_fit_the_data_are_refused(refusal, options, splits, p
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"method": "column", "validation": ["b"], "test": ["c"]}, {"method": "rotate", "n": 3}],
-    ids=["column", "rotate"],
+    ("options", "sides"),
+    [
+        ({"method": "column", "validation": ["b"], "test": ["c"]}, "test and train of fold 0"),
+        ({"method": "column", "validation": [["b"], ["c"]]}, "validation and train of fold 1"),
+        ({"method": "rotate", "n": 3}, "train and test of fold 0"),
+    ],
 )
-def test_a_group_that_predefined_splits_tear_apart_is_refused(refusal, options):
+def test_a_group_that_predefined_splits_tear_apart_is_refused(refusal, options, sides):
     message = refusal(folds.assign, Folds(**options), 4, splits=list("abca"), groups=["g", None, "h", "h"])
-    assert message == "folds: group 'h' is in both test and train of fold 0; the rows of a group must be in one part" or (
-        message == "folds: group 'h' is in both train and test of fold 0; the rows of a group must be in one part"
-    )
+    assert message == f"folds: group 'h' is in both {sides}; the rows of a group must be in one part"
 
 
 def test_rows_without_a_group_may_be_in_different_parts():
@@ -310,7 +311,6 @@ def test_a_file_names_the_part_of_every_row_in_every_fold(encoded, tmp_path):
     "options",
     [{"n": 2}, {"method": "kfold", "n": 4}, {"method": "column", "validation": ["b"]}, {"ratio": [80, 20]}],
 )
-@pytest.mark.filterwarnings("ignore:The groups parameter")
 def test_a_file_read_back_is_what_was_assigned(write_source, tmp_path, options):
     source = write_source(CONTENT, columns={key: name for key, name in EVERY_COLUMN.items() if key != "group"})
     encode.encode(source, tokenizers.train(source), tmp_path / "e.parquet")

@@ -102,7 +102,7 @@ def _run(
             "encode": {"block_size": block_size},
             "model": SIZES if trained else ["a trained model"],
             "interpret": {"modes": list(modes), "explain": explain, "replacements": {"a": ["c", "g"]}},
-            "report": {"title": "Which tokens <matter>?"},
+            "report": {"title": "Which tokens <matter>?", "profiles": 2},
         }
     )
     source = settings.source.model_copy(update={"path": str(folder / "data.tsv")})
@@ -306,7 +306,7 @@ def test_without_test_rows_the_report_says_so(experiment, tmp_path):
 def test_further_sources_have_sections_of_their_own(experiment, tmp_path):
     job = experiment()
     queries = [*job.queries, *(replace(job.queries[0], name=name) for name in ("new-genes", "new_genes"))]
-    page = written(replace(job, queries=queries), tmp_path)
+    page = written(replace(job, queries=queries), tmp_path, profiles=0)
     assert page.titles[4:-1] == [
         "Predictions: new-genes",
         "Leave-one-out: remove: new-genes",

@@ -1,0 +1,48 @@
+"""The house is as ARCHITECTURE.md draws it."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LISTED = re.search(r"```\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text(), re.DOTALL).group(1)
+ORDER = [line.split()[0] for line in LISTED.splitlines()]
+
+
+def path_of(module: str) -> Path:
+    path = ROOT / "rnalm" / module.replace(".", "/")
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def imported(module: str) -> set[str]:
+    """Name the modules of the library that a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path_of(module).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.startswith("rnalm.")}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "rnalm":
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    names = {name.removeprefix("rnalm.") for name in found}
+    return {name for name in names if name in ORDER}
+
+
+def test_every_module_is_in_the_list():
+    there = {str(path.relative_to(ROOT / "rnalm").with_suffix("")).replace("/", ".") for path in (ROOT / "rnalm").rglob("*.py")}
+    assert {name.removesuffix(".__init__") for name in there} - {"__init__", "perturb"} == set(ORDER)
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_a_module_imports_only_from_those_above_it(module):
+    above = set(ORDER[: ORDER.index(module)])
+    assert imported(module) <= above
+
+
+@pytest.mark.parametrize("module", ["rnalm", "rnalm.cli", "rnalm.config", "rnalm.folder"])
+def test_what_every_job_imports_is_light(module):
+    code = f"import sys, {module}; sys.exit(' '.join({{'torch', 'transformers', 'pandas', 'pyarrow'}} & set(sys.modules)) or 0)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr

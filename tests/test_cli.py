@@ -1,0 +1,117 @@
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+import rnalm
+from rnalm import cli, reference
+
+
+@pytest.fixture
+def write_config(tmp_path):
+    """Write a table and a configuration of which some keys are changed."""
+
+    def write(**changes):
+        (tmp_path / "table.tsv").write_text("name\tseq\ty\none\ta,c\t1.5\ntwo\tg\t2\n")
+        source = {
+            "path": str(tmp_path / "table.tsv"),
+            "token_sep": ",",
+            "columns": {"id": "name", "sequence": "seq", "label": "y"},
+        }
+        path = tmp_path / "my.yaml"
+        path.write_text(yaml.safe_dump({"output": "results/x", "source": source} | changes))
+        return path
+
+    return write
+
+
+def failure(capsys, *arguments: str) -> str:
+    """Run a command that must fail, and give the one line on standard error."""
+    assert cli.main(list(arguments)) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("rnalm: ")
+    return captured.err.removeprefix("rnalm: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(("command", "generate"), [("schema", reference.schema), ("keys", reference.keys)])
+def test_the_reference_is_printed(capsys, command, generate):
+    assert cli.main([command]) == 0
+    assert capsys.readouterr().out == generate()
+
+
+def test_a_good_configuration_is_called_good_and_its_first_sequence_shown(capsys, write_config, tmp_path):
+    path = write_config()
+    assert cli.main(["check", str(path)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == (f"source: {tmp_path / 'table.tsv'}: first sequence 'one', 2 tokens, label 1.5\n{path}: good\n")
+    assert captured.err == ""
+
+
+def test_every_source_is_looked_at(capsys, write_config, tmp_path):
+    new = {"path": str(tmp_path / "table.tsv"), "columns": {"id": 1, "sequence": 2}}
+    assert cli.main(["check", str(write_config(inference={"new": new}, tokenizer={"source": new}))]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[:-1]] == ["source", "tokenizer.source", "new"]
+    assert lines[2].endswith("first sequence 'one', 3 tokens, label None")
+
+
+def test_a_mistake_in_the_configuration_gets_one_line(capsys, write_config):
+    path = write_config(outptu="x")
+    assert failure(capsys, "check", str(path)).startswith(f"{path}: unknown key 'outptu'; did you mean 'output'?")
+
+
+def test_a_mistake_in_the_data_gets_one_line(capsys, write_config, tmp_path):
+    path = write_config()
+    (tmp_path / "table.tsv").write_text("name\tseq\ty\none\ta,,c\t1\n")
+    assert failure(capsys, "check", str(path)) == f"{tmp_path / 'table.tsv'}, line 2: token 2 is empty, between two ','"
+
+
+def test_a_source_that_is_not_there_gets_one_line(capsys, write_config, tmp_path):
+    path = write_config()
+    (tmp_path / "table.tsv").unlink()
+    assert failure(capsys, "check", str(path)) == f"{tmp_path / 'table.tsv'}: no such file"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "cannot be read as YAML ("),
+        (b"a: [1\nb: 2", "cannot be read as YAML ("),
+        (b"a: \x00", "cannot be read as YAML ("),
+        (b"a: \xe4", "cannot be read as YAML ("),
+        (b"- 1\n", "expected keys and values, found list"),
+        (b"", "expected keys and values, found NoneType"),
+    ],
+    ids=["missing", "broken", "binary", "latin-1", "list", "empty"],
+)
+def test_a_file_that_is_no_configuration_gets_one_line(capsys, tmp_path, content, problem):
+    path = tmp_path / "my.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    assert failure(capsys, "check", str(path)).startswith(f"{path}: {problem}")
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"{rnalm.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["chek"], ["check"]])
+def test_an_unknown_or_incomplete_command_is_refused(capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert "usage: rnalm" in capsys.readouterr().err
+
+
+def test_looking_a_configuration_over_imports_neither_torch_nor_transformers(write_config):
+    code = (
+        "import sys, rnalm.cli; status = rnalm.cli.main(['check', sys.argv[1]]); "
+        "sys.exit(status or sorted({'torch', 'transformers'} & set(sys.modules)) or 0)"
+    )
+    finished = subprocess.run([sys.executable, "-c", code, str(write_config())], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
