@@ -29,7 +29,9 @@ def generate(path: Path, n: int) -> None:
             bases = draw.choice(np.frombuffer(b"ACGT", dtype="S1"), (rows, LENGTH))
             labels = draw.normal(size=rows)
             for row in range(rows):
-                file.write(f"sequence{start + row}\t{bases[row].tobytes().decode()}\t{labels[row]:.4f}\tgene{(start + row) // 2}\n")
+                file.write(
+                    f"sequence{start + row}\t{bases[row].tobytes().decode()}\t{labels[row]:.4f}\tgene{(start + row) // 2}\n"
+                )
 
 
 def measure(table: Path | None, output: Path, results: multiprocessing.Queue) -> None:

@@ -43,7 +43,7 @@ def _check(options: argparse.Namespace) -> None:
 
     try:
         content = yaml.safe_load(options.file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RnalmError(f"{options.file}: cannot be read as YAML ({' '.join(str(error).split())})") from None
     if not isinstance(content, dict):
         raise RnalmError(f"{options.file}: expected keys and values, found {type(content).__name__}")

@@ -3,6 +3,7 @@
 The JSON schema in ``workflow/schemas/`` and the tables of ``config/README.md`` are generated from these models.
 """
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -39,9 +40,6 @@ METRICS: dict[str, dict[str, bool]] = {
         "pr_auc": True,
     },
 }
-
-#: Names in the tag position of an error location; they are no keys of the configuration.
-_TAGS = {"saluki", "trained"}
 
 
 def _unescape(value: Any) -> Any:
@@ -404,12 +402,26 @@ def load(settings: dict[str, Any], name: str = "config") -> Config:
         return Config.model_validate(settings)
     except ValidationError as error:
         problems = error.errors(include_url=False)
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    raise RnalmError(f"{name}: {_explain(problems[0])}{more}")
+    keys = {_location(problem, settings) for problem in problems}
+    more = f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
+    raise RnalmError(f"{name}: {_explain(problems[0], settings)}{more}")
 
 
-def _explain(problem: dict[str, Any]) -> str:
-    location = [part for part in problem["loc"] if part not in _TAGS]
+def _location(problem: dict[str, Any], settings: Any) -> tuple[str | int, ...]:
+    """Find the key that a problem is about: what of pydantic's location is in the settings, and the last new key."""
+    location: list[str | int] = []
+    for part in problem["loc"]:
+        inside = isinstance(settings, dict) and part in settings
+        if inside or (isinstance(settings, list) and isinstance(part, int)):
+            location.append(part)
+            settings = settings[part]
+    if problem["type"] == "missing":
+        location.append(problem["loc"][-1])
+    return tuple(location)
+
+
+def _explain(problem: dict[str, Any], settings: dict[str, Any]) -> str:
+    location = _location(problem, settings)
     key = ".".join(str(part) for part in location)
     if problem["type"] == "extra_forbidden":
         return f"unknown key '{key}'; {nearest(location[-1], _fields(location[:-1]), limit=30)}"
@@ -418,10 +430,16 @@ def _explain(problem: dict[str, Any]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{key}.{message}" if key else message
+    if problem["type"] == "literal_error":
+        return f"{key}: found {problem['input']!r}; {_choice(problem)}"
     return f"{key}: found {problem['input']!r}; {message[0].lower()}{message[1:]}"
 
 
-def _fields(location: list[str]) -> list[str]:
+def _choice(problem: dict[str, Any]) -> str:
+    return nearest(problem["input"], re.findall(r"'([^']*)'", problem["ctx"]["expected"]))
+
+
+def _fields(location: tuple[str | int, ...]) -> list[str]:
     """Name the valid keys of the section at ``location``."""
     section: Any = Config
     for part in location:

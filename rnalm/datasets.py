@@ -75,7 +75,10 @@ def _unpack(table: pa.Table, rows: np.ndarray) -> list[Encoded]:
     lists = table["input_ids"].combine_chunks()
     lengths = lists.value_lengths().to_numpy(zero_copy_only=False)
     input_ids = np.split(lists.flatten().to_numpy(zero_copy_only=False), np.cumsum(lengths)[:-1])
-    modifiers = [None if m is None else np.array(m, dtype=np.float32).reshape(len(m), -1) for m in column("modifiers")]
+    modifiers = [
+        None if channels is None else np.array(channels, dtype=np.float32).reshape(len(channels), length)
+        for channels, length in zip(column("modifiers"), lengths, strict=True)
+    ]
     offsets = [None if o is None else np.array(o, dtype=np.int32) for o in column("offsets")]
     weights = [1.0 if weight is None else weight for weight in column("weight")]
     return [
@@ -237,5 +240,5 @@ class LengthBuckets(Sampler[list[int]]):
             order[start : start + window] = rows[np.argsort(self.lengths[rows], kind="stable")]
         batches = np.split(order, np.cumsum(self._sizes())[:-1])
         batches = [batches[index].tolist() for index in draw.permutation(len(batches))]
-        batches += batches[: -len(batches) % self.world]
-        return iter(batches[self.rank :: self.world])
+        own = range(self.rank, len(self) * self.world, self.world)
+        return iter([batches[index % len(batches)] for index in own])

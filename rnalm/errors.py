@@ -31,5 +31,5 @@ def nearest(name: object, known: Iterable[object], limit: int = 12) -> str:
     guess = f"did you mean {folded[close[0]]!r}?" if close else ""
     if len(names) > limit and guess:
         return guess
-    shown = ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
-    return f"{guess} (valid: {shown or 'none'})".strip()
+    shown = f"valid: {', '.join(names[:limit]) or 'none'}{', …' if len(names) > limit else ''}"
+    return f"{guess} ({shown})" if guess else shown

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +83,9 @@ def open_text(path: str | Path) -> Iterator[IO[str]]:
         raise RnalmError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise RnalmError(f"{path}: is a folder, expected a file") from None
-    except gzip.BadGzipFile:
+    except (gzip.BadGzipFile, zlib.error):
+        if path.open("rb").read(2) == b"\x1f\x8b":
+            raise RnalmError(f"{path}: the gzip file is damaged") from None
         raise RnalmError(f"{path}: named .gz but not gzip-compressed; expected a gzip file") from None
     except EOFError:
         raise RnalmError(f"{path}: the gzip file ends too early; it is damaged or was cut") from None

@@ -118,7 +118,7 @@ def _ratio(options: Folds, group_ids: np.ndarray, seed: int) -> np.ndarray:
             wanted = max(1, round(n_rows * shares[PARTS[part]] / 100)) if shares[PARTS[part]] else 0
             filled = np.cumsum(sizes[order])
             # Stop at the group count that comes closest to the wanted number of rows.
-            taken = int(np.argmin(np.abs(filled - wanted))) + 1 if wanted else 0
+            taken = int(np.argmin(np.abs(filled - wanted))) + 1 if wanted and len(order) else 0
             part_of_group[order[:taken]] = part
             order = order[taken:]
         parts[fold] = part_of_group[group_ids]
@@ -133,7 +133,7 @@ def _named(splits: Sequence[str | None] | None) -> np.ndarray:
 
 def _natural(name: str) -> list:
     """Sort key by which split 2 comes before split 10."""
-    return [(0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in re.split(r"(\d+)", name) if piece]
+    return [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in re.split(r"(\d+)", name) if piece]
 
 
 def _known(name: str | int, names: list[str], key: str) -> str:
@@ -189,7 +189,7 @@ def _kfold(n: int, labels: Sequence[str] | None, group_ids: np.ndarray, seed: in
     }[labels is not None, grouped]
     number = np.empty(len(group_ids), dtype=np.int64)
     try:
-        folds = splitter(n, shuffle=True, random_state=seed).split(group_ids, labels, group_ids)
+        folds = splitter(n, shuffle=True, random_state=seed).split(group_ids, labels, group_ids if grouped else None)
         for part, (_, rows) in enumerate(folds):
             number[rows] = part
     except ValueError as error:

@@ -44,8 +44,9 @@ class Scaler:
             center, scale = labels.min(), np.ptp(labels)
         else:
             center, scale = labels.mean(), labels.std()
-        if not scale > 0:
-            raise RnalmError(f"labels.scaling: all training labels are {center:g}, so {method} scaling is not possible")
+        # Rounding can give equal labels a tiny standard deviation, but not a range.
+        if not np.ptp(labels) > 0:
+            raise RnalmError(f"labels.scaling: all training labels are {labels[0]:g}, so {method} scaling is not possible")
         return cls(method, float(center), float(scale))
 
     def transform(self, labels: np.ndarray) -> np.ndarray:
@@ -107,7 +108,7 @@ class Labels:
         index = {name: position for position, name in enumerate(self.classes)}
         for name in labels:
             if name not in index:
-                raise RnalmError(f"class {name!r} is not among the classes of the model; {nearest(name, self.classes)}")
+                raise RnalmError(f"class {str(name)!r} is not among the classes of the model; {nearest(name, self.classes)}")
         return np.array([index[name] for name in labels], dtype=np.int64)
 
     def to_scores(self, logits: np.ndarray, scale: str = "probability") -> np.ndarray:

@@ -91,17 +91,12 @@ def classification(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, 
 
 def per_class(targets: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, float]]:
     """Report precision, recall, F1 and number of rows for each class by name."""
+    predicted = probabilities.argmax(axis=1)
+    columns = sk.precision_recall_fscore_support(targets, predicted, labels=range(len(classes)), zero_division=0)
+    names = ("precision", "recall", "f1", "rows")
     return {
-        name: {key: float(value) for key, value in row.items()}
-        for name, row in sk.classification_report(
-            targets,
-            probabilities.argmax(axis=1),
-            labels=range(len(classes)),
-            target_names=classes,
-            output_dict=True,
-            zero_division=0,
-        ).items()
-        if name in classes
+        name: dict(zip(names, map(float, values), strict=True))
+        for name, values in zip(classes, zip(*columns, strict=True), strict=True)
     }
 
 

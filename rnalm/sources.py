@@ -155,6 +155,6 @@ def _modifier(text: str, place: str, position: int) -> float:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
+    if not abs(number) <= float(np.finfo(np.float32).max):
         raise RnalmError(f"{place}: token {position + 1} has the modifier {text!r}, expected a number")
     return number

@@ -4,10 +4,15 @@ import gzip
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis
 import pytest
 
 from rnalm.config import Source
 from rnalm.errors import RnalmError
+
+# No test depends on how busy the machine is.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
         (changed("finetune.epochs", 0), "finetune.epochs: found 0; input should be greater than or equal to 1"),
         (
             changed("interpret.modes", ["delete"]),
-            "interpret.modes.0: found 'delete'; input should be 'remove', 'mask' or 'replace'",
+            "interpret.modes.0: found 'delete'; valid: remove, mask, replace",
         ),
         (changed("labels.quality", {"A": -1}), "labels.quality.A: found -1; input should be greater than or equal to 0"),
         (changed("seed", -1), "seed: found -1; input should be greater than or equal to 0"),
@@ -159,12 +159,12 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
         ),
         (
             changed("finetune.metric", "f1_macro"),
-            "finetune.metric: 'f1_macro' is no metric of regression; (valid: loss, mse, mae, r2, pearson, spearman)",
+            "finetune.metric: 'f1_macro' is no metric of regression; valid: loss, mse, mae, r2, pearson, spearman",
         ),
         (
             changed("finetune.metric", "pearsonr"),
             "finetune.metric: 'pearsonr' is no metric of regression; did you mean 'pearson'? "
-            "(valid: loss, mse, mae, r2, pearson, spearman)",
+            "valid: loss, mse, mae, r2, pearson, spearman",
         ),
     ],
 )

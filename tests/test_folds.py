@@ -225,7 +225,7 @@ def test_named_splits_validate_and_test_and_the_others_train(options, expected):
         (
             {"method": "column", "validation": [1], "test": [4]},
             ["1", "2", "3"],
-            "folds.test: no row is in split '4'; (valid: 1, 2, 3)",
+            "folds.test: no row is in split '4'; valid: 1, 2, 3",
         ),
         (
             {"method": "column", "validation": [["b"], ["c", "a"]], "test": [["a"], ["a"]]},

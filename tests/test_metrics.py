@@ -87,8 +87,8 @@ def test_every_class_is_reported_by_name_also_one_that_does_not_occur(classes):
     probabilities = np.eye(3)[[0, 1, 1]]
     found = metrics.per_class(np.array([0, 0, 1]), probabilities, classes)
     assert list(found) == list(classes)
-    assert found[classes[0]] == pytest.approx({"precision": 1, "recall": 0.5, "f1-score": 2 / 3, "support": 2})
-    assert found[classes[2]] == {"precision": 0, "recall": 0, "f1-score": 0, "support": 0}
+    assert found[classes[0]] == pytest.approx({"precision": 1, "recall": 0.5, "f1": 2 / 3, "rows": 2})
+    assert found[classes[2]] == {"precision": 0, "recall": 0, "f1": 0, "rows": 0}
 
 
 def test_json_gets_null_for_what_is_not_defined():

@@ -168,7 +168,7 @@ def test_memory_does_not_grow_with_the_number_of_sequences(write_source):
             {},
             ": no column 'sequence' for columns.sequence; did you mean 'Sequences'? (valid: id, Sequences)",
         ),
-        ("x\ty\n1\ta\n", {}, ": no column 'id' for columns.id; (valid: x, y)"),
+        ("x\ty\n1\ta\n", {}, ": no column 'id' for columns.id; valid: x, y"),
         ("id\tid\tsequence\n1\t1\ta\n", {}, ": 2 columns are named 'id'; give columns.id as a position"),
         ("x\ty\n1\ta\n", {"columns": {"id": 1, "sequence": 3}}, ": columns.sequence is 3, but the file has 2 columns"),
         (

@@ -2,13 +2,14 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shap
 
 from rnalm.errors import RnalmError
 from rnalm.perturb import merge as merging
-from rnalm.perturb.scores import score_shard
+from rnalm.perturb.scores import columns, score_shard
 
 CLASSES = ("early", "late", "mid")
 REPLACEMENTS = {"a": ["t", "c"], "c": ["g"], "g": ["g"]}
@@ -53,6 +54,31 @@ def test_the_number_of_shards_does_not_matter_when_rows_are_sampled(encode_rows,
     for suffix in SUFFIXES:
         assert (first / f"scores.{suffix}").read_bytes() == (second / f"scores.{suffix}").read_bytes()
     assert len(explanations_of(first)) == 5
+
+
+@pytest.mark.parametrize("size", [1500, 2**19])
+def test_how_rows_were_cut_into_shards_does_not_show_in_a_file_of_many_pages(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(merging, "GROUP_ROWS", size)
+    schema, length, count = columns("remove", "regression", False, False), 10, 200
+    random = np.random.default_rng(0)
+    names = [f"{index}" * 3000 for index in range(count)]  # long, so that few rows fill a page
+    frame = pd.DataFrame({"sequence": np.repeat(names, length), "label": 1.0, "pred": 2.0})
+    frame["token"] = random.choice(list("acgt"), len(frame))
+    frame["start_offset"] = np.tile(np.arange(length), count)
+    frame = frame.assign(end_offset=frame["start_offset"] + 1, loo=random.normal(size=len(frame)))
+    whole = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    merged = []
+    for cuts in ([], [1], [13, 13, 150, 199]):
+        folder = tmp_path / str(len(merged))
+        parts = []
+        for start, stop in zip([0, *cuts], [*cuts, count], strict=True):
+            parts.append(folder / f"{len(parts)}.parquet")
+            folder.mkdir(exist_ok=True)
+            pq.write_table(whole.slice(start * length, (stop - start) * length), parts[-1])
+        merging.merge(parts, *(folder / f"scores.{suffix}" for suffix in SUFFIXES))
+        merged.append([(folder / f"scores.{suffix}").read_bytes() for suffix in SUFFIXES])
+    assert merged[1] == merged[0]
+    assert merged[2] == merged[0]
 
 
 def test_merged_scores_are_in_the_order_of_the_input(encode_rows, model_folder, score_and_merge):

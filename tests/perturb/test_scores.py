@@ -312,6 +312,13 @@ def test_no_shard_costs_more_than_its_share_and_one_sequence(lengths, shards):
         assert cost[rows].sum() <= (cost.sum() / shards + cost.max()) * (1 + 1e-9)
 
 
+def test_a_long_sequence_is_more_work_than_its_length():
+    job = Job([], "", None, "remove", {}, False, "predicted", "probability", None, 0, 2, 1, 1)
+    # 3 · 100² are more than half of 3 · 100² + 100 · 10², though 3 · 100 are less than half of 3 · 100 + 100 · 10.
+    lengths = np.array([100] * 3 + [10] * 100)
+    assert shard_rows(lengths, np.ones((1, 103), dtype=bool), job).tolist() == [0, 1]
+
+
 def test_rows_of_more_models_count_as_more_work():
     job = Job([], "", None, "remove", {}, False, "predicted", "probability", None, 0, 2, 1, 1)
     assigned = np.array([[True] * 8, [True] * 2 + [False] * 6, [True] * 2 + [False] * 6])

@@ -71,7 +71,7 @@ MISTAKES = {
     ),
     "an unknown split": (
         set_key("folds", {"method": "column", "validation": ["b"], "test": ["e"]}),
-        "folds.test: no row is in split 'e'; (valid: a, b, c, d)",
+        "folds.test: no row is in split 'e'; valid: a, b, c, d",
     ),
     "an empty sequence": (
         set_cell(4, 1, ""),
