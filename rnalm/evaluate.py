@@ -162,8 +162,8 @@ def _windows(parts: Sequence[str | Path]) -> Iterator[list[pd.DataFrame]]:
 
 def _last_row(part: str | Path) -> int:
     metadata = pq.read_metadata(part)
-    groups = range(metadata.num_row_groups)
-    return max((metadata.row_group(group).column(0).statistics.max for group in groups), default=-1)
+    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
+    return max((group.column(0).statistics.max for group in groups if group.num_rows), default=-1)
 
 
 def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -40,6 +40,11 @@ def save(figure: Figure, path: str | Path) -> None:
         figure.savefig(temporary, format="svg", metadata={"Date": None})
 
 
+def _plain(text: str) -> str:
+    """Keep dollar signs in names from being read as formulas."""
+    return text.replace("$", r"\$")
+
+
 def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **kwargs) -> tuple[Figure, np.ndarray]:
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **kwargs)
@@ -69,7 +74,7 @@ def data(lengths: np.ndarray, labels: pd.Series, log_labels: bool = False) -> Fi
         right.set(xlabel="label", ylabel="sequences", title="Labels", xscale="log" if logarithmic else "linear")
     elif len(labels):
         counts = labels.value_counts().sort_index()
-        right.barh(counts.index, counts, color=GREY)
+        right.barh(counts.index.map(_plain), counts, color=GREY)
         right.set(xlabel="sequences", title="Classes")
     else:
         right.text(0.5, 0.5, "no labels", ha="center", color=GREY)
@@ -149,7 +154,7 @@ def classification(frame: pd.DataFrame, classes: Sequence[str]) -> Figure:
     if known.empty:
         figure, axes = _figure(4.2, 2.6)
         counts = frame["pred"].value_counts().reindex(classes, fill_value=0)
-        axes[0, 0].barh(counts.index, counts, color=GREY)
+        axes[0, 0].barh(counts.index.map(_plain), counts, color=GREY)
         axes[0, 0].set(xlabel="sequences", title="Predicted classes")
         return figure
     figure, axes = _figure(10, 3.2, columns=3)
@@ -161,15 +166,16 @@ def classification(frame: pd.DataFrame, classes: Sequence[str]) -> Figure:
         probability = known[f"prob_{name}"]
         colour = mpl.colormaps["viridis"](index / max(1, len(classes) - 1) * 0.85)
         area = sk.roc_auc_score(positive, probability)
-        axes[0, 1].plot(*sk.roc_curve(positive, probability)[:2], color=colour, label=f"{name} {area:.3f}")
+        axes[0, 1].plot(*sk.roc_curve(positive, probability)[:2], color=colour, label=f"{_plain(name)} {area:.3f}")
         precision, recall, _ = sk.precision_recall_curve(positive, probability)
         area = sk.average_precision_score(positive, probability)
-        axes[0, 2].plot(recall, precision, color=colour, label=f"{name} {area:.3f}")
+        axes[0, 2].plot(recall, precision, color=colour, label=f"{_plain(name)} {area:.3f}")
     axes[0, 1].plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
     axes[0, 1].set(xlabel="false positive rate", ylabel="true positive rate", title="ROC (area)")
     axes[0, 2].set(xlabel="recall", ylabel="precision", title="Precision-recall (area)", ylim=(0, 1.03))
     for axis in axes[0, 1:]:
-        axis.legend(fontsize="small", loc="lower center")
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize="small", loc="lower center")
     return figure
 
 
@@ -180,8 +186,8 @@ def _confusion(axis: Axes, known: pd.DataFrame, classes: Sequence[str]) -> None:
     for (row, column), count in np.ndenumerate(counts):
         axis.text(column, row, f"{count:,}", ha="center", va="center", color="white" if share[row, column] > 0.5 else "black")
     axis.set(xticks=range(len(classes)), yticks=range(len(classes)), xlabel="predicted", ylabel="true", title="Confusion")
-    axis.set_xticklabels(classes, rotation=30 if len(classes) > 2 else 0)
-    axis.set_yticklabels(classes)
+    axis.set_xticklabels(map(_plain, classes), rotation=30 if len(classes) > 2 else 0)
+    axis.set_yticklabels(map(_plain, classes))
 
 
 def profiles(shown: Sequence[Profile], elements: Mapping[str, list[tuple[int, int, str]]] | None = None) -> Figure:
@@ -202,7 +208,7 @@ def profiles(shown: Sequence[Profile], elements: Mapping[str, list[tuple[int, in
         for start, end, _ in (elements or {}).get(found.sequence, []):
             axis.plot([start, end], [bottom, bottom], color="black", linewidth=2.5, solid_capstyle="butt")
         label = "" if found.label is None else f", true {_short(found.label)}"
-        axis.set_title(f"{found.sequence}: predicted {_short(found.pred)}{label}", loc="left", fontsize="small")
+        axis.set_title(_plain(f"{found.sequence}: predicted {_short(found.pred)}{label}"), loc="left", fontsize="small")
         axis.set(ylabel="loo", xlim=(found.starts[0], found.starts[-1] + 1), ylim=(1.2 * bottom, -1.2 * bottom))
     axes[-1, 0].set_xlabel("position in the sequence" + ("; black: known elements" if elements else ""))
     return figure
@@ -241,8 +247,8 @@ def positions(position: np.ndarray, exchanges: pd.DataFrame | None = None) -> Fi
         axis, limit = axes[0, 1], np.nanmax(np.abs(exchanges.to_numpy()), initial=1e-12)
         image = axis.imshow(exchanges, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
         axis.set(xticks=range(exchanges.shape[1]), yticks=range(exchanges.shape[0]), xlabel="replacement", ylabel="token")
-        axis.set_xticklabels(exchanges.columns)
-        axis.set_yticklabels(exchanges.index)
+        axis.set_xticklabels(map(_plain, exchanges.columns))
+        axis.set_yticklabels(map(_plain, exchanges.index))
         axis.set_title("Mean score of each exchange")
         figure.colorbar(image, ax=axis, label="mean loo")
     return figure

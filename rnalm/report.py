@@ -100,11 +100,6 @@ class Section:
     title: str
     blocks: list[Block]
 
-    @property
-    def anchor(self) -> str:
-        """Its name in links."""
-        return "".join(letter if letter.isalnum() else "-" for letter in self.title.lower())
-
 
 def write(job: Job, output: str | Path) -> None:
     """Write the report and its pictures."""
@@ -218,7 +213,12 @@ def _classes(job: Job) -> tuple[str, ...]:
 def _who_predicts(job: Job, query: Query) -> str:
     if query.name == "source" and job.summary:
         return "Each sequence is predicted by the models that did not see it; where several did not, by their mean."
-    return f"Each sequence is predicted by the mean of {len(job.models)} models."
+    count = len(job.models)
+    return (
+        f"Each sequence is predicted by the mean of {count} models."
+        if count > 1
+        else "Each sequence is predicted by the model."
+    )
 
 
 def _title(stage: str, query: Query) -> str:

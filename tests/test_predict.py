@@ -91,5 +91,5 @@ def test_an_unknown_class_is_refused(folder, tmp_path):
     tokenizers.save(tokenizer, tmp_path / "model" / "tokenizer.json")
     Labels("classification", classes=("0", "one")).save(tmp_path / "model" / "labels.json")
     encode(source(folder), tokenizer, tmp_path / "classes.parquet", task="classification")
-    with pytest.raises(RnalmError, match=r"class '1' is not among the classes of the model; .*\(valid: 0, one\)"):
+    with pytest.raises(RnalmError, match=r"class '1' is not among the classes of the model; valid: 0, one"):
         predict.predict_file(tmp_path / "model", tmp_path / "classes.parquet", tmp_path / "part.parquet")

@@ -112,7 +112,7 @@ def apply(input_ids: Tensor, modifiers: Tensor | None, edits: Edits) -> tuple[Te
     """
     position = torch.from_numpy(edits.position).to(input_ids.device)
     rows = torch.arange(len(edits), device=input_ids.device)
-    if edits.token[0] == DELETED:
+    if (edits.token == DELETED).all():
         index = torch.arange(len(input_ids) - 1, device=input_ids.device)
         index = index + (index >= position[:, None])  # (edits, length - 1)
         return input_ids[index], None if modifiers is None else modifiers[:, index].transpose(0, 1)

@@ -1,5 +1,6 @@
 """Shards of scores ─► Parquet, CSV and shap.Explanation pickle, in bounded memory."""
 
+import json
 import pickle
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -13,6 +14,7 @@ import shap
 
 from rnalm.errors import RnalmError
 from rnalm.files import replacing
+from rnalm.perturb.scores import SEQUENCES
 
 #: Rows of a row group in the merged file, whatever the shards'.
 GROUP_ROWS = 2**19
@@ -30,7 +32,7 @@ def merge(parts: Sequence[str | Path], parquet: str | Path, csv: str | Path, exp
     parquet, csv, explanations : path
         The merged scores; the last a pickled list of ``shap.Explanation``, one a sequence.
     """
-    schema = pq.read_schema(parts[0])
+    schema = pq.read_schema(parts[0]).remove_metadata()
     if not sum(pq.read_metadata(part).num_rows for part in parts):
         raise RnalmError("there are no scores to merge: no sequence was scored")
     with (
@@ -43,7 +45,7 @@ def merge(parts: Sequence[str | Path], parquet: str | Path, csv: str | Path, exp
             writer.write_table(group)
             group.to_pandas().to_csv(text, index=False, header=number == 0)
     with replacing(explanations) as temporary, open(temporary, "wb") as file:
-        _dump(_explanations(parquet), file)
+        _dump(_explanations(parts, parquet), file)
 
 
 def _regroup(parts: Sequence[str | Path], schema: pa.Schema) -> Iterator[pa.Table]:
@@ -51,7 +53,7 @@ def _regroup(parts: Sequence[str | Path], schema: pa.Schema) -> Iterator[pa.Tabl
     held = schema.empty_table()
     for part in parts:
         for batch in pq.ParquetFile(part).iter_batches(batch_size=GROUP_ROWS):
-            held = pa.concat_tables([held, pa.Table.from_batches([batch], schema)])
+            held = pa.concat_tables([held, pa.Table.from_batches([batch]).cast(schema)])
             while held.num_rows >= GROUP_ROWS:
                 # Without seams: how the rows were chunked must not show in the file.
                 yield held.slice(0, GROUP_ROWS).combine_chunks()
@@ -75,15 +77,26 @@ def read(path: str | Path) -> Iterator[pd.DataFrame]:
         yield held
 
 
-def _explanations(path: str | Path) -> Iterator[shap.Explanation]:
-    """Make an explanation of each sequence's scores.
+def _explanations(parts: Sequence[str | Path], merged: str | Path) -> Iterator[shap.Explanation]:
+    """Make an explanation of each sequence's scores; an empty one where a sequence has none.
 
-    ``values`` is ``(tokens,)``, with one more axis for replacements, if there are, and one for classes, if all are
+    ``values`` is ``(tokens,)``, with one more axis for replacements, if there are, and one for classes, if several are
     explained; a token that a replacement does not apply to is NaN there. With several models ``error_std`` is alike.
     """
-    axes = {name: _values(path, name) for name in ("replacement", "class") if name in pq.read_schema(path).names}
-    for frame in read(path):
-        yield explain(frame, axes)
+    names = pq.read_schema(merged).names
+    axes = {name: _values(merged, name) for name in ("replacement", "class") if name in names}
+    if len(axes.get("class", ())) < 2:
+        axes.pop("class", None)
+    frames = read(merged)
+    empty = pq.read_schema(merged).empty_table().to_pandas()
+    frame = next(frames, empty)
+    for part in parts:
+        for sequence, base in json.loads(pq.read_metadata(part).metadata[SEQUENCES]):
+            if len(frame) and frame["sequence"].iloc[0] == sequence:
+                yield explain(frame, axes, base)
+                frame = next(frames, empty)
+            else:
+                yield explain(empty, axes, base)
 
 
 def _values(path: str | Path, column: str) -> list[str]:
@@ -94,7 +107,7 @@ def _values(path: str | Path, column: str) -> list[str]:
     return sorted(found)
 
 
-def explain(frame: pd.DataFrame, axes: dict[str, list[str]]) -> shap.Explanation:
+def explain(frame: pd.DataFrame, axes: dict[str, list[str]], base: Sequence[float]) -> shap.Explanation:
     """Make the explanation of one sequence's scores.
 
     Parameters
@@ -102,7 +115,9 @@ def explain(frame: pd.DataFrame, axes: dict[str, list[str]]) -> shap.Explanation
     frame : pandas.DataFrame
         The rows of one sequence.
     axes : dict
-        Sorted values of ``replacement`` and ``class``, where the scores have these columns.
+        Sorted values of ``replacement`` and ``class``, where ``values`` has an axis for them.
+    base : sequence of float
+        Score of the original sequence, for each explained output.
     """
     starts, token = np.unique(frame["start_offset"].to_numpy(), return_inverse=True)
     first = np.unique(token, return_index=True)[1]
@@ -116,8 +131,8 @@ def explain(frame: pd.DataFrame, axes: dict[str, list[str]]) -> shap.Explanation
 
     return shap.Explanation(
         values=spread("loo"),
-        base_values=frame["pred"].iloc[0],
-        data=frame["token"].to_numpy(object)[first],
+        base_values=np.array(base) if "class" in axes else base[0],
+        data=frame["token"].to_numpy(object)[first] if len(first) else [],  # shap looks into the first item of an array
         output_names=list(next(iter(axes.values()))) if len(axes) == 1 else None,
         error_std=spread("loo_sd") if "loo_sd" in frame else None,
     )

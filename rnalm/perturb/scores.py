@@ -1,5 +1,6 @@
 """Edits ─► scorer ─► leave-one-out scores, in shards."""
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from rnalm.perturb.naive import NaiveScorer
 from rnalm.predict import check_fit, progress
 
 log = logging.getLogger(__name__)
+
+#: Key of a shard's metadata: id and original score (of each explained output) of every sequence, also of those without edits.
+SEQUENCES = b"sequences"
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
     assigned = assignments(job)
     rows = shard_rows(datasets.lengths(job.encoded), assigned, job)
     schema = columns(job.mode, labels[0].task, explained is None, several=bool((assigned.sum(axis=0) > 1).any()))
+    classes = labels[0].classes or ("",)
+    bases: list[list] = []
     log.info("shard %d of %d: %d sequences", job.shard + 1, job.shards, len(rows))
     with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for group in progress(datasets.read(job.encoded, rows), len(rows), f"LOO {job.mode}"):
@@ -95,7 +101,13 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
                 base, perturbed = (
                     np.stack([labels[m].to_scores(f[i], job.scale) for m, f in zip(using, found, strict=True)]) for i in (0, 1)
                 )
-                writer.write_table(tabulate(sequence, edits, base, perturbed, labels[0], names, explained, schema))
+                likely = np.mean([labels[m].to_scores(f[0]) for m, f in zip(using, found, strict=True)], axis=0)
+                outputs = [int(likely.argmax())] if explained is None else explained
+                pred = labels[0].classes[likely.argmax()] if labels[0].classes else float(likely[0])
+                difference = (perturbed - base[:, None, :])[:, :, outputs]
+                writer.write_table(tabulate(sequence, edits, difference, pred, [classes[o] for o in outputs], names, schema))
+                bases.append([sequence.id, base.mean(axis=0)[outputs].tolist()])
+        writer.add_key_value_metadata({SEQUENCES: json.dumps(bases)})
 
 
 def explained_classes(explain: str, labels: Labels) -> list[int] | None:
@@ -178,11 +190,10 @@ def columns(mode: str, task: str, predicted_only: bool, several: bool) -> pa.Sch
 def tabulate(
     sequence: Encoded,
     edits: Edits,
-    base: np.ndarray,
-    perturbed: np.ndarray,
-    labels: Labels,
+    difference: np.ndarray,
+    pred: float | str,
+    classes: Sequence[str],
     names: np.ndarray,
-    explained: Sequence[int] | None,
     schema: pa.Schema,
 ) -> pa.Table:
     """Tabulate the scores of one sequence.
@@ -191,26 +202,19 @@ def tabulate(
     ----------
     sequence : Encoded
     edits : Edits
-    base : numpy.ndarray
-        Scores of the sequence by each model, in label units or as classes' scores ``(models, outputs)``.
-    perturbed : numpy.ndarray
-        Scores of its perturbations ``(models, edits, outputs)``.
-    labels : Labels
+    difference : numpy.ndarray
+        Score of each perturbation minus that of the sequence, ``(models, edits, explained outputs)``.
+    pred : float or str
+        Prediction for the sequence.
+    classes : sequence of str
+        Names of the explained outputs.
     names : numpy.ndarray
         Tokens by id.
-    explained : sequence of int or None
-        Outputs to report; None: the class with the highest mean score.
     schema : pyarrow.Schema
     """
-    mean = base.mean(axis=0)
-    best = int(mean.argmax())
-    outputs = [best] if explained is None else list(explained)
-    difference = (perturbed - base[:, None, :])[:, :, outputs]  # (models, edits, explained outputs)
-    repeat = len(outputs)
     offsets = sequence.offsets if sequence.offsets is not None else np.arange(len(sequence.input_ids))[:, None] + [0, 1]
-    place = np.repeat(edits.position, repeat)
-    token = np.repeat(edits.token, repeat)
-    pred = labels.classes[best] if labels.classes else float(mean[0])
+    place = np.repeat(edits.position, len(classes))
+    token = np.repeat(edits.token, len(classes))
     values = {
         "sequence": [sequence.id] * len(place),
         "token": names[sequence.input_ids[place]],
@@ -222,8 +226,9 @@ def tabulate(
         "loo": difference.mean(axis=0).ravel(),
     }
     if "loo_sd" in schema.names:
-        spread = difference.std(axis=0, ddof=1) if len(base) > 1 else np.full(difference.shape[1:], np.nan)
+        several = len(difference) > 1
+        spread = difference.std(axis=0, ddof=1) if several else np.full(difference.shape[1:], np.nan)
         values["loo_sd"] = spread.ravel()
     if "class" in schema.names:
-        values["class"] = np.tile(np.array([labels.classes[output] for output in outputs], dtype=object), len(edits))
+        values["class"] = np.tile(np.array(classes, dtype=object), len(edits))
     return pa.table([pa.array(values[field.name], field.type, from_pandas=True) for field in schema], schema=schema)

@@ -64,10 +64,14 @@ class Summary:
     elements: dict[str, float] | None = None
 
 
+def of_one_class(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows of the predicted class where all are explained; over all classes, changes of probability cancel."""
+    return frame[frame["class"] == frame["pred"]] if "class" in frame and frame["class"].nunique() > 1 else frame
+
+
 def profile(frame: pd.DataFrame) -> Profile:
-    """Make the profile of one sequence of its rows; where all classes are explained, for the predicted one."""
-    if "class" in frame and frame["class"].nunique() > 1:
-        frame = frame[frame["class"] == frame["pred"]]
+    """Make the profile of one sequence of its rows, for one class."""
+    frame = of_one_class(frame)
     tokens = frame.groupby("start_offset", sort=True).agg(token=("token", "first"), loo=("loo", "mean"))
     first = frame.iloc[0]
     label = None if pd.isna(first["label"]) else first["label"]
@@ -98,16 +102,17 @@ def summarize(
     magnitudes: list[np.ndarray] = []
     inside: list[np.ndarray] = []
     for frame in frames:
-        found = profile(frame)
         summary.sequences += 1
         summary.scores += len(frame)
+        found = profile(frame)
         if found.sequence in shown:
             kept[found.sequence] = found
-        bins = np.minimum((np.arange(len(found.loo)) + 0.5) / len(found.loo) * BINS, BINS - 1).astype(int)
+        begin, end = found.starts[0], found.starts[-1] + 1
+        bins = ((found.starts - begin + 0.5) / (end - begin) * BINS).astype(int)
         total += np.bincount(bins, np.abs(found.loo), BINS)
         count += np.bincount(bins, minlength=BINS)
         if "replacement" in frame:
-            exchanges.append(frame.groupby(["token", "replacement"])["loo"].agg(["sum", "count"]))
+            exchanges.append(of_one_class(frame).groupby(["token", "replacement"])["loo"].agg(["sum", "count"]))
         if elements is not None:
             magnitudes.append(np.abs(found.loo).astype(np.float32))
             inside.append(_inside(found.starts, elements.get(found.sequence, [])))
@@ -171,11 +176,13 @@ def read_bed(path: str | Path) -> dict[str, list[tuple[int, int, str]]]:
     with open_text(path) as file:
         for number, line in enumerate(file, start=1):
             fields = line.rstrip("\r\n").split("\t")
-            if not line.strip() or line.startswith(("#", "track", "browser")):
+            if not line.strip() or line.startswith("#"):
                 continue
             try:
                 start, end = int(fields[1]), int(fields[2])
             except (IndexError, ValueError):
+                if line.split()[0] in ("track", "browser"):
+                    continue
                 raise RnalmError(f"{path}, line {number}: expected sequence, start and end, separated by tabs") from None
             elements.setdefault(fields[0], []).append((start, end, fields[3] if len(fields) > 3 else ""))
     return elements

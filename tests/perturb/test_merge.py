@@ -1,3 +1,4 @@
+import json
 import pickle
 
 import numpy as np
@@ -9,7 +10,7 @@ import shap
 
 from rnalm.errors import RnalmError
 from rnalm.perturb import merge as merging
-from rnalm.perturb.scores import columns, score_shard
+from rnalm.perturb.scores import SEQUENCES, columns, score_shard
 
 CLASSES = ("early", "late", "mid")
 REPLACEMENTS = {"a": ["t", "c"], "c": ["g"], "g": ["g"]}
@@ -74,7 +75,9 @@ def test_how_rows_were_cut_into_shards_does_not_show_in_a_file_of_many_pages(tmp
         for start, stop in zip([0, *cuts], [*cuts, count], strict=True):
             parts.append(folder / f"{len(parts)}.parquet")
             folder.mkdir(exist_ok=True)
-            pq.write_table(whole.slice(start * length, (stop - start) * length), parts[-1])
+            metadata = {SEQUENCES: json.dumps([[name, [2.0]] for name in names[start:stop]])}
+            part = whole.slice(start * length, (stop - start) * length)
+            pq.write_table(part.replace_schema_metadata(metadata), parts[-1])
         merging.merge(parts, *(folder / f"scores.{suffix}" for suffix in SUFFIXES))
         merged.append([(folder / f"scores.{suffix}").read_bytes() for suffix in SUFFIXES])
     assert merged[1] == merged[0]
