@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from rnalm import __version__, config, reference
+from rnalm import __version__, configfile, reference
 from rnalm.errors import RnalmError
 
 
@@ -47,7 +47,7 @@ def _check(options: argparse.Namespace) -> None:
         raise RnalmError(f"{options.file}: cannot be read as YAML ({' '.join(str(error).split())})") from None
     if not isinstance(content, dict):
         raise RnalmError(f"{options.file}: expected keys and values, found {type(content).__name__}")
-    checked = config.load(content, str(options.file))
+    checked = configfile.load(content, str(options.file))
     for name, source in {"source": checked.source, "tokenizer.source": checked.tokenizer.source, **checked.inference}.items():
         if source is not None:
             record = next(sources.read(source))

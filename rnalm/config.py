@@ -3,7 +3,6 @@
 The JSON schema in ``workflow/schemas/`` and the tables of ``config/README.md`` are generated from these models.
 """
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -13,11 +12,10 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    ValidationError,
     model_validator,
 )
 
-from rnalm.errors import RnalmError, nearest
+from rnalm.errors import nearest
 
 #: Validation metrics that can select a model, and whether greater is better.
 METRICS: dict[str, dict[str, bool]] = {
@@ -381,77 +379,3 @@ class Config(Section):
                 raise ValueError("labels.scaling is for task: regression, found task: classification")
             if self.source is not None and self.source.columns.weight is not None:
                 raise ValueError("source.columns.weight is for task: regression, found task: classification")
-
-
-def load(settings: dict[str, Any], name: str = "config") -> Config:
-    """Check a configuration and fill in defaults.
-
-    Parameters
-    ----------
-    settings : dict
-        The configuration as read from YAML.
-    name : str
-        What to call it in messages.
-
-    Raises
-    ------
-    RnalmError
-        On the first mistake: the key, what was found, what was expected, the nearest valid key.
-    """
-    try:
-        return Config.model_validate(settings)
-    except ValidationError as error:
-        problems = error.errors(include_url=False)
-    keys = {_location(problem, settings) for problem in problems}
-    more = f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
-    raise RnalmError(f"{name}: {_explain(problems[0], settings)}{more}")
-
-
-def _location(problem: dict[str, Any], settings: Any) -> tuple[str | int, ...]:
-    """Find the key that a problem is about: what of pydantic's location is in the settings, and the last new key."""
-    location: list[str | int] = []
-    for part in problem["loc"]:
-        inside = isinstance(settings, dict) and part in settings
-        if inside or (isinstance(settings, list) and isinstance(part, int)):
-            location.append(part)
-            settings = settings[part]
-    if problem["type"] == "missing":
-        location.append(problem["loc"][-1])
-    return tuple(location)
-
-
-def _explain(problem: dict[str, Any], settings: dict[str, Any]) -> str:
-    location = _location(problem, settings)
-    key = ".".join(str(part) for part in location)
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key '{key}'; {nearest(location[-1], _fields(location[:-1]), limit=30)}"
-    if problem["type"] == "missing":
-        return f"key '{key}' is missing"
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error":
-        return f"{key}.{message}" if key else message
-    if problem["type"] == "literal_error":
-        return f"{key}: found {problem['input']!r}; {_choice(problem)}"
-    return f"{key}: found {problem['input']!r}; {message[0].lower()}{message[1:]}"
-
-
-def _choice(problem: dict[str, Any]) -> str:
-    return nearest(problem["input"], re.findall(r"'([^']*)'", problem["ctx"]["expected"]))
-
-
-def _fields(location: tuple[str | int, ...]) -> list[str]:
-    """Name the valid keys of the section at ``location``."""
-    section: Any = Config
-    for part in location:
-        if section is Config and part == "model":
-            section = Saluki
-        elif section is Config and part == "inference":
-            section = {"*": Source}
-        elif isinstance(section, dict):
-            section = section["*"]
-        else:
-            annotation = section.model_fields[part].annotation
-            section = next(
-                t for t in (annotation, *getattr(annotation, "__args__", ())) if isinstance(t, type) and issubclass(t, Section)
-            )
-    return list(section.model_fields)

@@ -1,8 +1,10 @@
 """Files that are whole or not there at all."""
 
+import fcntl
 import gzip
 import hashlib
 import json
+import logging
 import os
 import zlib
 from collections.abc import Iterator
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from rnalm.errors import RnalmError
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -31,6 +35,36 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def lock(path: str | Path, wait: bool = False) -> IO[str] | None:
+    """Take a lock file.
+
+    The operating system gives the lock back when the returned file is closed or the process ends, however it ends.
+
+    Parameters
+    ----------
+    path : path
+    wait : bool
+        Whether to wait for another process that holds it.
+
+    Returns
+    -------
+    file or None
+        The lock, to be kept; None if another process holds it and we do not wait.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if not wait:
+            file.close()
+            return None
+        log.warning("%s: another process works on the same files; waiting for it to end", path.parent)
+        fcntl.flock(file, fcntl.LOCK_EX)
+    return file
 
 
 def write_json(path: str | Path, content: Any) -> None:

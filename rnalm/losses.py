@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def per_row(task: str, logits: Tensor, targets: Tensor) -> Tensor:
-    """Compute the loss of every row: squared error, or cross-entropy.
+def per_row(task: str, logits: Tensor, targets: Tensor, sd: float = 1.0) -> Tensor:
+    """Compute the loss of every row: squared error in units of the targets' variance, or cross-entropy.
 
     Parameters
     ----------
@@ -15,6 +15,8 @@ def per_row(task: str, logits: Tensor, targets: Tensor) -> Tensor:
         ``(batch, outputs)``
     targets : Tensor
         Scaled labels or class indices ``(batch,)``.
+    sd : float
+        Standard deviation of the training targets, for regression.
 
     Returns
     -------
@@ -23,7 +25,7 @@ def per_row(task: str, logits: Tensor, targets: Tensor) -> Tensor:
     """
     if task == "classification":
         return F.cross_entropy(logits.float(), targets, reduction="none")
-    return (logits[:, 0].float() - targets).square()
+    return ((logits[:, 0].float() - targets) / sd).square()
 
 
 def weigh(weights: Tensor, targets: Tensor, class_weights: Tensor | None) -> Tensor:

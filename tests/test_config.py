@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rnalm import config
+from rnalm import configfile
 from rnalm.config import Config, Folds, Source
 
 ROOT = Path(__file__).parents[1]
@@ -26,11 +26,11 @@ def changed(path: str, value: object) -> dict:
 
 @pytest.mark.parametrize("file", sorted((ROOT / "config").rglob("*.yaml")), ids=lambda file: file.name)
 def test_the_configurations_that_come_along_are_valid(file):
-    assert isinstance(config.load(yaml.safe_load(file.read_text(encoding="utf-8"))), Config)
+    assert isinstance(configfile.load(yaml.safe_load(file.read_text(encoding="utf-8"))), Config)
 
 
 def test_output_and_source_are_enough():
-    loaded = config.load(MINIMAL)
+    loaded = configfile.load(MINIMAL)
     assert loaded.trains
     assert loaded.seed == 1
     assert loaded.task == "regression"
@@ -40,18 +40,18 @@ def test_output_and_source_are_enough():
 
 def test_the_configuration_cannot_be_changed_afterwards():
     with pytest.raises(ValueError, match="frozen"):
-        config.load(MINIMAL).seed = 2
+        configfile.load(MINIMAL).seed = 2
 
 
 @pytest.mark.parametrize("trained", ["models/one", ["models/one", "models/two"]])
 def test_a_trained_model_is_a_path_or_a_list_of_paths_and_needs_no_labels(trained):
-    loaded = config.load({"output": "o", "model": trained, "source": UNLABELLED})
+    loaded = configfile.load({"output": "o", "model": trained, "source": UNLABELLED})
     assert not loaded.trains
     assert loaded.model == ([trained] if isinstance(trained, str) else trained)
 
 
 def test_a_trained_model_with_inference_needs_no_source():
-    assert config.load({"output": "o", "model": "m", "inference": {"new": UNLABELLED}}).source is None
+    assert configfile.load({"output": "o", "model": "m", "inference": {"new": UNLABELLED}}).source is None
 
 
 @pytest.mark.parametrize(
@@ -164,12 +164,12 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
         (
             changed("finetune.metric", "pearsonr"),
             "finetune.metric: 'pearsonr' is no metric of regression; did you mean 'pearson'? "
-            "valid: loss, mse, mae, r2, pearson, spearman",
+            "(valid: loss, mse, mae, r2, pearson, spearman)",
         ),
     ],
 )
 def test_a_mistake_is_told_with_its_key_what_was_found_and_what_was_expected(refusal, settings, problem):
-    assert refusal(config.load, settings, "my.yaml") == f"my.yaml: {problem}"
+    assert refusal(configfile.load, settings, "my.yaml") == f"my.yaml: {problem}"
 
 
 @pytest.mark.parametrize(
@@ -191,12 +191,12 @@ def test_a_mistake_is_told_with_its_key_what_was_found_and_what_was_expected(ref
     ],
 )
 def test_an_unknown_key_gets_the_nearest_valid_one(refusal, settings, key, suggestion):
-    message = refusal(config.load, settings)
+    message = refusal(configfile.load, settings)
     assert f"unknown key '{key}'; did you mean '{suggestion}'? (valid: " in message
 
 
 def test_further_mistakes_are_counted(refusal):
-    message = refusal(config.load, MINIMAL | {"seed": -1, "encode": {"block_size": 0}})
+    message = refusal(configfile.load, MINIMAL | {"seed": -1, "encode": {"block_size": 0}})
     assert message.endswith(" (and 1 more)")
 
 
@@ -211,9 +211,9 @@ def test_further_mistakes_are_counted(refusal):
     ],
 )
 def test_the_key_in_a_message_is_the_key_in_the_file(refusal, settings, key, found):
-    assert refusal(config.load, settings).startswith(f"config: {key}: found {found}; ")
+    assert refusal(configfile.load, settings).startswith(f"config: {key}: found {found}; ")
 
 
 @pytest.mark.parametrize("settings", [None, "text", [1]])
 def test_a_configuration_that_is_no_mapping_is_refused(refusal, settings):
-    assert refusal(config.load, settings).startswith("config: ")
+    assert refusal(configfile.load, settings).startswith("config: ")

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 import rnalm
-from rnalm import config, encode, evaluate, labels, models, report, tokenizers
+from rnalm import configfile, encode, evaluate, labels, models, report, tokenizers
 from rnalm.files import write_json
 from rnalm.perturb import scores
 from rnalm.perturb.merge import merge
@@ -94,7 +94,7 @@ def _run(
     frame["label"] = [(*classes, "")[row % (len(classes) + 1)] if classes else row + 0.5 for row in range(8)]
     frame.to_csv(folder / "data.tsv", sep="\t", index=False)
     columns = {"id": "id", "sequence": "sequence"} | ({"label": "label"} if labelled else {})
-    settings = config.load(
+    settings = configfile.load(
         {
             "output": "out",
             "task": task,

@@ -27,6 +27,9 @@ class SalukiConfig(PreTrainedConfig):
         Channels that follow the one-hot channels.
     filters, kernel_size, layers, dropout, shift, l2, layer_norm_eps, batch_norm_momentum
         See ``rnalm.config.Saluki``.
+    output_mean, output_sd : float
+        Mean and standard deviation of the training targets: what the head computes is in units of these, so that
+        initialization, penalty and step size suit any scale of labels.
     """
 
     model_type = "saluki"
@@ -44,6 +47,8 @@ class SalukiConfig(PreTrainedConfig):
         l2: float = 0.001,
         layer_norm_eps: float = 0.007,
         batch_norm_momentum: float = 0.1,
+        output_mean: float = 0.0,
+        output_sd: float = 1.0,
         **kwargs,
     ) -> None:
         self.vocab_size = vocab_size
@@ -57,6 +62,8 @@ class SalukiConfig(PreTrainedConfig):
         self.l2 = l2
         self.layer_norm_eps = layer_norm_eps
         self.batch_norm_momentum = batch_norm_momentum
+        self.output_mean = output_mean
+        self.output_sd = output_sd
         super().__init__(**kwargs)
 
     @property
@@ -164,7 +171,8 @@ class Saluki(PreTrainedModel):
             x, lengths = self.shift(x, lengths)
         x = F.pad(x, (0, max(0, self.config.minimum_length - x.shape[2])))
         lengths = lengths.clamp(min=self.config.minimum_length)
-        return SequenceClassifierOutput(logits=self.readout(*self.convolve(x, lengths)))
+        standard = self.readout(*self.convolve(x, lengths))
+        return SequenceClassifierOutput(logits=standard * self.config.output_sd + self.config.output_mean)
 
     def channels(self, input_ids: Tensor, modifiers: Tensor | None = None) -> Tensor:
         """Make the model input ``(batch, channels, length)`` of ids ``(batch, length)`` and modifiers."""

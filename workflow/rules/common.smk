@@ -14,8 +14,9 @@ if LIBRARY not in sys.path:
     os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
 
 from rnalm import folder
-from rnalm.config import load
+from rnalm.configfile import load
 from rnalm.errors import RnalmError
+from rnalm.files import lock
 
 try:
     settings = load(config)
@@ -25,6 +26,12 @@ except RnalmError as error:
 
 OUT = settings.output
 STARTED = time.time()
+
+# Snakemake's own lock outlives a killed run; this one ends with the process that holds it.
+if workflow.is_main_process and workflow.executor_plugin and not workflow.dryrun:
+    LOCK = lock(f"{OUT}/.lock")
+    if LOCK is None:
+        raise WorkflowError(f"{OUT}: another run works in this folder; wait for it to end, or stop it")
 ENV = "../envs/rnalm.yaml"
 FOLDS = list(range(settings.folds.count)) if settings.trains else []
 MODELS = MODELS or [f"{OUT}/fine-tune/{fold}" for fold in FOLDS]

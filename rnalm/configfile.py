@@ -1,0 +1,83 @@
+"""A configuration as the user wrote it ─► the checked models, or one line that says what is wrong."""
+
+import re
+from typing import Any
+
+from pydantic import ValidationError
+
+from rnalm.config import Config, Saluki, Section, Source
+from rnalm.errors import RnalmError, nearest
+
+
+def load(settings: dict[str, Any], name: str = "config") -> Config:
+    """Check a configuration and fill in defaults.
+
+    Parameters
+    ----------
+    settings : dict
+        The configuration as read from YAML.
+    name : str
+        What to call it in messages.
+
+    Raises
+    ------
+    RnalmError
+        On the first mistake: the key, what was found, what was expected, the nearest valid key.
+    """
+    try:
+        return Config.model_validate(settings)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+    keys = {_location(problem, settings) for problem in problems}
+    more = f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
+    raise RnalmError(f"{name}: {_explain(problems[0], settings)}{more}")
+
+
+def _location(problem: dict[str, Any], settings: Any) -> tuple[str | int, ...]:
+    """Find the key that a problem is about: what of pydantic's location is in the settings, and the last new key."""
+    location: list[str | int] = []
+    for part in problem["loc"]:
+        inside = isinstance(settings, dict) and part in settings
+        if inside or (isinstance(settings, list) and isinstance(part, int)):
+            location.append(part)
+            settings = settings[part]
+    if problem["type"] == "missing":
+        location.append(problem["loc"][-1])
+    return tuple(location)
+
+
+def _explain(problem: dict[str, Any], settings: dict[str, Any]) -> str:
+    location = _location(problem, settings)
+    key = ".".join(str(part) for part in location)
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key '{key}'; {nearest(location[-1], _fields(location[:-1]), limit=30)}"
+    if problem["type"] == "missing":
+        return f"key '{key}' is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{key}.{message}" if key else message
+    if problem["type"] == "literal_error":
+        return f"{key}: found {problem['input']!r}; {_choice(problem)}"
+    return f"{key}: found {problem['input']!r}; {message[0].lower()}{message[1:]}"
+
+
+def _choice(problem: dict[str, Any]) -> str:
+    return nearest(problem["input"], re.findall(r"'([^']*)'", problem["ctx"]["expected"]))
+
+
+def _fields(location: tuple[str | int, ...]) -> list[str]:
+    """Name the valid keys of the section at ``location``."""
+    section: Any = Config
+    for part in location:
+        if section is Config and part == "model":
+            section = Saluki
+        elif section is Config and part == "inference":
+            section = {"*": Source}
+        elif isinstance(section, dict):
+            section = section["*"]
+        else:
+            annotation = section.model_fields[part].annotation
+            section = next(
+                t for t in (annotation, *getattr(annotation, "__args__", ())) if isinstance(t, type) and issubclass(t, Section)
+            )
+    return list(section.model_fields)
