@@ -50,7 +50,8 @@ def test_every_file_of_the_contract_is_there(finished):
     expected |= {f"predict/{name}" for name in ("predictions.parquet", "test_predictions.csv", "rank_deltas.csv")}
     expected |= {f"interpret/loo_scores_mask.{kind}" for kind in ("parquet", "csv", "pkl")}
     assert expected <= found
-    assert not [name for name in found if "/." in name], "temporary files are left"
+    hidden = {name.rpartition("/")[2] for name in found if name.rpartition("/")[2].startswith(".")}
+    assert hidden == {".lock"}, "temporary files are left"
 
 
 def test_every_job_has_a_log_and_a_benchmark(finished):
