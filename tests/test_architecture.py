@@ -4,9 +4,11 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 LISTED = re.search(r"```\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text(), re.DOTALL).group(1)
@@ -46,3 +48,19 @@ def test_what_every_job_imports_is_light(module):
     code = f"import sys, {module}; sys.exit(' '.join({{'torch', 'transformers', 'pandas', 'pyarrow'}} & set(sys.modules)) or 0)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
+
+
+def test_the_conda_environment_has_what_the_package_needs():
+    conda_names = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [re.match(r"([\w-]+)(.*)", requirement).groups() for requirement in project["dependencies"]]
+    environment = yaml.safe_load((ROOT / "workflow" / "envs" / "rnalm.yaml").read_text())["dependencies"]
+    assert {f"{conda_names.get(name, name)} {version}" for name, version in needed} <= set(environment)
+
+
+def test_every_pinned_dependency_is_one_that_the_package_allows():
+    pinned = dict(line.strip().split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    optional = project["optional-dependencies"]
+    listed = [*project["dependencies"], *optional["workflow"], *optional["dev"]]
+    assert {re.match(r"[\w-]+", requirement)[0].lower() for requirement in listed} <= {name.lower() for name in pinned}
