@@ -1,6 +1,5 @@
 """Predictions of single models ─► results, tables and ensembles."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -68,7 +67,7 @@ def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.n
 
 def rank_deltas(frame: pd.DataFrame) -> pd.DataFrame:
     """Compare the rank of each row's label with that of its prediction (1 = lowest, ties share the mean rank)."""
-    frame = frame.loc[frame["label"].notna(), ["id", "label", "pred"]]
+    frame = frame[frame["label"].notna()]
     ranks = frame.assign(label_rank=rankdata(frame["label"]), pred_rank=rankdata(frame["pred"]))
     return ranks.assign(rank_delta=ranks["pred_rank"] - ranks["label_rank"])
 
@@ -103,7 +102,6 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
     output = Path(output)
     labels = [Labels.load(Path(folder) / "labels.json") for folder in model_folders]
     check_same(labels, model_folders)
-    kept: list[pd.DataFrame] = []
     with (
         replacing(output / "predictions.parquet") as parquet,
         replacing(output / "test_predictions.csv") as table,
@@ -117,12 +115,11 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
                 writer = pq.ParquetWriter(parquet, schema, compression="zstd")
             whole = pd.concat([frame, own], axis=1)
             writer.write_table(pa.Table.from_pandas(whole, schema=schema, preserve_index=False))
-            frame.to_csv(text, index=False, header=not kept, quoting=csv.QUOTE_MINIMAL)
-            kept.append(frame.loc[frame["label"].notna(), ["id", "label", "pred", *_probabilities(labels[0])]])
+            frame.to_csv(text, index=False, header=text.tell() == 0)
         if writer is None:
             raise RnalmError(f"{output}: there are no predictions to merge")
         writer.close()
-    _write_results(pd.concat(kept), labels[0], output)
+    _write_results(output / "predictions.parquet", labels[0], output)
 
 
 def check_same(labels: Sequence[Labels], model_folders: Sequence[str | Path]) -> None:
@@ -194,19 +191,31 @@ def _schema(columns: Sequence[str], labels: Labels) -> pa.Schema:
     return pa.schema([(name, pa.int32() if name == "models" else kinds[name in text]) for name in columns])
 
 
-def _write_results(frame: pd.DataFrame, labels: Labels, output: Path) -> None:
+def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
     """Write metrics and ranks of the labelled rows; without any, files that say so."""
+    # Numbers alone fit in memory for any number of rows; the ids stream.
+    frame = pd.read_parquet(predictions, columns=["label", "pred", *_probabilities(labels)])
     if labels.task == "regression":
-        write_csv(rank_deltas(frame), output / "rank_deltas.csv")
-        found = metrics.regression(frame["label"].to_numpy(float), frame["pred"].to_numpy(float)) if len(frame) else {}
-    elif len(frame):
-        targets = labels.to_targets(frame["label"].to_numpy())
-        probabilities = frame[_probabilities(labels)].to_numpy()
+        _write_rank_deltas(predictions, rank_deltas(frame), output / "rank_deltas.csv")
+    known = frame[frame["label"].notna()]
+    if known.empty:
+        found = {}
+    elif labels.task == "regression":
+        found = metrics.regression(known["label"].to_numpy(float), known["pred"].to_numpy(float))
+    else:
+        targets, probabilities = labels.to_targets(known["label"].to_numpy()), known[_probabilities(labels)].to_numpy()
         found = metrics.classification(targets, probabilities)
         found["per_class"] = metrics.per_class(targets, probabilities, labels.classes)
-    else:
-        found = {}
-    write_json(output / "results.json", metrics.finite(found | {"rows": len(frame)}))
+    write_json(output / "results.json", metrics.finite(found | {"rows": len(known)}))
+
+
+def _write_rank_deltas(predictions: Path, ranks: pd.DataFrame, path: Path) -> None:
+    start = 0
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as text:
+        for batch in pq.ParquetFile(predictions).iter_batches(batch_size=WINDOW, columns=["id"]):
+            ids = batch.to_pandas().set_axis(range(start, start + len(batch)))
+            ids.join(ranks, how="inner").to_csv(text, index=False, header=start == 0)
+            start += len(batch)
 
 
 def summarize(results: Sequence[str | Path], output: str | Path) -> None:
