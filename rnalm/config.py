@@ -52,7 +52,7 @@ def _no_separator(value: Any) -> Any:
 
 Separator = Annotated[str, BeforeValidator(_unescape), Field(min_length=1)]
 OptionalSeparator = Annotated[str | None, BeforeValidator(_no_separator)]
-Position = Annotated[int, Field(ge=1)]
+Position = Annotated[int, Field(ge=1, strict=True)]
 Column = Position | str
 SplitName = str | int
 
@@ -60,7 +60,7 @@ SplitName = str | int
 class Section(BaseModel):
     """A part of the configuration; unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True, allow_inf_nan=False)
 
 
 class Columns(Section):
@@ -102,6 +102,9 @@ class Source(Section):
     def _check(self) -> Self:
         if self.modifier_sep and not self.token_sep:
             raise ValueError("modifier_sep needs token_sep: in a contiguous sequence no token can carry a modifier")
+        separators = [sep for sep in (self.column_sep, self.token_sep, self.modifier_sep, self.quote) if sep]
+        if len(set(separators)) < len(separators):
+            raise ValueError("column_sep, token_sep, modifier_sep and quote must differ from each other")
         if not self.header:
             for key, value in self.columns:
                 if isinstance(value, str):
@@ -235,6 +238,9 @@ Model = Annotated[
 ]
 
 
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
 class Finetune(Section):
     """How a model is trained, once per fold."""
 
@@ -242,17 +248,17 @@ class Finetune(Section):
     """Passes over the training rows, at most."""
     extra_epochs: int = Field(default=0, ge=0)
     """Train a finished model for this many further epochs."""
-    batch_size: int = Field(default=64, ge=1)
-    """Sequences a forward pass and device."""
+    batch_size: int = Field(default=64, ge=2)
+    """Sequences a forward pass."""
     gradient_accumulation: int = Field(default=1, ge=1)
-    """Forward passes an optimizer step, divided among the GPUs, so that the effective batch stays the same."""
+    """Forward passes an optimizer step. Several GPUs share them, or else each batch, so that the effective batch stays."""
     learning_rate: float = Field(default=1e-4, gt=0)
     """Step size of Adam."""
     scheduler: Literal["constant", "linear", "cosine"] = "constant"
     """Course of the learning rate after the warm-up."""
     warmup: float = Field(default=0.0, ge=0, lt=1)
     """Share of all steps in which the learning rate rises from 0."""
-    betas: tuple[float, float] = (0.9, 0.998)
+    betas: tuple[Beta, Beta] = (0.9, 0.998)
     """Decay rates of Adam's moments."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay (AdamW), beside the model's own penalty."""
@@ -297,6 +303,10 @@ class Interpret(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if len(set(self.modes)) < len(self.modes):
+            raise ValueError(f"modes must differ from each other, found {self.modes}")
+        if self.replace_modifiers and "replace" not in self.modes:
+            raise ValueError("replace_modifiers is for mode replace, which is not among modes")
         if "replace" in self.modes and not (self.replacements or self.replace_modifiers):
             raise ValueError("replacements (or replace_modifiers) must be set for mode replace, as in {a: [c, g, t]}")
         return self
@@ -319,7 +329,7 @@ InferenceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 class Config(Section):
     """An experiment."""
 
-    output: str
+    output: str = Field(pattern=r"^[^{}]+$")
     """The folder of the experiment."""
     seed: int = Field(default=1, ge=0)
     """Everything random is drawn from this."""
@@ -334,7 +344,9 @@ class Config(Section):
     labels: Labels = Labels()
     folds: Folds = Folds()
     model: Model = Saluki()
-    """The architecture and its sizes; or the path, or list of paths, of trained models to use without training."""
+    """The architecture and its sizes; or the path, or list of paths, of trained models to use without training. \
+Then what concerns training (`tokenizer`, `labels`, `folds`, `finetune` but for `gpus`) has no effect, and `encode` is by \
+default the models' own."""
     finetune: Finetune = Finetune()
     predict: Predict = Predict()
     interpret: Interpret = Interpret()
@@ -356,7 +368,7 @@ class Config(Section):
     def _check_sources(self) -> None:
         if self.source is None and (self.trains or not self.inference):
             raise ValueError("source is missing: the table of sequences to work on")
-        for name in {"source", "parts"} & set(self.inference):
+        for name in {"source", "parts", "checked"} & set(self.inference):
             raise ValueError(f"inference.{name}: the name {name!r} is taken; choose another")
 
     def _check_training(self) -> None:
@@ -374,6 +386,8 @@ class Config(Section):
                 raise ValueError("labels.class_weights is for task: classification, found task: regression")
             if self.interpret.explain != "predicted":
                 raise ValueError("interpret.explain is for task: classification, found task: regression")
+            if self.interpret.scale != "probability":
+                raise ValueError("interpret.scale is for task: classification, found task: regression")
         else:
             if self.labels.scaling != "none":
                 raise ValueError("labels.scaling is for task: regression, found task: classification")

@@ -38,7 +38,7 @@ def _location(problem: dict[str, Any], settings: Any) -> tuple[str | int, ...]:
     location: list[str | int] = []
     for part in problem["loc"]:
         inside = isinstance(settings, dict) and part in settings
-        if inside or (isinstance(settings, list) and isinstance(part, int)):
+        if inside or (isinstance(settings, list) and isinstance(part, int) and part < len(settings)):
             location.append(part)
             settings = settings[part]
     if problem["type"] == "missing":

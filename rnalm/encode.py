@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +43,8 @@ class Summary:
     truncated: int = 0
     labelled: int = 0
     modifier_channels: int = 0
-    unknown: Counter = field(default_factory=Counter)
+    unknown: int = 0
+    unknown_tokens: Counter = field(default_factory=Counter)
 
 
 def encode(
@@ -88,6 +89,7 @@ def encode(
     with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for group in _groups(rows):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
+        _check_known(source, tokenizer, summary)
         writer.add_key_value_metadata({METADATA: json.dumps(_metadata(tokenizer, options, task, summary))})
     _report(source, tokenizer, summary)
     return summary
@@ -108,18 +110,28 @@ def metadata(path: str | Path) -> dict:
         raise RnalmError(f"{path}: not an encoded file ({error})") from None
 
 
-def inherit(options: dict, model_config: str | Path) -> Encode:
-    """Cut new sequences as those that a model was trained on, except where told otherwise.
+def inherit(options: dict, model_configs: Sequence[str | Path]) -> Encode:
+    """Cut new sequences as those that models were trained on, except where told otherwise.
 
     Parameters
     ----------
     options : dict
         What the user set of the ``encode`` section.
-    model_config : path
-        The model's ``config.json``.
+    model_configs : sequence of path
+        ``config.json`` of each model.
+
+    Raises
+    ------
+    RnalmError
+        If the models were trained with different settings and the user did not choose.
     """
-    trained = read_json(model_config)
-    return Encode(**{key: trained[key] for key in Encode.model_fields if key in trained} | options)
+    trained = [{key: config[key] for key in Encode.model_fields if key in config} for config in map(read_json, model_configs)]
+    for key in Encode.model_fields:
+        found = {config.get(key) for config in trained}
+        if len(found) > 1 and key not in options:
+            values = " and ".join(sorted(map(str, found)))
+            raise RnalmError(f"encode.{key}: the models were trained with {values}; set it, or use them in runs of their own")
+    return Encode(**trained[0] | options)
 
 
 def fingerprint(tokenizer: Tokenizer) -> str:
@@ -164,8 +176,12 @@ def _rows(
         summary.longest = max(summary.longest, stop - start)
         summary.truncated += stop - start < len(ids)
         summary.labelled += record.label is not None
-        if UNK in ids:
-            summary.unknown.update(record.sequence[position] for position in np.flatnonzero(ids == UNK))
+        for position in start + np.flatnonzero(ids[start:stop] == UNK):
+            token = record.sequence[position]
+            summary.unknown += 1
+            # Some are enough to see what is wrong; all could be as many as there are sequences.
+            if token in summary.unknown_tokens or len(summary.unknown_tokens) < 100:
+                summary.unknown_tokens[token] += 1
         row = {
             "id": record.id,
             "input_ids": ids[start:stop],
@@ -293,7 +309,7 @@ def _metadata(tokenizer: Tokenizer, options: Encode, task: str, summary: Summary
         "truncated": summary.truncated,
         "labelled": summary.labelled,
         "modifier_channels": summary.modifier_channels,
-        "unknown": summary.unknown.total(),
+        "unknown": summary.unknown,
     }
 
 
@@ -302,6 +318,15 @@ def _report(source: Source, tokenizer: Tokenizer, summary: Summary) -> None:
     if summary.truncated:
         log.info("%d sequences were cut to the block size", summary.truncated)
     if summary.unknown:
-        share = 100 * summary.unknown.total() / summary.tokens
-        frequent = ", ".join(f"{token!r} ({count})" for token, count in summary.unknown.most_common(5))
+        share = 100 * summary.unknown / summary.tokens
+        frequent = ", ".join(f"{token[:20]!r} ({count})" for token, count in summary.unknown_tokens.most_common(5))
         log.warning("%.2f %% of tokens are not in the vocabulary: %s; %s", share, frequent, nearest("", tokens(tokenizer)))
+
+
+def _check_known(source: Source, tokenizer: Tokenizer, summary: Summary) -> None:
+    """Refuse a source of which the tokenizer knows nothing: it is read in the wrong way, or is something else."""
+    if summary.unknown == summary.tokens:
+        [(token, _)] = summary.unknown_tokens.most_common(1)
+        hint = nearest(token, sorted(tokens(tokenizer)))
+        message = f"none of its tokens is in the vocabulary, not even {token[:20]!r}; are token_sep and case right?"
+        raise RnalmError(f"{source.path}: {message} {hint}")

@@ -79,7 +79,7 @@ def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
 
 
 def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], output: str | Path) -> None:
-    """Combine the predictions of several models, in input order and bounded memory.
+    """Combine the predictions of several models, in input order, holding no more of all rows than their numbers.
 
     Every row is predicted by the mean over the models that saw it in ``parts``: of label-unit predictions, or of class
     probabilities.

@@ -116,13 +116,32 @@ def _ratio(options: Folds, group_ids: np.ndarray, seed: int) -> np.ndarray:
         for part in (TEST, VALIDATION):
             # At least one row, however small the percentage: an empty part would be no part.
             wanted = max(1, round(n_rows * shares[PARTS[part]] / 100)) if shares[PARTS[part]] else 0
-            filled = np.cumsum(sizes[order])
-            # Stop at the group count that comes closest to the wanted number of rows.
-            taken = int(np.argmin(np.abs(filled - wanted))) + 1 if wanted and len(order) else 0
-            part_of_group[order[:taken]] = part
-            order = order[taken:]
+            taken = _fill(sizes[order], wanted)
+            part_of_group[order[taken]] = part
+            order = order[~taken]
         parts[fold] = part_of_group[group_ids]
     return parts
+
+
+def _fill(sizes: np.ndarray, wanted: int) -> np.ndarray:
+    """Choose groups, in order, whose sizes come near a number of rows; one that overshoots by more than it helps is left.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool ``(groups,)``; if rows are wanted and there are groups, one is chosen.
+    """
+    taken = np.zeros(len(sizes), dtype=bool)
+    missing = wanted
+    for group, size in enumerate(sizes.tolist()):
+        if missing <= 0:
+            break
+        if size - missing < missing:
+            taken[group] = True
+            missing -= size
+    if wanted and len(sizes) and not taken.any():
+        taken[sizes.argmin()] = True
+    return taken
 
 
 def _named(splits: Sequence[str | None] | None) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import stats
 from sklearn import metrics as sk
 
+from rnalm.errors import RnalmError
 from rnalm.labels import Labels
 
 
@@ -30,8 +31,13 @@ def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, f
     """
     if labels.task == "classification":
         return classification(labels.to_targets(truth), labels.to_scores(outputs))
+    values = labels.to_scores(outputs)[:, 0]
+    if not np.isfinite(values).all():
+        raise RnalmError(
+            "predictions are not finite in the units of the labels: training diverged; lower finetune.learning_rate"
+        )
     scaled = regression(labels.scaler.transform(truth.astype(np.float64)), outputs[:, 0].astype(np.float64))
-    return regression(truth.astype(np.float64), labels.to_scores(outputs)[:, 0]) | {f"scaled_{k}": v for k, v in scaled.items()}
+    return regression(truth.astype(np.float64), values) | {f"scaled_{k}": v for k, v in scaled.items()}
 
 
 def regression(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:

@@ -36,6 +36,11 @@ def predict(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: 
     -------
     numpy.ndarray
         float32 ``(sequences, outputs)``: scaled values or logits, in the order given.
+
+    Raises
+    ------
+    RnalmError
+        If an output is not finite.
     """
     was_training = model.training
     model.eval()
@@ -45,6 +50,12 @@ def predict(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: 
         logits = model(**{name: tensor.to(model.device) for name, tensor in batch.items()}).logits
         outputs[indices] = logits.float().cpu().numpy()
     model.train(was_training)
+    wrong = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+    if len(wrong):
+        hint = "its training diverged; lower finetune.learning_rate"
+        raise RnalmError(
+            f"the model gives no finite output for {len(wrong)} sequences, such as {sequences[wrong[0]].id!r}: {hint}"
+        )
     return outputs
 
 
@@ -77,6 +88,9 @@ def predict_file(
     labels = Labels.load(folder.check(model_folder) / "labels.json")
     check_fit(model_folder, encoded, labels)
     model = models.load(model_folder, device)
+    missing = model.config.modifier_channels - encode.metadata(encoded)["modifier_channels"]
+    if missing > 0:
+        log.warning("%s: tokens have %d modifiers fewer than the model was trained with; they count as 0", encoded, missing)
     label_type = pq.read_schema(encoded).field("label").type
     schema = pa.schema([("row", pa.int64()), ("id", pa.string()), ("label", label_type), ("outputs", pa.list_(pa.float32()))])
     total = encode.metadata(encoded)["sequences"] if rows is None else len(rows)

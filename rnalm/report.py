@@ -151,7 +151,7 @@ def _cards(job: Job) -> list[tuple[str, str]]:
 def _data(job: Job) -> Section:
     path = job.source or job.queries[0].encoded
     labels = datasets.column(path, "label").to_pandas()
-    figure = figures.data(datasets.lengths(path), labels, job.config["labels"]["scaling"] == "log")
+    figure = figures.data(datasets.lengths(path), labels, _meaning(job).scaler.method == "log")
     return Section("Data", [_picture(job, "data", figure, "How long the sequences are, and what the model learns to predict.")])
 
 
@@ -190,14 +190,14 @@ def _number(value: float) -> str:
 
 
 def _predictions(job: Job, query: Query) -> Section:
-    classes = _classes(job)
+    classes = _meaning(job).classes
     wanted = ["label", "pred", *(f"prob_{name}" for name in classes)]
     frame = pd.read_parquet(query.predictions, columns=wanted)
     results = read_json(query.results)
     if classes:
         figure = figures.classification(frame, classes)
     else:
-        figure = figures.regression(frame, results, job.config["labels"]["scaling"] == "log")
+        figure = figures.regression(frame, results, _meaning(job).scaler.method == "log")
     caption = _who_predicts(job, query)
     blocks = [_picture(job, f"predictions_{query.name}", figure, caption)]
     if per_class := results.get("per_class"):
@@ -206,8 +206,8 @@ def _predictions(job: Job, query: Query) -> Section:
     return Section(_title("Predictions", query), blocks)
 
 
-def _classes(job: Job) -> tuple[str, ...]:
-    return Labels.load(Path(job.models[0]) / "labels.json").classes
+def _meaning(job: Job) -> Labels:
+    return Labels.load(Path(job.models[0]) / "labels.json")
 
 
 def _who_predicts(job: Job, query: Query) -> str:
@@ -263,7 +263,7 @@ def _extremes(job: Job, query: Query, mode: str) -> list[str]:
     scored: set[str] = set()
     for batch in pq.ParquetFile(query.scores[mode]).iter_batches(columns=["sequence"]):
         scored.update(batch.column(0).unique().to_pylist())
-    column = next((f"prob_{name}" for name in _classes(job)[-1:]), "pred")
+    column = next((f"prob_{name}" for name in _meaning(job).classes[-1:]), "pred")
     frame = pd.read_parquet(query.predictions, columns=["id", column]).set_index("id")[column]
     ordered = frame[frame.index.isin(scored)].sort_values(kind="stable").index.tolist()
     low = ordered[: count // 2]
@@ -278,6 +278,8 @@ def _elements(found: dict[str, float], annotations: str) -> Block:
     ]
     text = f"Do large scores point at the known elements in {Path(annotations).name}? {found['element_tokens']:,} of "
     text += f"{found['tokens']:,} scored tokens are in one."
+    if not found["element_tokens"]:
+        text += " Are its sequences named as in the source?"
     return Block(heading="Known elements", text=text, table={"columns": ["", "found", "by chance"], "rows": rows})
 
 

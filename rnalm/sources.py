@@ -109,6 +109,9 @@ def _columns(rows: Iterator[tuple[int, list[str]]], source: Source) -> dict[str,
             positions[key] = column - 1
             if header and column > len(header):
                 raise RnalmError(f"{source.path}: columns.{key} is {column}, but the file has {len(header)} columns")
+            if header and key == "label" and _is_number(header[column - 1]):
+                hint = "if there is no header, set header: false"
+                raise RnalmError(f"{source.path}: the label in the header is {header[column - 1]!r}; {hint}")
         elif header.count(column) == 1:
             positions[key] = header.index(column)
         elif column in header:
@@ -148,6 +151,14 @@ def _fields(text: str, token_sep: str, place: str) -> list[str]:
     if not all(fields):
         raise RnalmError(f"{place}: token {fields.index('') + 1} is empty, between two {token_sep!r}")
     return fields
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _modifier(text: str, place: str, position: int) -> float:

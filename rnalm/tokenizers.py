@@ -23,7 +23,7 @@ def train(
     sample_size: int | None = None,
     min_freq: int = 1,
     vocab_size: int | None = None,
-    seed: int = 1,
+    seed: int | None = 1,
 ) -> Tokenizer:
     """Learn an atomic tokenizer: one token per field or character.
 
@@ -37,8 +37,8 @@ def train(
         Leave out tokens that occur less often.
     vocab_size : int, optional
         Largest vocabulary, special tokens included.
-    seed : int
-        Draws the sample.
+    seed : int or None
+        Draws the sample, if there is one.
 
     Returns
     -------
@@ -49,8 +49,15 @@ def train(
     if sample_size is not None:
         records = sample(records, sample_size, seed)
     counts: Counter[str] = Counter()
+    longest = 0
     for record in records:
         counts.update(record.sequence)
+        longest = max(longest, len(record.sequence))
+    if longest == 1 and source.token_sep is not None:
+        token = next(iter(counts))
+        raise RnalmError(
+            f"{source.path}: every sequence is one token, such as {token[:20]!r}; is token_sep {source.token_sep!r} right?"
+        )
     frequent = sorted((-count, token) for token, count in counts.items() if count >= min_freq and token not in SPECIAL_TOKENS)
     if not frequent:
         raise RnalmError(f"{source.path}: no token occurs at least {min_freq} times (tokenizer.min_freq)")

@@ -25,6 +25,9 @@ from rnalm.trainer import FoldTrainer, Job, is_main, training_arguments, validat
 
 log = logging.getLogger(__name__)
 
+#: Metrics that are not defined where all labels are the same.
+NEED_VARIATION = {"r2", "pearson", "spearman", "roc_auc", "pr_auc"}
+
 
 def run(job: Job) -> None:
     """Fine-tune here, or in one process a GPU where several are wanted and there."""
@@ -49,8 +52,15 @@ def launch(job_file: str, processes: int) -> None:
         If one of them fails.
     """
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    if subprocess.run([*torchrun, "-m", "rnalm.train", job_file], check=False).returncode:
-        raise RnalmError(f"fine-tuning in {processes} processes failed; the first message above says why")
+    command = [*torchrun, "-m", "rnalm.train", job_file]
+    mistakes = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        for line in running.stdout:
+            log.info("%s", line.rstrip())
+            if line.startswith("error: "):
+                mistakes.append(line.removeprefix("error: ").rstrip())
+    if running.returncode:
+        raise RnalmError(mistakes[0] if mistakes else f"fine-tuning in {processes} processes failed; its log says why")
 
 
 def finetune(job: Job) -> None:
@@ -62,12 +72,13 @@ def finetune(job: Job) -> None:
         On labels that cannot be scaled.
     """
     torch.set_num_threads(job.threads)
-    torch.backends.cudnn.deterministic = True
+    devices.exact()
     set_seed(job.fold_seed)
     meaning, training, validation = load_parts(job)
     class_weights = None
     if job.class_weights:
         class_weights = torch.tensor(labels.class_weights(training.targets, meaning.n_outputs), dtype=torch.float32)
+    check_metric(job, validation)
     model = new_model(job, meaning, training)
     log.info(
         "fold %d: %d rows train, %d validate; %d parameters", job.fold, len(training), len(validation), model.num_parameters()
@@ -111,6 +122,21 @@ def load_parts(job: Job) -> tuple[Labels, TrainingSet, TrainingSet]:
         return TrainingSet([sequences[row] for row in np.flatnonzero(mask)], targets[mask])
 
     return meaning, part(train), part(~train)
+
+
+def check_metric(job: Job, validation: TrainingSet) -> None:
+    """Refuse to select a model by a metric that the validation rows leave undefined.
+
+    Raises
+    ------
+    RnalmError
+    """
+    metric = job.options["metric"]
+    if metric in NEED_VARIATION and len(np.unique(validation.targets)) < 2:
+        raise RnalmError(
+            f"finetune.metric: {metric} is not defined on the {len(validation)} validation rows of fold {job.fold}, "
+            "whose labels are all the same"
+        )
 
 
 def all_classes(job: Job) -> list[str]:
@@ -174,7 +200,8 @@ def write_folder(
         "best_epoch": round(best["epoch"]),
     }
     write_json(output / "train_results.json", metrics.finite(trained))
-    found = validate(model, meaning, validation, class_weights)
+    # What was written is what is validated: loaded anew, and in full precision.
+    found = validate(models.load(output, devices.choose(job.options["gpus"])), meaning, validation, class_weights)
     write_json(
         output / "eval_results.json",
         metrics.finite({f"eval_{k}": v for k, v in found.items()} | {"eval_rows": len(validation)}),

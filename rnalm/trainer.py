@@ -98,6 +98,8 @@ def effective_batch(options: dict, processes: int) -> tuple[int, int]:
         If neither the accumulation nor the batch can be divided.
     """
     size, accumulation = options["batch_size"], options["gradient_accumulation"]
+    if accumulation % processes and size % processes == 0 and size // processes < 2:
+        raise RnalmError(f"finetune.batch_size: {size} is too small to be divided among {processes} GPUs; each needs 2 rows")
     if accumulation % processes == 0:
         return size, accumulation // processes
     if size % processes == 0:
@@ -127,6 +129,8 @@ class FoldTrainer(Trainer):
     ) -> None:
         self.job, self.meaning, self.class_weights, self.checkpoints = job, meaning, class_weights, checkpoints
         arguments = training_arguments(job, checkpoints.folder, epochs)
+        # What fits into memory in training fits in validation.
+        self.batch_tokens = arguments.per_device_train_batch_size * int(training.lengths.max())
         self.sampler = LengthBuckets(
             training.lengths,
             arguments.per_device_train_batch_size,
@@ -184,8 +188,13 @@ class FoldTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
-        """Validate, in every process alike."""
-        found = validate(self.model, self.meaning, self.eval_dataset, self.class_weights)
+        """Validate in the first process, whose figures all others take, so that all stop at the same time."""
+        box = [
+            validate(self.model, self.meaning, self.eval_dataset, self.class_weights, self.batch_tokens) if is_main() else None
+        ]
+        if torch.distributed.is_initialized():
+            torch.distributed.broadcast_object_list(box, src=0)
+        [found] = box
         found = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
         self.log(found)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
@@ -198,10 +207,14 @@ def unit(model: PreTrainedModel) -> float:
 
 
 def validate(
-    model: PreTrainedModel, meaning: Labels, validation: TrainingSet, class_weights: torch.Tensor | None
+    model: PreTrainedModel,
+    meaning: Labels,
+    validation: TrainingSet,
+    class_weights: torch.Tensor | None,
+    batch_tokens: int = 2**16,
 ) -> dict[str, float]:
     """Compute the loss, weighted as in training, and all metrics on validation rows."""
-    outputs = predict(model, validation.sequences)
+    outputs = predict(model, validation.sequences, batch_tokens)
     targets, weights = torch.from_numpy(validation.targets), torch.from_numpy(validation.weights)
     each = losses.per_row(meaning.task, torch.from_numpy(outputs), targets, unit(model))
     loss = losses.weighted_mean(each, losses.weigh(weights, targets, class_weights))

@@ -59,7 +59,7 @@ def test_a_trained_model_with_inference_needs_no_source():
     [
         ("column_sep", "\\t", "\t"),
         ("column_sep", "\t", "\t"),
-        ("token_sep", "\\t", "\t"),
+        ("token_sep", "\\t|", "\t|"),
         ("token_sep", "", None),
         ("token_sep", False, None),
         ("token_sep", None, None),
@@ -217,3 +217,22 @@ def test_the_key_in_a_message_is_the_key_in_the_file(refusal, settings, key, fou
 @pytest.mark.parametrize("settings", [None, "text", [1]])
 def test_a_configuration_that_is_no_mapping_is_refused(refusal, settings):
     assert refusal(configfile.load, settings).startswith("config: ")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "problem"),
+    [
+        ("interpret.modes", ["mask", "mask"], "interpret.modes must differ from each other, found ['mask', 'mask']"),
+        ("interpret.replace_modifiers", True, "interpret.replace_modifiers is for mode replace, which is not among modes"),
+        ("interpret.scale", "logit", "interpret.scale is for task: classification, found task: regression"),
+        ("source.token_sep", "\t", "source.column_sep, token_sep, modifier_sep and quote must differ from each other"),
+        ("source.columns.label", True, "source.columns.label: found True; "),
+        ("finetune.batch_size", 1, "finetune.batch_size: found 1; input should be greater than or equal to 2"),
+        ("finetune.betas", [0.9], "key 'finetune.betas.1' is missing"),
+        ("finetune.betas", [0.9, 1.5], "finetune.betas.1: found 1.5; input should be less than 1"),
+        ("finetune.learning_rate", float("inf"), "finetune.learning_rate: found inf; input should be a finite number"),
+        ("output", "results/{x}", "output: found 'results/{x}'; "),
+    ],
+)
+def test_what_would_be_ignored_or_fail_later_is_refused(refusal, path, value, problem):
+    assert refusal(configfile.load, changed(path, value)).startswith(f"config: {problem}")

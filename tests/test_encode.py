@@ -111,7 +111,19 @@ def test_the_summary_tells_what_was_found(write_source, acgt, tmp_path):
     source = write_source("id\tsequence\ty\none\tacnnr\t1\ntwo\ta\t\n", columns=ID_SEQUENCE | {"label": "y"})
     summary = encode.encode(source, acgt, tmp_path / "e.parquet")
     assert (summary.sequences, summary.tokens, summary.longest, summary.labelled, summary.truncated) == (2, 6, 5, 1, 0)
-    assert summary.unknown == {"n": 2, "r": 1}
+    assert summary.unknown == 3
+    assert summary.unknown_tokens == {"n": 2, "r": 1}
+
+
+def test_what_was_cut_away_is_not_counted_as_unknown(write_source, acgt, tmp_path):
+    summary = encode.encode(write_source(rows("acgtnnnn")), acgt, tmp_path / "e.parquet", Encode(block_size=4))
+    assert summary.unknown == 0
+
+
+def test_a_source_of_which_no_token_is_known_is_refused(write_source, acgt, tmp_path, refusal):
+    message = refusal(encode.encode, write_source(rows("ACGT", "GG")), acgt, tmp_path / "e.parquet")
+    assert "table.tsv: none of its tokens is in the vocabulary, not even 'G'; are token_sep and case right? " in message
+    assert not (tmp_path / "e.parquet").exists()
 
 
 @pytest.mark.parametrize("token_sep", [None, ","])
@@ -254,8 +266,16 @@ def test_an_unknown_center_token_is_refused(write_source, acgt, tmp_path, refusa
 def test_new_sequences_are_cut_as_the_models_own_except_where_told_otherwise(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"filters": 64, "block_size": 100, "truncate": "left", "center_token": "c"}))
-    assert encode.inherit({}, path) == Encode(block_size=100, truncate="left", center_token="c")
-    assert encode.inherit({"block_size": 50}, path) == Encode(block_size=50, truncate="left", center_token="c")
+    assert encode.inherit({}, [path]) == Encode(block_size=100, truncate="left", center_token="c")
+    assert encode.inherit({"block_size": 50}, [path]) == Encode(block_size=50, truncate="left", center_token="c")
+
+
+def test_models_that_were_cut_differently_are_not_mixed_unless_told_how(tmp_path, refusal):
+    for size in (100, 200):
+        (tmp_path / f"{size}.json").write_text(json.dumps({"block_size": size, "truncate": "left", "center_token": None}))
+    paths = [tmp_path / "100.json", tmp_path / "200.json"]
+    assert "encode.block_size: the models were trained with 100 and 200; set it" in refusal(encode.inherit, {}, paths)
+    assert encode.inherit({"block_size": 150}, paths) == Encode(block_size=150, truncate="left")
 
 
 # Labels, weights and ids

@@ -349,3 +349,11 @@ def test_another_process_writes_the_same_bytes(write_source, tmp_path):
         subprocess.run([sys.executable, "-c", CHAIN, source.path, str(tmp_path / hash_seed)], env=environment, check=True)
     for name in ("tokenizer.json", "encoded.parquet", "folds.parquet"):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+@given(seed=st.integers(0, 1000))
+def test_a_group_too_large_for_a_part_trains(seed):
+    groups = ["big"] * 60 + [None] * 40
+    [part] = folds.assign(Folds(), 100, groups=groups, seed=seed)
+    assert (part[:60] == folds.TRAIN).all()
+    assert [np.sum(part == index) for index in (folds.TRAIN, folds.VALIDATION, folds.TEST)] == [70, 15, 15]

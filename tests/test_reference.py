@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rnalm import config, reference
+from rnalm import config, configfile, reference
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,6 +48,6 @@ def test_the_schema_accepts_the_configurations_that_come_along(file):
 def test_the_schema_refuses_what_the_library_refuses(wrong, refusal):
     jsonschema = pytest.importorskip("jsonschema")
     settings = {"output": "o", "source": {"path": "x", "columns": {"id": 1, "sequence": 2, "label": 3}}} | wrong
-    refusal(config.load, settings)
+    refusal(configfile.load, settings)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(settings, json.loads(reference.schema()))

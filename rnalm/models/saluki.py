@@ -109,6 +109,8 @@ class Saluki(PreTrainedModel):
     config_class = SalukiConfig
     base_model_prefix = "saluki"
     main_input_name = "input_ids"
+    #: Whatever forward accepts, the loss is the Trainer's to scale.
+    accepts_loss_kwargs = False
 
     def __init__(self, config: SalukiConfig) -> None:
         super().__init__(config)
@@ -171,7 +173,8 @@ class Saluki(PreTrainedModel):
             x, lengths = self.shift(x, lengths)
         x = F.pad(x, (0, max(0, self.config.minimum_length - x.shape[2])))
         lengths = lengths.clamp(min=self.config.minimum_length)
-        standard = self.readout(*self.convolve(x, lengths))
+        # In full precision: in bfloat16, which mixed precision brings, a large mean would swallow the rest.
+        standard = self.readout(*self.convolve(x, lengths)).float()
         return SequenceClassifierOutput(logits=standard * self.config.output_sd + self.config.output_mean)
 
     def channels(self, input_ids: Tensor, modifiers: Tensor | None = None) -> Tensor:

@@ -1,9 +1,7 @@
 """Whether an interpretation fits the data; told before training rather than after it."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
 from rnalm.errors import RnalmError, nearest
@@ -15,9 +13,9 @@ def check(
     replacements: Mapping[str, Sequence[str]],
     explain: str,
     tokenizer: Tokenizer,
-    encoded: str | Path,
+    classes: Sequence[str],
 ) -> None:
-    """Check the ``interpret`` section against vocabulary and labels.
+    """Check the ``interpret`` section against vocabulary and classes.
 
     Raises
     ------
@@ -27,9 +25,7 @@ def check(
     if "replace" in modes:
         replacement_ids(replacements, tokenizer)
     if explain not in ("predicted", "all"):
-        classes = pq.read_table(encoded, columns=["label"])["label"].unique().drop_null().to_pylist()
-        if classes:  # a trained model names its classes itself
-            class_index(explain, sorted(classes))
+        class_index(explain, classes)
 
 
 def replacement_ids(replacements: Mapping[str, Sequence[str]], tokenizer: Tokenizer) -> dict[int, list[int]]:

@@ -23,6 +23,9 @@ from rnalm.predict import check_fit, progress
 
 log = logging.getLogger(__name__)
 
+#: A row group has about this many rows: small ones would cost more in the footer than in scores.
+GROUP_ROWS = 2**17
+
 #: Key of a shard's metadata: id and original score (of each explained output) of every sequence, also of those without edits.
 SEQUENCES = b"sequences"
 
@@ -48,7 +51,8 @@ class Job:
     shard, shards : int
         Which of how many.
     batch_tokens : int
-    seed : int
+    seed : int or None
+        Draws the sample.
     """
 
     model_folders: list[str]
@@ -63,7 +67,7 @@ class Job:
     shard: int
     shards: int
     batch_tokens: int
-    seed: int
+    seed: int | None
 
 
 def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu") -> None:
@@ -91,6 +95,7 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
     schema = columns(job.mode, labels[0].task, explained is None, several=bool((assigned.sum(axis=0) > 1).any()))
     classes = labels[0].classes or ("",)
     bases: list[list] = []
+    held: list[pa.Table] = []
     log.info("shard %d of %d: %d sequences", job.shard + 1, job.shards, len(rows))
     with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for group in progress(datasets.read(job.encoded, rows), len(rows), f"LOO {job.mode}"):
@@ -105,8 +110,12 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
                 outputs = [int(likely.argmax())] if explained is None else explained
                 pred = labels[0].classes[likely.argmax()] if labels[0].classes else float(likely[0])
                 difference = (perturbed - base[:, None, :])[:, :, outputs]
-                writer.write_table(tabulate(sequence, edits, difference, pred, [classes[o] for o in outputs], names, schema))
+                held.append(tabulate(sequence, edits, difference, pred, [classes[o] for o in outputs], names, schema))
                 bases.append([sequence.id, base.mean(axis=0)[outputs].tolist()])
+                if sum(map(len, held)) >= GROUP_ROWS:
+                    writer.write_table(pa.concat_tables(held))
+                    held = []
+        writer.write_table(pa.concat_tables([schema.empty_table(), *held]))
         writer.add_key_value_metadata({SEQUENCES: json.dumps(bases)})
 
 

@@ -2,7 +2,7 @@ rule encode_source:
     input:
         table=lambda wildcards: SOURCES[wildcards.source].path,
         tokenizer=f"{OUT}/tokenizer.json",
-        trained=[] if settings.trains else f"{MODELS[0]}/config.json",
+        trained=[] if settings.trains else [f"{path}/config.json" for path in MODELS],
     output:
         f"{OUT}/encoded/{{source}}.parquet",
     log:

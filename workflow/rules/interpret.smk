@@ -3,6 +3,8 @@ rule check_interpretation:
     input:
         encoded=f"{OUT}/encoded/{list(SOURCES)[0]}.parquet",
         tokenizer=f"{OUT}/tokenizer.json",
+        labels=[] if settings.trains else [f"{path}/labels.json" for path in MODELS],
+        annotations=settings.report.annotations or [],
     output:
         touch(f"{OUT}/interpret/checked"),
     log:
@@ -53,7 +55,7 @@ rule score_shard:
         shard=lambda wildcards: int(wildcards.shard),
         shards=lambda wildcards: int(wildcards.shards),
         batch_tokens=settings.interpret.batch_tokens,
-        seed=settings.seed,
+        seed=settings.seed if settings.interpret.sample_size else None,
     script:
         "../scripts/score.py"
 

@@ -19,6 +19,6 @@ rule train_tokenizer:
         sample_size=settings.tokenizer.sample_size,
         min_freq=settings.tokenizer.min_freq,
         vocab_size=settings.tokenizer.vocab_size,
-        seed=settings.seed,
+        seed=settings.seed if settings.tokenizer.sample_size else None,
     script:
         "../scripts/tokenize.py"

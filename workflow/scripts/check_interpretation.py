@@ -1,10 +1,17 @@
-"""Refuse, before any training, an interpretation that could not be made after it."""
+"""Refuse, before any training, an interpretation or a report that could not be made after it."""
 
-from rnalm import tokenizers
+from rnalm import datasets, tokenizers
 from rnalm.jobs import logged
+from rnalm.labels import Labels
 from rnalm.perturb.check import check
+from rnalm.perturb.summary import read_bed
 
 with logged(snakemake.log[0]):
-    params = snakemake.params
-    tokenizer = tokenizers.load(snakemake.input.tokenizer)
-    check(params.modes, params.replacements, params.explain, tokenizer, snakemake.input.encoded)
+    files, params = snakemake.input, snakemake.params
+    if files.labels:
+        classes = Labels.load(files.labels[0]).classes
+    else:
+        classes = sorted(datasets.column(files.encoded, "label").drop_null().unique().to_pylist())
+    check(params.modes, params.replacements, params.explain, tokenizers.load(files.tokenizer), classes)
+    if files.annotations:
+        read_bed(files.annotations)

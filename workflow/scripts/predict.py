@@ -10,4 +10,5 @@ with logged(snakemake.log[0]):
     params = snakemake.params
     torch.set_num_threads(snakemake.threads)
     rows = folds.test_rows(snakemake.input.folds, params.fold) if snakemake.input.folds else None
-    predict_file(params.model, snakemake.input.encoded, snakemake.output[0], rows, params.batch_tokens, devices.choose())
+    device = devices.choose(snakemake.resources.gpu)
+    predict_file(params.model, snakemake.input.encoded, snakemake.output[0], rows, params.batch_tokens, device)

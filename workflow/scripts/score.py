@@ -9,4 +9,5 @@ from rnalm.perturb.scores import Job, score_shard
 with logged(snakemake.log[0]):
     torch.set_num_threads(snakemake.threads)
     folds = snakemake.input.folds or None
-    score_shard(Job(encoded=snakemake.input.encoded, folds=folds, **snakemake.params), snakemake.output[0], devices.choose())
+    job = Job(encoded=snakemake.input.encoded, folds=folds, **snakemake.params)
+    score_shard(job, snakemake.output[0], devices.choose(snakemake.resources.gpu))
