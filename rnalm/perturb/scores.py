@@ -93,7 +93,6 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
     assigned = assignments(job)
     rows = shard_rows(datasets.lengths(job.encoded), assigned, job)
     schema = columns(job.mode, labels[0].task, explained is None, several=bool((assigned.sum(axis=0) > 1).any()))
-    classes = labels[0].classes or ("",)
     bases: list[list] = []
     held: list[pa.Table] = []
     log.info("shard %d of %d: %d sequences", job.shard + 1, job.shards, len(rows))
@@ -102,21 +101,74 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
             for sequence in group:
                 using = np.flatnonzero(assigned[:, sequence.row])
                 edits = editor.edits(sequence)
-                found = [scorers[model].score(sequence, edits) for model in using]
-                base, perturbed = (
-                    np.stack([labels[m].to_scores(f[i], job.scale) for m, f in zip(using, found, strict=True)]) for i in (0, 1)
-                )
-                likely = np.mean([labels[m].to_scores(f[0]) for m, f in zip(using, found, strict=True)], axis=0)
-                outputs = [int(likely.argmax())] if explained is None else explained
-                pred = labels[0].classes[likely.argmax()] if labels[0].classes else float(likely[0])
-                difference = (perturbed - base[:, None, :])[:, :, outputs]
-                held.append(tabulate(sequence, edits, difference, pred, [classes[o] for o in outputs], names, schema))
-                bases.append([sequence.id, base.mean(axis=0)[outputs].tolist()])
+                found = contrast(sequence, edits, [scorers[m] for m in using], [labels[m] for m in using], explained, job.scale)
+                held.append(tabulate(sequence, edits, found, names, schema))
+                bases.append([sequence.id, found.base])
                 if sum(map(len, held)) >= GROUP_ROWS:
                     writer.write_table(pa.concat_tables(held))
                     held = []
         writer.write_table(pa.concat_tables([schema.empty_table(), *held]))
         writer.add_key_value_metadata({SEQUENCES: json.dumps(bases)})
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What changes in the prediction for one sequence.
+
+    Attributes
+    ----------
+    pred : float or str
+        Prediction for the sequence, by the mean over the models.
+    classes : list of str
+        Names of the explained outputs; one empty name for regression.
+    base : list of float
+        Mean score of the sequence, for each explained output.
+    difference : numpy.ndarray
+        Score of each perturbation minus that of the sequence, ``(models, edits, explained outputs)``.
+    """
+
+    pred: float | str
+    classes: list[str]
+    base: list[float]
+    difference: np.ndarray
+
+
+def contrast(
+    sequence: Encoded,
+    edits: Edits,
+    scorers: Sequence[NaiveScorer],
+    labels: Sequence[Labels],
+    explained: Sequence[int] | None,
+    scale: str,
+) -> Contrast:
+    """Score a sequence and its perturbations with every model.
+
+    Parameters
+    ----------
+    sequence : Encoded
+    edits : Edits
+    scorers : sequence of NaiveScorer
+    labels : sequence of Labels
+        What the outputs of each scorer's model mean.
+    explained : sequence of int or None
+        Outputs to explain; None: the predicted class.
+    scale : {'probability', 'logit'}
+    """
+    outputs = [scorer.score(sequence, edits) for scorer in scorers]
+    base, perturbed = (
+        np.stack([meaning.to_scores(output[part], scale) for meaning, output in zip(labels, outputs, strict=True)])
+        for part in (0, 1)
+    )
+    # Predicted is what the mean probability says, as in the predictions, also where logits are explained.
+    likely = np.mean([meaning.to_scores(output[0]) for meaning, output in zip(labels, outputs, strict=True)], axis=0)
+    names = labels[0].classes
+    chosen = [int(likely.argmax())] if explained is None else list(explained)
+    return Contrast(
+        pred=names[likely.argmax()] if names else float(likely[0]),
+        classes=[names[output] for output in chosen] if names else [""],
+        base=base.mean(axis=0)[chosen].tolist(),
+        difference=(perturbed - base[:, None, :])[:, :, chosen],
+    )
 
 
 def explained_classes(explain: str, labels: Labels) -> list[int] | None:
@@ -196,48 +248,36 @@ def columns(mode: str, task: str, predicted_only: bool, several: bool) -> pa.Sch
     return pa.schema(fields)
 
 
-def tabulate(
-    sequence: Encoded,
-    edits: Edits,
-    difference: np.ndarray,
-    pred: float | str,
-    classes: Sequence[str],
-    names: np.ndarray,
-    schema: pa.Schema,
-) -> pa.Table:
+def tabulate(sequence: Encoded, edits: Edits, found: Contrast, names: np.ndarray, schema: pa.Schema) -> pa.Table:
     """Tabulate the scores of one sequence.
 
     Parameters
     ----------
     sequence : Encoded
     edits : Edits
-    difference : numpy.ndarray
-        Score of each perturbation minus that of the sequence, ``(models, edits, explained outputs)``.
-    pred : float or str
-        Prediction for the sequence.
-    classes : sequence of str
-        Names of the explained outputs.
+    found : Contrast
     names : numpy.ndarray
         Tokens by id.
     schema : pyarrow.Schema
+        See :func:`columns`.
     """
     offsets = sequence.offsets if sequence.offsets is not None else np.arange(len(sequence.input_ids))[:, None] + [0, 1]
-    place = np.repeat(edits.position, len(classes))
-    token = np.repeat(edits.token, len(classes))
+    place = np.repeat(edits.position, len(found.classes))
+    token = np.repeat(edits.token, len(found.classes))
     values = {
         "sequence": [sequence.id] * len(place),
         "token": names[sequence.input_ids[place]],
         "replacement": names[np.where(token == DELETED, 0, token)],
         "label": [sequence.label] * len(place),
-        "pred": [pred] * len(place),
+        "pred": [found.pred] * len(place),
         "start_offset": offsets[place, 0],
         "end_offset": offsets[place, 1],
-        "loo": difference.mean(axis=0).ravel(),
+        "loo": found.difference.mean(axis=0).ravel(),
     }
     if "loo_sd" in schema.names:
-        several = len(difference) > 1
-        spread = difference.std(axis=0, ddof=1) if several else np.full(difference.shape[1:], np.nan)
+        several = len(found.difference) > 1
+        spread = found.difference.std(axis=0, ddof=1) if several else np.full(found.difference.shape[1:], np.nan)
         values["loo_sd"] = spread.ravel()
     if "class" in schema.names:
-        values["class"] = np.tile(np.array(classes, dtype=object), len(edits))
+        values["class"] = np.tile(np.array(found.classes, dtype=object), len(edits))
     return pa.table([pa.array(values[field.name], field.type, from_pandas=True) for field in schema], schema=schema)
