@@ -163,10 +163,11 @@ def _training(job: Job) -> Section:
     histories = [read_json(Path(model) / "trainer_state.json")["log_history"] for model in job.models]
     curves = figures.learning_curves(histories, job.config["finetune"]["metric"])
     part = "test" if tested else "validation"
+    units = ", in the units of the labels" if job.config["task"] == "regression" else ""
     return Section(
         "Training",
         [
-            Block(text=f"Metrics on the {part} rows of each fold, in the units of the labels.", table=_metrics_table(shown)),
+            Block(text=f"Metrics on the {part} rows of each fold{units}.", table=_metrics_table(shown)),
             Block(folded="All figures of all folds", table=_metrics_table(table)),
             _picture(job, "learning_curves", curves, "One colour a fold. The epoch with the best validation metric is kept."),
         ],
@@ -231,7 +232,7 @@ def _interpretation(job: Job, query: Query, mode: str) -> Section:
     found = summary.summarize(merge.read(query.scores[mode]), _extremes(job, query, mode), elements)
     blocks = [
         Block(
-            text=f"{found.scores:,} scores of {found.sequences:,} sequences: {MODES[mode]}. "
+            text=f"{found.scores:,} scores of {found.sequences:,} sequences: {MODES[mode]}. {_explained(job)}"
             "A score (loo) is the prediction for the changed sequence minus that for the original: "
             "below 0, the token holds the prediction up; above 0, it holds it down."
         )
@@ -255,6 +256,15 @@ def _interpretation(job: Job, query: Query, mode: str) -> Section:
     caption = "Mean size of the scores along the sequence, from its 5′ to its 3′ end."
     blocks.append(_picture(job, name, figures.positions(found.position, found.exchanges), caption, heading="Position"))
     return Section(_title(f"Leave-one-out: {mode}", query), blocks)
+
+
+def _explained(job: Job) -> str:
+    """Say of which class the scores are, for classification."""
+    if job.config["task"] == "regression":
+        return ""
+    explain = job.config["interpret"]["explain"]
+    which = "the predicted class" if explain in ("predicted", "all") else f"class {explain!r}"
+    return f"The prediction is the {job.config['interpret']['scale']} of {which}. "
 
 
 def _extremes(job: Job, query: Query, mode: str) -> list[str]:
