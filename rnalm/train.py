@@ -150,6 +150,7 @@ def new_model(job: Job, meaning: Labels, training: TrainingSet) -> PreTrainedMod
     """Make the model of a job, with random weights."""
     information = encode.metadata(job.encoded)
     extra = {key: information[key] for key in ("block_size", "truncate", "center_token")}
+    extra["use_cache"] = False  # the Trainer sets it too; a model that it need not train any more should look the same
     if meaning.task == "regression":
         mean, sd = mean_and_sd(training.targets.astype(np.float64), training.weights)
         extra |= {"output_mean": mean, "output_sd": sd}
