@@ -298,8 +298,13 @@ class Interpret(Section):
     """Score only a random sample of this many sequences; null: all."""
     shards: int = Field(default=4, ge=1)
     """Jobs among which the work of a mode is divided."""
-    batch_tokens: int = Field(default=262144, ge=1)
-    """Tokens in one forward pass, at most (a longer sequence goes alone)."""
+    scorer: Literal["auto", "naive", "incremental"] = "auto"
+    """`incremental` computes only what an edit changes, with the same scores, for local architectures such as Saluki; \
+`naive` runs the whole model for every edit; `auto` takes the first that fits."""
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    """In which to multiply. Lower ones are faster on GPUs, and their error is often as large as small scores: the log tells."""
+    batch_tokens: int | None = Field(default=None, ge=1)
+    """Tokens (for `incremental`: changed positions) computed together, at most; null: as free memory allows."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -124,9 +124,7 @@ def _run(
     files = {}
     for mode in modes:
         options = settings.interpret
-        job = scores.Job(
-            folders, encoded, None, mode, options.replacements, False, explain, "probability", None, 0, 1, 2**18, 1
-        )
+        job = scores.Job(folders, encoded, None, mode, options.replacements, False, explain, "probability", None, 0, 1)
         scores.score_shard(job, folder / "part.parquet")
         files[mode] = str(folder / f"scores_{mode}.parquet")
         merge([folder / "part.parquet"], files[mode], folder / "scores.csv", folder / "scores.pkl")

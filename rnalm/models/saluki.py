@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from rnalm.models.local import Layer, Local, Recurrent
+
 
 class SalukiConfig(PreTrainedConfig):
     """Sizes of a Saluki; the defaults are the paper's.
@@ -85,7 +87,11 @@ class LayerNorm(nn.LayerNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize ``(batch, channels, length)``."""
-        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+        return self.rows(x.transpose(1, 2)).transpose(1, 2)
+
+    def rows(self, x: Tensor) -> Tensor:
+        """Normalize ``(…, channels)``."""
+        return super().forward(x)
 
 
 class Block(nn.Module):
@@ -228,6 +234,19 @@ class Saluki(PreTrainedModel):
         states, _ = self.gru(x.transpose(1, 2))  # (batch, bins, filters)
         last = states[torch.arange(len(states), device=states.device), counts - 1]  # (batch, filters)
         return self.head(last)
+
+    def local(self) -> Local:
+        """Describe the model in evaluation mode by its parts, for incremental scoring."""
+        config = self.config
+        blocks = [Layer(b.convolution, before=lambda x, norm=b.norm: F.relu_(norm.rows(x)), pool=2) for b in self.blocks]
+        return Local(
+            inputs=self.channels,
+            layers=(Layer(self.stem), *blocks),
+            last=lambda x: F.relu_(self.norm.rows(x)),
+            readout=Recurrent(self.gru),
+            head=lambda state: self.head(state).float() * config.output_sd + config.output_mean,
+            minimum_length=config.minimum_length,
+        )
 
     def penalty(self) -> Tensor:
         """Sum of squared weights of all kernels but the recurrent one, times ``l2``."""

@@ -1,44 +1,150 @@
-"""What to change: the single-token edits of a sequence, on its encoded form."""
+"""What to change: edits of a sequence, on its encoded form."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from rnalm.datasets import Encoded
+from rnalm.errors import RnalmError
 from rnalm.perturb.check import replacement_ids
 from rnalm.tokenizers import MASK
 
 #: In place of a token: nothing.
 DELETED = -1
 
+#: In place of a position whose modifiers a token takes: it has none.
+NOWHERE = -1
+
 
 @dataclass(frozen=True, slots=True)
 class Edits:
-    """Perturbations of one sequence, each of one token.
+    """Perturbations of one sequence: in each, spans of tokens give way to others.
+
+    Spans of one perturbation do not overlap and go from left to right. Make them with :meth:`of` or :meth:`single`.
 
     Attributes
     ----------
-    position : numpy.ndarray
-        Index of the token that changes, int64 ``(edits,)``.
+    first : numpy.ndarray
+        Spans ``first[i]:first[i + 1]`` are those of perturbation i, int64 ``(edits + 1,)``.
+    start, end : numpy.ndarray
+        Half-open range of the tokens that go, int64 ``(spans,)``; empty for an insertion.
+    offset : numpy.ndarray
+        Tokens ``offset[k]:offset[k + 1]`` come in place of span k, int64 ``(spans + 1,)``.
     token : numpy.ndarray
-        The id that takes its place, or ``DELETED``, int64 ``(edits,)``.
-    clear : numpy.ndarray
-        Whether the token's modifiers become 0, bool ``(edits,)``.
+        Ids of the tokens that come, int64 ``(tokens,)``.
+    keep : numpy.ndarray
+        Position in the sequence whose modifiers such a token takes, or ``NOWHERE``, int64 ``(tokens,)``.
     """
 
-    position: np.ndarray
+    first: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    offset: np.ndarray
     token: np.ndarray
-    clear: np.ndarray
+    keep: np.ndarray
+
+    @classmethod
+    def of(cls, perturbations: Sequence[Sequence[tuple[int, int, Sequence[int]]]], length: int) -> "Edits":
+        """Make edits of lists of ``(start, end, tokens)``, one list a perturbation.
+
+        Tokens take the modifiers of those in whose place they stand, one by one from the left; what is beyond has none.
+
+        Parameters
+        ----------
+        perturbations : sequence of sequence of tuple
+        length : int
+            Tokens of the sequence.
+
+        Raises
+        ------
+        RnalmError
+            If a span is not in the sequence, or overlaps the one before it.
+        """
+        for spans in perturbations:
+            after = 0
+            for start, end, _ in spans:
+                if not after <= start <= end <= length:
+                    raise RnalmError(f"an edit replaces tokens {start} to {end}, expected a range within {after} to {length}")
+                after = end
+        spans = [span for spans in perturbations for span in spans]
+        start, end = (np.array([span[side] for span in spans], dtype=np.int64) for side in (0, 1))
+        count = np.array([len(span[2]) for span in spans], dtype=np.int64)
+        place = ranges(start, count)
+        return cls(
+            first=offsets([len(spans) for spans in perturbations]),
+            start=start,
+            end=end,
+            offset=offsets(count),
+            token=np.array([token for span in spans for token in span[2]], dtype=np.int64),
+            keep=np.where(place < np.repeat(end, count), place, NOWHERE),
+        )
+
+    @classmethod
+    def single(cls, position: np.ndarray, token: np.ndarray, clear: np.ndarray | None = None) -> "Edits":
+        """Make edits of one token each.
+
+        Parameters
+        ----------
+        position : numpy.ndarray
+            Of the token that goes ``(edits,)``.
+        token : numpy.ndarray
+            The id that comes in its place, with its modifiers, or ``DELETED`` ``(edits,)``.
+        clear : numpy.ndarray, optional
+            Whether the token that comes loses its modifiers, bool ``(edits,)``.
+        """
+        comes = token != DELETED
+        keep = position if clear is None else np.where(clear, NOWHERE, position)
+        return cls(np.arange(len(position) + 1), position, position + 1, offsets(comes), token[comes], keep[comes])
 
     def __len__(self) -> int:
-        return len(self.position)
+        return len(self.first) - 1
 
-    def __getitem__(self, part: slice | np.ndarray) -> "Edits":
-        return Edits(self.position[part], self.token[part], self.clear[part])
+    def __getitem__(self, chosen: slice | np.ndarray) -> "Edits":
+        if isinstance(chosen, slice):
+            chosen = np.arange(len(self))[chosen]
+        spans = ranges(self.first[chosen], np.diff(self.first)[chosen])
+        tokens = ranges(self.offset[spans], self.count[spans])
+        return Edits(
+            offsets(np.diff(self.first)[chosen]),
+            self.start[spans],
+            self.end[spans],
+            offsets(self.count[spans]),
+            self.token[tokens],
+            self.keep[tokens],
+        )
+
+    @property
+    def count(self) -> np.ndarray:
+        """Tokens that come in place of each span ``(spans,)``."""
+        return np.diff(self.offset)
+
+    @property
+    def owner(self) -> np.ndarray:
+        """The perturbation to which each span belongs ``(spans,)``."""
+        return np.repeat(np.arange(len(self)), np.diff(self.first))
+
+    @property
+    def shift(self) -> np.ndarray:
+        """By how many tokens each span moves what is right of it; the spans left of it not counted ``(spans,)``."""
+        return self.count - (self.end - self.start)
+
+    @property
+    def growth(self) -> np.ndarray:
+        """By how many tokens each perturbed sequence is longer ``(edits,)``."""
+        return np.diff(offsets(self.shift)[self.first])
+
+
+def offsets(counts: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Tell where runs of the given lengths begin, and where the last ends: int64 ``(runs + 1,)``."""
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+
+
+def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Concatenate ranges: ``starts[i], starts[i] + 1, …``, ``counts[i]`` numbers of each."""
+    before = offsets(counts)
+    return np.arange(before[-1]) + np.repeat(starts - before[:-1], counts)
 
 
 class Editor:
@@ -67,60 +173,26 @@ class Editor:
         replace_modifiers: bool = False,
     ) -> None:
         self.mode, self.replace_modifiers = mode, replace_modifiers
-        self.alternatives = replacement_ids(replacements or {}, tokenizer) if mode == "replace" else {}
+        found = replacement_ids(replacements or {}, tokenizer) if mode == "replace" else {}
+        listed = [found.get(token, []) for token in range(tokenizer.get_vocab_size())]
+        # Of each id, how many tokens take its place, where they begin in the list of all, and that list.
+        self.count = np.array([len(others) for others in listed], dtype=np.int64)
+        self.first = offsets(self.count)
+        self.others = np.array([other for others in listed for other in others], dtype=np.int64)
 
     def edits(self, sequence: Encoded) -> Edits:
-        """List the edits of a sequence, by position and then in the order of the replacements."""
+        """List the edits of a sequence, each of one token, by position and then in the order of the replacements."""
         length = len(sequence.input_ids)
         if self.mode != "replace":
             token = DELETED if self.mode == "remove" else MASK
-            return Edits(np.arange(length), np.full(length, token, dtype=np.int64), np.zeros(length, dtype=bool))
-        modified = np.zeros(length, dtype=bool)
+            return Edits.single(np.arange(length), np.full(length, token, dtype=np.int64))
+        ids, modified = sequence.input_ids, np.zeros(length, dtype=bool)
         if self.replace_modifiers and sequence.modifiers is not None:
             modified = (sequence.modifiers != 0).any(axis=0)
-        found = [
-            (position, other, clear)
-            for position, token in enumerate(sequence.input_ids.tolist())
-            for other, clear in self._exchanges(token, modified[position])
-        ]
-        columns = np.array(found, dtype=np.int64).reshape(-1, 3)
-        return Edits(columns[:, 0], columns[:, 1], columns[:, 2].astype(bool))
-
-    def _exchanges(self, token: int, modified: bool) -> list[tuple[int, bool]]:
-        exchanges = [(other, False) for other in self.alternatives.get(token, ())]
-        return [*exchanges, (token, True)] if modified else exchanges
-
-
-def apply(input_ids: Tensor, modifiers: Tensor | None, edits: Edits) -> tuple[Tensor, Tensor | None]:
-    """Make the perturbed sequences, on the device of the sequence.
-
-    Parameters
-    ----------
-    input_ids : Tensor
-        One sequence, int64 ``(length,)``.
-    modifiers : Tensor or None
-        float32 ``(channels, length)``
-    edits : Edits
-        All deletions, or none: so that all results have one length.
-
-    Returns
-    -------
-    input_ids : Tensor
-        ``(edits, length)``, or ``(edits, length - 1)`` for deletions: what stood right of the token moves up.
-    modifiers : Tensor or None
-        ``(edits, channels, length)``, likewise.
-    """
-    position = torch.from_numpy(edits.position).to(input_ids.device)
-    rows = torch.arange(len(edits), device=input_ids.device)
-    if (edits.token == DELETED).all():
-        index = torch.arange(len(input_ids) - 1, device=input_ids.device)
-        index = index + (index >= position[:, None])  # (edits, length - 1)
-        return input_ids[index], None if modifiers is None else modifiers[:, index].transpose(0, 1)
-    perturbed = input_ids.repeat(len(edits), 1)
-    perturbed[rows, position] = torch.from_numpy(edits.token).to(input_ids.device)
-    if modifiers is None:
-        return perturbed, None
-    changed = modifiers.repeat(len(edits), 1, 1)
-    clear = torch.from_numpy(edits.clear).to(input_ids.device)
-    changed[rows[clear], :, position[clear]] = 0.0
-    return perturbed, changed
+        exchanges = self.count[ids] + modified
+        position = np.repeat(np.arange(length), exchanges)
+        number = ranges(np.zeros(length, dtype=np.int64), exchanges)
+        clear = number >= self.count[ids[position]]
+        token = ids[position].astype(np.int64)
+        token[~clear] = self.others[(self.first[ids[position]] + number)[~clear]]
+        return Edits.single(position, token, clear)

@@ -1,31 +1,52 @@
 """The naive scorer: one whole forward pass a perturbation. The reference for every faster one."""
 
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from rnalm.datasets import Encoded, collate
-from rnalm.perturb.edits import Edits, apply
+from rnalm.datasets import Encoded
+from rnalm.devices import fetch, free_memory, multiplying, send
+from rnalm.perturb.apply import Material, apply
+from rnalm.perturb.edits import Edits
+
+log = logging.getLogger(__name__)
+
+#: Tokens in one forward pass, at most. On a CPU more only spills its caches, on a GPU more is no faster.
+MOST_TOKENS = {"cpu": 2**15, "cuda": 2**20}
+
+#: The share of free memory that the activations of a pass may take.
+SHARE = 1 / 4
 
 
 class NaiveScorer:
     """Scores perturbed sequences by running the model on each.
 
-    The perturbations of one sequence have one length, so batches need no padding, and sequences are never mixed: a score
-    depends on its sequence and the model alone, not on how the work is divided.
+    Perturbed sequences are made on the device; those of one length go together, so nothing is padded. Sequences are never
+    mixed: a score depends on its sequence and the model alone, not on how the work is divided.
 
     Parameters
     ----------
     model : PreTrainedModel
         In evaluation mode; work is done on its device.
-    batch_tokens : int
-        Tokens in one forward pass, at most.
+    batch_tokens : int, optional
+        Tokens in one forward pass, at most; None: a power of two that free memory allows.
+    precision : {'float32', 'tf32', 'bf16'}
     """
 
-    def __init__(self, model: PreTrainedModel, batch_tokens: int = 2**18) -> None:
-        self.model, self.batch_tokens = model, batch_tokens
+    def __init__(self, model: PreTrainedModel, batch_tokens: int | None = None, precision: str = "float32") -> None:
+        self.model, self.device, self.precision = model, model.device, precision
+        self.modifier_channels = getattr(model.config, "modifier_channels", 0)
+        self.batch_tokens, self.memory = batch_tokens, SHARE * free_memory(model.device)
 
-    @torch.inference_mode()
+    def cost(self, lengths: np.ndarray) -> np.ndarray:
+        """Estimate the cost of scoring every token of sequences: passes times their length."""
+        return lengths.astype(np.float64) ** 2
+
     def score(self, sequence: Encoded, edits: Edits) -> tuple[np.ndarray, np.ndarray]:
         """Compute the model's outputs for a sequence and its perturbations.
 
@@ -36,15 +57,74 @@ class NaiveScorer:
         perturbed : numpy.ndarray
             float32 ``(edits, outputs)``
         """
-        batch = {
-            name: tensor.to(self.model.device)
-            for name, tensor in collate([sequence], self.model.config.modifier_channels).items()
-        }
-        base = self.model(**batch).logits[0].float().cpu().numpy()
-        input_ids, modifiers = batch["input_ids"][0], batch["modifiers"][0] if "modifiers" in batch else None
-        size = max(1, self.batch_tokens // len(input_ids))
-        perturbed = np.empty((len(edits), len(base)), dtype=np.float32)
-        for start in range(0, len(edits), size):
-            ids, changed = apply(input_ids, modifiers, edits[start : start + size])
-            perturbed[start : start + size] = self.model(input_ids=ids, modifiers=changed).logits.float().cpu().numpy()
-        return base, perturbed
+        outputs = self.launch(sequence, edits)()
+        return outputs[-1], outputs[:-1]
+
+    @torch.inference_mode()
+    def launch(self, sequence: Encoded, edits: Edits) -> Callable[[], np.ndarray]:
+        """Begin to score; the function returned waits for the outputs of the perturbations, and last of the sequence.
+
+        Returns
+        -------
+        callable
+            Gives float32 ``(edits + 1, outputs)``.
+        """
+        material = Material(sequence, edits, self.modifier_channels, self.device)
+        with multiplying(self.precision), _counting(self.model) as activations:
+            base = self._run(material, torch.arange(material.length, device=self.device)[None])
+            tokens = self.batch_tokens or self._tokens(sum(activations) / max(1, material.length))
+        outputs = base.repeat(len(edits) + 1, 1)
+        with multiplying(self.precision):
+            for growth in np.unique(edits.growth).tolist():
+                alike = np.flatnonzero(edits.growth == growth)
+                self._score(material, edits, alike, max(1, tokens // max(1, material.length + growth)), outputs)
+        return fetch(outputs)
+
+    def _tokens(self, activation: float) -> int:
+        """Choose the tokens of a pass by how many bytes of activations one of them brings.
+
+        By memory and not by the stopwatch, and a power of two: so that it comes out the same for all shards, whose scores
+        must not differ in a bit.
+        """
+        fitting = 2 ** int(np.log2(max(1, self.memory / max(1, activation))))
+        return min(MOST_TOKENS[self.device.type], fitting)
+
+    def _score(self, material: Material, edits: Edits, chosen: np.ndarray, size: int, outputs: Tensor) -> None:
+        """Score some perturbations, all of one length, in batches."""
+        at = 0
+        while at < len(chosen):
+            part = chosen[at : at + size]
+            try:
+                index = apply(material, edits, part)
+                outputs[send(part, self.device)] = self._run(material, index)
+                at += size
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+                size //= 2
+                log.warning("out of memory; going on with %d sequences at a time", size)
+
+    def _run(self, material: Material, index: Tensor) -> Tensor:
+        """Run the model on sequences of one length: float32 ``(rows, outputs)``."""
+        ids, modifiers = material.take(index)
+        inputs = {} if modifiers is None else {"modifiers": modifiers}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            return self.model(input_ids=ids, **inputs).logits.float()
+
+
+@contextmanager
+def _counting(model: nn.Module) -> Iterator[list[int]]:
+    """Count the bytes that the layers of a model put out: a bound for what a forward pass holds at once."""
+    sizes: list[int] = []
+
+    def count(module: nn.Module, inputs: tuple, output: object) -> None:
+        sizes.extend(
+            x.numel() * x.element_size() for x in (output if isinstance(output, tuple) else [output]) if torch.is_tensor(x)
+        )
+
+    hooks = [module.register_forward_hook(count) for module in model.modules() if not list(module.children())]
+    try:
+        yield sizes
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -154,7 +154,7 @@ def by_hand() -> Callable[..., list[tuple[int, list[int], list[list[float]]]]]:
     return perturb
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def job() -> Callable[..., Job]:
     """Describe a shard, with the defaults of the configuration."""
 
@@ -169,7 +169,6 @@ def job() -> Callable[..., Job]:
             "sample_size": None,
             "shard": 0,
             "shards": 1,
-            "batch_tokens": 2**18,
             "seed": 1,
         }
         folders = [model_folders] if isinstance(model_folders, str) else model_folders

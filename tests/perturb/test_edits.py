@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnalm.datasets import Encoded
 from rnalm.errors import RnalmError
-from rnalm.perturb.edits import DELETED, Editor, apply
+from rnalm.perturb.edits import DELETED, NOWHERE, Editor, Edits
 from rnalm.tokenizers import MASK
 
 A, C, G, T = range(7, 11)
@@ -19,7 +18,32 @@ def sequence_of(ids, modifiers=None) -> Encoded:
 
 
 def listed(edits) -> list[tuple[int, int, bool]]:
-    return list(zip(edits.position.tolist(), edits.token.tolist(), edits.clear.tolist(), strict=True))
+    """List (position, token or DELETED, whether modifiers go) of edits of one token each."""
+    assert edits.first.tolist() == list(range(len(edits) + 1))
+    assert (edits.end == edits.start + 1).all()
+    token, keep = np.full((2, len(edits)), DELETED)
+    token[edits.count == 1], keep[edits.count == 1] = edits.token, edits.keep
+    clear = (edits.count == 1) & (keep == NOWHERE)
+    assert (keep == edits.start)[(edits.count == 1) & ~clear].all()
+    return list(zip(edits.start.tolist(), token.tolist(), clear.tolist(), strict=True))
+
+
+def made(ids, modifiers, edits) -> list[tuple[list[int], list[list[float]]]]:
+    """Make the perturbed sequences in plain lists, as (ids, modifiers by channel)."""
+    tokens = list(zip(ids, *(modifiers or []), strict=True))
+    found = []
+    for number in range(len(edits)):
+        changed, after = [], 0
+        for span in range(edits.first[number], edits.first[number + 1]):
+            changed += tokens[after : edits.start[span]]
+            for token in range(edits.offset[span], edits.offset[span + 1]):
+                keep = edits.keep[token]
+                attached = [0.0] * len(modifiers or []) if keep == NOWHERE else tokens[keep][1:]
+                changed.append((int(edits.token[token]), *attached))
+            after = edits.end[span]
+        changed += tokens[after:]
+        found.append(([token for token, *_ in changed], [[t[c + 1] for t in changed] for c in range(len(modifiers or []))]))
+    return found
 
 
 @st.composite
@@ -47,30 +71,19 @@ def test_edits_make_the_sequences_that_plain_lists_make(tokenizer, by_hand, sequ
 
     edits = editor.edits(sequence_of(ids, modifiers))
 
-    assert edits.position.tolist() == [position for position, _, _ in expected]
-    if not expected:
-        return
-    given_modifiers = None if modifiers is None else torch.tensor(modifiers)
-    changed_ids, changed_modifiers = apply(torch.tensor(ids), given_modifiers, edits)
-    assert changed_ids.tolist() == [changed for _, changed, _ in expected]
-    if modifiers is None:
-        assert changed_modifiers is None
-    else:
-        assert changed_modifiers.tolist() == [changed for _, _, changed in expected]
+    assert edits.start.tolist() == [position for position, _, _ in expected]
+    assert made(ids, modifiers, edits) == [(changed, attached) for _, changed, attached in expected]
 
 
 @settings(max_examples=50, deadline=None)
-@given(sequence=sequences(), mode=st.sampled_from(["remove", "mask", "replace"]), size=st.integers(1, 5))
-def test_edits_applied_in_pieces_make_the_same_sequences(tokenizer, sequence, mode, size):
+@given(sequence=sequences(), mode=st.sampled_from(["remove", "mask", "replace"]), data=st.data())
+def test_chosen_edits_make_what_they_make_among_all(tokenizer, sequence, mode, data):
     ids, modifiers = sequence
     edits = Editor(mode, tokenizer, {"a": ["c", "g"], "c": ["t"]}, True).edits(sequence_of(ids, modifiers))
-    given_modifiers = None if modifiers is None else torch.tensor(modifiers)
-    if not len(edits):
-        return
-    whole = apply(torch.tensor(ids), given_modifiers, edits)
-    pieces = [apply(torch.tensor(ids), given_modifiers, edits[i : i + size]) for i in range(0, len(edits), size)]
-    assert torch.equal(torch.cat([piece[0] for piece in pieces]), whole[0])
-    assert modifiers is None or torch.equal(torch.cat([piece[1] for piece in pieces]), whole[1])
+    chosen = data.draw(st.lists(st.integers(0, len(edits) - 1))) if len(edits) else []
+    whole = made(ids, modifiers, edits)
+    assert made(ids, modifiers, edits[np.array(chosen, dtype=int)]) == [whole[index] for index in chosen]
+    assert made(ids, modifiers, edits[1:3]) == whole[1:3]
 
 
 def test_remove_and_mask_edit_every_token_once(tokenizer):
@@ -87,8 +100,7 @@ def test_replace_lists_edits_by_position_then_in_the_order_of_the_replacements(t
 def test_replace_leaves_tokens_alone_that_are_not_listed(tokenizer):
     edits = Editor("replace", tokenizer, {"a": ["t"]}).edits(sequence_of([C, G, 0]))
     assert len(edits) == 0
-    assert edits.position.dtype == np.int64
-    assert edits.clear.dtype == bool
+    assert edits.start.dtype == edits.token.dtype == np.int64
 
 
 def test_replace_modifiers_adds_the_token_itself_where_it_has_modifiers(tokenizer):
@@ -108,19 +120,25 @@ def test_modifiers_stay_in_replace_unless_replace_modifiers_is_set(tokenizer):
     assert listed(editor.edits(sequence_of([A], [[2]]))) == [(0, C, False)]
 
 
-def test_the_original_sequence_is_not_changed_by_its_edits(tokenizer):
-    ids, modifiers = torch.tensor([A, C]), torch.tensor([[1.0, 2.0]])
-    edits = Editor("replace", tokenizer, {"a": ["g"]}, True).edits(sequence_of([A, C], [[1, 2]]))
-    apply(ids, modifiers, edits)
-    assert ids.tolist() == [A, C]
-    assert modifiers.tolist() == [[1, 2]]
+def test_tokens_take_the_modifiers_of_those_in_whose_place_they_stand():
+    edits = Edits.of([[(1, 3, [A, A, A])], [(2, 2, [G])], [(0, 2, [T])], []], 4)
+    assert edits.keep.tolist() == [1, 2, NOWHERE, NOWHERE, 0]
+    assert edits.growth.tolist() == [1, 1, -1, 0]
 
 
-def test_deleting_the_only_token_leaves_an_empty_sequence(tokenizer):
-    edits = Editor("remove", tokenizer).edits(sequence_of([A], [[1], [2]]))
-    ids, modifiers = apply(torch.tensor([A]), torch.tensor([[1.0], [2.0]]), edits)
-    assert ids.shape == (1, 0)
-    assert modifiers.shape == (1, 2, 0)
+@pytest.mark.parametrize(
+    ("spans", "message"),
+    [
+        ([(3, 5, [A])], "tokens 3 to 5, expected a range within 0 to 4"),
+        ([(2, 1, [])], "tokens 2 to 1, expected a range within 0 to 4"),
+        ([(-1, 1, [A])], "tokens -1 to 1, expected a range within 0 to 4"),
+        ([(0, 3, [A]), (2, 4, [])], "tokens 2 to 4, expected a range within 3 to 4"),
+    ],
+    ids=["beyond the end", "backwards", "before the start", "overlap"],
+)
+def test_a_span_outside_the_sequence_or_over_another_is_refused(spans, message):
+    with pytest.raises(RnalmError, match=message):
+        Edits.of([[(0, 1, [A])], spans], 4)
 
 
 @pytest.mark.parametrize("replacements", [{"A": ["c"]}, {"c": ["g", "A"]}], ids=["of it", "by it"])

@@ -12,7 +12,7 @@ from scipy.special import softmax
 from rnalm import datasets, evaluate
 from rnalm.errors import RnalmError
 from rnalm.labels import Scaler
-from rnalm.perturb.scores import Job, score_shard, shard_rows
+from rnalm.perturb.scores import score_shard, shard_rows
 from rnalm.predict import predict_file
 
 ROWS = [("first", "gattacagatta", 1.5), ("second", "cgat", 0.5), ("third", "acgtnacg", 2.0)]
@@ -284,14 +284,14 @@ LENGTHS = st.lists(st.integers(1, 2000), min_size=1, max_size=60)
     seed=st.integers(0, 100),
     sample_size=st.one_of(st.none(), st.integers(1, 70)),
 )
-def test_every_row_with_a_model_is_in_exactly_one_shard_and_shards_are_consecutive(lengths, shards, seed, sample_size):
+def test_every_row_with_a_model_is_in_exactly_one_shard_and_shards_are_consecutive(job, lengths, shards, seed, sample_size):
     lengths = np.array(lengths)
-    assigned = np.random.default_rng(seed).random((2, len(lengths))) < 0.6
-    assigned[0, 0] = True
-    job = Job([], "", None, "remove", {}, False, "predicted", "probability", sample_size, 0, shards, 1, seed)
-    found = [shard_rows(lengths, assigned, replace(job, shard=shard)) for shard in range(shards)]
+    cost = lengths * (np.random.default_rng(seed).random(len(lengths)) < 0.6)
+    cost[0] = 1
+    described = replace(job([], ""), sample_size=sample_size, shards=shards, seed=seed)
+    found = [shard_rows(cost, replace(described, shard=shard)) for shard in range(shards)]
     together = np.concatenate(found)
-    scored = np.flatnonzero(assigned.any(axis=0))
+    scored = np.flatnonzero(cost)
     if sample_size is None or sample_size >= len(scored):
         assert together.tolist() == scored.tolist()
     else:
@@ -301,39 +301,65 @@ def test_every_row_with_a_model_is_in_exactly_one_shard_and_shards_are_consecuti
 
 
 @settings(max_examples=100, deadline=None)
-@given(lengths=LENGTHS, shards=st.integers(1, 80))
-def test_no_shard_costs_more_than_its_share_and_one_sequence(lengths, shards):
-    lengths = np.array(lengths)
-    job = Job([], "", None, "remove", {}, False, "predicted", "probability", None, 0, shards, 1, 1)
-    assigned = np.ones((1, len(lengths)), dtype=bool)
-    cost = lengths.astype(float) ** 2
+@given(costs=LENGTHS, shards=st.integers(1, 80))
+def test_no_shard_costs_more_than_its_share_and_one_sequence(job, costs, shards):
+    cost = np.array(costs, dtype=float)
     for shard in range(shards):
-        rows = shard_rows(lengths, assigned, replace(job, shard=shard))
+        rows = shard_rows(cost, replace(job([], ""), shards=shards, shard=shard))
         assert cost[rows].sum() <= (cost.sum() / shards + cost.max()) * (1 + 1e-9)
 
 
-def test_a_long_sequence_is_more_work_than_its_length():
-    job = Job([], "", None, "remove", {}, False, "predicted", "probability", None, 0, 2, 1, 1)
-    # 3 · 100² are more than half of 3 · 100² + 100 · 10², though 3 · 100 are less than half of 3 · 100 + 100 · 10.
-    lengths = np.array([100] * 3 + [10] * 100)
-    assert shard_rows(lengths, np.ones((1, 103), dtype=bool), job).tolist() == [0, 1]
-
-
-def test_rows_of_more_models_count_as_more_work():
-    job = Job([], "", None, "remove", {}, False, "predicted", "probability", None, 0, 2, 1, 1)
-    assigned = np.array([[True] * 8, [True] * 2 + [False] * 6, [True] * 2 + [False] * 6])
-    assert shard_rows(np.full(8, 100), assigned, job).tolist() == [0, 1]
-
-
-def test_a_sample_is_drawn_by_the_seed_whatever_the_shards():
-    job = Job([], "", None, "remove", {}, False, "predicted", "probability", 10, 0, 1, 1, 1)
-    lengths, assigned = np.arange(1, 101), np.ones((1, 100), dtype=bool)
-    sample = shard_rows(lengths, assigned, job).tolist()
+def test_a_sample_is_drawn_by_the_seed_whatever_the_shards(job):
+    described, cost = job([], "", sample_size=10), np.arange(1, 101)
+    sample = shard_rows(cost, described).tolist()
     assert len(sample) == 10
-    assert shard_rows(lengths, assigned, job).tolist() == sample
-    assert shard_rows(lengths, assigned, replace(job, seed=2)).tolist() != sample
-    parts = [shard_rows(lengths, assigned, replace(job, shards=3, shard=shard)).tolist() for shard in range(3)]
+    assert shard_rows(cost, described).tolist() == sample
+    assert shard_rows(cost, replace(described, seed=2)).tolist() != sample
+    parts = [shard_rows(cost, replace(described, shards=3, shard=shard)).tolist() for shard in range(3)]
     assert [row for part in parts for row in part] == sample
+
+
+@pytest.mark.parametrize("scorer", ["naive", "incremental"])
+def test_shards_weigh_rows_by_the_cost_of_their_scorer_and_by_their_models(encode_rows, model_folder, job, tmp_path, scorer):
+    lengths = [100] * 3 + [10] * 100
+    encoded = encode_rows([(f"s{number}", "a" * length) for number, length in enumerate(lengths)])
+    score_shard(job(model_folder(), encoded, shards=2, scorer=scorer), tmp_path / "first.parquet")
+    scored = pd.read_parquet(tmp_path / "first.parquet")["sequence"].nunique()
+    # Naive: 3 · 100² are more than half of 3 · 100² + 100 · 10²; of the tokens they are less than a quarter.
+    assert (scored == 2) if scorer == "naive" else (scored > 30)
+
+    one, two = model_folder(), model_folder()
+    equal = encode_rows([(f"s{number}", "a" * 20) for number in range(8)])
+    folds = write_folds(tmp_path / "folds.parquet", [[True] * 8, [True] * 2 + [False] * 6])
+    score_shard(job([one, two], equal, folds=folds, shards=5, scorer=scorer), tmp_path / "second.parquet")
+    assert pd.read_parquet(tmp_path / "second.parquet")["sequence"].nunique() == 1
+
+
+@pytest.mark.parametrize("mode", ["remove", "mask", "replace"])
+def test_the_scorer_does_not_matter(encode_rows, model_folder, score, mode):
+    encoded = encode_rows([("long", "gattacagattacag" * 20, 1.0), *ROWS])
+    model = model_folder(layers=3, kernel_size=5)
+    fast, slow = (score(model, encoded, mode=mode, replacements=REPLACEMENTS, scorer=s) for s in ("auto", "naive"))
+    close(fast["loo"], slow["loo"])
+    assert fast.drop(columns=["loo", "pred"]).equals(slow.drop(columns=["loo", "pred"]))
+
+
+def test_a_lower_precision_is_used_and_its_error_logged(encode_rows, model_folder, score, caplog):
+    encoded = encode_rows([("long", "gattacagattacag" * 20)])
+    model = model_folder(layers=2, filters=16)
+    exact = score(model, encoded)
+    for scorer in ("incremental", "naive"):
+        caplog.clear()
+        rough = score(model, encoded, precision="bf16", scorer=scorer)
+        error = np.abs(rough["loo"] - exact["loo"]).max()
+        assert 1e-6 < error < 0.1
+        told = float(caplog.text.split("errs by up to ")[1].split()[0])
+        assert told == pytest.approx(error, rel=0.1)
+
+
+def test_tf32_without_a_gpu_is_refused(encode_rows, model_folder, score):
+    with pytest.raises(RnalmError, match=r"interpret\.precision: tf32 needs a GPU, and none is used here"):
+        score(model_folder(), encode_rows(ROWS), precision="tf32")
 
 
 def test_a_sample_as_large_as_the_file_is_all_of_it(encode_rows, model_folder, score):

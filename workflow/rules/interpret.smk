@@ -54,6 +54,8 @@ rule score_shard:
         sample_size=settings.interpret.sample_size,
         shard=lambda wildcards: int(wildcards.shard),
         shards=lambda wildcards: int(wildcards.shards),
+        scorer=settings.interpret.scorer,
+        precision=settings.interpret.precision,
         batch_tokens=settings.interpret.batch_tokens,
         seed=settings.seed if settings.interpret.sample_size else None,
     script:

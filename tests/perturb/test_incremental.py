@@ -1,0 +1,155 @@
+"""Fast equals slow: the incremental scorer against the naive one, and that against the model on each sequence alone."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from rnalm.datasets import Encoded
+from rnalm.models.local import Layer, Local, Pooled, Recurrent
+from rnalm.perturb.edits import Editor, Edits
+from rnalm.perturb.incremental import IncrementalScorer
+from rnalm.perturb.naive import NaiveScorer
+
+REPLACEMENTS = {"a": ["c", "g", "t"], "c": ["a"], "t": ["g"]}
+
+
+class OtherConfig(PreTrainedConfig):
+    """Any local architecture but Saluki's: ``layers`` lists kernel, dilation, pool and whether ReLU comes after."""
+
+    model_type = "other-local"
+
+    def __init__(self, layers=((3, 1, 2, True),), filters=4, readout="mean", modifier_channels=0, **kwargs):
+        self.layers, self.filters, self.readout, self.modifier_channels = layers, filters, readout, modifier_channels
+        super().__init__(**kwargs)
+
+    @property
+    def minimum_length(self) -> int:
+        length = 1
+        for kernel, dilation, pool, _ in reversed(self.layers):
+            length = length * pool + (kernel - 1) * dilation
+        return length
+
+
+class Other(PreTrainedModel):
+    """A second local architecture; the engine knows nothing of it but what ``local`` says."""
+
+    config_class = OtherConfig
+
+    def __init__(self, config: OtherConfig) -> None:
+        super().__init__(config)
+        widths = [4 + config.modifier_channels] + [config.filters + number for number in range(len(config.layers))]
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(a, b, kernel, dilation=dilation, bias=number % 2 == 0)
+            for number, (a, b, (kernel, dilation, _, _)) in enumerate(zip(widths, widths[1:], config.layers, strict=False))
+        )
+        self.gru = nn.GRU(widths[-1], 3, batch_first=True) if config.readout == "gru" else None
+        self.linear = nn.Linear(3 if self.gru else widths[-1], config.num_labels)
+        self.post_init()
+
+    def inputs(self, ids, modifiers=None):
+        x = F.one_hot((ids - 7).clamp(min=0), 4) * (ids >= 7)[..., None]
+        x = x.transpose(1, 2).float()
+        return x if modifiers is None else torch.cat([x, modifiers], dim=1)
+
+    def forward(self, input_ids, attention_mask=None, modifiers=None):
+        x = self.inputs(input_ids, modifiers)
+        x = F.pad(x, (0, max(0, self.config.minimum_length - x.shape[2])))
+        for convolution, (_, _, pool, relu) in zip(self.convolutions, self.config.layers, strict=True):
+            x = convolution(x)
+            x = F.max_pool1d(F.relu(x) if relu else x, pool)
+        x = torch.tanh(x)
+        if self.gru:
+            x = self.gru(x.flip(2).transpose(1, 2))[1][0]
+        else:
+            x = {"mean": x.mean(2), "sum": x.sum(2), "max": x.amax(2)}[self.config.readout]
+        return SimpleNamespace(logits=self.linear(x))
+
+    def local(self):
+        layers = [
+            Layer(convolution, after=F.relu if relu else lambda x: x, pool=pool)
+            for convolution, (_, _, pool, relu) in zip(self.convolutions, self.config.layers, strict=True)
+        ]
+        readout = Recurrent(self.gru) if self.gru else Pooled(self.config.readout, self.linear.in_features, self.linear.weight)
+        return Local(self.inputs, tuple(layers), torch.tanh, readout, self.linear, self.config.minimum_length)
+
+
+@st.composite
+def salukis(draw, make_model):
+    sizes = {
+        "filters": draw(st.integers(1, 6)),
+        "kernel_size": draw(st.integers(1, 6)),
+        "layers": draw(st.integers(1, 4)),
+    }
+    return make_model(draw(st.integers(0, 10_000)), sizes, 11, draw(st.integers(0, 2)), draw(st.sampled_from([1, 3])))
+
+
+@st.composite
+def others(draw):
+    layers = draw(
+        st.lists(st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3), st.booleans()), min_size=1, max_size=4)
+    )
+    torch.manual_seed(draw(st.integers(0, 10_000)))
+    config = OtherConfig(
+        tuple(layers),
+        readout=draw(st.sampled_from(["mean", "sum", "max", "gru"])),
+        modifier_channels=draw(st.integers(0, 2)),
+        num_labels=draw(st.sampled_from([1, 3])),
+    )
+    return Other(config).eval()
+
+
+def sequence_for(model, length: int, seed: int) -> Encoded:
+    random = np.random.default_rng(seed)
+    ids = random.choice([0, 7, 8, 9, 10], length).astype(np.int32)
+    channels = model.config.modifier_channels
+    modifiers = (random.normal(size=(channels, length)) * random.integers(0, 2, length)).astype(np.float32)
+    return Encoded(0, "s", ids, modifiers if channels else None, None, 1.0, None)
+
+
+@st.composite
+def general(draw, length: int) -> Edits:
+    """Perturbations with several spans each, none among them, replaced by as many tokens, fewer or more."""
+    tokens = st.lists(st.sampled_from([4, 0, 7, 8, 9, 10]), max_size=6)
+
+    def spans():
+        cuts = sorted(draw(st.lists(st.integers(0, length), min_size=0, max_size=8)))
+        return [(a, b, draw(tokens)) for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
+
+    return Edits.of([spans() for _ in range(draw(st.integers(0, 6)))], length)
+
+
+def lengths(model):
+    """Lengths below, at and about the minimum, and well above it."""
+    low = model.config.minimum_length
+    return st.one_of(st.integers(1, low), st.integers(max(1, low - 2), low + 3), st.integers(low, 3 * low + 60))
+
+
+def assert_equal(found, expected) -> None:
+    for fast, slow in zip(found, expected, strict=True):
+        assert fast.shape == slow.shape
+        assert fast.dtype == np.float32
+        assert np.all(np.abs(fast - slow) <= 1e-5 * np.maximum(1, np.abs(slow)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), mode=st.sampled_from(["remove", "mask", "replace"]), rows=st.sampled_from([None, 1, 50]))
+def test_every_mode_scores_as_the_naive_scorer(tokenizer, make_model, data, mode, rows):
+    model = data.draw(st.one_of(salukis(make_model), others()))
+    sequence = sequence_for(model, data.draw(lengths(model)), data.draw(st.integers(0, 99)))
+    edits = Editor(mode, tokenizer, REPLACEMENTS, replace_modifiers=True).edits(sequence)
+    assert_equal(IncrementalScorer(model, rows).score(sequence, edits), NaiveScorer(model).score(sequence, edits))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), rows=st.sampled_from([None, 1, 50]))
+def test_any_edits_score_as_the_naive_scorer(make_model, data, rows):
+    model = data.draw(st.one_of(salukis(make_model), others()))
+    sequence = sequence_for(model, data.draw(lengths(model)), data.draw(st.integers(0, 99)))
+    edits = data.draw(general(len(sequence.input_ids)))
+    assert_equal(IncrementalScorer(model, rows).score(sequence, edits), NaiveScorer(model).score(sequence, edits))
