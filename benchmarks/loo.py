@@ -21,7 +21,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import conv_flop_count
 
 from rnalm import devices
 from rnalm.datasets import Encoded
@@ -110,7 +109,13 @@ def tangermeme_seconds(model: Saluki, sequence: Encoded, positions: int, fast: b
         warnings.simplefilter("ignore")
         began = time.perf_counter()
         saturation_mutagenesis(
-            OneHot(model), x, end=end, batch_size=64 if device == "cpu" else 512, raw_outputs=True, device=device, fast=fast
+            OneHot(model).eval(),
+            x,
+            end=end,
+            batch_size=64 if device == "cpu" else 512,
+            raw_outputs=True,
+            device=device,
+            fast=fast,
         )
     return (time.perf_counter() - began) / (3 * positions)
 
@@ -126,11 +131,12 @@ class Multiplications(TorchDispatchMode):
         """Run an operation and count it."""
         out = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
-        if name in ("mm", "addmm", "addmm_", "bmm"):
-            a, b = args[-2:]
-            self.flop += 2 * a.numel() * b.shape[-1]
-        elif name == "convolution":
-            self.flop += conv_flop_count(args[0].shape, args[1].shape, out.shape)
+        if name in ("mm", "addmm", "addmm_", "matmul"):
+            self.flop += 2 * args[-2].numel() * args[-1].shape[-1]
+        elif name in ("linear", "conv1d"):
+            self.flop += 2 * out.numel() * args[1][0].numel()
+        elif name == "gru":
+            self.flop += 2 * args[0].shape[0] * args[0].shape[1] * sum(weight.numel() for weight in args[2][:2])
         return out
 
 

@@ -15,6 +15,8 @@ from rnalm.models.local import Layer, Local, Pooled, Recurrent
 from rnalm.perturb.edits import Editor, Edits
 from rnalm.perturb.incremental import IncrementalScorer
 from rnalm.perturb.naive import NaiveScorer
+from rnalm.perturb.passes import pass_bytes
+from rnalm.perturb.windows import windows
 
 REPLACEMENTS = {"a": ["c", "g", "t"], "c": ["a"], "t": ["g"]}
 
@@ -153,3 +155,94 @@ def test_any_edits_score_as_the_naive_scorer(make_model, data, rows):
     sequence = sequence_for(model, data.draw(lengths(model)), data.draw(st.integers(0, 99)))
     edits = data.draw(general(len(sequence.input_ids)))
     assert_equal(IncrementalScorer(model, rows).score(sequence, edits), NaiveScorer(model).score(sequence, edits))
+
+
+def saluki_of(make_model, **sizes):
+    return make_model(3, {"filters": 5, "kernel_size": 5, "layers": 2} | sizes, 11, 1, 2)
+
+
+def test_edits_far_apart_are_windows_of_their_own(make_model):
+    model = saluki_of(make_model)
+    sequence = sequence_for(model, 400, 1)
+    far = [(10, 11, [8]), (150, 150, [7, 7, 9]), (300, 304, [])]
+    edits = Edits.of([far, far[:2], far[1:], far[:1], [], [(0, 0, [7])], [(400, 400, [7, 8])]], 400)
+    found = windows(edits, 400, model.local().layers)
+    assert found.owner.tolist() == [0, 0, 0, 1, 1, 2, 2, 3, 5, 6]
+    assert found.rank.tolist() == [2, 1, 0, 1, 0, 1, 0, 0, 0, 0]
+    assert found.left.tolist() == [0, 0, 3, 0, 0, 0, 3, 0, 0, 0]
+    assert found.right.tolist() == [0, 3, -1, 0, 3, 3, -1, 0, 1, 2]
+    assert_equal(IncrementalScorer(model).score(sequence, edits), NaiveScorer(model).score(sequence, edits))
+
+
+def test_edits_nearby_share_a_window(make_model):
+    model = saluki_of(make_model)
+    edits = Edits.of([[(100, 101, [8]), (103, 105, []), (300, 301, [9])]], 400)
+    found = windows(edits, 400, model.local().layers)
+    assert found.start.tolist() == [100, 298]
+    assert found.width.tolist() == [4, 1]  # three tokens, and one more to fill a power of two
+    assert found.source[:4].tolist() == [400, 101, 102, 105]
+
+
+def test_where_memory_holds_few_passes_edits_are_scored_in_parts(make_model):
+    model = saluki_of(make_model)
+    sequence = sequence_for(model, 200, 1)
+    random = np.random.default_rng(1)
+    edits = Edits.of([[(p, p + 1, [7] * random.integers(0, 9))] for p in random.integers(0, 200, 60).tolist()], 200)
+    scorer = IncrementalScorer(model)
+    whole = scorer.score(sequence, edits)
+    for memory in (0, 3 * pass_bytes(model.local(), 200)):
+        scorer.memory = memory
+        assert_equal(scorer.score(sequence, edits), whole)
+    assert_equal(whole, NaiveScorer(model).score(sequence, edits))
+
+
+def test_what_changes_nothing_scores_as_the_sequence(make_model):
+    model = saluki_of(make_model)
+    sequence = sequence_for(model, 90, 1)
+    ids = sequence.input_ids.tolist()
+    base, perturbed = IncrementalScorer(model).score(sequence, Edits.of([[], [(40, 43, ids[40:43])], [(7, 7, [])]], 90))
+    np.testing.assert_array_equal(perturbed[0], base)
+    np.testing.assert_allclose(perturbed, np.stack([base] * 3), rtol=1e-5, atol=1e-6)
+
+
+def test_a_sequence_without_edits_has_its_own_outputs(make_model):
+    model = saluki_of(make_model)
+    sequence = sequence_for(model, 90, 1)
+    for scorer in (IncrementalScorer(model), NaiveScorer(model)):
+        base, perturbed = scorer.score(sequence, Edits.of([], 90))
+        assert base.shape == (2,)
+        assert perturbed.shape == (0, 2)
+
+
+def test_a_full_size_saluki_is_scored_exactly_over_a_whole_transcript(make_model, tokenizer):
+    model = make_model(0, {"filters": 64, "kernel_size": 5, "layers": 6}, 11, 2, 1)
+    sequence = sequence_for(model, 1500, 1)
+    for mode in ("remove", "mask", "replace"):
+        edits = Editor(mode, tokenizer, REPLACEMENTS).edits(sequence)
+        some = np.sort(np.random.default_rng(0).choice(len(edits), 40, replace=False))
+        base, perturbed = IncrementalScorer(model).score(sequence, edits)
+        assert_equal((base, perturbed[some]), NaiveScorer(model).score(sequence, edits[some]))
+        assert perturbed.std() > 1e-4
+
+
+def test_scoring_twice_gives_the_same_bits(make_model):
+    model = saluki_of(make_model)
+    sequence = sequence_for(model, 300, 1)
+    edits = Edits.single(np.arange(300), np.full(300, 7))
+    first, second = (IncrementalScorer(model).score(sequence, edits)[1] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_only_changed_positions_are_multiplied(make_model):
+    """Each perturbation of a six-layer Saluki needs 5 positions × 5 taps a layer, whatever the length of the sequence."""
+    model = make_model(0, {"filters": 8, "kernel_size": 5, "layers": 6}, 11, 0, 1)
+    multiplied = []
+    scorer = IncrementalScorer(model)
+    for layer in scorer.recompute.layers:
+        inner = layer._multiply
+        layer._multiply = lambda window, rows, inner=inner: (multiplied.append(rows.shape[:2]), inner(window, rows))
+    for length in (700, 2000):
+        multiplied.clear()
+        scorer.score(sequence_for(model, length, 1), Edits.single(np.arange(length), np.full(length, 7)))
+        assert [width for width, _ in multiplied[:7]] == [1, 5, 5, 5, 5, 5, 5]
+        assert sum(count for _, count in multiplied) == 7 * length

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from rnalm.datasets import Encoded
 from rnalm.errors import RnalmError
-from rnalm.perturb.edits import Editor
-from rnalm.perturb.naive import NaiveScorer
+from rnalm.perturb.edits import Editor, Edits
+from rnalm.perturb.naive import NaiveScorer, _counting
 
 REPLACEMENTS = {"a": ["c", "g", "t"], "c": ["a"], "t": ["g"]}
 
@@ -106,3 +106,56 @@ def test_a_sequence_with_more_modifiers_than_the_model_has_channels_is_refused(t
     sequence = Encoded(0, "wide", np.array([7], dtype=np.int32), np.ones((2, 1), dtype=np.float32), None, 1.0, None)
     with pytest.raises(RnalmError, match="'wide' has tokens with 2 modifiers, but the model was trained with 1"):
         NaiveScorer(make_model(0, {}, 11, modifier_channels=1)).score(sequence, Editor("mask", tokenizer).edits(sequence))
+
+
+def test_batches_fit_into_memory(tokenizer, make_model):
+    model = make_model(0, {"filters": 8, "kernel_size": 3, "layers": 1})
+    sequence = Encoded(0, "s", np.full(64, 7, dtype=np.int32), None, None, 1.0, None)
+    sizes = []
+    model.register_forward_pre_hook(lambda _, args, kwargs: sizes.append(len(kwargs["input_ids"])), with_kwargs=True)
+    scorer = NaiveScorer(model)
+    edits = Editor("mask", tokenizer).edits(sequence)
+    with _counting(model) as activations, torch.inference_mode():
+        model(input_ids=torch.from_numpy(sequence.input_ids.astype(np.int64))[None])
+    for rows, expected in ((0, 1), (1.5, 1), (9, 8), (1000, 64)):
+        sizes.clear()
+        scorer.memory = rows * sum(activations)
+        scorer.score(sequence, edits)
+        assert max(sizes[1:]) == expected
+
+
+def test_when_memory_runs_out_batches_are_halved(tokenizer, make_model, monkeypatch, caplog):
+    model = make_model(0, {})
+    sequence = Encoded(0, "s", np.full(64, 7, dtype=np.int32), None, None, 1.0, None)
+    edits = Editor("mask", tokenizer).edits(sequence)
+    scorer = NaiveScorer(model)
+    expected = scorer.score(sequence, edits)
+    inner = scorer._run
+
+    def run(material, index):
+        if len(index) > 20:
+            raise torch.OutOfMemoryError
+        return inner(material, index)
+
+    monkeypatch.setattr(scorer, "_run", run)
+    for found, right in zip(scorer.score(sequence, edits), expected, strict=True):
+        assert_close(found, right)
+    assert "out of memory; going on with 16 sequences at a time" in caplog.text
+
+
+def test_general_edits_are_scored_one_length_at_a_time(make_model):
+    model = make_model(1, {}, 11, 1)
+    random = np.random.default_rng(0)
+    ids = random.integers(7, 11, 30).astype(np.int32)
+    modifiers = random.normal(size=(1, 30)).astype(np.float32)
+    edits = Edits.of([[(3, 5, [8])], [], [(0, 0, [9, 9]), (29, 30, [])], [(10, 11, [7])]], 30)
+    base, perturbed = NaiveScorer(model).score(Encoded(0, "s", ids, modifiers, None, 1.0, None), edits)
+    tokens, floats = ids.tolist(), modifiers[0].tolist()
+    made = [
+        ([*tokens[:3], 8, *tokens[5:]], [*floats[:4], *floats[5:]]),
+        (tokens, floats),
+        ([9, 9, *tokens[:29]], [0.0, 0.0, *floats[:29]]),
+        ([*tokens[:10], 7, *tokens[11:]], floats),
+    ]
+    assert_close(perturbed, np.stack([run_alone(model, changed, [attached]) for changed, attached in made]))
+    assert_close(base, run_alone(model, tokens, [floats]))
