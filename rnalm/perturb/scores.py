@@ -3,9 +3,11 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +21,9 @@ from rnalm.datasets import Encoded
 from rnalm.evaluate import check_same
 from rnalm.files import replacing
 from rnalm.labels import Labels
-from rnalm.perturb.check import class_index
 from rnalm.perturb.edits import Editor, Edits
 from rnalm.perturb.scorers import Scorer, ahead, choose, precision_error
+from rnalm.perturb.tabulate import columns, contrast, explained_classes, tabulate
 from rnalm.predict import check_fit
 
 log = logging.getLogger(__name__)
@@ -100,33 +102,21 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
 
     assigned, lengths = assignments(job), datasets.lengths(job.encoded)
     rows = shard_rows(scorers[0].cost(lengths) * assigned.sum(axis=0), job)
-    schema = columns(job.mode, labels[0].task, explained is None, several=bool((assigned.sum(axis=0) > 1).any()))
+    log.info("shard %d of %d: %d sequences", job.shard + 1, job.shards, len(rows))
     if job.precision != "float32" and len(rows):
         _log_error(loaded[0], scorers[0], next(_sequences(job.encoded, rows)), editor, job.precision)
 
-    def launch(sequence: Encoded) -> tuple[Edits, np.ndarray, list[Callable[[], np.ndarray]]]:
-        edits, using = editor.edits(sequence), np.flatnonzero(assigned[:, sequence.row])
-        return edits, using, [scorers[model].launch(sequence, edits) for model in using]
+    schema = columns(job.mode, labels[0].task, explained is None, several=bool((assigned.sum(axis=0) > 1).any()))
+    with _Progress(f"LOO {job.mode}", int(lengths[rows].sum())) as progress, _Writer(output, schema) as writer:
 
-    bases: list[list] = []
-    held: list[pa.Table] = []
-    log.info("shard %d of %d: %d sequences", job.shard + 1, job.shards, len(rows))
-    with (
-        replacing(output) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
-        _Progress(f"LOO {job.mode}", int(lengths[rows].sum())) as progress,
-    ):
+        def launch(sequence: Encoded) -> tuple[Edits, np.ndarray, list[Callable[[], np.ndarray]]]:
+            edits, using = editor.edits(sequence), np.flatnonzero(assigned[:, sequence.row])
+            return edits, using, [scorers[model].launch(sequence, edits) for model in using]
+
         for sequence, (edits, using, pending) in ahead(_sequences(job.encoded, rows), launch, loaded[0].device):
-            outputs = [wait() for wait in pending]
-            found = contrast(outputs, [labels[model] for model in using], explained, job.scale)
-            held.append(tabulate(sequence, edits, found, names, schema))
-            bases.append([sequence.id, found.base])
-            if sum(map(len, held)) >= GROUP_ROWS:
-                writer.write_table(pa.concat_tables(held))
-                held = []
+            found = contrast([wait() for wait in pending], [labels[model] for model in using], explained, job.scale)
+            writer.add(sequence.id, found.base, tabulate(sequence, edits, found, names, schema))
             progress.add(len(sequence.input_ids), len(edits) * len(using))
-        writer.write_table(pa.concat_tables([schema.empty_table(), *held]))
-        writer.add_key_value_metadata({SEQUENCES: json.dumps(bases)})
 
 
 def _sequences(encoded: str, rows: np.ndarray) -> Iterator[Encoded]:
@@ -142,6 +132,38 @@ def _log_error(model: PreTrainedModel, scorer: Scorer, sequence: Encoded, editor
         "and %s errs by up to %.2g",
         *(precision, sequence.id, spread, precision, error),
     )
+
+
+class _Writer:
+    """Writes tables into row groups of about ``GROUP_ROWS``, and what is known of each sequence into the metadata."""
+
+    def __init__(self, output: str | Path, schema: pa.Schema) -> None:
+        self.output, self.schema = output, schema
+        self.held: list[pa.Table] = []
+        self.sequences: list[list] = []
+
+    def add(self, name: str, base: list[float], scores: pa.Table) -> None:
+        """Take the scores of one more sequence."""
+        self.sequences.append([name, base])
+        self.held.append(scores)
+        if sum(map(len, self.held)) >= GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        self.parquet.write_table(pa.concat_tables([self.schema.empty_table(), *self.held]))
+        self.held = []
+
+    def __enter__(self) -> Self:
+        self.stack = ExitStack()
+        temporary = self.stack.enter_context(replacing(self.output))
+        self.parquet = self.stack.enter_context(pq.ParquetWriter(temporary, self.schema, compression="zstd"))
+        return self
+
+    def __exit__(self, kind: type | None, *error: object) -> bool | None:
+        if kind is None:
+            self._flush()
+            self.parquet.add_key_value_metadata({SEQUENCES: json.dumps(self.sequences)})
+        return self.stack.__exit__(kind, *error)
 
 
 class _Progress:
@@ -163,78 +185,12 @@ class _Progress:
         self.bar.set_postfix_str(f"{self.rate:,.0f} perturbations/s", refresh=False)
         self.bar.update(tokens)
 
-    def __enter__(self) -> "_Progress":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.bar.close()
         log.info("%d perturbations scored, %.0f per second", self.perturbations, self.rate)
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """What changes in the prediction for one sequence.
-
-    Attributes
-    ----------
-    pred : float or str
-        Prediction for the sequence, by the mean over the models.
-    classes : list of str
-        Names of the explained outputs; one empty name for regression.
-    base : list of float
-        Mean score of the sequence, for each explained output.
-    difference : numpy.ndarray
-        Score of each perturbation minus that of the sequence, ``(models, edits, explained outputs)``.
-    """
-
-    pred: float | str
-    classes: list[str]
-    base: list[float]
-    difference: np.ndarray
-
-
-def contrast(outputs: Sequence[np.ndarray], labels: Sequence[Labels], explained: Sequence[int] | None, scale: str) -> Contrast:
-    """Compare the outputs for perturbations with those for the sequence.
-
-    Parameters
-    ----------
-    outputs : sequence of numpy.ndarray
-        Of each model, for the perturbations and last for the sequence ``(edits + 1, outputs)``.
-    labels : sequence of Labels
-        What the outputs of each model mean.
-    explained : sequence of int or None
-        Outputs to explain; None: the predicted class.
-    scale : {'probability', 'logit'}
-    """
-    scores = np.stack([meaning.to_scores(output, scale) for meaning, output in zip(labels, outputs, strict=True)])
-    base = scores[:, -1]  # (models, outputs)
-    # Predicted is what the mean probability says, as in the predictions, also where logits are explained.
-    likely = np.mean([meaning.to_scores(output[-1]) for meaning, output in zip(labels, outputs, strict=True)], axis=0)
-    names = labels[0].classes
-    chosen = [int(likely.argmax())] if explained is None else list(explained)
-    return Contrast(
-        pred=names[likely.argmax()] if names else float(likely[0]),
-        classes=[names[output] for output in chosen] if names else [""],
-        base=base.mean(axis=0)[chosen].tolist(),
-        difference=(scores[:, :-1] - base[:, None])[:, :, chosen],
-    )
-
-
-def explained_classes(explain: str, labels: Labels) -> list[int] | None:
-    """Say which outputs are explained: a list of indices, or None for the predicted class.
-
-    Raises
-    ------
-    RnalmError
-        If the class is unknown.
-    """
-    if labels.task == "regression":
-        return [0]
-    if explain == "predicted":
-        return None
-    if explain == "all":
-        return list(range(len(labels.classes)))
-    return [class_index(explain, labels.classes)]
 
 
 def assignments(job: Job) -> np.ndarray:
@@ -265,76 +221,3 @@ def shard_rows(cost: np.ndarray, job: Job) -> np.ndarray:
     middle = np.cumsum(cost) - cost / 2
     shard = np.minimum((middle / cost.sum() * job.shards).astype(int), job.shards - 1)
     return rows[shard == job.shard]
-
-
-def columns(mode: str, task: str, predicted_only: bool, several: bool) -> pa.Schema:
-    """Name the columns of the scores; the first eight are those of earlier tools' CSV files.
-
-    Parameters
-    ----------
-    mode, task : str
-    predicted_only : bool
-        Whether the class that is explained is the predicted one, which ``pred`` names already.
-    several : bool
-        Whether rows are scored by several models.
-    """
-    value = pa.string() if task == "classification" else pa.float64()
-    fields = [("sequence", pa.string()), ("token", pa.string())]
-    fields += [("replacement", pa.string())] if mode == "replace" else []
-    fields += [
-        ("label", value),
-        ("pred", value),
-        ("start_offset", pa.int32()),
-        ("end_offset", pa.int32()),
-        ("loo", pa.float64()),
-    ]
-    fields += [("loo_sd", pa.float64())] if several else []
-    fields += [("class", pa.string())] if task == "classification" and not predicted_only else []
-    return pa.schema(fields)
-
-
-def tabulate(sequence: Encoded, edits: Edits, found: Contrast, names: pa.Array, schema: pa.Schema) -> pa.Table:
-    """Tabulate the scores of one sequence.
-
-    Parameters
-    ----------
-    sequence : Encoded
-    edits : Edits
-        Each of one token.
-    found : Contrast
-    names : pyarrow.Array
-        Tokens by id.
-    schema : pyarrow.Schema
-        See :func:`columns`.
-    """
-    offsets = sequence.offsets if sequence.offsets is not None else np.arange(len(sequence.input_ids))[:, None] + [0, 1]
-    place = np.repeat(edits.start, len(found.classes))
-    came = np.full(len(edits), -1)
-    came[edits.count > 0] = edits.token
-    rows = len(place)
-    values = {
-        "sequence": sequence.id,
-        "token": names.take(pa.array(sequence.input_ids[place])),
-        "replacement": names.take(pa.array(np.repeat(came, len(found.classes)))) if "replacement" in schema.names else None,
-        "label": sequence.label,
-        "pred": found.pred,
-        "start_offset": offsets[place, 0],
-        "end_offset": offsets[place, 1],
-        "loo": found.difference.mean(axis=0).ravel(),
-    }
-    if "loo_sd" in schema.names:
-        several = len(found.difference) > 1
-        spread = found.difference.std(axis=0, ddof=1) if several else np.full(found.difference.shape[1:], np.nan)
-        values["loo_sd"] = spread.ravel()
-    if "class" in schema.names:
-        values["class"] = pa.array(found.classes * len(edits))
-    return pa.table([_column(values[field.name], field.type, rows) for field in schema], schema=schema)
-
-
-def _column(values: object, kind: pa.DataType, rows: int) -> pa.Array:
-    """Make a column of an array, or of one value for all rows."""
-    if isinstance(values, pa.Array):
-        return values.cast(kind)
-    if isinstance(values, np.ndarray):
-        return pa.array(values, kind, from_pandas=True)
-    return pa.repeat(pa.scalar(values, kind), rows)

@@ -10,7 +10,8 @@ import shap
 
 from rnalm.errors import RnalmError
 from rnalm.perturb import merge as merging
-from rnalm.perturb.scores import SEQUENCES, columns, score_shard
+from rnalm.perturb.scores import SEQUENCES, score_shard
+from rnalm.perturb.tabulate import columns
 
 CLASSES = ("early", "late", "mid")
 REPLACEMENTS = {"a": ["t", "c"], "c": ["g"], "g": ["g"]}
