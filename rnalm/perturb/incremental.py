@@ -42,6 +42,8 @@ class IncrementalScorer:
         In which convolutions of windows are multiplied, and with tf32 everything.
     """
 
+    name = "incremental"
+
     def __init__(self, model: PreTrainedModel, batch_tokens: int | None = None, precision: str = "float32") -> None:
         self.local, self.device, self.precision = model.local(), model.device, precision
         self.modifier_channels = model.config.modifier_channels

@@ -38,6 +38,8 @@ class NaiveScorer:
     precision : {'float32', 'tf32', 'bf16'}
     """
 
+    name = "naive"
+
     def __init__(self, model: PreTrainedModel, batch_tokens: int | None = None, precision: str = "float32") -> None:
         self.model, self.device, self.precision = model, model.device, precision
         self.modifier_channels = getattr(model.config, "modifier_channels", 0)

@@ -1,6 +1,5 @@
 """Which scorer a model gets, and what a lower precision costs it."""
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
@@ -15,8 +14,6 @@ from rnalm.perturb.edits import Edits
 from rnalm.perturb.incremental import IncrementalScorer
 from rnalm.perturb.naive import NaiveScorer
 
-log = logging.getLogger(__name__)
-
 #: Perturbations by which the error of a precision is measured, at most.
 MEASURED = 512
 
@@ -29,6 +26,8 @@ Launched = TypeVar("Launched")
 
 class Scorer(Protocol):
     """Computes a model's outputs for perturbed sequences."""
+
+    name: str
 
     def cost(self, lengths: np.ndarray) -> np.ndarray:
         """Estimate what scoring every token of sequences costs, in any unit ``(sequences,)``."""
@@ -65,7 +64,6 @@ def choose(model: PreTrainedModel, scorer: str = "auto", batch_tokens: int | Non
     if precision == "tf32" and model.device.type != "cuda":
         raise RnalmError("interpret.precision: tf32 needs a GPU, and none is used here; expected float32 or bf16")
     kind = IncrementalScorer if local and scorer != "naive" else NaiveScorer
-    log.info("%s: %s in %s", model.config.model_type, kind.__name__, precision)
     return kind(model, batch_tokens, precision)
 
 

@@ -103,6 +103,7 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
     assigned, lengths = assignments(job), datasets.lengths(job.encoded)
     rows = shard_rows(scorers[0].cost(lengths) * assigned.sum(axis=0), job)
     log.info("shard %d of %d: %d sequences", job.shard + 1, job.shards, len(rows))
+    log.info("%s scorer for %s, in %s", scorers[0].name, loaded[0].config.model_type, job.precision)
     if job.precision != "float32" and len(rows):
         _log_error(loaded[0], scorers[0], next(_sequences(job.encoded, rows)), editor, job.precision)
 
@@ -170,8 +171,9 @@ class _Progress:
     """A progress bar over tokens, on a terminal only, with perturbations per second; the log gets these at the end."""
 
     def __init__(self, name: str, tokens: int) -> None:
-        layout = "{l_bar}{bar}| {postfix}, {remaining} left"
-        self.bar = tqdm(total=tokens, desc=name, disable=None, leave=False, bar_format=layout, postfix="starting")
+        layout = "{l_bar}{bar}| {postfix[0]:,.0f} perturbations/s, {remaining} left"
+        self.shown = [0.0]
+        self.bar = tqdm(total=tokens, desc=name, disable=None, leave=False, bar_format=layout, postfix=self.shown)
         self.began, self.perturbations = time.perf_counter(), 0
 
     @property
@@ -182,7 +184,7 @@ class _Progress:
     def add(self, tokens: int, perturbations: int) -> None:
         """Count what is done."""
         self.perturbations += perturbations
-        self.bar.set_postfix_str(f"{self.rate:,.0f} perturbations/s", refresh=False)
+        self.shown[0] = self.rate
         self.bar.update(tokens)
 
     def __enter__(self) -> Self:
