@@ -130,15 +130,28 @@ def collate(sequences: Sequence[Encoded], modifier_channels: int = 0) -> dict[st
         input_ids[index, :length] = sequence.input_ids
         mask[index, :length] = 1
         if sequence.modifiers is not None:
-            channels = len(sequence.modifiers)
-            if channels > modifier_channels:
-                raise RnalmError(
-                    f"sequence {sequence.id!r} has tokens with {channels} modifiers, "
-                    f"but the model was trained with {modifier_channels}"
-                )
-            modifiers[index, :channels, :length] = sequence.modifiers
+            modifiers[index, :, :length] = fit_modifiers(sequence, modifier_channels)
     batch = {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(mask)}
     return batch | {"modifiers": torch.from_numpy(modifiers)} if modifier_channels else batch
+
+
+def fit_modifiers(sequence: Encoded, channels: int) -> np.ndarray:
+    """Give the modifiers of a sequence the channels of a model, those it has not being 0: float32 ``(channels, length)``.
+
+    Raises
+    ------
+    RnalmError
+        If the sequence has more modifiers than the model has channels for.
+    """
+    fitted = np.zeros((channels, len(sequence.input_ids)), dtype=np.float32)
+    if sequence.modifiers is not None:
+        found = len(sequence.modifiers)
+        if found > channels:
+            raise RnalmError(
+                f"sequence {sequence.id!r} has tokens with {found} modifiers, but the model was trained with {channels}"
+            )
+        fitted[:found] = sequence.modifiers
+    return fitted
 
 
 def by_length(sequences: Sequence[Encoded], batch_tokens: int) -> Iterator[list[int]]:

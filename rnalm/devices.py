@@ -1,11 +1,23 @@
 """Which device a job computes on, how exactly, and with how much memory."""
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
+
+#: The share of free memory that a job takes for one purpose.
+SHARE = 1 / 4
+
+#: Items that a GPU works on while the host prepares more and takes in others.
+IN_FLIGHT = 4
+
+Item = TypeVar("Item")
+Launched = TypeVar("Launched")
 
 
 def choose(gpus: int = 1) -> torch.device:
@@ -51,27 +63,68 @@ def free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
-    limits = [_available(), *(_cgroup(*names) for names in (("memory.max", "memory.current"), V1))]
+    limits = [_available(), *_cgroup_limits()]
     return min((limit for limit in limits if limit is not None), default=2**32)
 
 
-#: Files of the memory limit and use of version 1 of Linux' control groups.
-V1 = ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")
-
-
-def _available() -> int | None:
+def _available(path: Path = Path("/proc/meminfo")) -> int | None:
     """Read what Linux can give without swapping, in bytes."""
-    path = Path("/proc/meminfo")
     lines = path.read_text().splitlines() if path.exists() else []
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), None)
 
 
-def _cgroup(limit: str, used: str, root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Read what is left to a container or a Slurm job, in bytes; None: no limit."""
+def _cgroup_limits(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> list[int]:
+    """Read what is left of the memory of each control group that holds this process, such as a container or a Slurm job."""
+    lines = groups.read_text().splitlines() if groups.exists() else []
+    found = []
+    for _, controllers, path in (line.split(":", 2) for line in lines):
+        if controllers in ("", "memory"):  # versions 2 and 1
+            place = root / controllers / path.lstrip("/")
+            names = ("memory.max", "memory.current") if not controllers else V1
+            found += [_left(folder, *names) for folder in (place, *place.parents) if folder.is_relative_to(root)]
+    return [limit for limit in found if limit is not None]
+
+
+#: Files of the memory limit and its use in version 1 of Linux' control groups.
+V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+
+
+def _left(folder: Path, limit: str, used: str) -> int | None:
+    """Read what a control group leaves, in bytes; None: it has no limit. What only caches files is free to take."""
     try:
-        return max(0, int((root / limit).read_text()) - int((root / used).read_text()))
+        statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        cache = int(statistics.get("total_inactive_file", statistics.get("inactive_file", 0)))
+        return max(0, int((folder / limit).read_text()) - int((folder / used).read_text()) + cache)
     except (OSError, ValueError):  # there is no such file, or it says max
         return None
+
+
+def fitting(most: int, each: float, memory: float, what: str) -> int:
+    """Choose how many go together: ``most`` or, where memory is short, a lower power of two.
+
+    By memory and not by the stopwatch, so that jobs with memory enough come to the same number, and their results to the same
+    bits.
+
+    Parameters
+    ----------
+    most : int
+        Power of two.
+    each : float
+        Bytes that one takes.
+    memory : float
+        Bytes that all may take.
+    what : str
+        For the warning.
+    """
+    found = most
+    while found > 1 and found * each > memory:
+        found //= 2
+    if found < most:
+        warnings.warn(
+            f"memory is short: {found} {what} at a time, not {most}; last digits may differ from those of other jobs",
+            stacklevel=2,
+        )
+    return found
 
 
 def send(array: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -88,10 +141,20 @@ def fetch(tensor: torch.Tensor) -> Callable[[], np.ndarray]:
     host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
     host.copy_(tensor, non_blocking=True)
     arrived = torch.cuda.Event()
-    arrived.record()
+    arrived.record(torch.cuda.current_stream(tensor.device))
 
     def wait() -> np.ndarray:
         arrived.synchronize()
         return host.numpy()
 
     return wait
+
+
+def ahead(items: Iterable[Item], launch: Callable[[Item], Launched], device: torch.device) -> Iterator[tuple[Item, Launched]]:
+    """Launch work on items, on a GPU some ahead of what is taken, so that it need not wait for the host."""
+    waiting: deque[tuple[Item, Launched]] = deque()
+    for item in items:
+        waiting.append((item, launch(item)))
+        if len(waiting) > (IN_FLIGHT if device.type == "cuda" else 0):
+            yield waiting.popleft()
+    yield from waiting

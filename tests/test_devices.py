@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from rnalm import devices
@@ -37,19 +38,51 @@ def test_arrays_go_to_the_device_and_come_back():
     np.testing.assert_array_equal(devices.fetch(tensor)(), array)
 
 
-def test_free_memory_of_the_cpu_is_what_the_system_and_the_job_leave(monkeypatch, tmp_path):
+def write_group(folder, limit: str, used: int, inactive: int, version: int = 2) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("memory.max", "memory.current") if version == 2 else devices.V1
+    for name, value in zip(names, (limit, used), strict=True):
+        (folder / name).write_text(f"{value}\n")
+    prefix = "total_" if version == 1 else ""
+    (folder / "memory.stat").write_text(f"anon 5\n{prefix}inactive_file {inactive}\n")
+
+
+def test_free_memory_of_the_cpu_is_the_least_that_the_system_and_any_group_of_the_job_leave(monkeypatch, tmp_path):
     assert 2**20 < devices.free_memory(torch.device("cpu")) < 2**50
-    (tmp_path / "memory.max").write_text("1000\n")
-    (tmp_path / "memory.current").write_text("300\n")
-    assert devices._cgroup("memory.max", "memory.current", tmp_path) == 700
-    (tmp_path / "memory.max").write_text("max\n")
-    assert devices._cgroup("memory.max", "memory.current", tmp_path) is None
-    assert devices._cgroup("no", "such", tmp_path) is None
-    monkeypatch.setattr(devices, "_cgroup", lambda *names: 700)
+    groups, root = tmp_path / "cgroup", tmp_path / "fs"
+    write_group(root / "slurm" / "job", "1000", 600, 100)
+    write_group(root / "slurm", "max", 10, 0)
+    write_group(root / "memory" / "box", "2000", 1900, 50, version=1)
+    groups.write_text("0::/slurm/job\n")
+    assert devices._cgroup_limits(groups, root) == [500]
+    groups.write_text("4:memory:/box\n3:cpu:/other\n")
+    assert devices._cgroup_limits(groups, root) == [150]
+    assert devices._cgroup_limits(tmp_path / "none", root) == []
+    monkeypatch.setattr(devices, "_cgroup_limits", lambda: [700, 900])
     assert devices.free_memory(torch.device("cpu")) == 700
-    monkeypatch.setattr(devices, "_cgroup", lambda *names: None)
+    monkeypatch.setattr(devices, "_cgroup_limits", list)
     monkeypatch.setattr(devices, "_available", lambda: None)
     assert devices.free_memory(torch.device("cpu")) == 2**32
+
+
+def test_as_many_go_together_as_memory_holds_in_powers_of_two():
+    assert devices.fitting(64, 10, 640, "things") == 64
+    with pytest.warns(UserWarning, match="memory is short: 32 things at a time, not 64"):
+        assert devices.fitting(64, 10, 639, "things") == 32
+    with pytest.warns(UserWarning, match="memory is short: 1 things"):
+        assert devices.fitting(64, 10, 0, "things") == 1
+
+
+def test_a_gpu_gets_work_ahead_and_a_cpu_does_not():
+    launched = []
+    for device, most in (("cpu", 1), ("cuda", devices.IN_FLIGHT + 1)):
+        launched.clear()
+        taken = []
+        for item, result in devices.ahead(range(20), lambda item: launched.append(item) or item * 2, torch.device(device)):
+            assert len(launched) - len(taken) <= most
+            taken.append(item)
+            assert result == item * 2
+        assert taken == list(range(20))
 
 
 def test_free_memory_of_a_gpu_counts_what_torch_holds_unused(monkeypatch):

@@ -31,14 +31,14 @@ class Layer:
     convolution : torch.nn.Conv1d
         Any kernel and dilation; stride 1, one group, no padding.
     before, after : callable
-        On ``(…, channels)``, position by position.
+        On ``(…, channels)``, position by position. ``before`` must leave its argument as it is; ``after`` may work in place.
     pool : int
         Positions of which the maximum is taken, without overlap; what is left over at the 3′ end is dropped. 1: no pooling.
 
     Raises
     ------
     ValueError
-        If the convolution has stride, groups or padding.
+        If the convolution has stride, groups or padding, or pooling is over less than one position.
     """
 
     convolution: nn.Conv1d
@@ -48,8 +48,10 @@ class Layer:
 
     def __post_init__(self) -> None:
         found = self.convolution
-        if (found.stride, found.groups, found.padding) != ((1,), 1, (0,)):
+        if (found.stride, found.groups) != ((1,), 1) or found.padding not in ((0,), "valid"):
             raise ValueError(f"expected a convolution with stride 1, one group and no padding, found {found}")
+        if self.pool < 1:
+            raise ValueError(f"expected pooling over one position or more, found {self.pool}")
 
     @property
     def dilation(self) -> int:
@@ -57,14 +59,14 @@ class Layer:
         return self.convolution.dilation[0]
 
     @property
-    def taps(self) -> int:
+    def kernel_size(self) -> int:
         """Positions that one output reads."""
         return self.convolution.kernel_size[0]
 
     @property
     def span(self) -> int:
         """Distance from the first to the last position that one output reads."""
-        return (self.taps - 1) * self.dilation
+        return (self.kernel_size - 1) * self.dilation
 
     def length(self, length: int) -> int:
         """Count the positions that the layer makes of ``length``."""
@@ -97,7 +99,7 @@ class Recurrent:
     Raises
     ------
     ValueError
-        If it has several layers or directions.
+        If it has several layers or directions, or no biases.
     """
 
     def __init__(self, gru: nn.GRU) -> None:
@@ -141,7 +143,7 @@ class Recurrent:
 
 
 class Pooled:
-    """The mean, sum or maximum over all bins.
+    """The mean, sum or maximum over all bins: for architectures without a recurrent layer.
 
     Parameters
     ----------
@@ -184,10 +186,10 @@ class Local:
     ----------
     inputs : callable
         Ids ``(batch, length)`` and modifiers ``(batch, modifier channels, length)`` or None ─► model input
-        ``(batch, channels, length)``, each position by itself.
+        ``(batch, channels, length)``, each position by itself, and zeros for ``[PAD]`` without modifiers.
     layers : tuple of Layer
     last : callable
-        On bins ``(…, channels)``, before the readout.
+        On bins ``(…, channels)``, before the readout; must leave its argument as it is.
     readout : Readout
     head : callable
         Features ``(rows, features)`` ─► the model's logits ``(rows, outputs)``.

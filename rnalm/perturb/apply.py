@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnalm.datasets import Encoded, collate
+from rnalm.datasets import Encoded, fit_modifiers
 from rnalm.devices import send
 from rnalm.perturb.edits import NOWHERE, Edits
 from rnalm.tokenizers import PAD
@@ -21,6 +21,11 @@ class Material:
         Channels that the model has.
     device : torch.device
 
+    Raises
+    ------
+    RnalmError
+        If the sequence has more modifiers than the model has channels for.
+
     Attributes
     ----------
     length : int
@@ -35,9 +40,8 @@ class Material:
         self.length = length = len(sequence.input_ids)
         self.ids = send(np.concatenate([sequence.input_ids.astype(np.int64), edits.token, [PAD]]), device)
         self.modifiers = None
+        own = np.pad(fit_modifiers(sequence, modifier_channels), ((0, 0), (0, 1)))  # the last column is NOWHERE's
         if modifier_channels:
-            own = np.zeros((modifier_channels, length + 1), dtype=np.float32)
-            own[:, :length] = collate([sequence], modifier_channels)["modifiers"][0]
             keep = np.where(edits.keep == NOWHERE, length, edits.keep)
             self.modifiers = send(np.concatenate([own[:, :length], own[:, keep], own[:, length:]], axis=1), device)
 

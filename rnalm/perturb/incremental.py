@@ -5,6 +5,7 @@ which it comes to the window from the 3′ end, reads the window's own bins, and
 5′ end. Everything else is shared by all perturbations.
 """
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -13,24 +14,27 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from rnalm.datasets import Encoded
-from rnalm.devices import fetch, free_memory, multiplying, send
+from rnalm.devices import SHARE, fetch, fitting, free_memory, multiplying, send
 from rnalm.perturb.apply import Material
 from rnalm.perturb.edits import Edits
-from rnalm.perturb.naive import SHARE
 from rnalm.perturb.passes import Passes, pass_bytes, passes
 from rnalm.perturb.recompute import Recomputer, Sides, window_bytes, window_rows
+from rnalm.perturb.scorer import Scorer
 from rnalm.perturb.windows import Windows, windows
+from rnalm.tokenizers import PAD
+
+log = logging.getLogger(__name__)
 
 #: Positions recomputed together, at most, and states that walk together. On a CPU more would only spill its caches.
 MOST_ROWS = {"cpu": 2**14, "cuda": 2**18}
-MOST_STATES = {"cpu": 2**13, "cuda": 2**20}
+MOST_STATES = {"cpu": 2**13, "cuda": 2**18}
+
+#: Tokens over which the walk of an edit in the middle costs as much as its window (2 cores, full-size Saluki).
+WALK = 12_000
 
 
-class IncrementalScorer:
+class IncrementalScorer(Scorer):
     """Scores perturbed sequences of a local architecture by what changes in them.
-
-    Sequences are never mixed, and how the work is divided does not depend on other sequences: see
-    :class:`rnalm.perturb.naive.NaiveScorer`.
 
     Parameters
     ----------
@@ -40,44 +44,62 @@ class IncrementalScorer:
         Changed positions recomputed together, at most; None: a power of two that free memory allows.
     precision : {'float32', 'tf32', 'bf16'}
         In which convolutions of windows are multiplied, and with tf32 everything.
+
+    Raises
+    ------
+    ValueError
+        If the model's input for ``[PAD]`` is not zeros, as short sequences are padded with.
     """
 
     name = "incremental"
 
     def __init__(self, model: PreTrainedModel, batch_tokens: int | None = None, precision: str = "float32") -> None:
         self.local, self.device, self.precision = model.local(), model.device, precision
-        self.modifier_channels = model.config.modifier_channels
+        self.modifier_channels = getattr(model.config, "modifier_channels", 0)
         self.recompute = Recomputer(self.local, torch.bfloat16 if precision == "bf16" else torch.float32)
         self.memory = SHARE * free_memory(self.device)
-        fitting = 2 ** int(np.log2(max(1, self.memory / window_bytes(self.local))))
-        self.rows = batch_tokens or min(MOST_ROWS[self.device.type], fitting)
+        padding = self.local.inputs(*self._padding())
+        if padding.any():
+            raise ValueError(f"expected a model input of zeros for [PAD], found {padding.flatten().tolist()}")
+        each = window_bytes(self.local, channels=padding.shape[1])
+        self.rows = batch_tokens or fitting(MOST_ROWS[self.device.type], each, self.memory, "changed positions")
+
+    def _padding(self) -> tuple[Tensor, Tensor | None]:
+        """Make ids and modifiers of one ``[PAD]``."""
+        ids = torch.full((1, 1), PAD, device=self.device)
+        channels = self.modifier_channels
+        return ids, torch.zeros(1, channels, 1, device=self.device) if channels else None
 
     def cost(self, lengths: np.ndarray) -> np.ndarray:
-        """Estimate the cost of scoring every token of sequences: windows cost the same, and the walk grows with length."""
-        return lengths * (1 + lengths / 12_000)
-
-    def score(self, sequence: Encoded, edits: Edits) -> tuple[np.ndarray, np.ndarray]:
-        """Compute the model's outputs for a sequence and its perturbations; as :meth:`NaiveScorer.score`."""
-        outputs = self.launch(sequence, edits)()
-        return outputs[-1], outputs[:-1]
+        """Estimate the cost of scoring every token: of a window it is the same, of the walk it grows with length."""
+        return lengths * (1 + lengths / WALK)
 
     @torch.inference_mode()
     def launch(self, sequence: Encoded, edits: Edits) -> Callable[[], np.ndarray]:
-        """Begin to score; as :meth:`NaiveScorer.launch`."""
-        with multiplying(self.precision):
-            return fetch(self._outputs(sequence, edits))
+        """Begin to score."""
+        while True:
+            try:
+                with multiplying(self.precision):
+                    return fetch(self._outputs(sequence, edits))
+            except torch.OutOfMemoryError:
+                if self.rows == 1:
+                    raise
+                self.rows //= 2
+                log.warning("out of memory; going on with %d changed positions at a time", self.rows)
 
     def _outputs(self, sequence: Encoded, edits: Edits) -> Tensor:
         """Compute the outputs of every perturbation, and last of the sequence ``(edits + 1, outputs)``."""
         found = windows(edits, len(sequence.input_ids), self.local.layers)
-        shifts = np.union1d(found.left, found.right)
-        if len(edits) > 1 and len(shifts) * pass_bytes(self.local, len(sequence.input_ids)) > max(self.memory, 1):
-            # Those that need the same passes stay together.
-            order = np.argsort(edits.growth, kind="stable")
-            halves = [self._outputs(sequence, edits[half]) for half in np.array_split(order, 2)]
-            outputs = torch.cat([halves[0][:-1], halves[1]])
-            return outputs[send(np.append(np.argsort(order), len(order)), self.device)]
-        return _Scoring(self, sequence, edits, found).outputs()
+        shifts = np.union1d(found.left, np.append(found.right, 0))
+        need = len(shifts) * pass_bytes(self.local, len(sequence.input_ids) + int(shifts[-1]))
+        growths = np.unique(edits.growth)
+        if need <= self.memory or len(growths) < 2:
+            return _Scoring(self, sequence, edits, found).outputs()
+        # Fewer growths need fewer passes at a time.
+        low = edits.growth < growths[len(growths) // 2]
+        halves = [self._outputs(sequence, edits[np.flatnonzero(half)]) for half in (low, ~low)]
+        place = np.append(np.argsort(np.concatenate([np.flatnonzero(low), np.flatnonzero(~low)])), len(edits))
+        return torch.cat([halves[0][:-1], halves[1]])[send(place, self.device)]
 
 
 class _Scoring:
@@ -89,7 +111,7 @@ class _Scoring:
         self.material = Material(sequence, edits, scorer.modifier_channels, scorer.device)
         ids, modifiers = self.material.take(torch.arange(self.material.length, device=self.device)[None])
         x = self.local.inputs(ids, modifiers)[0]
-        self.passes: Passes = passes(self.local, x, np.append(found.left, 0), np.append(found.right, 0))
+        self.passes: Passes = passes(self.local, x, found.left, found.right)
 
     def outputs(self) -> Tensor:
         """Compute the outputs; those of a perturbation start from the 3′ end and go on from window to window."""

@@ -10,24 +10,21 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from rnalm.datasets import Encoded
-from rnalm.devices import fetch, free_memory, multiplying, send
+from rnalm.devices import SHARE, fetch, fitting, free_memory, multiplying, send
 from rnalm.perturb.apply import Material, apply
 from rnalm.perturb.edits import Edits
+from rnalm.perturb.scorer import Scorer
 
 log = logging.getLogger(__name__)
 
 #: Tokens in one forward pass, at most. On a CPU more only spills its caches, on a GPU more is no faster.
 MOST_TOKENS = {"cpu": 2**15, "cuda": 2**20}
 
-#: The share of free memory that the activations of a pass may take.
-SHARE = 1 / 4
 
-
-class NaiveScorer:
+class NaiveScorer(Scorer):
     """Scores perturbed sequences by running the model on each.
 
-    Perturbed sequences are made on the device; those of one length go together, so nothing is padded. Sequences are never
-    mixed: a score depends on its sequence and the model alone, not on how the work is divided.
+    Perturbed sequences are made on the device; those of one length go together, so nothing is padded.
 
     Parameters
     ----------
@@ -49,47 +46,20 @@ class NaiveScorer:
         """Estimate the cost of scoring every token of sequences: passes times their length."""
         return lengths.astype(np.float64) ** 2
 
-    def score(self, sequence: Encoded, edits: Edits) -> tuple[np.ndarray, np.ndarray]:
-        """Compute the model's outputs for a sequence and its perturbations.
-
-        Returns
-        -------
-        base : numpy.ndarray
-            float32 ``(outputs,)``
-        perturbed : numpy.ndarray
-            float32 ``(edits, outputs)``
-        """
-        outputs = self.launch(sequence, edits)()
-        return outputs[-1], outputs[:-1]
-
     @torch.inference_mode()
     def launch(self, sequence: Encoded, edits: Edits) -> Callable[[], np.ndarray]:
-        """Begin to score; the function returned waits for the outputs of the perturbations, and last of the sequence.
-
-        Returns
-        -------
-        callable
-            Gives float32 ``(edits + 1, outputs)``.
-        """
+        """Begin to score."""
         material = Material(sequence, edits, self.modifier_channels, self.device)
         with multiplying(self.precision), _counting(self.model) as activations:
             base = self._run(material, torch.arange(material.length, device=self.device)[None])
-            tokens = self.batch_tokens or self._tokens(sum(activations) / max(1, material.length))
+            each = sum(activations) / max(1, material.length)
+            tokens = self.batch_tokens or fitting(MOST_TOKENS[self.device.type], each, self.memory, "tokens")
         outputs = base.repeat(len(edits) + 1, 1)
         with multiplying(self.precision):
             for growth in np.unique(edits.growth).tolist():
                 alike = np.flatnonzero(edits.growth == growth)
                 self._score(material, edits, alike, max(1, tokens // max(1, material.length + growth)), outputs)
         return fetch(outputs)
-
-    def _tokens(self, activation: float) -> int:
-        """Choose the tokens of a pass by how many bytes of activations one of them brings.
-
-        By memory and not by the stopwatch, and a power of two: so that it comes out the same for all shards, whose scores
-        must not differ in a bit.
-        """
-        fitting = 2 ** int(np.log2(max(1, self.memory / max(1, activation))))
-        return min(MOST_TOKENS[self.device.type], fitting)
 
     def _score(self, material: Material, edits: Edits, chosen: np.ndarray, size: int, outputs: Tensor) -> None:
         """Score some perturbations, all of one length, in batches."""
@@ -116,7 +86,7 @@ class NaiveScorer:
 
 @contextmanager
 def _counting(model: nn.Module) -> Iterator[list[int]]:
-    """Count the bytes that the layers of a model put out: a bound for what a forward pass holds at once."""
+    """Count the bytes that the layers of a model put out, all together: about what a forward pass holds, if not less."""
     sizes: list[int] = []
 
     def count(module: nn.Module, inputs: tuple, output: object) -> None:

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rnalm.devices import send
 from rnalm.models.local import Layer, Local, Readout
 
 
@@ -78,39 +79,48 @@ def passes(local: Local, x: Tensor, lefts: Sequence[int], rights: Sequence[int])
         Shifts left and right of windows.
     """
     lefts, rights = np.unique(lefts), np.unique(rights)
-    shifts = np.union1d(lefts, rights)
+    shifts = np.unique(np.concatenate([lefts, rights, [0]]))  # 0 for the sequence itself
     length = max(local.minimum_length, x.shape[1] + int(shifts[-1]))
     rows = torch.stack([F.pad(x, (shift, length - x.shape[1] - shift)).T for shift in shifts.tolist()])
+    chosen = [_Chosen(shifts, some, x.device) for some in (lefts, rights)]
     junctions = []
     for layer in local.layers:
-        found = _junctions(layer, rows, _run(shifts, lefts), _run(shifts, rights))
+        found = _junctions(layer, rows, *chosen)
         junctions.append(found)
         rows = _pool(found.outputs, layer.pool)
     bins = np.array([local.bins(x.shape[1] + shift) for shift in shifts.tolist()])
     inputs = local.readout.project(local.last(rows))
-    states = torch.stack([scan(local.readout, own, count) for own, count in zip(inputs, bins.tolist(), strict=True)])
-    return Passes(junctions, shifts, lefts, rights, bins, inputs, states)
+    return Passes(junctions, shifts, lefts, rights, bins, inputs, scan(local.readout, inputs, bins))
+
+
+class _Chosen:
+    """Some of the shifts."""
+
+    def __init__(self, shifts: np.ndarray, some: np.ndarray, device: torch.device) -> None:
+        index = np.searchsorted(shifts, some)
+        self.count = len(index)
+        together = self.count == 0 or index[-1] - index[0] + 1 == self.count
+        self.run = slice(index[0], index[-1] + 1) if together and self.count else slice(0, 0)
+        self.index = None if together else send(index, device)
+
+    def of(self, x: Tensor) -> Tensor:
+        """Take theirs from ``(shifts, …)``, without a copy where they stand together."""
+        return x[self.run] if self.index is None else x.index_select(0, self.index)
 
 
 def pass_bytes(local: Local, length: int) -> int:
     """Say how much memory the pass of one shift needs, in bytes."""
     values, length = 0, max(length, local.minimum_length)
     for layer in local.layers:
-        # Both tables, the outputs, and for a while what each tap gives.
-        values += length * layer.convolution.out_channels * (3 * layer.taps - 1)
+        # The layer's input, both tables, the outputs, and for a while what each tap gives.
+        values += length * (layer.convolution.in_channels + layer.convolution.out_channels * (3 * layer.kernel_size - 1))
         length = layer.length(length)
     return 4 * values
 
 
-def _run(shifts: np.ndarray, some: np.ndarray) -> slice | np.ndarray:
-    """Find the indices of some shifts; as a slice, which copies nothing, where they stand together."""
-    index = np.searchsorted(shifts, some)
-    return slice(index[0], index[-1] + 1) if index[-1] - index[0] + 1 == len(index) else index
-
-
-def _junctions(layer: Layer, x: Tensor, lefts: slice | np.ndarray, rights: slice | np.ndarray) -> Junctions:
+def _junctions(layer: Layer, x: Tensor, lefts: _Chosen, rights: _Chosen) -> Junctions:
     """Compute a layer's outputs of all passes ``(shifts, length, channels)``, and the tables of its junctions."""
-    weight, bias, taps, length = layer.convolution.weight, layer.convolution.bias, layer.taps, x.shape[1]
+    weight, bias, taps, length = layer.convolution.weight, layer.convolution.bias, layer.kernel_size, x.shape[1]
     filters, reach = len(weight), length - layer.span
     bias = weight.new_zeros(filters) if bias is None else bias
     products = torch.matmul(layer.before(x), weight.permute(1, 2, 0).flatten(1))  # (shifts, length, taps · filters)
@@ -119,16 +129,16 @@ def _junctions(layer: Layer, x: Tensor, lefts: slice | np.ndarray, rights: slice
     outputs = parts[0][:, :reach] + bias
     for part in parts[1:]:
         outputs += part[:, :reach]
-    left = products.new_zeros(len(products[lefts]), taps - 1, length, filters)
-    right = products.new_zeros(len(products[rights]), taps - 1, length, filters)
-    total = bias
-    for taken, part in zip(left.unbind(1), parts, strict=False):
-        total = torch.add(
-            part[lefts], total[..., : part.shape[1], :] if total is not bias else bias, out=taken[:, : part.shape[1]]
-        )
-    total = bias
-    for taken, part in zip(reversed(right.unbind(1)), reversed(parts), strict=False):
-        total = torch.add(part[rights, :reach], total, out=taken[:, :reach])
+    # Sums over one tap more each time: on the left from the first tap on, on the right from the last.
+    left = products.new_zeros(lefts.count, taps - 1, length, filters)
+    total = bias.expand(length, filters)
+    for sums, part in zip(left.unbind(1), parts, strict=False):
+        kept = part.shape[1]
+        total = torch.add(lefts.of(part), total[..., :kept, :], out=sums[:, :kept])
+    right = products.new_zeros(rights.count, taps - 1, length, filters)
+    total = bias.expand(reach, filters)
+    for sums, part in zip(reversed(right.unbind(1)), reversed(parts), strict=False):
+        total = torch.add(rights.of(part[:, :reach]), total, out=sums[:, :reach])
     return Junctions(left, right, layer.after(outputs))
 
 
@@ -137,20 +147,21 @@ def _pool(x: Tensor, pool: int) -> Tensor:
     return x[:, : x.shape[1] // pool * pool].unflatten(1, (-1, pool)).amax(2) if pool > 1 else x
 
 
-def scan(readout: Readout, inputs: Tensor, count: int) -> Tensor:
-    """Read bins from the 3′ end and keep every state: ``(bins + 1, features)``, the last ones as at the start.
+def scan(readout: Readout, inputs: Tensor, bins: np.ndarray) -> Tensor:
+    """Read bins from the 3′ end and keep every state: ``(shifts, bins + 1, features)``, from the last on as at the start.
 
     Parameters
     ----------
     readout : Readout
     inputs : Tensor
-        Projected bins ``(bins, inputs)``.
-    count : int
-        How many of them the sequence has.
+        Projected bins ``(shifts, bins, inputs)``.
+    bins : numpy.ndarray
+        How many of them there are under each shift, in ascending order ``(shifts,)``.
     """
-    state = readout.start(1)
-    states = state.repeat(len(inputs) + 1, 1)
-    for place in range(count - 1, -1, -1):
-        readout.step(inputs[place : place + 1].clone(), state)
-        states[place] = state[0]
+    state = readout.start(len(inputs))
+    states = state[:, None].repeat(1, inputs.shape[1] + 1, 1)
+    for place in range(bins[-1] - 1, -1, -1):
+        first = np.searchsorted(bins, place, side="right")  # shorter ones have not begun
+        readout.step(inputs[first:, place].clone(), state[first:])
+        states[first:, place] = state[first:]
     return states

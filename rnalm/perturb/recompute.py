@@ -38,7 +38,7 @@ class Recomputer:
     ----------
     local : Local
     dtype : torch.dtype
-        In which to multiply; sums are in float32.
+        In which to multiply. In bfloat16 what each tap gives is rounded, before it is summed in float32.
     """
 
     def __init__(self, local: Local, dtype: torch.dtype = torch.float32) -> None:
@@ -77,9 +77,9 @@ def window_rows(local: Local, width: int) -> int:
     return widest
 
 
-def window_bytes(local: Local) -> int:
-    """Say how much memory a position of a window needs, with all copies of it, in bytes."""
-    return 8 * 4 * max(layer.convolution.out_channels for layer in local.layers)
+def window_bytes(local: Local, channels: int) -> int:
+    """Say how much memory a position of a window needs, with all copies of it and of its model input, in bytes."""
+    return 32 * max(channels, *(layer.convolution.out_channels for layer in local.layers))
 
 
 class _WindowLayer:
@@ -92,7 +92,7 @@ class _WindowLayer:
         self.bias = weight.new_zeros(len(weight)) if layer.convolution.bias is None else layer.convolution.bias
         # An output so far left of a junction has so many taps on the left side.
         self.distance = torch.arange(layer.span, 0, -1, device=weight.device)[:, None]
-        self.taps = (self.distance + layer.dilation - 1) // layer.dilation
+        self.left_taps = (self.distance + layer.dilation - 1) // layer.dilation
 
     def __call__(self, rows: Tensor, start: Tensor, sides: Sides, junctions: Junctions) -> tuple[Tensor, Tensor]:
         """Take ``(width, windows, channels)`` and ``(windows,)`` to the same after the layer, as ``windows.through``."""
@@ -117,20 +117,20 @@ class _WindowLayer:
     def _fill(self, window: Tensor, width: int, start: Tensor, sides: Sides, junctions: Junctions) -> None:
         """Write what the taps on unchanged positions sum to, and the bias."""
         span = self.layer.span
-        self._taps(junctions.left, sides.left, start, window[:span])
+        self._gather(junctions.left, sides.left, start, window[:span])
         if width >= span:
             window[span:width] = self.bias
-            self._taps(junctions.right, sides.right, start + width, window[width:])
+            self._gather(junctions.right, sides.right, start + width, window[width:])
         else:  # some outputs read both sides, and the bias is in both
             right = torch.empty_like(window[width:])
-            self._taps(junctions.right, sides.right, start + width, right)
+            self._gather(junctions.right, sides.right, start + width, right)
             window[width:span] += right[: span - width].sub_(self.bias)
             window[span:] = right[span - width :]
 
-    def _taps(self, table: Tensor, row: Tensor, junction: Tensor, out: Tensor) -> None:
+    def _gather(self, table: Tensor, row: Tensor, junction: Tensor, out: Tensor) -> None:
         """Gather the sums for the outputs that read across a junction ``(span, windows, filters)``."""
         _, kinds, length, filters = table.shape
-        index = (junction - self.distance).clamp_(0, length - 1) + (row * kinds + (self.taps - 1)) * length
+        index = (junction - self.distance).clamp_(0, length - 1) + (row * kinds + (self.left_taps - 1)) * length
         torch.index_select(table.view(-1, filters), 0, index.view(-1), out=out.view(-1, filters))
 
     def _multiply(self, window: Tensor, rows: Tensor) -> None:

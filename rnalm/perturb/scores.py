@@ -18,11 +18,14 @@ from transformers import PreTrainedModel
 
 from rnalm import datasets, folder, folds, models, tokenizers
 from rnalm.datasets import Encoded
+from rnalm.devices import ahead
 from rnalm.evaluate import check_same
 from rnalm.files import replacing
 from rnalm.labels import Labels
 from rnalm.perturb.edits import Editor, Edits
-from rnalm.perturb.scorers import Scorer, ahead, choose, precision_error
+from rnalm.perturb.precision import precision_error
+from rnalm.perturb.scorer import Scorer
+from rnalm.perturb.scorers import choose
 from rnalm.perturb.tabulate import columns, contrast, explained_classes, tabulate
 from rnalm.predict import check_fit
 
@@ -30,6 +33,9 @@ log = logging.getLogger(__name__)
 
 #: A row group has about this many rows: small ones would cost more in the footer than in scores.
 GROUP_ROWS = 2**17
+
+#: The log tells how far a shard is once in so many seconds.
+LOG_SECONDS = 60
 
 #: Key of a shard's metadata: id and original score (of each explained output) of every sequence, also of those without edits.
 SEQUENCES = b"sequences"
@@ -100,24 +106,26 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
     loaded = [models.load(path, device) for path in job.model_folders]
     scorers = [choose(model, job.scorer, job.batch_tokens, job.precision) for model in loaded]
 
-    assigned, lengths = assignments(job), datasets.lengths(job.encoded)
-    rows = shard_rows(scorers[0].cost(lengths) * assigned.sum(axis=0), job)
+    assigned = assignments(job)
+    cost = scorers[0].cost(datasets.lengths(job.encoded)) * assigned.sum(axis=0)
+    rows = shard_rows(cost, job)
     log.info("shard %d of %d: %d sequences", job.shard + 1, job.shards, len(rows))
     log.info("%s scorer for %s, in %s", scorers[0].name, loaded[0].config.model_type, job.precision)
     if job.precision != "float32" and len(rows):
-        _log_error(loaded[0], scorers[0], next(_sequences(job.encoded, rows)), editor, job.precision)
+        first = int(assigned[:, rows[0]].argmax())
+        _log_error(loaded[first], scorers[first], next(_sequences(job.encoded, rows)), editor, job.precision)
 
     schema = columns(job.mode, labels[0].task, explained is None, several=bool((assigned.sum(axis=0) > 1).any()))
-    with _Progress(f"LOO {job.mode}", int(lengths[rows].sum())) as progress, _Writer(output, schema) as writer:
+    with _Progress(f"LOO {job.mode}", cost[rows].sum()) as progress, _Writer(output, schema) as writer:
 
         def launch(sequence: Encoded) -> tuple[Edits, np.ndarray, list[Callable[[], np.ndarray]]]:
             edits, using = editor.edits(sequence), np.flatnonzero(assigned[:, sequence.row])
-            return edits, using, [scorers[model].launch(sequence, edits) for model in using]
+            return edits, using, [scorers[number].launch(sequence, edits) for number in using]
 
         for sequence, (edits, using, pending) in ahead(_sequences(job.encoded, rows), launch, loaded[0].device):
-            found = contrast([wait() for wait in pending], [labels[model] for model in using], explained, job.scale)
+            found = contrast([wait() for wait in pending], [labels[number] for number in using], explained, job.scale)
             writer.add(sequence.id, found.base, tabulate(sequence, edits, found, names, schema))
-            progress.add(len(sequence.input_ids), len(edits) * len(using))
+            progress.add(cost[sequence.row], len(edits) * len(using))
 
 
 def _sequences(encoded: str, rows: np.ndarray) -> Iterator[Encoded]:
@@ -168,31 +176,39 @@ class _Writer:
 
 
 class _Progress:
-    """A progress bar over tokens, on a terminal only, with perturbations per second; the log gets these at the end."""
+    """Tells perturbations per second and the time left: on a terminal in a bar, in the log once in a while."""
 
-    def __init__(self, name: str, tokens: int) -> None:
+    def __init__(self, name: str, cost: float) -> None:
         layout = "{l_bar}{bar}| {postfix[0]:,.0f} perturbations/s, {remaining} left"
         self.shown = [0.0]
-        self.bar = tqdm(total=tokens, desc=name, disable=None, leave=False, bar_format=layout, postfix=self.shown)
-        self.began, self.perturbations = time.perf_counter(), 0
+        self.bar = tqdm(total=cost, desc=name, disable=None, leave=False, bar_format=layout, postfix=self.shown)
+        self.cost, self.done, self.perturbations = cost, 0.0, 0
+        self.began = self.logged = time.perf_counter()
+
+    def add(self, cost: float, perturbations: int) -> None:
+        """Count what is done."""
+        self.done += cost
+        self.perturbations += perturbations
+        self.shown[0] = self.rate
+        self.bar.update(cost)
+        now = time.perf_counter()
+        if now - self.logged > LOG_SECONDS:
+            self.logged = now
+            left = (now - self.began) * (self.cost / self.done - 1)
+            log.info("%.0f %% done, %.0f perturbations per second, %.0f s left", 100 * self.done / self.cost, self.rate, left)
 
     @property
     def rate(self) -> float:
         """Perturbations per second so far."""
         return self.perturbations / max(1e-9, time.perf_counter() - self.began)
 
-    def add(self, tokens: int, perturbations: int) -> None:
-        """Count what is done."""
-        self.perturbations += perturbations
-        self.shown[0] = self.rate
-        self.bar.update(tokens)
-
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type | None, *error: object) -> None:
         self.bar.close()
-        log.info("%d perturbations scored, %.0f per second", self.perturbations, self.rate)
+        if kind is None:
+            log.info("%d perturbations scored, %.0f per second", self.perturbations, self.rate)
 
 
 def assignments(job: Job) -> np.ndarray:

@@ -65,7 +65,7 @@ class Windows:
     offset : numpy.ndarray
         Where the tokens of each window begin in ``source`` ``(windows + 1,)``.
     source : numpy.ndarray
-        For each position its index in ``material`` (see :func:`rnalm.perturb.apply.material`).
+        For each position its index in the material (see :class:`rnalm.perturb.apply.Material`).
     """
 
     owner: np.ndarray

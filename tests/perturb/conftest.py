@@ -72,6 +72,7 @@ def random_model(seed: int, sizes: dict, vocab_size: int = 11, modifier_channels
                 module.weight.uniform_(0.5, 1.5)
                 module.bias.normal_(0, 0.3)
         model.head[-1].bias.normal_(0, 0.3)
+    model.config.output_mean, model.config.output_sd = 0.75, 1.5
     return model
 
 

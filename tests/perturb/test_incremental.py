@@ -1,8 +1,10 @@
 """Fast equals slow: the incremental scorer against the naive one, and that against the model on each sequence alone."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
@@ -11,11 +13,13 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from rnalm.datasets import Encoded
+from rnalm.errors import RnalmError
 from rnalm.models.local import Layer, Local, Pooled, Recurrent
-from rnalm.perturb.edits import Editor, Edits
+from rnalm.perturb import incremental
+from rnalm.perturb.edits import DELETED, Editor, Edits
 from rnalm.perturb.incremental import IncrementalScorer
 from rnalm.perturb.naive import NaiveScorer
-from rnalm.perturb.passes import pass_bytes
+from rnalm.perturb.passes import pass_bytes, passes
 from rnalm.perturb.windows import windows
 
 REPLACEMENTS = {"a": ["c", "g", "t"], "c": ["a"], "t": ["g"]}
@@ -117,10 +121,13 @@ def sequence_for(model, length: int, seed: int) -> Encoded:
 @st.composite
 def general(draw, length: int) -> Edits:
     """Perturbations with several spans each, none among them, replaced by as many tokens, fewer or more."""
-    tokens = st.lists(st.sampled_from([4, 0, 7, 8, 9, 10]), max_size=6)
+    few = st.lists(st.sampled_from([4, 0, 7, 8, 9, 10]), max_size=6)
+    many = st.integers(20, 120).map(lambda count: [7, 9, 8] * (count // 3))
+    tokens = st.one_of(few, few, few, many)
 
     def spans():
-        cuts = sorted(draw(st.lists(st.integers(0, length), min_size=0, max_size=8)))
+        cuts = draw(st.lists(st.integers(0, length), min_size=0, max_size=8))
+        cuts = sorted(cuts + draw(st.sampled_from([[], cuts, cuts[:2]])))  # with insertions and spans side by side
         return [(a, b, draw(tokens)) for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
 
     return Edits.of([spans() for _ in range(draw(st.integers(0, 6)))], length)
@@ -183,17 +190,86 @@ def test_edits_nearby_share_a_window(make_model):
     assert found.source[:4].tolist() == [400, 101, 102, 105]
 
 
-def test_where_memory_holds_few_passes_edits_are_scored_in_parts(make_model):
+def test_where_memory_holds_few_passes_edits_are_scored_in_parts(make_model, monkeypatch):
     model = saluki_of(make_model)
     sequence = sequence_for(model, 200, 1)
     random = np.random.default_rng(1)
     edits = Edits.of([[(p, p + 1, [7] * random.integers(0, 9))] for p in random.integers(0, 200, 60).tolist()], 200)
     scorer = IncrementalScorer(model)
     whole = scorer.score(sequence, edits)
-    for memory in (0, 3 * pass_bytes(model.local(), 200)):
+    assert_equal(whole, NaiveScorer(model).score(sequence, edits))
+    shifts = []
+    monkeypatch.setattr(incremental, "passes", lambda *args: shifts.append(args[2:]) or passes(*args))
+    for memory, most in ((0, 2), (4 * pass_bytes(model.local(), 210), 4)):
+        shifts.clear()
         scorer.memory = memory
         assert_equal(scorer.score(sequence, edits), whole)
-    assert_equal(whole, NaiveScorer(model).score(sequence, edits))
+        assert max(len(set(left) | set(right) | {0}) for left, right in shifts) <= most
+
+
+@pytest.mark.parametrize("token", [DELETED, 7], ids=["remove", "replace"])
+def test_edits_that_need_the_same_passes_are_never_parted(make_model, monkeypatch, token):
+    model = saluki_of(make_model)
+    calls = []
+    monkeypatch.setattr(incremental, "passes", lambda *args: calls.append(args) or passes(*args))
+    scorer = IncrementalScorer(model)
+    scorer.memory = 0
+    scorer.score(sequence_for(model, 200, 1), Edits.single(np.arange(200), np.full(200, token)))
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("kind", [IncrementalScorer, NaiveScorer])
+def test_more_modifiers_than_the_model_has_are_refused(make_model, kind):
+    sequence = Encoded(0, "s", np.full(30, 7, dtype=np.int32), np.ones((2, 30), dtype=np.float32), None, 1.0, None)
+    for channels in (0, 1):
+        scorer = kind(make_model(0, {}, 11, channels))
+        with pytest.raises(RnalmError, match=f"'s' has tokens with 2 modifiers, but the model was trained with {channels}"):
+            scorer.score(sequence, Edits.single(np.array([0]), np.array([8])))
+
+
+def test_a_model_whose_padding_is_not_zero_is_refused(make_model):
+    model = make_model(0, {})
+    local = model.local()
+    model.local = lambda: replace(local, inputs=lambda ids, modifiers: local.inputs(ids, modifiers) + 1)
+    with pytest.raises(ValueError, match=r"expected a model input of zeros for \[PAD\], found \[1.0, 1.0, 1.0, 1.0\]"):
+        IncrementalScorer(model)
+
+
+def test_when_memory_runs_out_blocks_are_halved(make_model, monkeypatch, caplog):
+    model = saluki_of(make_model)
+    sequence, edits = sequence_for(model, 90, 1), Edits.single(np.arange(90), np.full(90, 7))
+    scorer = IncrementalScorer(model, batch_tokens=800)
+    expected = scorer.score(sequence, edits)
+    inner = scorer.recompute
+
+    def recompute(rows, *args):
+        if rows.shape[1] > 20:
+            raise torch.OutOfMemoryError
+        return inner(rows, *args)
+
+    monkeypatch.setattr(scorer, "recompute", recompute)
+    assert_equal(scorer.score(sequence, edits), expected)
+    assert "out of memory; going on with 200 changed positions at a time" in caplog.text
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_scores_the_same_and_is_not_waited_for(make_model):
+    model = make_model(0, {"filters": 64, "kernel_size": 5, "layers": 6}, 11, 2, 1).to("cuda")
+    sequences = [sequence_for(model, length, 1) for length in (400, 1500, 900)]
+    edits = [
+        Edits.of([[(5, 5, [7] * 4)], [(20, 30, []), (390, 391, [8])], [(0, 1, [9])], [(7, 8, [])]], 400),
+        *(Edits.single(np.arange(len(s.input_ids)), np.full(len(s.input_ids), DELETED)) for s in sequences[1:]),
+    ]
+    scorer = IncrementalScorer(model)
+    scorer.score(sequences[0], edits[0])  # what is allocated once may wait
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        pending = [scorer.launch(*both) for both in zip(sequences, edits, strict=True)]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    for wait, sequence, listed in zip(pending, sequences, edits, strict=True):
+        base, perturbed = NaiveScorer(model).score(sequence, listed)
+        assert_equal([wait()], [np.concatenate([perturbed, base[None]])])
 
 
 def test_what_changes_nothing_scores_as_the_sequence(make_model):

@@ -108,6 +108,7 @@ def test_a_sequence_with_more_modifiers_than_the_model_has_channels_is_refused(t
         NaiveScorer(make_model(0, {}, 11, modifier_channels=1)).score(sequence, Editor("mask", tokenizer).edits(sequence))
 
 
+@pytest.mark.filterwarnings("ignore:memory is short")
 def test_batches_fit_into_memory(tokenizer, make_model):
     model = make_model(0, {"filters": 8, "kernel_size": 3, "layers": 1})
     sequence = Encoded(0, "s", np.full(64, 7, dtype=np.int32), None, None, 1.0, None)

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -426,3 +427,22 @@ def test_rows_are_scored_group_by_group(encode_rows, model_folder, score, tmp_pa
     assert pq.read_metadata(tmp_path / "grouped.parquet").num_row_groups == 3
     assert score(model, str(tmp_path / "grouped.parquet")).equals(expected)
     assert pa.types.is_float64(pq.read_schema(encoded).field("label").type)
+
+
+@pytest.mark.parametrize("scorer", ["naive", "incremental"])
+def test_shards_of_long_sequences_are_the_same_bits(encode_rows, model_folder, score, scorer):
+    random = np.random.default_rng(0)
+    rows = [(f"s{number}", "".join(random.choice(list("acgt"), 900 + 40 * number)), 1.0) for number in range(4)]
+    encoded, model = encode_rows(rows), model_folder(filters=8, layers=3)
+    whole = score(model, encoded, mode="mask", scorer=scorer)
+    parts = [score(model, encoded, mode="mask", scorer=scorer, shards=3, shard=shard) for shard in range(3)]
+    assert pd.concat(parts, ignore_index=True).equals(whole)
+
+
+def test_the_log_tells_how_far_a_shard_is(encode_rows, model_folder, score, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr("rnalm.perturb.scores.LOG_SECONDS", 0)
+    score(model_folder(), encode_rows(ROWS))
+    assert "incremental scorer for saluki, in float32" in caplog.text
+    assert re.search(r"50 % done, \d+ perturbations per second, \d+ s left", caplog.text)
+    assert re.search(r"24 perturbations scored, \d+ per second", caplog.text)
