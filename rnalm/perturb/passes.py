@@ -78,7 +78,7 @@ def passes(local: Local, x: Tensor, lefts: Sequence[int], rights: Sequence[int])
     lefts, rights : sequence of int
         Shifts left and right of windows.
     """
-    lefts, rights = np.unique(lefts), np.unique(rights)
+    lefts, rights = (np.unique(np.asarray(side, dtype=np.int64)) for side in (lefts, rights))
     shifts = np.unique(np.concatenate([lefts, rights, [0]]))  # 0 for the sequence itself
     length = max(local.minimum_length, x.shape[1] + int(shifts[-1]))
     rows = torch.stack([F.pad(x, (shift, length - x.shape[1] - shift)).T for shift in shifts.tolist()])
