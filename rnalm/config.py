@@ -299,10 +299,11 @@ class Interpret(Section):
     shards: int = Field(default=4, ge=1)
     """Jobs among which the work of a mode is divided."""
     scorer: Literal["auto", "naive", "incremental"] = "auto"
-    """`incremental` computes only what an edit changes, with the same scores, for local architectures such as Saluki; \
-`naive` runs the whole model for every edit; `auto` takes the first that fits."""
+    """`incremental` computes only what an edit changes, with the same scores (local architectures such as Saluki only); \
+`naive` runs the whole model for every edit; `auto`: `incremental` where the architecture allows it, else `naive`."""
     precision: Literal["float32", "tf32", "bf16"] = "float32"
-    """In which to multiply. Lower ones are faster on GPUs, and their error is often as large as small scores: the log tells."""
+    """In which to multiply. Less than float32 is faster on GPUs (`tf32` needs one), but its error can be as large as small \
+scores; the log reports it."""
     batch_tokens: int | None = Field(default=None, ge=1)
     """Tokens (for `incremental`: changed positions) computed together, at most; null: as free memory allows."""
 
@@ -368,6 +369,8 @@ default the models' own."""
         if self.trains:
             self._check_training()
         self._check_task()
+        if self.interpret.precision == "tf32" and not self.finetune.gpus:
+            raise ValueError("interpret.precision: tf32 needs a GPU, found finetune.gpus: 0; expected float32 or bf16")
         return self
 
     def _check_sources(self) -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-#: The share of free memory that a job takes for one purpose.
+#: The share of free memory for the batches of one scorer; the rest is left to shared passes, other models and other jobs.
 SHARE = 1 / 4
 
 #: Items that a GPU works on while the host prepares more and takes in others.
@@ -73,20 +73,24 @@ def _available(path: Path = Path("/proc/meminfo")) -> int | None:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), None)
 
 
+#: Files of a memory limit and its use in versions 2 and 1 of Linux' control groups.
+V2 = ("memory.max", "memory.current")
+V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+
+
 def _cgroup_limits(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> list[int]:
     """Read what is left of the memory of each control group that holds this process, such as a container or a Slurm job."""
-    lines = groups.read_text().splitlines() if groups.exists() else []
     found = []
-    for _, controllers, path in (line.split(":", 2) for line in lines):
-        if controllers in ("", "memory"):  # versions 2 and 1
-            place = root / controllers / path.lstrip("/")
-            names = ("memory.max", "memory.current") if not controllers else V1
-            found += [_left(folder, *names) for folder in (place, *place.parents) if folder.is_relative_to(root)]
+    for line in groups.read_text().splitlines() if groups.exists() else []:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            place, names = root / path.lstrip("/"), V2
+        elif "memory" in controllers.split(","):
+            place, names = root / "memory" / path.lstrip("/"), V1
+        else:
+            continue
+        found += [_left(folder, *names) for folder in (place, *place.parents) if folder.is_relative_to(root)]
     return [limit for limit in found if limit is not None]
-
-
-#: Files of the memory limit and its use in version 1 of Linux' control groups.
-V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes")
 
 
 def _left(folder: Path, limit: str, used: str) -> int | None:

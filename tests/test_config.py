@@ -148,6 +148,10 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
         ),
         (changed("inference", {"source": UNLABELLED}), "inference.source: the name 'source' is taken; choose another"),
         (changed("labels.class_weights", True), "labels.class_weights is for task: classification, found task: regression"),
+        (
+            changed("interpret.precision", "tf32") | {"finetune": {"gpus": 0}},
+            "interpret.precision: tf32 needs a GPU, found finetune.gpus: 0; expected float32 or bf16",
+        ),
         (changed("interpret.explain", "all"), "interpret.explain is for task: classification, found task: regression"),
         (
             changed("labels.scaling", "log") | {"task": "classification"},

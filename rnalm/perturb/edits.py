@@ -102,6 +102,7 @@ class Edits:
         return len(self.first) - 1
 
     def __getitem__(self, chosen: slice | np.ndarray) -> "Edits":
+        """Choose perturbations by a slice or by their numbers (not by a mask)."""
         if isinstance(chosen, slice):
             chosen = np.arange(len(self))[chosen]
         spans = ranges(self.first[chosen], np.diff(self.first)[chosen])
@@ -114,6 +115,21 @@ class Edits:
             self.token[tokens],
             self.keep[tokens],
         )
+
+    def check(self, sequence: Encoded, vocab_size: int | None) -> None:
+        """Refuse edits that do not fit a sequence and a vocabulary: on a GPU they would end it, or change what is not meant.
+
+        Raises
+        ------
+        RnalmError
+        """
+        length, end = len(sequence.input_ids), self.end.max(initial=0)
+        if end > length:
+            raise RnalmError(f"an edit replaces tokens up to {end}, but sequence {sequence.id!r} has {length}")
+        lowest, highest = self.token.min(initial=0), self.token.max(initial=0)
+        if lowest < 0 or (vocab_size is not None and highest >= vocab_size):
+            wrong = lowest if lowest < 0 else highest
+            raise RnalmError(f"an edit puts token {wrong}, expected an id below the size of the vocabulary, {vocab_size}")
 
     @property
     def count(self) -> np.ndarray:

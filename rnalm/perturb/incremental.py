@@ -29,7 +29,10 @@ log = logging.getLogger(__name__)
 MOST_ROWS = {"cpu": 2**14, "cuda": 2**18}
 MOST_STATES = {"cpu": 2**13, "cuda": 2**18}
 
-#: Tokens over which the walk of an edit in the middle costs as much as its window (2 cores, full-size Saluki).
+#: When memory runs out, more are tried: with fewer it is not they that fill it.
+FEWEST_ROWS = 2**8
+
+#: Length at which the walk of an edit in the middle costs as much as its window, in tokens (full-size Saluki on a CPU).
 WALK = 12_000
 
 
@@ -56,6 +59,7 @@ class IncrementalScorer(Scorer):
     def __init__(self, model: PreTrainedModel, batch_tokens: int | None = None, precision: str = "float32") -> None:
         self.local, self.device, self.precision = model.local(), model.device, precision
         self.modifier_channels = getattr(model.config, "modifier_channels", 0)
+        self.vocab_size = getattr(model.config, "vocab_size", None)
         self.recompute = Recomputer(self.local, torch.bfloat16 if precision == "bf16" else torch.float32)
         self.memory = SHARE * free_memory(self.device)
         padding = self.local.inputs(*self._padding())
@@ -77,14 +81,15 @@ class IncrementalScorer(Scorer):
     @torch.inference_mode()
     def launch(self, sequence: Encoded, edits: Edits) -> Callable[[], np.ndarray]:
         """Begin to score."""
+        edits.check(sequence, self.vocab_size)
         while True:
             try:
                 with multiplying(self.precision):
                     return fetch(self._outputs(sequence, edits))
             except torch.OutOfMemoryError:
-                if self.rows == 1:
+                if self.rows < FEWEST_ROWS:
                     raise
-                self.rows //= 2
+                self.rows, self.memory = self.rows // 2, self.memory / 2
                 log.warning("out of memory; going on with %d changed positions at a time", self.rows)
 
     def _outputs(self, sequence: Encoded, edits: Edits) -> Tensor:
@@ -95,6 +100,10 @@ class IncrementalScorer(Scorer):
         growths = np.unique(edits.growth)
         if need <= self.memory or len(growths) < 2:
             return _Scoring(self, sequence, edits, found).outputs()
+        log.warning(
+            "memory is short: edits of sequence %r are scored in parts; last digits may differ from those of other jobs",
+            sequence.id,
+        )
         # Fewer growths need fewer passes at a time.
         low = edits.growth < growths[len(growths) // 2]
         halves = [self._outputs(sequence, edits[np.flatnonzero(half)]) for half in (low, ~low)]

@@ -40,6 +40,7 @@ class NaiveScorer(Scorer):
     def __init__(self, model: PreTrainedModel, batch_tokens: int | None = None, precision: str = "float32") -> None:
         self.model, self.device, self.precision = model, model.device, precision
         self.modifier_channels = getattr(model.config, "modifier_channels", 0)
+        self.vocab_size = getattr(model.config, "vocab_size", None)
         self.batch_tokens, self.memory = batch_tokens, SHARE * free_memory(model.device)
 
     def cost(self, lengths: np.ndarray) -> np.ndarray:
@@ -49,6 +50,7 @@ class NaiveScorer(Scorer):
     @torch.inference_mode()
     def launch(self, sequence: Encoded, edits: Edits) -> Callable[[], np.ndarray]:
         """Begin to score."""
+        edits.check(sequence, self.vocab_size)
         material = Material(sequence, edits, self.modifier_channels, self.device)
         with multiplying(self.precision), _counting(self.model) as activations:
             base = self._run(material, torch.arange(material.length, device=self.device)[None])
@@ -71,9 +73,9 @@ class NaiveScorer(Scorer):
                 outputs[send(part, self.device)] = self._run(material, index)
                 at += size
             except torch.OutOfMemoryError:
-                if size == 1:
+                if len(part) == 1:
                     raise
-                size //= 2
+                size = len(part) // 2
                 log.warning("out of memory; going on with %d sequences at a time", size)
 
     def _run(self, material: Material, index: Tensor) -> Tensor:
@@ -86,7 +88,7 @@ class NaiveScorer(Scorer):
 
 @contextmanager
 def _counting(model: nn.Module) -> Iterator[list[int]]:
-    """Count the bytes that the layers of a model put out, all together: about what a forward pass holds, if not less."""
+    """Count the bytes that the layers of a model put out, all together: more than what of it a forward pass holds at once."""
     sizes: list[int] = []
 
     def count(module: nn.Module, inputs: tuple, output: object) -> None:

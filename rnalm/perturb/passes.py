@@ -82,7 +82,7 @@ def passes(local: Local, x: Tensor, lefts: Sequence[int], rights: Sequence[int])
     shifts = np.unique(np.concatenate([lefts, rights, [0]]))  # 0 for the sequence itself
     length = max(local.minimum_length, x.shape[1] + int(shifts[-1]))
     rows = torch.stack([F.pad(x, (shift, length - x.shape[1] - shift)).T for shift in shifts.tolist()])
-    chosen = [_Chosen(shifts, some, x.device) for some in (lefts, rights)]
+    chosen = [_Subset(shifts, some, x.device) for some in (lefts, rights)]
     junctions = []
     for layer in local.layers:
         found = _junctions(layer, rows, *chosen)
@@ -93,18 +93,19 @@ def passes(local: Local, x: Tensor, lefts: Sequence[int], rights: Sequence[int])
     return Passes(junctions, shifts, lefts, rights, bins, inputs, scan(local.readout, inputs, bins))
 
 
-class _Chosen:
-    """Some of the shifts."""
+class _Subset:
+    """Some of the shifts, to be taken from tensors ``(shifts, …)``."""
 
     def __init__(self, shifts: np.ndarray, some: np.ndarray, device: torch.device) -> None:
+        self.count = len(some)
         index = np.searchsorted(shifts, some)
-        self.count = len(index)
-        together = self.count == 0 or index[-1] - index[0] + 1 == self.count
-        self.run = slice(index[0], index[-1] + 1) if together and self.count else slice(0, 0)
-        self.index = None if together else send(index, device)
+        # A run of them is a view; only others have to be copied.
+        is_run = not self.count or index[-1] - index[0] + 1 == self.count
+        self.run = slice(index[0], index[-1] + 1) if self.count and is_run else slice(0, 0)
+        self.index = None if is_run else send(index, device)
 
     def of(self, x: Tensor) -> Tensor:
-        """Take theirs from ``(shifts, …)``, without a copy where they stand together."""
+        """Take theirs: ``(some, …)``."""
         return x[self.run] if self.index is None else x.index_select(0, self.index)
 
 
@@ -118,9 +119,9 @@ def pass_bytes(local: Local, length: int) -> int:
     return 4 * values
 
 
-def _junctions(layer: Layer, x: Tensor, lefts: _Chosen, rights: _Chosen) -> Junctions:
+def _junctions(layer: Layer, x: Tensor, lefts: _Subset, rights: _Subset) -> Junctions:
     """Compute a layer's outputs of all passes ``(shifts, length, channels)``, and the tables of its junctions."""
-    weight, bias, taps, length = layer.convolution.weight, layer.convolution.bias, layer.kernel_size, x.shape[1]
+    weight, bias, length = layer.convolution.weight, layer.convolution.bias, x.shape[1]
     filters, reach = len(weight), length - layer.span
     bias = weight.new_zeros(filters) if bias is None else bias
     products = torch.matmul(layer.before(x), weight.permute(1, 2, 0).flatten(1))  # (shifts, length, taps · filters)
@@ -129,17 +130,26 @@ def _junctions(layer: Layer, x: Tensor, lefts: _Chosen, rights: _Chosen) -> Junc
     outputs = parts[0][:, :reach] + bias
     for part in parts[1:]:
         outputs += part[:, :reach]
-    # Sums over one tap more each time: on the left from the first tap on, on the right from the last.
-    left = products.new_zeros(lefts.count, taps - 1, length, filters)
-    total = bias.expand(length, filters)
-    for sums, part in zip(left.unbind(1), parts, strict=False):
-        kept = part.shape[1]
-        total = torch.add(lefts.of(part), total[..., :kept, :], out=sums[:, :kept])
-    right = products.new_zeros(rights.count, taps - 1, length, filters)
-    total = bias.expand(reach, filters)
-    for sums, part in zip(reversed(right.unbind(1)), reversed(parts), strict=False):
-        total = torch.add(rights.of(part[:, :reach]), total, out=sums[:, :reach])
+    left = _sums(parts[:-1], lefts, bias, length)
+    right = _sums([part[:, :reach] for part in parts[1:]], rights, bias, length, backwards=True)
     return Junctions(left, right, layer.after(outputs))
+
+
+def _sums(parts: list[Tensor], subset: _Subset, bias: Tensor, length: int, backwards: bool = False) -> Tensor:
+    """Sum the bias, the parts ``(shifts, outputs, filters)`` up to each, or with ``backwards`` from each on.
+
+    Returns
+    -------
+    Tensor
+        ``(some, parts, length, filters)``, zeros where a part has ended.
+    """
+    table = bias.new_zeros(subset.count, len(parts), length, len(bias))
+    order = slice(None, None, -1 if backwards else 1)
+    total = bias.expand(length, -1)
+    for sums, part in zip(table.unbind(1)[order], parts[order], strict=True):
+        kept = part.shape[1]
+        total = torch.add(subset.of(part), total[..., :kept, :], out=sums[:, :kept])
+    return table
 
 
 def _pool(x: Tensor, pool: int) -> Tensor:

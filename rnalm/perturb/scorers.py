@@ -25,6 +25,8 @@ def choose(model: PreTrainedModel, scorer: str = "auto", batch_tokens: int | Non
         If the model cannot be scored so.
     """
     local = hasattr(model, "local")
+    if model.device.type not in ("cpu", "cuda"):
+        raise RnalmError(f"scores are computed on a CPU or a CUDA GPU, found {model.device.type}")
     if scorer == "incremental" and not local:
         raise RnalmError(
             f"interpret.scorer: incremental needs a local architecture, which {model.config.model_type} is not; "

@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
-from transformers import PreTrainedModel
 
 from rnalm import datasets, folder, folds, models, tokenizers
 from rnalm.datasets import Encoded
@@ -107,21 +106,21 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
     scorers = [choose(model, job.scorer, job.batch_tokens, job.precision) for model in loaded]
 
     assigned = assignments(job)
-    cost = scorers[0].cost(datasets.lengths(job.encoded)) * assigned.sum(axis=0)
+    cost = scorers[0].cost(datasets.lengths(job.encoded)) * assigned.sum(axis=0)  # all models are of one architecture
     rows = shard_rows(cost, job)
     log.info("shard %d of %d: %d sequences", job.shard + 1, job.shards, len(rows))
     log.info("%s scorer for %s, in %s", scorers[0].name, loaded[0].config.model_type, job.precision)
     if job.precision != "float32" and len(rows):
         first = int(assigned[:, rows[0]].argmax())
-        _log_error(loaded[first], scorers[first], next(_sequences(job.encoded, rows)), editor, job.precision)
+        exact = choose(loaded[first], job.scorer, job.batch_tokens)
+        _log_error(exact, scorers[first], next(_sequences(job.encoded, rows)), editor, job.precision)
+
+    def launch(sequence: Encoded) -> tuple[Edits, np.ndarray, list[Callable[[], np.ndarray]]]:
+        edits, using = editor.edits(sequence), np.flatnonzero(assigned[:, sequence.row])
+        return edits, using, [scorers[number].launch(sequence, edits) for number in using]
 
     schema = columns(job.mode, labels[0].task, explained is None, several=bool((assigned.sum(axis=0) > 1).any()))
-    with _Progress(f"LOO {job.mode}", cost[rows].sum()) as progress, _Writer(output, schema) as writer:
-
-        def launch(sequence: Encoded) -> tuple[Edits, np.ndarray, list[Callable[[], np.ndarray]]]:
-            edits, using = editor.edits(sequence), np.flatnonzero(assigned[:, sequence.row])
-            return edits, using, [scorers[number].launch(sequence, edits) for number in using]
-
+    with _Progress(f"LOO {job.mode}", cost[rows].sum()) as progress, _writing(output, schema) as writer:
         for sequence, (edits, using, pending) in ahead(_sequences(job.encoded, rows), launch, loaded[0].device):
             found = contrast([wait() for wait in pending], [labels[number] for number in using], explained, job.scale)
             writer.add(sequence.id, found.base, tabulate(sequence, edits, found, names, schema))
@@ -133,12 +132,12 @@ def _sequences(encoded: str, rows: np.ndarray) -> Iterator[Encoded]:
     return (sequence for group in datasets.read(encoded, rows) for sequence in group)
 
 
-def _log_error(model: PreTrainedModel, scorer: Scorer, sequence: Encoded, editor: Editor, precision: str) -> None:
+def _log_error(exact: Scorer, scorer: Scorer, sequence: Encoded, editor: Editor, precision: str) -> None:
     """Log what a lower precision costs."""
-    error, spread = precision_error(model, scorer, sequence, editor.edits(sequence))
+    error, spread = precision_error(exact, scorer, sequence, editor.edits(sequence))
     log.warning(
-        "interpret.precision %s: on sequence %r the model's outputs change by the edits with a standard deviation of %.2g, "
-        "and %s errs by up to %.2g",
+        "interpret.precision %s: in sequence %r edits change the model's outputs with a standard deviation of %.2g; "
+        "%s errs in these changes by up to %.2g",
         *(precision, sequence.id, spread, precision, error),
     )
 
@@ -146,33 +145,37 @@ def _log_error(model: PreTrainedModel, scorer: Scorer, sequence: Encoded, editor
 class _Writer:
     """Writes tables into row groups of about ``GROUP_ROWS``, and what is known of each sequence into the metadata."""
 
-    def __init__(self, output: str | Path, schema: pa.Schema) -> None:
-        self.output, self.schema = output, schema
-        self.held: list[pa.Table] = []
+    def __init__(self, parquet: pq.ParquetWriter) -> None:
+        self.parquet = parquet
+        self.rows, self.held = 0, [parquet.schema.empty_table()]
         self.sequences: list[list] = []
 
     def add(self, name: str, base: list[float], scores: pa.Table) -> None:
-        """Take the scores of one more sequence."""
+        """Take the scores of one more sequence, if it has any."""
         self.sequences.append([name, base])
-        self.held.append(scores)
-        if sum(map(len, self.held)) >= GROUP_ROWS:
+        if len(scores):
+            self.held.append(scores)
+            self.rows += len(scores)
+        if self.rows >= GROUP_ROWS:
             self._flush()
+
+    def finish(self) -> None:
+        """Write what is held, and the metadata."""
+        self._flush()
+        self.parquet.add_key_value_metadata({SEQUENCES: json.dumps(self.sequences)})
 
     def _flush(self) -> None:
-        self.parquet.write_table(pa.concat_tables([self.schema.empty_table(), *self.held]))
-        self.held = []
+        self.parquet.write_table(pa.concat_tables(self.held))
+        self.rows, self.held = 0, self.held[:1]
 
-    def __enter__(self) -> Self:
-        self.stack = ExitStack()
-        temporary = self.stack.enter_context(replacing(self.output))
-        self.parquet = self.stack.enter_context(pq.ParquetWriter(temporary, self.schema, compression="zstd"))
-        return self
 
-    def __exit__(self, kind: type | None, *error: object) -> bool | None:
-        if kind is None:
-            self._flush()
-            self.parquet.add_key_value_metadata({SEQUENCES: json.dumps(self.sequences)})
-        return self.stack.__exit__(kind, *error)
+@contextmanager
+def _writing(output: str | Path, schema: pa.Schema) -> Iterator[_Writer]:
+    """Write a whole shard, or none."""
+    with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as parquet:
+        writer = _Writer(parquet)
+        yield writer
+        writer.finish()
 
 
 class _Progress:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from rnalm.datasets import Encoded
 from rnalm.labels import Labels
 from rnalm.perturb.check import class_index
-from rnalm.perturb.edits import Edits
+from rnalm.perturb.edits import DELETED, Edits
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def tabulate(sequence: Encoded, edits: Edits, found: Contrast, names: pa.Array, 
     """
     offsets = sequence.offsets if sequence.offsets is not None else np.arange(len(sequence.input_ids))[:, None] + [0, 1]
     place = np.repeat(edits.start, len(found.classes))
-    came = np.full(len(edits), -1)
+    came = np.full(len(edits), DELETED)
     came[edits.count > 0] = edits.token
     rows = len(place)
     values = {

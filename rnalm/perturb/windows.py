@@ -94,19 +94,13 @@ def windows(edits: Edits, length: int, layers: Sequence[Layer]) -> Windows:
     total = offsets(shift)
     left = total[:-1] - total[edits.first[:-1]][owner]  # (spans,): growth of the spans before it
     start, end = edits.start + left, edits.end + left + shift
-    head = tail = np.arange(len(owner))  # first and last span of each window
-    while True:
-        width = rounded(end[tail] - start[head])
-        top, top_width = through_all(start[head], width, layers)
-        meets = (owner[head][1:] == owner[head][:-1]) & (top[1:] < top[:-1] + top_width[:-1])
-        if not meets.any():
-            break
-        begins = np.concatenate([[True], ~meets])
-        head, tail = head[begins], tail[np.concatenate([~meets, [True]])]
-    last = np.flatnonzero(np.concatenate([owner[head][1:] != owner[head][:-1], [True]])[: len(head)])
+    head, tail = _merged(owner, start, end, layers)
+    width = rounded(end[tail] - start[head])
+    top, top_width = through_all(start[head], width, layers)
+    own = owner[head]
     return Windows(
-        owner=owner[head],
-        rank=np.repeat(last, np.diff(np.concatenate([[-1], last]))) - np.arange(len(head)),
+        owner=own,
+        rank=np.searchsorted(own, own, side="right") - 1 - np.arange(len(own)),
         start=start[head],
         width=width,
         left=left[head],
@@ -116,6 +110,18 @@ def windows(edits: Edits, length: int, layers: Sequence[Layer]) -> Windows:
         offset=offsets(width),
         source=_sources(edits, length, head, tail, width - (end[tail] - start[head])),
     )
+
+
+def _merged(owner: np.ndarray, start: np.ndarray, end: np.ndarray, layers: Sequence[Layer]) -> tuple[np.ndarray, np.ndarray]:
+    """Merge spans until windows of one perturbation nowhere meet: the first and last span of each window."""
+    head = tail = np.arange(len(owner))
+    while True:
+        # Each layer's windows hold all that those below reach: what does not meet in the bins meets in no layer.
+        top, width = through_all(start[head], rounded(end[tail] - start[head]), layers)
+        meets = (owner[head][1:] == owner[head][:-1]) & (top[1:] < top[:-1] + width[:-1])
+        if not meets.any():
+            return head, tail
+        head, tail = head[np.append(True, ~meets)], tail[np.append(~meets, True)]
 
 
 def _sources(edits: Edits, length: int, head: np.ndarray, tail: np.ndarray, filling: np.ndarray) -> np.ndarray:

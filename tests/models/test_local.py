@@ -11,6 +11,11 @@ def test_a_convolution_that_cannot_be_scored_incrementally_is_refused(option):
         Layer(nn.Conv1d(4, 4, 3, **option))
 
 
+def test_pooling_over_no_position_is_refused():
+    with pytest.raises(ValueError, match="expected pooling over one position or more, found 0"):
+        Layer(nn.Conv1d(4, 4, 3), pool=0)
+
+
 @pytest.mark.parametrize(
     "gru", [nn.GRU(4, 4, num_layers=2), nn.GRU(4, 4, bidirectional=True), nn.GRU(4, 4, bias=False)], ids=str
 )

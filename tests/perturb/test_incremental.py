@@ -190,7 +190,7 @@ def test_edits_nearby_share_a_window(make_model):
     assert found.source[:4].tolist() == [400, 101, 102, 105]
 
 
-def test_where_memory_holds_few_passes_edits_are_scored_in_parts(make_model, monkeypatch):
+def test_where_memory_holds_few_passes_edits_are_scored_in_parts(make_model, monkeypatch, caplog):
     model = saluki_of(make_model)
     sequence = sequence_for(model, 200, 1)
     random = np.random.default_rng(1)
@@ -202,9 +202,11 @@ def test_where_memory_holds_few_passes_edits_are_scored_in_parts(make_model, mon
     monkeypatch.setattr(incremental, "passes", lambda *args: shifts.append(args[2:]) or passes(*args))
     for memory, most in ((0, 2), (4 * pass_bytes(model.local(), 210), 4)):
         shifts.clear()
+        caplog.clear()
         scorer.memory = memory
         assert_equal(scorer.score(sequence, edits), whole)
         assert max(len(set(left) | set(right) | {0}) for left, right in shifts) <= most
+        assert "memory is short: edits of sequence 's' are scored in parts" in caplog.text
 
 
 @pytest.mark.parametrize("token", [DELETED, 7], ids=["remove", "replace"])
@@ -253,23 +255,34 @@ def test_when_memory_runs_out_blocks_are_halved(make_model, monkeypatch, caplog)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_scores_the_same_and_is_not_waited_for(make_model):
-    model = make_model(0, {"filters": 64, "kernel_size": 5, "layers": 6}, 11, 2, 1).to("cuda")
+@pytest.mark.parametrize("kind", [IncrementalScorer, NaiveScorer])
+def test_a_gpu_scores_the_same_and_is_not_waited_for(make_model, kind):
+    model = make_model(0, {"filters": 64, "kernel_size": 5, "layers": 6}, 11, 2, 1)
     sequences = [sequence_for(model, length, 1) for length in (400, 1500, 900)]
     edits = [
         Edits.of([[(5, 5, [7] * 4)], [(20, 30, []), (390, 391, [8])], [(0, 1, [9])], [(7, 8, [])]], 400),
         *(Edits.single(np.arange(len(s.input_ids)), np.full(len(s.input_ids), DELETED)) for s in sequences[1:]),
     ]
-    scorer = IncrementalScorer(model)
+    expected = [IncrementalScorer(model).score(*both) for both in zip(sequences, edits, strict=True)]
+    scorer = kind(model.to("cuda"))
     scorer.score(sequences[0], edits[0])  # what is allocated once may wait
     torch.cuda.set_sync_debug_mode("error")
     try:
         pending = [scorer.launch(*both) for both in zip(sequences, edits, strict=True)]
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    for wait, sequence, listed in zip(pending, sequences, edits, strict=True):
-        base, perturbed = NaiveScorer(model).score(sequence, listed)
+    for wait, (base, perturbed) in zip(pending, expected, strict=True):
         assert_equal([wait()], [np.concatenate([perturbed, base[None]])])
+
+
+@pytest.mark.parametrize("kind", [IncrementalScorer, NaiveScorer])
+def test_edits_that_do_not_fit_are_refused(make_model, kind):
+    scorer, sequence = kind(make_model(0, {})), Encoded(0, "s", np.full(30, 7, dtype=np.int32), None, None, 1.0, None)
+    with pytest.raises(RnalmError, match="an edit replaces tokens up to 41, but sequence 's' has 30"):
+        scorer.score(sequence, Edits.of([[(40, 41, [7])]], 50))
+    for token in (11, -5):
+        with pytest.raises(RnalmError, match=f"an edit puts token {token}, expected an id below .*, 11"):
+            scorer.score(sequence, Edits.of([[(4, 5, [token])]], 30))
 
 
 def test_what_changes_nothing_scores_as_the_sequence(make_model):

@@ -354,7 +354,7 @@ def test_a_lower_precision_is_used_and_its_error_logged(encode_rows, model_folde
         rough = score(model, encoded, precision="bf16", scorer=scorer)
         error = np.abs(rough["loo"] - exact["loo"]).max()
         assert 1e-6 < error < 0.1
-        told = float(caplog.text.split("errs by up to ")[1].split()[0])
+        told = float(caplog.text.split("errs in these changes by up to ")[1].split()[0])
         assert told == pytest.approx(error, rel=0.1)
 
 
@@ -446,3 +446,13 @@ def test_the_log_tells_how_far_a_shard_is(encode_rows, model_folder, score, monk
     assert "incremental scorer for saluki, in float32" in caplog.text
     assert re.search(r"50 % done, \d+ perturbations per second, \d+ s left", caplog.text)
     assert re.search(r"24 perturbations scored, \d+ per second", caplog.text)
+
+
+def test_a_shard_that_cannot_be_finished_leaves_no_file(encode_rows, model_folder, job, tmp_path, monkeypatch):
+    def fail(writer):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("rnalm.perturb.scores._Writer._flush", fail)
+    with pytest.raises(OSError, match="No space left"):
+        score_shard(job(model_folder(), encode_rows(ROWS)), tmp_path / "shard" / "0.parquet")
+    assert not [path for path in (tmp_path / "shard").rglob("*") if path.is_file()]
