@@ -60,7 +60,7 @@ class IncrementalScorer(Scorer):
         self.local, self.device, self.precision = model.local(), model.device, precision
         self.modifier_channels = getattr(model.config, "modifier_channels", 0)
         self.vocab_size = getattr(model.config, "vocab_size", None)
-        self.recompute = Recomputer(self.local, torch.bfloat16 if precision == "bf16" else torch.float32)
+        self.recompute = Recomputer(self.local, torch.bfloat16 if precision == "bf16" else None)
         self.memory = SHARE * free_memory(self.device)
         padding = self.local.inputs(*self._padding())
         if padding.any():

@@ -54,8 +54,9 @@ class NaiveScorer(Scorer):
         material = Material(sequence, edits, self.modifier_channels, self.device)
         with multiplying(self.precision), _counting(self.model) as activations:
             base = self._run(material, torch.arange(material.length, device=self.device)[None])
-            each = sum(activations) / max(1, material.length)
-            tokens = self.batch_tokens or fitting(MOST_TOKENS[self.device.type], each, self.memory, "tokens")
+        tokens = self.batch_tokens or MOST_TOKENS[self.device.type]
+        if not self.batch_tokens and len(edits) * sum(activations) > self.memory:
+            tokens = fitting(tokens, sum(activations) / max(1, material.length), self.memory, "tokens")
         outputs = base.repeat(len(edits) + 1, 1)
         with multiplying(self.precision):
             for growth in np.unique(edits.growth).tolist():

@@ -37,11 +37,11 @@ class Recomputer:
     Parameters
     ----------
     local : Local
-    dtype : torch.dtype
-        In which to multiply. In bfloat16 what each tap gives is rounded, before it is summed in float32.
+    dtype : torch.dtype, optional
+        In which to multiply; None: the model's own. In bfloat16 what each tap gives is rounded, before it is summed in float32.
     """
 
-    def __init__(self, local: Local, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, local: Local, dtype: torch.dtype | None = None) -> None:
         self.local = local
         self.layers = [_WindowLayer(layer, dtype) for layer in local.layers]
 
@@ -85,10 +85,10 @@ def window_bytes(local: Local, channels: int) -> int:
 class _WindowLayer:
     """A layer on windows."""
 
-    def __init__(self, layer: Layer, dtype: torch.dtype) -> None:
+    def __init__(self, layer: Layer, dtype: torch.dtype | None) -> None:
         self.layer = layer
         weight = layer.convolution.weight
-        self.kernels = weight.permute(2, 1, 0).to(dtype).contiguous()  # (taps, channels, filters)
+        self.kernels = weight.permute(2, 1, 0).to(dtype or weight.dtype).contiguous()  # (taps, channels, filters)
         self.bias = weight.new_zeros(len(weight)) if layer.convolution.bias is None else layer.convolution.bias
         # An output so far left of a junction has so many taps on the left side.
         self.distance = torch.arange(layer.span, 0, -1, device=weight.device)[:, None]
