@@ -1,4 +1,4 @@
-"""Claim: incremental leave-one-out scores are those of the naive scorer, at 1/280 to 1/700 of the cost with padding.
+"""Claim: incremental leave-one-out scores are those of the naive scorer, at 1/300 to 1/700 of the cost with padding.
 
 On one full-size Saluki and the same random transcripts, for each mode: the naive scorer with the sequence padded to 12,288
 tokens (as the Saluki authors and rna_saluki_cnn do it), the naive scorer on the sequence alone, and the incremental scorer,
