@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rnalm import devices
+from rnalm import compute
 from rnalm.datasets import Encoded
 from rnalm.models.saluki import Saluki, SalukiConfig
 from rnalm.perturb.apply import Material, apply
@@ -248,7 +248,7 @@ def project(model: Saluki, transcripts: int = 13_000, length: int = 3000, measur
         return scorer.launch(sequence, edits_of("replace", sequence))
 
     def run() -> None:
-        for _, wait in devices.ahead(sequences, launch, model.device):
+        for _, wait in compute.ahead(sequences, launch, model.device):
             wait()
 
     run()
@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("--modes", nargs="+", default=["remove", "mask", "replace"], choices=["remove", "mask", "replace"])
     parser.add_argument("--turns", type=int, default=8)
     arguments = parser.parse_args()
-    devices.exact()
+    compute.exact()
     model = saluki(torch.device(arguments.device))
     name = (
         torch.cuda.get_device_name() if arguments.device == "cuda" else f"{torch.get_num_threads()} of {os.cpu_count()} cores"

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, set_seed
 
-from rnalm import datasets, devices, encode, folds, labels, metrics, models, tokenizers
+from rnalm import compute, datasets, encode, folds, labels, metrics, models, tokenizers
 from rnalm.checkpoints import Checkpoints, State
 from rnalm.datasets import TrainingSet
 from rnalm.errors import RnalmError
@@ -31,7 +31,7 @@ NEED_VARIATION = {"r2", "pearson", "spearman", "roc_auc", "pr_auc"}
 
 def run(job: Job) -> None:
     """Fine-tune here, or in one process a GPU where several are wanted and there."""
-    processes = devices.count(job.options["gpus"])
+    processes = compute.count(job.options["gpus"])
     # A killed workflow can leave its job running, and the next one must not write the same checkpoints.
     with lock(Path(job.output) / ".lock", wait=True):
         if processes <= 1:
@@ -72,7 +72,7 @@ def finetune(job: Job) -> None:
         On labels that cannot be scaled.
     """
     torch.set_num_threads(job.threads)
-    devices.exact()
+    compute.exact()
     set_seed(job.fold_seed)
     meaning, training, validation = load_parts(job)
     class_weights = None
@@ -202,7 +202,7 @@ def write_folder(
     }
     write_json(output / "train_results.json", metrics.finite(trained))
     # What was written is what is validated: loaded anew, and in full precision.
-    found = validate(models.load(output, devices.choose(job.options["gpus"])), meaning, validation, class_weights)
+    found = validate(models.load(output, compute.choose(job.options["gpus"])), meaning, validation, class_weights)
     write_json(
         output / "eval_results.json",
         metrics.finite({f"eval_{k}": v for k, v in found.items()} | {"eval_rows": len(validation)}),

@@ -17,7 +17,7 @@ from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 import rnalm
-from rnalm import devices, losses, metrics
+from rnalm import compute, losses, metrics
 from rnalm.checkpoints import Checkpoints, State
 from rnalm.config import METRICS
 from rnalm.datasets import LengthBuckets, TrainingSet
@@ -243,7 +243,7 @@ def training_arguments(job: Job, folder: Path, epochs: int) -> TrainingArguments
         max_grad_norm=options["max_grad_norm"],
         bf16=options["bf16"],
         seed=job.fold_seed,
-        use_cpu=devices.count(options["gpus"]) == 0,
+        use_cpu=compute.count(options["gpus"]) == 0,
         eval_strategy="epoch",
         save_strategy="epoch",
         logging_strategy="epoch",

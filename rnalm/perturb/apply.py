@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnalm.compute import send
 from rnalm.datasets import Encoded, fit_modifiers
-from rnalm.devices import send
 from rnalm.perturb.edits import NOWHERE, Edits
 from rnalm.tokenizers import PAD
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from rnalm.compute import SHARE, fetch, fitting, free_memory, multiplying, send
 from rnalm.datasets import Encoded
-from rnalm.devices import SHARE, fetch, fitting, free_memory, multiplying, send
 from rnalm.perturb.apply import Material
 from rnalm.perturb.edits import Edits
 from rnalm.perturb.passes import Passes, pass_bytes, passes

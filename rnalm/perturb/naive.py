@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from rnalm.compute import SHARE, fetch, fitting, free_memory, multiplying, send
 from rnalm.datasets import Encoded
-from rnalm.devices import SHARE, fetch, fitting, free_memory, multiplying, send
 from rnalm.perturb.apply import Material, apply
 from rnalm.perturb.edits import Edits
 from rnalm.perturb.scorer import Scorer

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rnalm.devices import send
+from rnalm.compute import send
 from rnalm.models.local import Layer, Local, Readout
 
 

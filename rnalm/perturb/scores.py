@@ -16,8 +16,8 @@ import torch
 from tqdm import tqdm
 
 from rnalm import datasets, folder, folds, models, tokenizers
+from rnalm.compute import ahead
 from rnalm.datasets import Encoded
-from rnalm.devices import ahead
 from rnalm.evaluate import check_same
 from rnalm.files import replacing
 from rnalm.labels import Labels

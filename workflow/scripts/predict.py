@@ -2,7 +2,7 @@
 
 import torch
 
-from rnalm import devices, folds
+from rnalm import compute, folds
 from rnalm.jobs import logged
 from rnalm.predict import predict_file
 
@@ -10,5 +10,5 @@ with logged(snakemake.log[0]):
     params = snakemake.params
     torch.set_num_threads(snakemake.threads)
     rows = folds.test_rows(snakemake.input.folds, params.fold) if snakemake.input.folds else None
-    device = devices.choose(snakemake.resources.gpu)
+    device = compute.choose(snakemake.resources.gpu)
     predict_file(params.model, snakemake.input.encoded, snakemake.output[0], rows, params.batch_tokens, device)

@@ -2,30 +2,30 @@ import numpy as np
 import pytest
 import torch
 
-from rnalm import devices
+from rnalm import compute
 
 
 def test_without_a_gpu_or_without_leave_to_use_one_the_cpu_computes(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert devices.choose(1).type == "cpu"
+    assert compute.choose(1).type == "cpu"
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert devices.choose(0).type == "cpu"
-    assert devices.choose(1).type == "cuda"
-    assert [devices.count(wanted) for wanted in (0, 1, 2, 4)] == [0, 1, 2, 2]
+    assert compute.choose(0).type == "cpu"
+    assert compute.choose(1).type == "cuda"
+    assert [compute.count(wanted) for wanted in (0, 1, 2, 4)] == [0, 1, 2, 2]
 
 
 def test_float32_is_float32():
-    devices.choose()
+    compute.choose()
     assert not torch.backends.cuda.matmul.allow_tf32
     assert not torch.backends.cudnn.allow_tf32
 
 
 def test_tf32_is_used_inside_its_frame_only():
-    devices.exact()
-    with devices.multiplying("tf32"):
+    compute.exact()
+    with compute.multiplying("tf32"):
         assert torch.backends.cuda.matmul.allow_tf32
         assert torch.backends.cudnn.allow_tf32
-        with devices.multiplying("float32"):
+        with compute.multiplying("float32"):
             assert not torch.backends.cuda.matmul.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
     assert not torch.backends.cudnn.allow_tf32
@@ -33,14 +33,14 @@ def test_tf32_is_used_inside_its_frame_only():
 
 def test_arrays_go_to_the_device_and_come_back():
     array = np.arange(6).reshape(2, 3)
-    tensor = devices.send(array, torch.device("cpu"))
+    tensor = compute.send(array, torch.device("cpu"))
     assert tensor.tolist() == array.tolist()
-    np.testing.assert_array_equal(devices.fetch(tensor)(), array)
+    np.testing.assert_array_equal(compute.fetch(tensor)(), array)
 
 
 def write_group(folder, limit: str, used: int, inactive: int, version: int = 2) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    names = ("memory.max", "memory.current") if version == 2 else devices.V1
+    names = ("memory.max", "memory.current") if version == 2 else compute.V1
     for name, value in zip(names, (limit, used), strict=True):
         (folder / name).write_text(f"{value}\n")
     prefix = "total_" if version == 1 else ""
@@ -48,37 +48,37 @@ def write_group(folder, limit: str, used: int, inactive: int, version: int = 2) 
 
 
 def test_free_memory_of_the_cpu_is_the_least_that_the_system_and_any_group_of_the_job_leave(monkeypatch, tmp_path):
-    assert 2**20 < devices.free_memory(torch.device("cpu")) < 2**50
+    assert 2**20 < compute.free_memory(torch.device("cpu")) < 2**50
     groups, root = tmp_path / "cgroup", tmp_path / "fs"
     write_group(root / "slurm" / "job", "1000", 600, 100)
     write_group(root / "slurm", "max", 10, 0)
     write_group(root / "memory" / "box", "2000", 1900, 50, version=1)
     groups.write_text("0::/slurm/job\n")
-    assert devices._cgroup_limits(groups, root) == [500]
+    assert compute._cgroup_limits(groups, root) == [500]
     groups.write_text("4:hugetlb,memory:/box\n3:cpu:/other\n")
-    assert devices._cgroup_limits(groups, root) == [150]
-    assert devices._cgroup_limits(tmp_path / "none", root) == []
-    monkeypatch.setattr(devices, "_cgroup_limits", lambda: [700, 900])
-    assert devices.free_memory(torch.device("cpu")) == 700
-    monkeypatch.setattr(devices, "_cgroup_limits", list)
-    monkeypatch.setattr(devices, "_available", lambda: None)
-    assert devices.free_memory(torch.device("cpu")) == 2**32
+    assert compute._cgroup_limits(groups, root) == [150]
+    assert compute._cgroup_limits(tmp_path / "none", root) == []
+    monkeypatch.setattr(compute, "_cgroup_limits", lambda: [700, 900])
+    assert compute.free_memory(torch.device("cpu")) == 700
+    monkeypatch.setattr(compute, "_cgroup_limits", list)
+    monkeypatch.setattr(compute, "_available", lambda: None)
+    assert compute.free_memory(torch.device("cpu")) == 2**32
 
 
 def test_as_many_go_together_as_memory_holds_in_powers_of_two():
-    assert devices.fitting(64, 10, 640, "things") == 64
+    assert compute.fitting(64, 10, 640, "things") == 64
     with pytest.warns(UserWarning, match="memory is short: 32 things at a time, not 64"):
-        assert devices.fitting(64, 10, 639, "things") == 32
+        assert compute.fitting(64, 10, 639, "things") == 32
     with pytest.warns(UserWarning, match="memory is short: 1 things"):
-        assert devices.fitting(64, 10, 0, "things") == 1
+        assert compute.fitting(64, 10, 0, "things") == 1
 
 
 def test_a_gpu_gets_work_ahead_and_a_cpu_does_not():
     launched = []
-    for device, most in (("cpu", 1), ("cuda", devices.IN_FLIGHT + 1)):
+    for device, most in (("cpu", 1), ("cuda", compute.IN_FLIGHT + 1)):
         launched.clear()
         taken, waiting = [], []
-        for item, result in devices.ahead(range(20), lambda item: launched.append(item) or item * 2, torch.device(device)):
+        for item, result in compute.ahead(range(20), lambda item: launched.append(item) or item * 2, torch.device(device)):
             waiting.append(len(launched) - len(taken))
             taken.append(item)
             assert result == item * 2
@@ -89,4 +89,4 @@ def test_a_gpu_gets_work_ahead_and_a_cpu_does_not():
 def test_free_memory_of_a_gpu_counts_what_torch_holds_unused(monkeypatch):
     for name, value in {"memory_reserved": 50, "memory_allocated": 20, "mem_get_info": (100, 1000)}.items():
         monkeypatch.setattr(torch.cuda, name, lambda device, value=value: value)
-    assert devices.free_memory(torch.device("cuda")) == 130
+    assert compute.free_memory(torch.device("cuda")) == 130
