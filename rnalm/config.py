@@ -197,6 +197,11 @@ validation; `kfold`: as `rotate`, over n random parts."""
         """Whether folds have test rows."""
         return {"ratio": len(self.ratio) == 3, "column": bool(self.test)}.get(self.method, True)
 
+    @property
+    def tests_each(self) -> float:
+        """In how many folds a row is a test row, on average, where folds have test rows."""
+        return self.n * self.ratio[2] / 100 if self.method == "ratio" else 1
+
 
 class Saluki(Section):
     """The convolutional-recurrent network of Agarwal & Kelley (Genome Biology 2022)."""
@@ -268,6 +273,8 @@ class Finetune(Section):
     """Validation metric that selects the model and stops training early."""
     patience: int | None = Field(default=25, ge=1)
     """Stop after this many epochs without improvement; null: never."""
+    replicates: int = Field(default=1, ge=1)
+    """Models a fold, each from a seed of its own; predictions and scores are their mean."""
     gpus: int = Field(default=1, ge=0)
     """GPUs a fold. Without a GPU the CPU trains."""
     bf16: bool = False
@@ -296,8 +303,9 @@ class Interpret(Section):
     """For classification: what the score is a difference of."""
     sample_size: int | None = Field(default=None, ge=1)
     """Score only a random sample of this many sequences; null: all."""
-    shards: int = Field(default=4, ge=1)
-    """Jobs among which the work of a mode is divided."""
+    shards: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """Jobs among which the work of a mode is divided; `auto`: so many that each takes a quarter of an hour or less on one CPU \
+core, by a rough estimate from the size of the source."""
     scorer: Literal["auto", "naive", "incremental"] = "auto"
     """`incremental` computes only what an edit changes, with the same scores (local architectures such as Saluki only); \
 `naive` runs the whole model for every edit; `auto`: `incremental` where the architecture allows it, else `naive`."""

@@ -1,6 +1,6 @@
 """Predictions of single models ─► results, tables and ensembles."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -218,20 +218,19 @@ def _write_rank_deltas(predictions: Path, ranks: pd.DataFrame, path: Path) -> No
             start += len(batch)
 
 
-def summarize(results: Sequence[str | Path], output: str | Path) -> None:
-    """Write each metric for each fold, and mean ± standard deviation over folds, as ``summary.csv``.
+def summarize(results: Mapping[str, str | Path], output: str | Path) -> None:
+    """Write each metric for each model, and mean ± standard deviation over them, as ``summary.csv``.
 
     Parameters
     ----------
-    results : sequence of path
-        ``all_results.json`` or, without test rows, ``eval_results.json`` of each fold, in order.
+    results : mapping of str to path
+        ``all_results.json`` or, without test rows, ``eval_results.json`` of each model. Models are named after their fold and,
+        from its second model on, the replicate: ``3`` and ``3.1``.
     output : path
     """
-    folds = [read_json(path) for path in results]
-    names = [name for name, value in folds[0].items() if not isinstance(value, dict)]
-    frame = pd.DataFrame(
-        {f"fold_{k}": pd.Series({name: fold[name] for name in names}, dtype=float) for k, fold in enumerate(folds)}
-    )
-    spread = frame.std(axis=1, ddof=1) if len(folds) > 1 else np.nan
+    found = {f"fold_{name}": read_json(path) for name, path in results.items()}
+    names = [name for name, value in next(iter(found.values())).items() if not isinstance(value, dict)]
+    frame = pd.DataFrame({model: pd.Series({name: of[name] for name in names}, dtype=float) for model, of in found.items()})
+    spread = frame.std(axis=1, ddof=1) if len(found) > 1 else np.nan
     frame = frame.assign(mean=frame.mean(axis=1), sd=spread).rename_axis("metric").reset_index()
     write_csv(frame, output)

@@ -32,15 +32,24 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
+        # On the disk before it has its name: after a power cut there is no empty file of that name either.
+        _flush(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def _flush(path: Path) -> None:
+    """Wait until what was written has reached the disk."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
 def lock(path: str | Path, wait: bool = False) -> IO[str] | None:
     """Take a lock file.
 
-    The operating system gives the lock back when the returned file is closed or the process ends, however it ends.
+    The operating system gives the lock back when the returned file is closed or the process ends, however it ends. Processes
+    started with ``close_fds=False`` hold it too.
 
     Parameters
     ----------
@@ -56,15 +65,28 @@ def lock(path: str | Path, wait: bool = False) -> IO[str] | None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.open("w")
+    os.set_inheritable(file.fileno(), True)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         if not wait:
             file.close()
             return None
-        log.warning("%s: another process works on the same files; waiting for it to end", path.parent)
+        log.warning("%s: another process works on the same files; waiting for it to end", path)
         fcntl.flock(file, fcntl.LOCK_EX)
     return file
+
+
+def is_locked(path: str | Path) -> bool:
+    """Say whether a process holds a lock file."""
+    try:
+        with open(path) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
+    return False
 
 
 def write_json(path: str | Path, content: Any) -> None:

@@ -21,7 +21,6 @@ from rnalm.tokenizers import load as load_tokenizer
 log = logging.getLogger(__name__)
 
 
-@torch.inference_mode()
 def predict(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: int = 2**18) -> np.ndarray:
     """Compute a model's outputs for sequences, on the model's device.
 
@@ -30,7 +29,7 @@ def predict(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: 
     model : PreTrainedModel
     sequences : sequence of Encoded
     batch_tokens : int
-        Tokens in one forward pass, at most.
+        Tokens in one forward pass, at most; fewer when a GPU's memory runs out.
 
     Returns
     -------
@@ -40,23 +39,66 @@ def predict(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: 
     Raises
     ------
     RnalmError
-        If an output is not finite.
+        If an output is not finite, or one sequence alone is too long for a GPU.
     """
-    was_training = model.training
-    model.eval()
-    outputs = np.empty((len(sequences), model.config.num_labels), dtype=np.float32)
-    for indices in datasets.by_length(sequences, batch_tokens):
-        batch = datasets.collate([sequences[index] for index in indices], model.config.modifier_channels)
-        logits = model(**{name: tensor.to(model.device) for name, tensor in batch.items()}).logits
-        outputs[indices] = logits.float().cpu().numpy()
-    model.train(was_training)
-    wrong = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
-    if len(wrong):
-        hint = "its training diverged; lower finetune.learning_rate"
-        raise RnalmError(
-            f"the model gives no finite output for {len(wrong)} sequences, such as {sequences[wrong[0]].id!r}: {hint}"
-        )
-    return outputs
+    return Predictor(model, batch_tokens)(sequences)
+
+
+class Predictor:
+    """Computes a model's outputs for one list of sequences after another, in batches that fit into memory.
+
+    Attributes
+    ----------
+    batch_tokens : int
+        Tokens in one forward pass, at most; halved when memory runs out.
+    """
+
+    def __init__(self, model: PreTrainedModel, batch_tokens: int) -> None:
+        self.model, self.batch_tokens = model, batch_tokens
+
+    @torch.inference_mode()
+    def __call__(self, sequences: Sequence[Encoded]) -> np.ndarray:
+        """Compute outputs as :func:`predict` does."""
+        was_training = self.model.training
+        self.model.eval()
+        outputs = np.empty((len(sequences), self.model.config.num_labels), dtype=np.float32)
+        for indices in datasets.by_length(sequences, self.batch_tokens):
+            self._batch(sequences, indices, outputs)
+        self.model.train(was_training)
+        wrong = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+        if len(wrong):
+            hint = "its training diverged; lower finetune.learning_rate"
+            raise RnalmError(
+                f"the model gives no finite output for {len(wrong)} sequences, such as {sequences[wrong[0]].id!r}: {hint}"
+            )
+        return outputs
+
+    def _batch(self, sequences: Sequence[Encoded], indices: list[int], outputs: np.ndarray) -> None:
+        """Compute the outputs of a batch, in parts where it is larger than what is known to fit."""
+        longest = len(sequences[indices[-1]].input_ids)
+        while indices:
+            size = max(1, self.batch_tokens // longest)
+            part = indices[:size]
+            try:
+                outputs[part] = self._run([sequences[index] for index in part])
+                indices = indices[size:]
+            except torch.OutOfMemoryError:
+                if len(part) == 1:
+                    raise too_long(sequences[part[0]]) from None
+                self.batch_tokens = len(part) * longest // 2
+                log.warning("out of memory; going on with %d tokens at a time", self.batch_tokens)
+
+    def _run(self, sequences: list[Encoded]) -> np.ndarray:
+        """Run the model on sequences, padded to the longest: float32 ``(sequences, outputs)``."""
+        batch = datasets.collate(sequences, self.model.config.modifier_channels)
+        logits = self.model(**{name: tensor.to(self.model.device) for name, tensor in batch.items()}).logits
+        return logits.float().cpu().numpy()
+
+
+def too_long(sequence: Encoded) -> RnalmError:
+    """Make the error about a sequence that does not fit into a GPU's memory even by itself."""
+    found = f"sequence {sequence.id!r} of {len(sequence.input_ids)} tokens does not fit into the memory of the GPU"
+    return RnalmError(f"{found}; lower encode.block_size, or set finetune.gpus: 0 to compute on the CPU")
 
 
 def predict_file(
@@ -88,6 +130,7 @@ def predict_file(
     labels = Labels.load(folder.check(model_folder) / "labels.json")
     check_fit(model_folder, encoded, labels)
     model = models.load(model_folder, device)
+    predictor = Predictor(model, batch_tokens)
     missing = model.config.modifier_channels - encode.metadata(encoded)["modifier_channels"]
     if missing > 0:
         log.warning("%s: tokens have %d modifiers fewer than the model was trained with; they count as 0", encoded, missing)
@@ -99,7 +142,7 @@ def predict_file(
             known = [sequence.label for sequence in sequences if sequence.label is not None]
             if labels.task == "classification":
                 labels.to_targets(np.array(known, dtype=object))  # refuses classes that the model does not know
-            outputs = predict(model, sequences, batch_tokens)
+            outputs = predictor(sequences)
             columns = ([s.row for s in sequences], [s.id for s in sequences], [s.label for s in sequences], list(outputs))
             writer.write_table(pa.table([pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)], schema=schema))
     log.info("%s: %d sequences predicted", model_folder, total)

@@ -141,7 +141,7 @@ def _cards(job: Job) -> list[tuple[str, str]]:
         ("tokens", f"{sum(entry['tokens'] for entry in found):,}"),
         ("longest (tokens)", f"{max(entry['longest'] for entry in found):,}"),
         ("architecture", model["model_type"].capitalize()),
-        ("folds" if job.summary else "models", f"{len(job.models)}"),
+        ("models", f"{len(job.models)}"),
     ]
     if cut := sum(entry["truncated"] for entry in found):
         cards.insert(3, ("cut to the block size", f"{cut:,}"))
@@ -169,7 +169,7 @@ def _training(job: Job) -> Section:
         [
             Block(text=f"Metrics on the {part} rows of each fold{units}.", table=_metrics_table(shown)),
             Block(folded="All figures of all folds", table=_metrics_table(table)),
-            _picture(job, "learning_curves", curves, "One colour a fold. The epoch with the best validation metric is kept."),
+            _picture(job, "learning_curves", curves, "One colour a model. The epoch with the best validation metric is kept."),
         ],
     )
 

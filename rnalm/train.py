@@ -18,7 +18,7 @@ from rnalm import compute, datasets, encode, folds, labels, metrics, models, tok
 from rnalm.checkpoints import Checkpoints, State
 from rnalm.datasets import TrainingSet
 from rnalm.errors import RnalmError
-from rnalm.files import lock, replacing, write_json
+from rnalm.files import replacing, write_json
 from rnalm.labels import Labels
 from rnalm.tokenizers import SPECIAL_TOKENS
 from rnalm.trainer import FoldTrainer, Job, is_main, training_arguments, validate
@@ -31,16 +31,14 @@ NEED_VARIATION = {"r2", "pearson", "spearman", "roc_auc", "pr_auc"}
 
 def run(job: Job) -> None:
     """Fine-tune here, or in one process a GPU where several are wanted and there."""
-    processes = compute.count(job.options["gpus"])
-    # A killed workflow can leave its job running, and the next one must not write the same checkpoints.
-    with lock(Path(job.output) / ".lock", wait=True):
-        if processes <= 1:
-            finetune(job)
-            return
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump(asdict(job), file)
-            file.flush()
-            launch(file.name, processes)
+    processes = compute.count(job.gpus)
+    if processes <= 1:
+        finetune(job)
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(asdict(job), file)
+        file.flush()
+        launch(file.name, processes)
 
 
 def launch(job_file: str, processes: int) -> None:
@@ -54,7 +52,9 @@ def launch(job_file: str, processes: int) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command = [*torchrun, "-m", "rnalm.train", job_file]
     mistakes = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+    # Files stay open where they are meant to be inherited: that is the lease of the GPUs, should this process be killed.
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "close_fds": False}
+    with subprocess.Popen(command, **pipes) as running:
         for line in running.stdout:
             log.info("%s", line.rstrip())
             if line.startswith("error: "):
@@ -202,7 +202,7 @@ def write_folder(
     }
     write_json(output / "train_results.json", metrics.finite(trained))
     # What was written is what is validated: loaded anew, and in full precision.
-    found = validate(models.load(output, compute.choose(job.options["gpus"])), meaning, validation, class_weights)
+    found = validate(models.load(output, compute.choose(job.gpus)), meaning, validation, class_weights)
     write_json(
         output / "eval_results.json",
         metrics.finite({f"eval_{k}": v for k, v in found.items()} | {"eval_rows": len(validation)}),

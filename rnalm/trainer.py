@@ -16,7 +16,6 @@ from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, Traine
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-import rnalm
 from rnalm import compute, losses, metrics
 from rnalm.checkpoints import Checkpoints, State
 from rnalm.config import METRICS
@@ -39,15 +38,17 @@ class Job:
         Files.
     output : str
         The model folder to write.
-    fold : int
+    fold, replicate : int
     task : {'regression', 'classification'}
     scaling : str
     class_weights : bool
     model, options : dict
         The ``model`` and ``finetune`` sections of the configuration.
     seed : int
-    threads : int
-        CPU threads.
+    threads, gpus : int
+        What the job may use.
+    code : str
+        Fingerprint of the code that trains.
     """
 
     encoded: str
@@ -55,6 +56,7 @@ class Job:
     tokenizer: str
     output: str
     fold: int
+    replicate: int
     task: str
     scaling: str
     class_weights: bool
@@ -62,20 +64,23 @@ class Job:
     options: dict
     seed: int
     threads: int
+    gpus: int = 1
+    code: str = ""
 
     @property
     def fold_seed(self) -> int:
-        """Seed of this fold's training."""
-        return int(np.random.SeedSequence([self.seed, self.fold]).generate_state(1)[0])
+        """Seed of this training; the first replicate has that of the fold, so that more can join it."""
+        numbers = [self.seed, self.fold] + ([self.replicate] if self.replicate else [])
+        return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
     def identity(self) -> str:
         """Hash what decides the course of training, so that only a run of the same is resumed."""
         settings = asdict(self)
         files = [settings.pop(name) for name in ("encoded", "folds", "tokenizer")]
-        for name in ("output", "threads"):
+        for name in ("output", "threads", "gpus"):
             del settings[name]
-        settings["options"] = {k: v for k, v in self.options.items() if k not in ("extra_epochs", "gpus")}
-        settings |= {"files": sha256(*files), "version": rnalm.__version__}
+        settings["options"] = {k: v for k, v in self.options.items() if k != "extra_epochs"}
+        settings["files"] = sha256(*files)
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
@@ -108,6 +113,15 @@ def effective_batch(options: dict, processes: int) -> tuple[int, int]:
         f"finetune.gpus: {processes} divides neither gradient_accumulation ({accumulation}) nor batch_size ({size}); "
         "make one of them a multiple of it"
     )
+
+
+def too_large(options: dict, size: int) -> RnalmError:
+    """Make the error about batches, of which a GPU gets ``size`` rows, that do not fit into its memory."""
+    found = f"finetune.batch_size: {options['batch_size']} does not fit into the memory of the GPU"
+    if size <= 2:
+        return RnalmError(f"{found}, and is as small as it can be; lower encode.block_size, or the model's size")
+    effective = f"raise finetune.gradient_accumulation ({options['gradient_accumulation']}) by the same factor"
+    return RnalmError(f"{found}; lower it, and {effective} to keep the effective batch")
 
 
 class FoldTrainer(Trainer):
@@ -153,6 +167,11 @@ class FoldTrainer(Trainer):
         ----------
         fresh_patience_after : int
             Early stopping counts anew after this epoch.
+
+        Raises
+        ------
+        RnalmError
+            If a batch does not fit into the memory of a GPU.
         """
         state = self.checkpoints.newest()
         patience = self.job.options["patience"]
@@ -167,7 +186,10 @@ class FoldTrainer(Trainer):
         self.args.restore_callback_states_from_checkpoint = counting
         if state is not None:
             log.info("resuming after epoch %d", state.epoch)
-        self.train(resume_from_checkpoint=str(state.folder) if state else None)
+        try:
+            self.train(resume_from_checkpoint=str(state.folder) if state else None)
+        except torch.OutOfMemoryError:
+            raise too_large(self.job.options, self.args.per_device_train_batch_size) from None
         if torch.distributed.is_initialized():
             torch.distributed.barrier()  # the first process may still be writing the last checkpoint
         return self.checkpoints.newest()
@@ -243,7 +265,7 @@ def training_arguments(job: Job, folder: Path, epochs: int) -> TrainingArguments
         max_grad_norm=options["max_grad_norm"],
         bf16=options["bf16"],
         seed=job.fold_seed,
-        use_cpu=compute.count(options["gpus"]) == 0,
+        use_cpu=compute.count(job.gpus) == 0,
         eval_strategy="epoch",
         save_strategy="epoch",
         logging_strategy="epoch",

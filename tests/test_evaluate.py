@@ -275,18 +275,19 @@ def test_a_model_that_predicted_nothing_does_not_count(merged):
 def test_the_summary_holds_each_metric_of_each_fold_and_mean_and_deviation(tmp_path):
     for fold, (mse, pearson) in enumerate([(1.0, 0.5), (2.0, 0.7), (6.0, None)]):
         write_json(tmp_path / f"{fold}.json", {"test_mse": mse, "test_pearson": pearson, "test_per_class": {"a": {}}})
-    evaluate.summarize([tmp_path / f"{fold}.json" for fold in range(3)], tmp_path / "summary.csv")
+    names = {0: "0", 1: "0.1", 2: "1"}
+    evaluate.summarize({name: tmp_path / f"{fold}.json" for fold, name in names.items()}, tmp_path / "summary.csv")
     found = pd.read_csv(tmp_path / "summary.csv", index_col="metric")
-    assert list(found.columns) == ["fold_0", "fold_1", "fold_2", "mean", "sd"]
+    assert list(found.columns) == ["fold_0", "fold_0.1", "fold_1", "mean", "sd"]
     assert list(found.index) == ["test_mse", "test_pearson"]
     assert found.loc["test_mse"].tolist() == pytest.approx([1, 2, 6, 3, np.std([1, 2, 6], ddof=1)])
     assert found.loc["test_pearson", ["mean", "sd"]].tolist() == pytest.approx([0.6, np.std([0.5, 0.7], ddof=1)])
-    assert np.isnan(found.loc["test_pearson", "fold_2"])
+    assert np.isnan(found.loc["test_pearson", "fold_1"])
 
 
 def test_a_single_fold_has_a_mean_and_no_deviation(tmp_path):
     write_json(tmp_path / "0.json", {"test_mse": 2.5})
-    evaluate.summarize([tmp_path / "0.json"], tmp_path / "summary.csv")
+    evaluate.summarize({"0": tmp_path / "0.json"}, tmp_path / "summary.csv")
     found = pd.read_csv(tmp_path / "summary.csv", index_col="metric")
     assert found.loc["test_mse", "mean"] == 2.5
     assert np.isnan(found.loc["test_mse", "sd"])

@@ -56,6 +56,51 @@ def test_batches_are_an_economy_that_does_not_show(folder):
         np.testing.assert_allclose(other, found[0], rtol=1e-5, atol=1e-6)
 
 
+def of_little_memory(model, most: int) -> list[int]:
+    """Let a model run out of memory above so many tokens; the list returned gets those of every attempt."""
+    attempts = []
+
+    def run_out(module, args, inputs):
+        attempts.append(inputs["input_ids"].numel())
+        if attempts[-1] > most:
+            raise torch.OutOfMemoryError
+
+    model.register_forward_pre_hook(run_out, with_kwargs=True)
+    return attempts
+
+
+def test_when_memory_runs_out_batches_are_halved_and_stay_small(folder, caplog):
+    model = models.load(folder / "model")
+    expected = predict.predict(model, sequences(folder / "encoded.parquet"))
+    attempts = of_little_memory(model, 400)
+    predictor = predict.Predictor(model, 2**18)
+    for _ in range(3):
+        np.testing.assert_allclose(predictor(sequences(folder / "encoded.parquet")), expected, rtol=1e-5, atol=1e-6)
+    # All ten of 300 tokens, then five of them, then two of 260.
+    assert [n for n in attempts if n > 400] == [3000, 1500, 520]
+    assert caplog.messages == [f"out of memory; going on with {n} tokens at a time" for n in (1500, 750, 300)]
+
+
+def test_a_file_is_predicted_whole_where_memory_is_short(folder, tmp_path, monkeypatch):
+    predict.predict_file(folder / "model", folder / "encoded.parquet", tmp_path / "enough.parquet")
+    model = models.load(folder / "model")
+    of_little_memory(model, 400)
+    monkeypatch.setattr(models, "load", lambda *_: model)
+    predict.predict_file(folder / "model", folder / "encoded.parquet", tmp_path / "short.parquet")
+    found, expected = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("short", "enough"))
+    assert found["id"].equals(expected["id"])
+    np.testing.assert_allclose(np.stack(found["outputs"]), np.stack(expected["outputs"]), rtol=1e-5, atol=1e-6)
+
+
+def test_a_sequence_that_does_not_fit_into_memory_is_named(folder, refusal):
+    model = models.load(folder / "model")
+    of_little_memory(model, 280)
+    assert refusal(predict.predict, model, sequences(folder / "encoded.parquet")) == (
+        "sequence 's3' of 300 tokens does not fit into the memory of the GPU; "
+        "lower encode.block_size, or set finetune.gpus: 0 to compute on the CPU"
+    )
+
+
 def test_the_mode_of_the_model_is_restored(folder):
     model = models.load(folder / "model").train()
     predict.predict(model, sequences(folder / "encoded.parquet")[:2])

@@ -119,7 +119,7 @@ def _run(
         metric = "test_accuracy" if classes else "test_pearson"
         write_json(f"{path}/all_results.json", {"eval_loss": 1.2, metric: 0.25 + 0.5 * seed, "test_rows": 4000})
         predict_file(path, encoded, f"{path}/part.parquet")
-    evaluate.summarize([f"{path}/all_results.json" for path in folders], folder / "summary.csv")
+    evaluate.summarize({Path(path).name: f"{path}/all_results.json" for path in folders}, folder / "summary.csv")
     evaluate.merge([f"{path}/part.parquet" for path in folders], folders, folder / "predict")
     files = {}
     for mode in modes:
@@ -214,7 +214,7 @@ def test_cards_count_what_was_encoded(page):
         "tokens": "60",
         "longest (tokens)": "11",
         "architecture": "Saluki",
-        "folds": "2",
+        "models": "2",
     }
 
 

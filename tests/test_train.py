@@ -1,6 +1,10 @@
 import dataclasses
 import json
 import logging
+import os
+import re
+import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +47,7 @@ def prepare(folder: Path, rows: list[str], task: str = "regression", **options) 
         tokenizer=str(folder / "tokenizer.json"),
         output=str(folder / "model"),
         fold=0,
+        replicate=0,
         task=task,
         scaling=options.pop("scaling", "none"),
         class_weights=options.pop("class_weights", False),
@@ -271,3 +276,53 @@ def test_a_training_that_diverges_says_what_to_lower(tmp_path):
     job = prepare(tmp_path, table(label=lambda row, sequence: 1 + row), scaling="log", learning_rate=1e30, max_grad_norm=0)
     with pytest.raises(RnalmError, match=r"training diverged; lower finetune\.learning_rate"):
         train.finetune(job)
+
+
+TOO_LARGE = (
+    "finetune.batch_size: 16 does not fit into the memory of the GPU; lower it, "
+    "and raise finetune.gradient_accumulation (1) by the same factor to keep the effective batch"
+)
+
+
+def run_out(*args, **options) -> None:
+    raise torch.OutOfMemoryError
+
+
+def test_a_batch_that_does_not_fit_into_memory_names_the_key(trained, tmp_path, monkeypatch, refusal):
+    job = dataclasses.replace(trained, output=str(tmp_path / "model"))
+    monkeypatch.setattr(train.FoldTrainer, "compute_loss", run_out)
+    assert refusal(train.finetune, job) == TOO_LARGE
+    least = "finetune.batch_size: 2 does not fit into the memory of the GPU, and is as small as it can be"
+    assert refusal(train.finetune, changed(job, batch_size=2)) == f"{least}; lower encode.block_size, or the model's size"
+
+
+def test_one_of_several_processes_that_runs_out_of_memory_says_so_in_one_line(trained, tmp_path, monkeypatch):
+    job = dataclasses.replace(trained, output=str(tmp_path / "model"))
+    (tmp_path / "job.json").write_text(json.dumps(dataclasses.asdict(job)))
+    monkeypatch.setattr(trainer.FoldTrainer, "compute_loss", run_out)
+    monkeypatch.setattr(sys, "argv", ["rnalm.train", str(tmp_path / "job.json")])
+    monkeypatch.delitem(sys.modules, "rnalm.train")
+    with pytest.raises(SystemExit, match=f"^{re.escape(f'error: {TOO_LARGE}')}$"):
+        runpy.run_module("rnalm.train", run_name="__main__")
+
+
+def fake_python(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a shell script stand in for the processes that are launched."""
+    (folder / "python").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+
+
+def test_what_one_of_several_processes_says_is_what_the_user_reads(tmp_path, monkeypatch, refusal):
+    fake_python(tmp_path, "echo starting; echo 'error: finetune.batch_size: 16 is wrong' >&2; exit 1", monkeypatch)
+    assert refusal(train.launch, "job.json", 2) == "finetune.batch_size: 16 is wrong"
+
+
+def test_processes_that_are_launched_inherit_what_is_meant_to_be_inherited(tmp_path, monkeypatch, caplog):
+    with open(tmp_path / "lease", "w") as lease, open(tmp_path / "own", "w"):
+        os.set_inheritable(lease.fileno(), True)
+        fake_python(tmp_path, "readlink /proc/$$/fd/*; true", monkeypatch)
+        with caplog.at_level(logging.INFO):
+            train.launch("job.json", 2)
+    assert str(tmp_path / "lease") in caplog.messages
+    assert str(tmp_path / "own") not in caplog.messages

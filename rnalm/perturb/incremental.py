@@ -21,6 +21,7 @@ from rnalm.perturb.passes import Passes, pass_bytes, passes
 from rnalm.perturb.recompute import Recomputer, Sides, window_bytes, window_rows
 from rnalm.perturb.scorer import Scorer
 from rnalm.perturb.windows import Windows, windows
+from rnalm.predict import too_long
 from rnalm.tokenizers import PAD
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class IncrementalScorer(Scorer):
                     return fetch(self._outputs(sequence, edits))
             except torch.OutOfMemoryError:
                 if self.rows < FEWEST_ROWS:
-                    raise
+                    raise too_long(sequence) from None
                 self.rows, self.memory = self.rows // 2, self.memory / 2
                 log.warning("out of memory; going on with %d changed positions at a time", self.rows)
 

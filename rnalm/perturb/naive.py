@@ -14,6 +14,7 @@ from rnalm.datasets import Encoded
 from rnalm.perturb.apply import Material, apply
 from rnalm.perturb.edits import Edits
 from rnalm.perturb.scorer import Scorer
+from rnalm.predict import too_long
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,13 @@ class NaiveScorer(Scorer):
     def launch(self, sequence: Encoded, edits: Edits) -> Callable[[], np.ndarray]:
         """Begin to score."""
         edits.check(sequence, self.vocab_size)
+        try:
+            return fetch(self._outputs(sequence, edits))
+        except torch.OutOfMemoryError:
+            raise too_long(sequence) from None
+
+    def _outputs(self, sequence: Encoded, edits: Edits) -> Tensor:
+        """Compute the outputs of every perturbation, and last of the sequence ``(edits + 1, outputs)``."""
         material = Material(sequence, edits, self.modifier_channels, self.device)
         with multiplying(self.precision), _counting(self.model) as activations:
             base = self._run(material, torch.arange(material.length, device=self.device)[None])
@@ -62,7 +70,7 @@ class NaiveScorer(Scorer):
             for growth in np.unique(edits.growth).tolist():
                 alike = np.flatnonzero(edits.growth == growth)
                 self._score(material, edits, alike, max(1, tokens // max(1, material.length + growth)), outputs)
-        return fetch(outputs)
+        return outputs
 
     def _score(self, material: Material, edits: Edits, chosen: np.ndarray, size: int, outputs: Tensor) -> None:
         """Score some perturbations, all of one length, in batches."""

@@ -49,7 +49,7 @@ class Job:
     model_folders : list of str
     encoded : str
     folds : str or None
-        With folds, model k scores the test rows of fold k; without, every model scores every row.
+        With folds, their models (as many for each, in order) score their test rows; without, every model scores every row.
     mode : {'remove', 'mask', 'replace'}
     replacements : dict
     replace_modifiers : bool
@@ -217,7 +217,8 @@ class _Progress:
 def assignments(job: Job) -> np.ndarray:
     """Tell which model scores which row: bool ``(models, rows)``."""
     if job.folds is not None:
-        return folds.read(job.folds) == folds.TEST
+        tested = folds.read(job.folds) == folds.TEST
+        return np.repeat(tested, len(job.model_folders) // len(tested), axis=0)
     return np.ones((len(job.model_folders), len(datasets.lengths(job.encoded))), dtype=bool)
 
 

@@ -282,6 +282,18 @@ def test_when_memory_runs_out_blocks_are_halved(make_model, monkeypatch, caplog)
     assert "out of memory; going on with 200 changed positions at a time" in caplog.text
 
 
+def test_a_sequence_that_does_not_fit_into_memory_is_named(make_model, monkeypatch):
+    model = saluki_of(make_model)
+    scorer = IncrementalScorer(model)
+
+    def recompute(*args):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(scorer, "recompute", recompute)
+    with pytest.raises(RnalmError, match="sequence 's' of 90 tokens does not fit into the memory of the GPU; lower"):
+        scorer.score(sequence_for(model, 90, 1), Edits.single(np.arange(90), np.full(90, 7)))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("kind", [IncrementalScorer, NaiveScorer])
 def test_a_gpu_scores_the_same_and_is_not_waited_for(make_model, kind):

@@ -145,6 +145,22 @@ def test_when_memory_runs_out_batches_are_halved(tokenizer, make_model, monkeypa
     assert [record.args for record in caplog.records] == [(32,), (16,)]
 
 
+@pytest.mark.parametrize("fitting", [0, 1])
+def test_a_perturbation_that_does_not_fit_into_memory_names_the_sequence(tokenizer, make_model, monkeypatch, fitting):
+    scorer, inner, runs = NaiveScorer(make_model(0, {})), NaiveScorer._run, []
+
+    def run(material, index):
+        runs.append(len(index))
+        if len(runs) > fitting:
+            raise torch.OutOfMemoryError
+        return inner(scorer, material, index)
+
+    monkeypatch.setattr(scorer, "_run", run)
+    sequence = Encoded(0, "long", np.full(64, 7, dtype=np.int32), None, None, 1.0, None)
+    with pytest.raises(RnalmError, match="sequence 'long' of 64 tokens does not fit into the memory of the GPU; lower"):
+        scorer.score(sequence, Editor("mask", tokenizer).edits(sequence))
+
+
 def test_general_edits_are_scored_one_length_at_a_time(make_model):
     model = make_model(1, {}, 11, 1)
     random = np.random.default_rng(0)

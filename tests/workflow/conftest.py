@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,20 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile")]
+
+
+#: Files that must be the same, byte for byte, however the run went.
+REPRODUCIBLE = (
+    "tokenizer.json",
+    "encoded/*.parquet",
+    "folds.parquet",
+    "fine-tune/*/*.csv",
+    "fine-tune/*/*_results.json",
+    "fine-tune/*/model.safetensors",
+    "fine-tune/summary.csv",
+    "predict/*.csv",
+    "interpret/*.csv",
+)
 
 
 class Experiment:
@@ -18,10 +32,12 @@ class Experiment:
     Parameters
     ----------
     folder : Path
+    root : Path
+        Where workflow and library lie.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.folder, self.root = folder, root
         self.config = {
             "output": "out",
             "source": {
@@ -39,16 +55,25 @@ class Experiment:
     def output(self) -> Path:
         return self.folder / "out"
 
+    def contents(self) -> dict[str, bytes]:
+        """Read all that must be the same however a run went."""
+        found = [path for pattern in REPRODUCIBLE for path in self.output.glob(pattern)]
+        return {str(path.relative_to(self.output)): path.read_bytes() for path in found}
+
     def write_table(self, name: str = "table.tsv", n: int = 40, edit=lambda rows: rows) -> None:
         draw = np.random.default_rng(0)
         rows = [[f"s{i}", "".join(draw.choice(list("ACGT"), 12)), f"{1 + i % 7}", "abcd"[i % 4]] for i in range(n)]
         lines = ["\t".join(row) for row in [["id", "sequence", "label", "split"], *edit(rows)]]
         (self.folder / name).write_text("\n".join(lines) + "\n")
 
-    def command(self, *arguments: str) -> list[str]:
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config))
+    def arguments(self, *more: str) -> list[str]:
+        """Give Snakemake's arguments."""
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
         # --configfile takes all that follows it up to the next option.
-        return [*SNAKEMAKE, "--configfile", "config.yaml", "--cores", "2", *arguments]
+        return ["--snakefile", str(self.root / "workflow/Snakefile"), "--configfile", "config.yaml", "--cores", "2", *more]
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "snakemake", *self.arguments(*arguments)]
 
     def environment(self) -> dict[str, str]:
         return os.environ | {"OMP_NUM_THREADS": "1"}
@@ -78,28 +103,86 @@ class Experiment:
         assert found.returncode == 0, found.stdout[-6000:]
         return found.stdout
 
+    def snakemake(self, *arguments: str) -> str:
+        """Run Snakemake in a copy of this process, which has imported it once for all; give what it printed.
+
+        For all that starts no jobs, such as dry runs: much faster than a process of its own.
+        """
+        import snakemake.cli
+
+        command = self.arguments(*arguments)
+        said = self.folder / "said.txt"
+        child = os.fork()
+        if not child:
+            terminal = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(terminal, 1)
+            os.dup2(terminal, 2)
+            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+            os.chdir(self.folder)
+            # The workflow takes the library that lies beside it.
+            for name in [name for name in sys.modules if name.split(".")[0] == "rnalm"]:
+                del sys.modules[name]
+            status = 1
+            try:
+                snakemake.cli.main(command)
+            except SystemExit as end:
+                status = int(end.code or 0)
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(status)
+        _, status = os.waitpid(child, 0)
+        text = said.read_text()
+        assert status == 0, text[-6000:]
+        return text
+
+    def plan(self, *arguments: str) -> dict[str, int]:
+        """Count the jobs of each rule that a dry run lists, but for target rules."""
+        found = jobs(self.snakemake("--dry-run", *arguments))
+        return {rule: count for rule, count in found.items() if rule != "all"}
+
+
+def jobs(text: str) -> dict[str, int]:
+    """Read the table of jobs that a dry run prints."""
+    table = text.partition("Job stats:\n")[2].partition("\ntotal")[0]
+    return {rule: int(count) for rule, count in (line.split() for line in table.splitlines()[2:])}
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory) -> Path:
+    """Copy workflow and library: what is edited while tests run must not disturb them."""
+    folder = tmp_path_factory.mktemp("repository")
+    for name in ("workflow", "rnalm", "config"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_experiment(repository) -> Callable[[Path], Experiment]:
+    """Make an experiment in a folder, run by the repository given or its copy."""
+    return lambda folder, root=repository: Experiment(folder, root)
+
 
 @pytest.fixture
-def experiment(tmp_path) -> Experiment:
-    return Experiment(tmp_path)
+def experiment(tmp_path, make_experiment) -> Experiment:
+    return make_experiment(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Experiment:
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, make_experiment) -> Experiment:
     """Give an experiment that has run to its end."""
-    experiment = Experiment(tmp_path_factory.mktemp("finished"))
+    experiment = make_experiment(tmp_path_factory.mktemp("finished"))
     experiment.succeed()
     return experiment
 
 
 @pytest.fixture
-def copy(finished, tmp_path):
+def copy(finished, tmp_path, make_experiment):
     """Copy the finished experiment, with Snakemake's records, to change it."""
 
     def make() -> Experiment:
-        folder = tmp_path / "copy"
-        shutil.copytree(finished.folder, folder)
-        experiment = Experiment(folder)
-        return experiment
+        # Hard links stay hard links: results and what is kept of them are one.
+        subprocess.run(["cp", "--archive", str(finished.folder), str(tmp_path / "copy")], check=True)
+        return make_experiment(tmp_path / "copy")
 
     return make

@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import pickle
+import shutil
 import signal
 import time
 from itertools import islice
@@ -16,29 +17,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 UTR3 = ROOT / "data" / "utr3_mpra.tsv.gz"
-
-#: Files that must be the same, byte for byte, however the run went.
-REPRODUCIBLE = (
-    "tokenizer.json",
-    "encoded/*.parquet",
-    "folds.parquet",
-    "fine-tune/*/*.csv",
-    "fine-tune/*/*_results.json",
-    "fine-tune/*/model.safetensors",
-    "fine-tune/summary.csv",
-    "predict/*.csv",
-    "interpret/*.csv",
-)
-
-
-def contents(output: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(output)): path.read_bytes() for pattern in REPRODUCIBLE for path in output.glob(pattern)}
-
-
-def jobs(text: str) -> dict[str, int]:
-    """Read the table of jobs that a dry run prints."""
-    rows = [line.split() for line in text.splitlines()]
-    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit() and row[0] not in ("total", "jobid:")}
 
 
 def test_every_file_of_the_contract_is_there(finished):
@@ -79,7 +57,7 @@ def test_scores_are_those_of_held_out_rows(finished):
 def test_the_number_of_shards_changes_nothing_but_the_shards(copy, finished):
     experiment = copy()
     experiment.config["interpret"]["shards"] = 7
-    assert set(jobs(experiment.succeed("--dry-run"))) == {"score_shard", "merge_scores", "write_report", "all"}
+    assert experiment.plan() == {"score_shard": 7, "merge_scores": 1}
     experiment.succeed("interpret")
     for kind in ("csv", "parquet", "pkl"):
         name = f"interpret/loo_scores_mask.{kind}"
@@ -95,8 +73,8 @@ def test_trained_models_predict_and_explain_new_files_without_training(copy):
     experiment.write_table("new.tsv", edit=shorten)
     experiment.config |= {"output": "out/../new", "model": [f"out/fine-tune/{k}" for k in range(2)]}
     experiment.config["source"] = {"path": "new.tsv", "columns": {"id": "id", "sequence": "sequence"}}
-    found = jobs(experiment.succeed("predict", "interpret"))
-    assert "finetune_fold" not in found
+    assert "finetune_fold" not in experiment.plan("predict", "interpret")
+    experiment.succeed("predict", "interpret")
     predictions = pd.read_parquet(experiment.folder / "new" / "predict" / "predictions.parquet")
     assert predictions["id"].tolist() == [f"new{i}" for i in range(5)]
     own = predictions[["pred.0", "pred.1"]]
@@ -118,16 +96,15 @@ def test_a_further_file_goes_through_every_model(copy):
     experiment.write_table("more.tsv", n=6)
     columns = {"id": "id", "sequence": "sequence", "label": "label"}
     experiment.config["inference"] = {"more": {"path": "more.tsv", "columns": columns}}
-    found = jobs(experiment.succeed())
-    assert found == {
+    assert experiment.plan() == {
         "encode_source": 1,
         "predict_source": 2,
         "merge_predictions": 1,
         "score_shard": 2,
         "merge_scores": 1,
         "write_report": 1,
-        "all": 1,
     }
+    experiment.succeed()
     assert json.loads((experiment.output / "predict" / "more" / "results.json").read_text())["rows"] == 6
     assert (experiment.output / "interpret" / "more" / "loo_scores_mask.pkl").exists()
     assert "Predictions: more" in (experiment.output / "report.html").read_text()
@@ -160,10 +137,9 @@ def test_classes_are_learned_and_explained(experiment):
 def test_a_killed_run_goes_on_and_ends_as_if_never_killed(experiment):
     """Kill workflow and jobs in the middle of a fold, then give the same command again."""
     experiment.config["finetune"]["epochs"] = 60
-    whole = experiment.folder / "whole"
-    experiment.config["output"] = "whole"
     experiment.succeed("finetune")
-    experiment.config["output"] = "out"
+    whole = experiment.contents()
+    shutil.rmtree(experiment.output)
     running = experiment.start("finetune")
     deadline = time.time() + 120
     while not list(experiment.output.glob("fine-tune/0/checkpoints/checkpoint-*/trainer_state.json")):
@@ -175,7 +151,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_never_killed(experiment):
     assert not (experiment.output / "fine-tune" / "0" / "model.safetensors").exists(), "killed too late to show anything"
     experiment.succeed("finetune")
     assert "resuming after epoch" in (experiment.output / "logs" / "finetune" / "0.log").read_text()
-    assert contents(experiment.output) == contents(whole)
+    assert experiment.contents() == whole
 
 
 @pytest.mark.skipif(not UTR3.exists(), reason="the real data are not there")

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -13,39 +14,56 @@ if LIBRARY not in sys.path:
     sys.path.insert(0, LIBRARY)
     os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
 
-from rnalm import folder
+from rnalm import digests, fingerprint, folder, receipts
 from rnalm.configfile import load
 from rnalm.errors import RnalmError
-from rnalm.files import lock
+from rnalm.files import is_locked, lock, read_json
+from rnalm.perturb.shards import count as count_shards
 
 try:
     settings = load(config)
-    MODELS = [] if settings.trains else [str(folder.check(path)) for path in settings.model]
+    GIVEN = [] if settings.trains else [str(folder.check(path)) for path in settings.model]
 except RnalmError as error:
     raise WorkflowError(str(error)) from None
 
+ENV = "../envs/rnalm.yaml"
 OUT = settings.output
 STARTED = time.time()
+SCRIPTS = sorted(path.name for path in Path(workflow.basedir, "scripts").glob("*.py"))
+DIGESTS = digests.Digests(f"{OUT}/{receipts.FOLDER}/digests.json")
 
-# Snakemake's own lock outlives a killed run; this one ends with the process that holds it.
-if workflow.is_main_process and workflow.executor_plugin and not workflow.dryrun:
-    LOCK = lock(f"{OUT}/.lock")
-    if LOCK is None:
-        raise WorkflowError(f"{OUT}: another run works in this folder; wait for it to end, or stop it")
-ENV = "../envs/rnalm.yaml"
+# What is not whole must not be read, nor be taken for done. While another run works here, it may be about to be replaced.
+if workflow.is_main_process and not is_locked(f"{OUT}/.lock"):
+    for path in receipts.damaged(OUT):
+        print(f"rnalm: {path}: shorter than it was written; removed, to be made again", file=sys.stderr)
+        path.unlink()
+
+# Models by name: those of a fold are called after it, and from the second on after their replicate too.
 FOLDS = list(range(settings.folds.count)) if settings.trains else []
-MODELS = MODELS or [f"{OUT}/fine-tune/{fold}" for fold in FOLDS]
+REPLICATES = range(settings.finetune.replicates)
+TRAINED = [f"{fold}.{replicate}" if replicate else f"{fold}" for fold in FOLDS for replicate in REPLICATES]
+MODELS = {str(k): path for k, path in enumerate(GIVEN)} or {name: f"{OUT}/fine-tune/{name}" for name in TRAINED}
 SOURCES = ({"source": settings.source} if settings.source else {}) | dict(settings.inference)
+
+ANNOTATIONS = [ancient(settings.report.annotations)] if settings.report.annotations else []
 
 # What is predicted and interpreted: held-out rows or, with trained models, all of the source; and further files.
 HELD_OUT = settings.trains and settings.folds.tested
 QUERIES = [name for name in SOURCES if name != "source" or HELD_OUT or not settings.trains]
 
 
+# What jobs write beside each other.
+RANKS = ["rank_deltas.csv"] if settings.task == "regression" else []
+LEARNED = [*folder.FILES, "tokenizer_config.json", "train_results.json", "eval_results.json", "trainer_state.json"]
+TESTED = ["test_predictions.csv", "test_results.json", "all_results.json", *RANKS]
+PREDICTED = ["predictions.parquet", "test_predictions.csv", "results.json", *RANKS]
+
+ASKED = [(source, mode) for source in QUERIES for mode in settings.interpret.modes]
+
+
 wildcard_constraints:
     source="|".join(SOURCES),
-    fold=r"\d+",
-    model=r"\d+",
+    model=r"\d+(\.\d+)?",
     shard=r"\d+",
     mode="remove|mask|replace",
     place=r"(predict|interpret)(/[A-Za-z0-9_-]+)?",
@@ -55,6 +73,32 @@ def plain(section):
     """Turn a part of the configuration into plain values with sorted keys, as params need them."""
     values = section.model_dump(mode="json") if hasattr(section, "model_dump") else section
     return {key: plain(value) if isinstance(value, dict) else value for key, value in sorted(values.items())}
+
+
+def sequences_of(source):
+    """Describe a source for one who reads its sequences only."""
+    values = plain(source)
+    return values | {"columns": {key: values["columns"][key] for key in ("id", "sequence")}}
+
+
+def code(script):
+    """Fingerprint a script, and all of the library that it reaches."""
+    return fingerprint.code(Path(workflow.basedir, "scripts", script), Path(LIBRARY, "rnalm"))
+
+
+def settled(scores, lineage):
+    """Let the report pass over scores that can only have been divided among other shards since it was written."""
+    return ancient(scores) if receipts.lineage(f"{OUT}/{receipts.FOLDER}/report") == lineage else scores
+
+
+def content(*paths):
+    """Fingerprint files that the user provides: a new content counts, a new date does not."""
+    return DIGESTS.of(*paths)
+
+
+def growing(mem_mb):
+    """Ask for more memory each time that a job is tried again."""
+    return lambda wildcards, attempt: mem_mb * attempt
 
 
 def place(stage, source):
@@ -68,9 +112,20 @@ def source_of(wildcards):
     return name[0] if name else "source"
 
 
-def model_files(path):
-    """List the files that loading a model needs."""
-    return [f"{path}/{name}" for name in folder.FILES]
+def fold_of(model):
+    """Give the fold of a model that is trained here."""
+    return int(model.partition(".")[0])
+
+
+def model_files(*models, names=folder.FILES):
+    """List the files that loading models needs, or some of them."""
+    files = [f"{MODELS[model]}/{name}" for model in models for name in names]
+    return ancient(files) if GIVEN else files
+
+
+def given_content(*models):
+    """Fingerprint the models among these that are given, not trained here."""
+    return content(*model_files(*models)) if GIVEN else None
 
 
 def folds_of(source):
@@ -78,25 +133,58 @@ def folds_of(source):
     return [f"{OUT}/folds.parquet"] if source == "source" and HELD_OUT else []
 
 
+def architecture():
+    """Name the architecture of the models."""
+    return read_json(f"{GIVEN[0]}/config.json").get("model_type") if GIVEN else settings.model.name
+
+
+def models_each(source):
+    """Say how many models predict a sequence, on average."""
+    held_out = source == "source" and HELD_OUT
+    return len(REPLICATES) * settings.folds.tests_each if held_out else len(MODELS)
+
+
+@cache
+def shards(source, mode):
+    """List the shards of the scores of a source."""
+    block_size = settings.encode.block_size
+    count = count_shards(SOURCES[source], settings.interpret, mode, block_size, models_each(source), architecture())
+    return [f"{OUT}/interpret/parts/{source}/{mode}/{shard}-of-{count}.parquet" for shard in range(count)]
+
+
+def predicted(source):
+    """List what is made of a source's predictions."""
+    return [f"{OUT}/{place('predict', source)}/{name}" for name in PREDICTED]
+
+
+def scored(source, mode):
+    """Give the stem of what is made of a source's scores."""
+    return f"{OUT}/{place('interpret', source)}/loo_scores_{mode}"
+
+
 def targets(stage):
-    """List the files that a target rule asks for."""
-    predictions = [f"{OUT}/{place('predict', source)}/predictions.parquet" for source in QUERIES]
-    scores = [
-        f"{OUT}/{place('interpret', source)}/loo_scores_{mode}.parquet"
-        for source in QUERIES
-        for mode in settings.interpret.modes
-    ]
-    results = [f"{OUT}/fine-tune/{fold}/all_results.json" for fold in FOLDS if HELD_OUT]
+    """List all files of a stage, so that one that is gone is made again."""
+    learned = [f"{OUT}/fine-tune/{model}/{name}" for model in TRAINED for name in [*LEARNED, *(TESTED if HELD_OUT else [])]]
+    scores = [f"{scored(*asked)}.{kind}" for asked in ASKED for kind in ("parquet", "csv", "pkl")]
+    parts = [part for asked in ASKED for part in shards(*asked)]
     return {
         "tokenize": [f"{OUT}/tokenizer.json"],
         "encode": [f"{OUT}/encoded/{source}.parquet" for source in SOURCES],
-        "finetune": [file for path in MODELS for file in model_files(path)]
-        + results
-        + [f"{OUT}/fine-tune/summary.csv" for _ in FOLDS[:1]],
-        "predict": predictions,
-        "interpret": ([f"{OUT}/interpret/checked"] + scores) if scores else [],
+        "finetune": [f"{OUT}/folds.parquet", *learned, f"{OUT}/fine-tune/summary.csv"] if TRAINED else [],
+        "predict": [file for source in QUERIES for file in predicted(source)],
+        "interpret": [f"{OUT}/interpret/checked", *parts, *scores] if ASKED else [],
         "report": [f"{OUT}/report.html"],
     }[stage]
+
+
+def start():
+    """Keep other runs out of this folder, and note what the user's files contain."""
+    # Snakemake's own lock outlives a killed run; this one ends with the process that holds it.
+    global LOCK
+    LOCK = lock(f"{OUT}/.lock")
+    if LOCK is None:
+        raise WorkflowError(f"{OUT}: another run works in this folder; wait for it to end, or stop it")
+    DIGESTS.save()
 
 
 def repeat_errors():

@@ -1,8 +1,8 @@
 rule encode_source:
     input:
-        table=lambda wildcards: SOURCES[wildcards.source].path,
+        table=lambda wildcards: ancient(SOURCES[wildcards.source].path),
         tokenizer=f"{OUT}/tokenizer.json",
-        trained=[] if settings.trains else [f"{path}/config.json" for path in MODELS],
+        trained=model_files(*MODELS, names=["config.json"]) if GIVEN else [],
     output:
         f"{OUT}/encoded/{{source}}.parquet",
     log:
@@ -13,9 +13,11 @@ rule encode_source:
         ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=120,
     params:
+        code=code("encode.py"),
+        content=lambda wildcards: content(SOURCES[wildcards.source].path, *(f"{path}/config.json" for path in GIVEN)),
         source=lambda wildcards: plain(SOURCES[wildcards.source]),
         options=plain(settings.encode if settings.trains else settings.encode.model_dump(exclude_unset=True)),
         task=settings.task,
@@ -38,9 +40,10 @@ rule assign_folds:
         ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=30,
     params:
+        code=code("folds.py"),
         options=plain(settings.folds),
         task=settings.task,
         seed=settings.seed,

@@ -4,32 +4,27 @@ rule finetune_fold:
         folds=f"{OUT}/folds.parquet",
         tokenizer=f"{OUT}/tokenizer.json",
     output:
-        multiext(
-            f"{OUT}/fine-tune/{{fold}}/",
-            *folder.FILES,
-            "tokenizer_config.json",
-            "train_results.json",
-            "eval_results.json",
-            "trainer_state.json",
-        ),
+        multiext(f"{OUT}/fine-tune/{{model}}/", *LEARNED),
     log:
-        f"{OUT}/logs/finetune/{{fold}}.log",
+        f"{OUT}/logs/finetune/{{model}}.log",
     benchmark:
-        f"{OUT}/benchmarks/finetune/{{fold}}.tsv"
+        f"{OUT}/benchmarks/finetune/{{model}}.tsv"
     conda:
         ENV
     threads: 4
     resources:
         gpu=settings.finetune.gpus,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=1440,
     params:
-        fold=lambda wildcards: int(wildcards.fold),
+        code=code("finetune.py"),
+        fold=lambda wildcards: fold_of(wildcards.model),
+        replicate=lambda wildcards: int(wildcards.model.partition(".")[2] or 0),
         task=settings.task,
         scaling=settings.labels.scaling,
         class_weights=settings.labels.class_weights,
         model=plain(settings.model) if settings.trains else None,
-        options=plain(settings.finetune),
+        options=plain(settings.finetune.model_dump(exclude={"replicates", "gpus"})),
         seed=settings.seed,
     script:
         "../scripts/finetune.py"
@@ -37,36 +32,31 @@ rule finetune_fold:
 
 rule evaluate_fold:
     input:
-        part=f"{OUT}/predict/parts/source/{{fold}}.parquet",
-        model=lambda wildcards: model_files(MODELS[int(wildcards.fold)]),
-        results=multiext(f"{OUT}/fine-tune/{{fold}}/", "train_results.json", "eval_results.json"),
+        part=f"{OUT}/predict/parts/source/{{model}}.parquet",
+        model=lambda wildcards: model_files(wildcards.model),
+        results=multiext(f"{OUT}/fine-tune/{{model}}/", "train_results.json", "eval_results.json"),
     output:
-        multiext(
-            f"{OUT}/fine-tune/{{fold}}/",
-            "test_predictions.csv",
-            "test_results.json",
-            "all_results.json",
-            *(["rank_deltas.csv"] if settings.task == "regression" else []),
-        ),
+        multiext(f"{OUT}/fine-tune/{{model}}/", *TESTED),
     log:
-        f"{OUT}/logs/evaluate/{{fold}}.log",
+        f"{OUT}/logs/evaluate/{{model}}.log",
     benchmark:
-        f"{OUT}/benchmarks/evaluate/{{fold}}.tsv"
+        f"{OUT}/benchmarks/evaluate/{{model}}.tsv"
     conda:
         ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
     params:
-        model=lambda wildcards: MODELS[int(wildcards.fold)],
+        code=code("evaluate.py"),
+        model=lambda wildcards: MODELS[wildcards.model],
     script:
         "../scripts/evaluate.py"
 
 
 rule summarize_folds:
     input:
-        expand(f"{OUT}/fine-tune/{{fold}}/{'all' if HELD_OUT else 'eval'}_results.json", fold=FOLDS),
+        expand(f"{OUT}/fine-tune/{{model}}/{'all' if HELD_OUT else 'eval'}_results.json", model=TRAINED),
     output:
         report(f"{OUT}/fine-tune/summary.csv", caption="../report/summary.rst", category="Metrics"),
     log:
@@ -77,7 +67,10 @@ rule summarize_folds:
         ENV
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
+    params:
+        code=code("summarize.py"),
+        models=TRAINED,
     script:
         "../scripts/summarize.py"

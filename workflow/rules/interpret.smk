@@ -3,8 +3,8 @@ rule check_interpretation:
     input:
         encoded=f"{OUT}/encoded/{list(SOURCES)[0]}.parquet",
         tokenizer=f"{OUT}/tokenizer.json",
-        labels=[] if settings.trains else [f"{path}/labels.json" for path in MODELS],
-        annotations=settings.report.annotations or [],
+        labels=model_files(*MODELS, names=["labels.json"]) if GIVEN else [],
+        annotations=ANNOTATIONS,
     output:
         touch(f"{OUT}/interpret/checked"),
     log:
@@ -16,9 +16,11 @@ rule check_interpretation:
         ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=10,
     params:
+        code=code("check_interpretation.py"),
+        content=content(*ANNOTATIONS, *(f"{path}/labels.json" for path in GIVEN)),
         modes=settings.interpret.modes,
         replacements=plain(settings.interpret.replacements),
         explain=settings.interpret.explain,
@@ -29,7 +31,7 @@ rule check_interpretation:
 rule score_shard:
     input:
         encoded=f"{OUT}/encoded/{{source}}.parquet",
-        models=[file for path in MODELS for file in model_files(path)],
+        models=model_files(*MODELS),
         folds=lambda wildcards: folds_of(wildcards.source),
     output:
         f"{OUT}/interpret/parts/{{source}}/{{mode}}/{{shard}}-of-{{shards}}.parquet",
@@ -42,10 +44,12 @@ rule score_shard:
     threads: 1
     resources:
         gpu=1 if settings.finetune.gpus else 0,
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=720,
     params:
-        model_folders=MODELS,
+        code=code("score.py"),
+        content=given_content(*MODELS),
+        model_folders=list(MODELS.values()),
         mode=lambda wildcards: wildcards.mode,
         replacements=lambda wildcards: plain(settings.interpret.replacements) if wildcards.mode == "replace" else {},
         replace_modifiers=lambda wildcards: settings.interpret.replace_modifiers and wildcards.mode == "replace",
@@ -64,13 +68,7 @@ rule score_shard:
 
 rule merge_scores:
     input:
-        lambda wildcards: expand(
-            f"{OUT}/interpret/parts/{{source}}/{{mode}}/{{shard}}-of-{{shards}}.parquet",
-            source=source_of(wildcards),
-            mode=wildcards.mode,
-            shard=range(settings.interpret.shards),
-            shards=settings.interpret.shards,
-        ),
+        lambda wildcards: shards(source_of(wildcards), wildcards.mode),
     output:
         parquet=f"{OUT}/{{place}}/loo_scores_{{mode}}.parquet",
         csv=f"{OUT}/{{place}}/loo_scores_{{mode}}.csv",
@@ -83,7 +81,9 @@ rule merge_scores:
         ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=120,
+    params:
+        code=code("merge_scores.py"),
     script:
         "../scripts/merge_scores.py"

@@ -1,7 +1,7 @@
 rule predict_source:
     input:
         encoded=f"{OUT}/encoded/{{source}}.parquet",
-        model=lambda wildcards: model_files(MODELS[int(wildcards.model)]),
+        model=lambda wildcards: model_files(wildcards.model),
         folds=lambda wildcards: folds_of(wildcards.source),
     output:
         f"{OUT}/predict/parts/{{source}}/{{model}}.parquet",
@@ -14,11 +14,13 @@ rule predict_source:
     threads: 1
     resources:
         gpu=1 if settings.finetune.gpus else 0,
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=120,
     params:
-        model=lambda wildcards: MODELS[int(wildcards.model)],
-        fold=lambda wildcards: int(wildcards.model),
+        code=code("predict.py"),
+        content=lambda wildcards: given_content(wildcards.model),
+        model=lambda wildcards: MODELS[wildcards.model],
+        fold=lambda wildcards: fold_of(wildcards.model),
         batch_tokens=settings.predict.batch_tokens,
     script:
         "../scripts/predict.py"
@@ -27,17 +29,11 @@ rule predict_source:
 rule merge_predictions:
     input:
         parts=lambda wildcards: expand(
-            f"{OUT}/predict/parts/{{source}}/{{model}}.parquet", source=source_of(wildcards), model=range(len(MODELS))
+            f"{OUT}/predict/parts/{{source}}/{{model}}.parquet", source=source_of(wildcards), model=MODELS
         ),
-        models=[f"{path}/labels.json" for path in MODELS],
+        models=model_files(*MODELS, names=["labels.json"]),
     output:
-        multiext(
-            f"{OUT}/{{place}}/",
-            "predictions.parquet",
-            "test_predictions.csv",
-            "results.json",
-            *(["rank_deltas.csv"] if settings.task == "regression" else []),
-        ),
+        multiext(f"{OUT}/{{place}}/", *PREDICTED),
     log:
         f"{OUT}/logs/{{place}}/merge.log",
     benchmark:
@@ -46,9 +42,11 @@ rule merge_predictions:
         ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=60,
     params:
-        models=MODELS,
+        code=code("merge_predictions.py"),
+        content=given_content(*MODELS),
+        models=list(MODELS.values()),
     script:
         "../scripts/merge_predictions.py"

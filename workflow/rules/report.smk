@@ -1,13 +1,23 @@
+# All that a report depends on, but for what decides only where and in how many pieces the work is done.
+SHOWN = plain(settings.model_dump(mode="json", exclude={"interpret": {"shards"}, "finetune": {"gpus"}}))
+LINEAGE = digests.combine(
+    SHOWN,
+    [code(script) for script in SCRIPTS if script != "check_interpretation.py"],
+    content(*(source.path for source in [*SOURCES.values(), VOCABULARY] if source), *ANNOTATIONS),
+    given_content(*MODELS),
+)
+
+
 rule write_report:
     input:
         encoded=targets("encode"),
-        models=[f"{path}/config.json" for path in MODELS],
-        histories=[f"{OUT}/fine-tune/{fold}/trainer_state.json" for fold in FOLDS],
+        models=model_files(*MODELS, names=["config.json"]),
+        histories=[f"{OUT}/fine-tune/{name}/trainer_state.json" for name in TRAINED],
         summary=[f"{OUT}/fine-tune/summary.csv" for _ in FOLDS[:1]],
-        predictions=targets("predict"),
+        predictions=[f"{OUT}/{place('predict', source)}/predictions.parquet" for source in QUERIES],
         results=[f"{OUT}/{place('predict', source)}/results.json" for source in QUERIES],
-        scores=[file for file in targets("interpret") if file.endswith(".parquet")],
-        annotations=settings.report.annotations or [],
+        scores=settled([f"{scored(*asked)}.parquet" for asked in ASKED], LINEAGE),
+        annotations=ANNOTATIONS,
     output:
         html=f"{OUT}/report.html",
         pictures=pictures(),
@@ -19,11 +29,14 @@ rule write_report:
         ENV
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=60,
     params:
-        config=plain(settings),
-        models=MODELS,
+        code=code("report.py"),
+        content=content(*ANNOTATIONS),
+        lineage=LINEAGE,
+        config=SHOWN,
+        models=list(MODELS.values()),
         queries=QUERIES,
         modes=settings.interpret.modes,
     script:

@@ -1,6 +1,9 @@
+VOCABULARY = settings.tokenizer.source or settings.source
+
+
 rule train_tokenizer:
     input:
-        (settings.tokenizer.source or settings.source).path if settings.trains else f"{MODELS[0]}/tokenizer.json",
+        ancient(VOCABULARY.path if settings.trains else f"{GIVEN[0]}/tokenizer.json"),
     output:
         f"{OUT}/tokenizer.json",
     log:
@@ -11,11 +14,13 @@ rule train_tokenizer:
         ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
     params:
+        code=code("tokenize.py"),
+        content=content(VOCABULARY.path if settings.trains else f"{GIVEN[0]}/tokenizer.json"),
         trained=not settings.trains,
-        source=plain(settings.tokenizer.source or settings.source) if settings.trains else None,
+        source=sequences_of(VOCABULARY) if settings.trains else None,
         sample_size=settings.tokenizer.sample_size,
         min_freq=settings.tokenizer.min_freq,
         vocab_size=settings.tokenizer.vocab_size,

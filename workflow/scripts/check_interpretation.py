@@ -1,12 +1,15 @@
 """Refuse, before any training, an interpretation or a report that could not be made after it."""
 
-from rnalm import datasets, tokenizers
-from rnalm.jobs import logged
-from rnalm.labels import Labels
-from rnalm.perturb.check import check
-from rnalm.perturb.summary import read_bed
+from rnalm.jobs import job
 
-with logged(snakemake.log[0]):
+
+@job(snakemake)
+def work():
+    from rnalm import datasets, tokenizers
+    from rnalm.labels import Labels
+    from rnalm.perturb.check import check
+    from rnalm.perturb.summary import read_bed
+
     files, params = snakemake.input, snakemake.params
     if files.labels:
         classes = Labels.load(files.labels[0]).classes

@@ -1,11 +1,14 @@
 """Encode a source to Parquet."""
 
-from rnalm import tokenizers
-from rnalm.config import Encode, Source
-from rnalm.encode import encode, inherit
-from rnalm.jobs import logged
+from rnalm.jobs import job
 
-with logged(snakemake.log[0]):
+
+@job(snakemake)
+def work():
+    from rnalm import tokenizers
+    from rnalm.config import Encode, Source
+    from rnalm.encode import encode, inherit
+
     params = snakemake.params
     encode(
         Source(**params.source),

@@ -1,7 +1,10 @@
-"""Compare a fold's test predictions with the labels."""
+"""Compare a model's test predictions with the labels."""
 
-from rnalm.evaluate import evaluate_fold
-from rnalm.jobs import logged
+from rnalm.jobs import job
 
-with logged(snakemake.log[0]):
+
+@job(snakemake)
+def work():
+    from rnalm.evaluate import evaluate_fold
+
     evaluate_fold(snakemake.input.part, snakemake.params.model)

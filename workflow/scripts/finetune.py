@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
-from rnalm.jobs import logged
-from rnalm.train import Job, run
+from rnalm.jobs import job
 
-with logged(snakemake.log[0]):
+
+@job(snakemake)
+def work():
+    from rnalm.train import Job, run
+
     files = {name: snakemake.input[name] for name in ("encoded", "folds", "tokenizer")}
     output = str(Path(snakemake.output[0]).parent)
-    run(Job(**files, **snakemake.params, output=output, threads=snakemake.threads))
+    run(Job(**files, **snakemake.params, output=output, threads=snakemake.threads, gpus=snakemake.resources.gpu))

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
-from rnalm.evaluate import merge
-from rnalm.jobs import logged
+from rnalm.jobs import job
 
-with logged(snakemake.log[0]):
+
+@job(snakemake)
+def work():
+    from rnalm.evaluate import merge
+
     merge(snakemake.input.parts, snakemake.params.models, Path(snakemake.output[0]).parent)

@@ -1,7 +1,10 @@
 """Concatenate shards of leave-one-out scores and export them."""
 
-from rnalm.jobs import logged
-from rnalm.perturb.merge import merge
+from rnalm.jobs import job
 
-with logged(snakemake.log[0]):
+
+@job(snakemake)
+def work():
+    from rnalm.perturb.merge import merge
+
     merge(snakemake.input, **snakemake.output)

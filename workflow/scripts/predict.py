@@ -1,12 +1,15 @@
 """Predict a source, or the test rows of a fold, with one model."""
 
-import torch
+from rnalm.jobs import job
 
-from rnalm import compute, folds
-from rnalm.jobs import logged
-from rnalm.predict import predict_file
 
-with logged(snakemake.log[0]):
+@job(snakemake)
+def work():
+    import torch
+
+    from rnalm import compute, folds
+    from rnalm.predict import predict_file
+
     params = snakemake.params
     torch.set_num_threads(snakemake.threads)
     rows = folds.test_rows(snakemake.input.folds, params.fold) if snakemake.input.folds else None

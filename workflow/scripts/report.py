@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
-from rnalm.jobs import logged
-from rnalm.report import Job, Query, write
+from rnalm.jobs import job
 
-with logged(snakemake.log[0]):
+
+@job(snakemake)
+def work():
+    from rnalm.report import Job, Query, write
+
     files, params = snakemake.input, snakemake.params
     encoded = {Path(path).stem: path for path in files.encoded}
     scores = iter(files.scores)  # all modes of the first query, then of the next

@@ -1,13 +1,15 @@
 """Compute one shard of the leave-one-out scores."""
 
-import torch
+from rnalm.jobs import job, options
 
-from rnalm import compute
-from rnalm.jobs import logged
-from rnalm.perturb.scores import Job, score_shard
 
-with logged(snakemake.log[0]):
+@job(snakemake)
+def work():
+    import torch
+
+    from rnalm import compute
+    from rnalm.perturb.scores import Job, score_shard
+
     torch.set_num_threads(snakemake.threads)
-    folds = snakemake.input.folds or None
-    job = Job(encoded=snakemake.input.encoded, folds=folds, **snakemake.params)
-    score_shard(job, snakemake.output[0], compute.choose(snakemake.resources.gpu))
+    files = {"encoded": snakemake.input.encoded, "folds": snakemake.input.folds or None}
+    score_shard(Job(**files, **options(snakemake.params)), snakemake.output[0], compute.choose(snakemake.resources.gpu))

@@ -1,7 +1,10 @@
-"""Tabulate the metrics of all folds."""
+"""Tabulate the metrics of all models."""
 
-from rnalm.evaluate import summarize
-from rnalm.jobs import logged
+from rnalm.jobs import job
 
-with logged(snakemake.log[0]):
-    summarize(snakemake.input, snakemake.output[0])
+
+@job(snakemake)
+def work():
+    from rnalm.evaluate import summarize
+
+    summarize(dict(zip(snakemake.params.models, snakemake.input, strict=True)), snakemake.output[0])

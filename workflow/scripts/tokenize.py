@@ -1,13 +1,16 @@
 """Learn the tokenizer, or take that of a trained model."""
 
-from rnalm import tokenizers
-from rnalm.config import Source
-from rnalm.jobs import logged
+from rnalm.jobs import job, options
 
-with logged(snakemake.log[0]):
-    params = dict(snakemake.params.items())
-    if params.pop("trained"):
+
+@job(snakemake)
+def work():
+    from rnalm import tokenizers
+    from rnalm.config import Source
+
+    settings = options(snakemake.params)
+    if settings.pop("trained"):
         tokenizer = tokenizers.load(snakemake.input[0])
     else:
-        tokenizer = tokenizers.train(Source(**params.pop("source")), **params)
+        tokenizer = tokenizers.train(Source(**settings.pop("source")), **settings)
     tokenizers.save(tokenizer, snakemake.output[0])

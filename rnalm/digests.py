@@ -1,0 +1,53 @@
+"""The content of a user's files, read once: a date tells nothing about what is in a file."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from rnalm.files import sha256, write_json
+
+
+class Digests:
+    """Hashes of files, noted with size and time of change, so that a file is read again only after it was written to.
+
+    Parameters
+    ----------
+    ledger : path
+        JSON file of what was noted.
+    """
+
+    def __init__(self, ledger: str | Path) -> None:
+        self.ledger = Path(ledger)
+        try:
+            self.noted: dict[str, list] = json.loads(self.ledger.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            self.noted = {}
+        self.new = False
+
+    def of(self, *paths: str | Path) -> str | None:
+        """Hash the content of files; None if there are no files, or one of them is missing."""
+        found = [self._look(Path(path)) for path in paths]
+        return "-".join(found) if found and None not in found else None
+
+    def save(self) -> None:
+        """Write the ledger if there is anything new."""
+        if self.new:
+            write_json(self.ledger, self.noted)
+
+    def _look(self, path: Path) -> str | None:
+        if not path.is_file():
+            return None
+        status = path.stat()
+        now = [status.st_size, status.st_mtime_ns, status.st_ino]
+        *before, content = self.noted.get(str(path), [None])
+        if before != now:
+            content = sha256(path)[:16]
+            self.noted[str(path)] = [*now, content]
+            self.new = True
+        return content
+
+
+def combine(*values: Any) -> str:
+    """Hash plain values, whatever the order of keys."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,142 @@
+"""What each finished job was made of, and its results: a job that would only repeat itself takes them instead.
+
+Snakemake runs all that depends on a file that is made again. Where the file turns out as it was, the jobs below need not work:
+their receipts say that code, params and the content of every input are those of last time. The results themselves are kept as
+hard links, which take no space, since Snakemake deletes the outputs of a job before it starts.
+"""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rnalm.files import sha256, write_json
+
+log = logging.getLogger(__name__)
+
+#: Folder of all receipts, in the experiment's folder.
+FOLDER = ".kept"
+
+RECEIPT = "receipt.json"
+LOG = "log.txt"
+
+
+def identify(params: Mapping[str, Any], inputs: Sequence[str | Path]) -> dict[str, Any]:
+    """Say what decides the results of a job: its params, fingerprints among them, and the content of its inputs."""
+    # As JSON gives it back: tuples are lists, and the order of keys means nothing.
+    return json.loads(json.dumps({"params": dict(params), "inputs": [sha256(path) for path in inputs]}, sort_keys=True))
+
+
+def take(place: str | Path, made_of: Mapping[str, Any], outputs: Sequence[str | Path], lineage: str | None = None) -> bool:
+    """Put the results of last time in their places if the job would only make them again.
+
+    Parameters
+    ----------
+    place : path
+        Folder of the job's receipt.
+    made_of : dict
+        From :func:`identify`.
+    outputs : sequence of path
+    lineage : str, optional
+        What to note as the lineage of these results from now on.
+
+    Returns
+    -------
+    bool
+        Whether it was so. If not, the receipt is gone: what the job writes from now on is not what it describes.
+    """
+    place = Path(place)
+    receipt = _read(place)
+    whole = receipt.get("made of") == made_of and _is_whole(place, receipt["results"], outputs)
+    if whole:
+        for number, path in enumerate(map(Path, outputs)):
+            if (place / str(number)).exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.unlink(missing_ok=True)
+                os.link(place / str(number), path)
+        write_json(place / RECEIPT, receipt | {"lineage": lineage})
+    else:
+        shutil.rmtree(place, ignore_errors=True)
+    return whole
+
+
+def keep(
+    place: str | Path,
+    made_of: Mapping[str, Any],
+    outputs: Sequence[str | Path],
+    log_file: str | Path,
+    lineage: str | None = None,
+) -> None:
+    """Note what a job was made of, and keep its results.
+
+    Parameters
+    ----------
+    place, made_of, outputs, lineage
+        As in :func:`take`. An output that Snakemake itself makes later is left out.
+    log_file : path
+        The job's log, of which a copy is kept.
+    """
+    place = Path(place)
+    place.mkdir(parents=True, exist_ok=True)
+    results = []
+    for number, path in enumerate(map(Path, outputs)):
+        there = path.exists()
+        if there:
+            _link(path, place / str(number))
+        results.append([str(path), path.stat().st_size if there else 0, sha256(path) if there else None])
+    shutil.copyfile(log_file, place / LOG)
+    # Last, so that there is a receipt only for what is whole.
+    write_json(place / RECEIPT, {"made of": made_of, "results": results, "lineage": lineage})
+
+
+def lineage(place: str | Path) -> str | None:
+    """Read the noted lineage of a job's results; None if there is no receipt."""
+    return _read(Path(place)).get("lineage")
+
+
+def damaged(output: str | Path) -> list[Path]:
+    """Find results of an experiment that are shorter than their jobs wrote them.
+
+    Parameters
+    ----------
+    output : path
+        The experiment's folder.
+    """
+    found = []
+    for receipt in Path(output, FOLDER).rglob(RECEIPT):
+        for path, size, _ in _read(receipt.parent).get("results", []):
+            try:
+                short = os.stat(path).st_size < size
+            except OSError:
+                continue
+            if short:
+                found.append(Path(path))
+    return sorted(found)
+
+
+def _read(place: Path) -> dict[str, Any]:
+    try:
+        return json.loads((place / RECEIPT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _is_whole(place: Path, results: list[list], outputs: Sequence[str | Path]) -> bool:
+    """Whether the kept results are those of these outputs, unharmed."""
+    if [path for path, _, _ in results] != [str(path) for path in outputs]:
+        return False
+    try:
+        return all(digest is None or sha256(place / str(number)) == digest for number, (_, _, digest) in enumerate(results))
+    except OSError:
+        return False
+
+
+def _link(path: Path, kept: Path) -> None:
+    kept.unlink(missing_ok=True)
+    try:
+        os.link(path, kept)
+    except OSError as error:  # a file system without hard links: the job will have to work again
+        log.debug("%s: cannot be kept (%s)", path, error)
