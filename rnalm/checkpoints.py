@@ -11,6 +11,9 @@ from rnalm.files import write_json
 
 log = logging.getLogger(__name__)
 
+#: The last file of a checkpoint to be written.
+SEAL = "sizes.json"
+
 
 @dataclass(frozen=True)
 class State:
@@ -42,7 +45,7 @@ class Checkpoints:
         self.identity = identity
 
     def prepare(self, extra_epochs: int = 0) -> None:
-        """Make the folder ready: drop what belongs to another run, went further than asked, or is half-written."""
+        """Make the folder ready: drop what belongs to another run, went further than asked, or is not whole."""
         newest, finished = self.newest(), self.finished_epoch
         beyond = finished is not None and newest is not None and newest.epoch > finished + extra_epochs
         if self._read().get("identity") != self.identity or beyond:
@@ -52,7 +55,11 @@ class Checkpoints:
             write_json(self.run, {"identity": self.identity, "finished_epoch": None})
         for folder in self._folders():
             if _state(folder) is None:
+                log.warning("%s: this checkpoint is not whole, and is not used", folder)
                 shutil.rmtree(folder)
+        # A run goes on from its newest checkpoint, and needs the best one at its end.
+        while (newest := self.newest()) and newest.best_step and not self._folder(newest.best_step).is_dir():
+            shutil.rmtree(newest.folder)
 
     @property
     def finished_epoch(self) -> int | None:
@@ -70,8 +77,10 @@ class Checkpoints:
 
     def best(self, state: State) -> Path:
         """Find the checkpoint of the best model so far, or the given one where no metric chose."""
-        folder = self.folder / f"checkpoint-{state.best_step}"
-        return folder if folder.is_dir() else state.folder
+        return self._folder(state.best_step) if state.best_step else state.folder
+
+    def _folder(self, step: int) -> Path:
+        return self.folder / f"checkpoint-{step}"
 
     def _folders(self) -> list[Path]:
         return [path for path in self.folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
@@ -83,9 +92,18 @@ class Checkpoints:
             return {}
 
 
+def seal(folder: str | Path) -> None:
+    """Note the size of each file of a checkpoint, by which to tell later that it is whole."""
+    sizes = {path.name: path.stat().st_size for path in Path(folder).iterdir() if path.is_file()}
+    write_json(Path(folder) / SEAL, sizes)
+
+
 def _state(folder: Path) -> State | None:
-    """Read a checkpoint's state; None if the checkpoint is not whole (its state is written last)."""
+    """Read a checkpoint's state; None if the checkpoint is not whole."""
     try:
+        sizes = json.loads((folder / SEAL).read_text())
+        if any((folder / name).stat().st_size < size for name, size in sizes.items()):
+            return None
         state = json.loads((folder / "trainer_state.json").read_text())
         stopping = state["stateful_callbacks"].get("EarlyStoppingCallback", {}).get("attributes", {})
         return State(

@@ -101,6 +101,7 @@ def logged(path: str) -> Iterator[None]:
     except Exception as error:
         folder = Path(path).resolve().parent
         if is_full(error, folder):
+            logging.raiseExceptions = False  # the log cannot be written either
             logging.error("%s: no space left on the disk; free some, and give the same command again", folder)
             sys.exit(1)
         to_file.stream.write(traceback.format_exc())

@@ -53,10 +53,9 @@ def take(place: str | Path, made_of: Mapping[str, Any], outputs: Sequence[str | 
     whole = receipt.get("made of") == made_of and _is_whole(place, receipt["results"], outputs)
     if whole:
         for number, path in enumerate(map(Path, outputs)):
-            if (place / str(number)).exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.unlink(missing_ok=True)
-                os.link(place / str(number), path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            os.link(place / str(number), path)
         write_json(place / RECEIPT, receipt | {"lineage": lineage})
     else:
         shutil.rmtree(place, ignore_errors=True)
@@ -75,18 +74,16 @@ def keep(
     Parameters
     ----------
     place, made_of, outputs, lineage
-        As in :func:`take`. An output that Snakemake itself makes later is left out.
+        As in :func:`take`. Where one of them is gone already, because another run is about to make it again, nothing is kept.
     log_file : path
         The job's log, of which a copy is kept.
     """
     place = Path(place)
     place.mkdir(parents=True, exist_ok=True)
-    results = []
-    for number, path in enumerate(map(Path, outputs)):
-        there = path.exists()
-        if there:
-            _link(path, place / str(number))
-        results.append([str(path), path.stat().st_size if there else 0, sha256(path) if there else None])
+    try:
+        results = [_keep(Path(path), place / str(number)) for number, path in enumerate(outputs)]
+    except FileNotFoundError:
+        return
     shutil.copyfile(log_file, place / LOG)
     # Last, so that there is a receipt only for what is whole.
     write_json(place / RECEIPT, {"made of": made_of, "results": results, "lineage": lineage})
@@ -129,14 +126,17 @@ def _is_whole(place: Path, results: list[list], outputs: Sequence[str | Path]) -
     if [path for path, _, _ in results] != [str(path) for path in outputs]:
         return False
     try:
-        return all(digest is None or sha256(place / str(number)) == digest for number, (_, _, digest) in enumerate(results))
+        return all(sha256(place / str(number)) == digest for number, (_, _, digest) in enumerate(results))
     except OSError:
         return False
 
 
-def _link(path: Path, kept: Path) -> None:
+def _keep(path: Path, kept: Path) -> list:
+    """Link a result, and give its name, size in bytes and hash."""
+    noted = [str(path), path.stat().st_size, sha256(path)]
     kept.unlink(missing_ok=True)
     try:
         os.link(path, kept)
     except OSError as error:  # a file system without hard links: the job will have to work again
         log.debug("%s: cannot be kept (%s)", path, error)
+    return noted

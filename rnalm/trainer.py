@@ -17,7 +17,7 @@ from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from rnalm import compute, losses, metrics
-from rnalm.checkpoints import Checkpoints, State
+from rnalm.checkpoints import Checkpoints, State, seal
 from rnalm.config import METRICS
 from rnalm.datasets import LengthBuckets, TrainingSet
 from rnalm.errors import RnalmError
@@ -157,6 +157,7 @@ class FoldTrainer(Trainer):
             self.remove_callback(callback)
         self.add_callback(EpochCallback(self.sampler))
         if is_main():
+            self.add_callback(SealCallback())
             self.add_callback(LogCallback())
             self.add_callback(TensorBoardCallback(SummaryWriter(str(Path(job.output) / "tensorboard"))))
 
@@ -292,6 +293,14 @@ class EpochCallback(TrainerCallback):
     def on_epoch_begin(self, args, state, control, **kwargs):
         """Set the epoch."""
         self.sampler.set_epoch(round(state.epoch or 0))
+
+
+class SealCallback(TrainerCallback):
+    """Seal checkpoints once they are written."""
+
+    def on_save(self, args, state, control, **kwargs):
+        """Seal the newest."""
+        seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
 class LogCallback(TrainerCallback):

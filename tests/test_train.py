@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
 
 from rnalm import folds, tokenizers, train, trainer
+from rnalm.checkpoints import Checkpoints
 from rnalm.config import Columns, Finetune, Folds, Saluki, Source
 from rnalm.encode import encode
 from rnalm.errors import RnalmError
@@ -146,6 +147,19 @@ def test_a_half_written_checkpoint_is_not_resumed(trained, tmp_path, monkeypatch
     killed_before(2, job, monkeypatch)
     newest = max(Path(job.output, "checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     (newest / "trainer_state.json").write_text('{"epoch": 2.0, "glob')
+    train.finetune(job)
+    assert results(job) == results(trained)
+
+
+@pytest.mark.parametrize("which", ["newest", "best", "all"])
+def test_a_truncated_checkpoint_is_not_resumed(trained, tmp_path, monkeypatch, which):
+    job = dataclasses.replace(trained, output=str(tmp_path / "model"))
+    killed_before(3, job, monkeypatch)
+    checkpoints = Checkpoints(Path(job.output, "checkpoints"), job.identity())
+    newest = checkpoints.newest()
+    chosen = {"newest": [newest.folder], "best": [checkpoints.best(newest)], "all": checkpoints._folders()}[which]
+    for folder in chosen:
+        os.truncate(folder / "model.safetensors", 100)
     train.finetune(job)
     assert results(job) == results(trained)
 

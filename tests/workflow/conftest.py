@@ -22,7 +22,9 @@ REPRODUCIBLE = (
     "fine-tune/*/model.safetensors",
     "fine-tune/summary.csv",
     "predict/*.csv",
-    "interpret/*.csv",
+    "predict/*.parquet",
+    "interpret/loo_scores_*",
+    "report.html",
 )
 
 
