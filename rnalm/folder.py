@@ -1,8 +1,10 @@
 """What a model folder consists of."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rnalm.errors import RnalmError, nearest
+from rnalm.files import sha256, write_json
 
 #: What loading needs.
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "labels.json")
@@ -25,3 +27,14 @@ def check(folder: str | Path) -> Path:
             what = "a tokenizer" if name == "tokenizer.json" else "its " + name.split(".")[0]
             raise RnalmError(f"{folder}: model folder without {what}; expected the file {name} in it")
     return folder
+
+
+def gather(folders: Sequence[str | Path], output: str | Path) -> None:
+    """Write the hash of each model, over all that loading it needs, as JSON by folder.
+
+    Raises
+    ------
+    RnalmError
+        If one of them is not whole.
+    """
+    write_json(output, {str(folder): sha256(*(check(folder) / name for name in FILES)) for folder in folders})

@@ -28,6 +28,36 @@ REPRODUCIBLE = (
 )
 
 
+#: Python runs this first: it notes each function of the library that a script's work calls, but for what imports call.
+TRACE = """
+import atexit, os, sys
+
+called, scripts, working, importing = set(), set(), [], []
+
+def note(frame, event, _):
+    code = frame.f_code
+    if event not in ("call", "return"):
+        return
+    if code.co_name == "<module>":
+        importing.append(1) if event == "call" else importing and importing.pop()
+    elif code.co_name == "work" and "/scripts/" in code.co_filename:
+        working[:] = [1] if event == "call" else []
+        importing.clear()  # the script itself is a module too
+        scripts.add(code.co_filename)
+    elif working and not importing and "/rnalm/" in code.co_filename:
+        called.add(f"{frame.f_globals['__name__']}:{code.co_qualname}")
+
+def write():
+    for script in scripts:
+        with open(os.path.join(os.environ["RNALM_TRACES"], f"{os.getpid()}.txt"), "w") as file:
+            file.write("\\n".join([os.path.basename(script).split(".")[-2], *sorted(called)]))
+
+if "RNALM_TRACES" in os.environ and any("/scripts/" in word for word in sys.orig_argv):
+    atexit.register(write)
+    sys.setprofile(note)
+"""
+
+
 class Experiment:
     """A folder with a small table and a configuration, in which the workflow runs.
 
@@ -40,6 +70,7 @@ class Experiment:
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder, self.root = folder, root
+        self.variables: dict[str, str] = {}
         self.config = {
             "output": "out",
             "source": {
@@ -78,7 +109,7 @@ class Experiment:
         return [sys.executable, "-m", "snakemake", *self.arguments(*arguments)]
 
     def environment(self) -> dict[str, str]:
-        return os.environ | {"OMP_NUM_THREADS": "1"}
+        return os.environ | {"OMP_NUM_THREADS": "1"} | self.variables
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start the workflow as the leader of a process group of its own."""
@@ -174,7 +205,12 @@ def experiment(tmp_path, make_experiment) -> Experiment:
 def finished(tmp_path_factory, make_experiment) -> Experiment:
     """Give an experiment that has run to its end."""
     experiment = make_experiment(tmp_path_factory.mktemp("finished"))
+    traces = experiment.folder / "traces"
+    traces.mkdir()
+    (traces / "sitecustomize.py").write_text(TRACE)
+    experiment.variables = {"PYTHONPATH": str(traces), "RNALM_TRACES": str(traces)}
     experiment.succeed()
+    experiment.variables = {}
     return experiment
 
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from rnalm import fingerprint
 from rnalm.config import Config, Saluki
 
 #: Each rule and those that read what it makes.
@@ -20,7 +21,8 @@ READERS = {
     "train_tokenizer": ("encode_source", "check_interpretation", "finetune_fold"),
     "encode_source": ("assign_folds", "check_interpretation", "finetune_fold", "predict_source", "score_shard", "write_report"),
     "assign_folds": ("finetune_fold", "predict_source", "score_shard"),
-    "finetune_fold": ("predict_source", "evaluate_fold", "score_shard", "merge_predictions", "write_report"),
+    "finetune_fold": ("predict_source", "evaluate_fold", "gather_models", "merge_predictions", "write_report"),
+    "gather_models": ("score_shard",),
     "predict_source": ("evaluate_fold", "merge_predictions"),
     "evaluate_fold": ("summarize_folds",),
     "summarize_folds": ("write_report",),
@@ -442,3 +444,16 @@ def test_a_job_whose_results_would_be_the_same_does_not_work(copy, edited, chang
     assert worked(experiment, since) == jobs
     assert experiment.contents() == before
     assert experiment.plan() == {}
+
+
+def test_no_script_calls_what_its_fingerprint_leaves_out(finished):
+    """Functions that really ran, against those that were found by reading."""
+    traces = [path.read_text().splitlines() for path in (finished.folder / "traces").glob("*.txt")]
+    scripts = {path.stem for path in (finished.root / "workflow/scripts").glob("*.py")}
+    assert {script for script, *_ in traces} == scripts
+    for script, *functions in traces:
+        reached = fingerprint.reached(finished.root / f"workflow/scripts/{script}.py", finished.root / "rnalm")
+        called = {f"{module}:{name.split('.')[0]}" for module, name in (function.split(":") for function in functions)}
+        work = {name for name in called if not name.startswith("rnalm.jobs:")}
+        assert work <= set(reached), script
+        assert work, script

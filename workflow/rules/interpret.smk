@@ -28,10 +28,34 @@ rule check_interpretation:
         "../scripts/check_interpretation.py"
 
 
+# One file for all models: shards × models × files would be a hundred thousand inputs.
+rule gather_models:
+    input:
+        model_files(*MODELS),
+    output:
+        f"{OUT}/interpret/models.json",
+    log:
+        f"{OUT}/logs/interpret/models.log",
+    benchmark:
+        f"{OUT}/benchmarks/interpret/models.tsv"
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=10,
+    params:
+        code=code("gather_models.py"),
+        content=given_content(*MODELS),
+        models=list(MODELS.values()),
+    script:
+        "../scripts/gather_models.py"
+
+
 rule score_shard:
     input:
         encoded=f"{OUT}/encoded/{{source}}.parquet",
-        models=model_files(*MODELS),
+        models=f"{OUT}/interpret/models.json",
         folds=lambda wildcards: folds_of(wildcards.source),
     output:
         f"{OUT}/interpret/parts/{{source}}/{{mode}}/{{shard}}-of-{{shards}}.parquet",
@@ -48,7 +72,6 @@ rule score_shard:
         runtime=720,
     params:
         code=code("score.py"),
-        content=given_content(*MODELS),
         model_folders=list(MODELS.values()),
         mode=lambda wildcards: wildcards.mode,
         replacements=lambda wildcards: plain(settings.interpret.replacements) if wildcards.mode == "replace" else {},

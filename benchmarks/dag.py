@@ -1,0 +1,129 @@
+"""What planning costs, and what starting a job costs.
+
+Plans a study of 10 folds × 5 replicates × 256 shards by dry run (the table need not hold more than a line), before anything has
+run and after everything has; then takes the start of one job apart. Run: ``python benchmarks/dag.py``.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow/Snakefile")]
+CONFIG = ["--configfile", "config.yaml"]
+
+
+def study(folder: Path, folds: int, replicates: int, shards: int, modes: list[str]) -> None:
+    """Write the configuration of a study and a table of one line."""
+    (folder / "table.tsv").write_text("id\tsequence\tlabel\ns0\tACGT\t1\n")
+    columns = {"id": "id", "sequence": "sequence", "label": "label"}
+    config = {
+        "output": "out",
+        "source": {"path": "table.tsv", "columns": columns},
+        "folds": {"method": "kfold", "n": folds},
+        "finetune": {"replicates": replicates},
+        "interpret": {"modes": modes, "shards": shards, "replacements": {"A": ["C"]}},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def measured(command: list[str], folder: Path) -> tuple[float, float, str]:
+    """Run a command; give its seconds, its peak memory in MiB (of it or any process before it), and what it printed."""
+    started = time.perf_counter()
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - started
+    if found.returncode:
+        sys.exit(found.stdout + found.stderr)
+    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, found.stdout
+
+
+def plan(folds: int, replicates: int, shards: int, modes: list[str], done: bool) -> None:
+    """Print what a dry run of a study costs."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        study(folder, folds, replicates, shards, modes)
+        if done:
+            _, _, files = measured([*SNAKEMAKE, *CONFIG, "--summary"], folder)
+            for line in files.splitlines():
+                if line.startswith("out/"):
+                    path = folder / line.split("\t")[0]
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.touch()
+            measured([*SNAKEMAKE, *CONFIG, "--touch", "--forceall", "--cores", "1"], folder)
+        seconds, memory, text = measured([*SNAKEMAKE, *CONFIG, "--dry-run"], folder)
+        jobs = next((line.split()[1] for line in text.splitlines() if line.startswith("total")), "0")
+    what = f"{folds} folds × {replicates} replicates, {len(modes)} × {shards} shards"
+    when = "after everything has run" if done else "before anything has run"
+    print(f"| {what} | {when} | {jobs} | {seconds:.1f} | {memory:.0f} |")
+
+
+def start(folder: Path) -> None:
+    """Print what one job spends before its work begins, and on what."""
+    study(folder, 3, 1, 4, ["mask"])
+    planning = min(measured([*SNAKEMAKE, "tokenize", *CONFIG, "--dry-run"], folder)[0] for _ in range(3))
+    began = time.time()
+    measured([*SNAKEMAKE, "tokenize", *CONFIG, "--cores", "1"], folder)
+    # A job takes its lock, by opening it for writing, as the first thing that it does.
+    overhead = (folder / "out/.kept/tokenize.lock").stat().st_mtime - began - planning
+    nothing, library = python("pass"), python("import sys; sys.path.insert(0, '{root}'); import rnalm.jobs")
+    torch = python("import torch, transformers; transformers.PreTrainedModel")
+    rows = {
+        "a job, from its start by Snakemake to its work": overhead,
+        "of it: Python, twice": 2 * nothing,
+        "of it: import of Snakemake": python("import snakemake.cli") - nothing,
+        "of it: the frame (import of rnalm.jobs)": library - nothing,
+        "of it: fingerprints of all scripts": python(FINGERPRINTS) - nothing,
+        "in the work itself: import of torch and transformers": torch - nothing,
+        "in the work itself: import of rnalm.perturb.scores after these": python(SCORES) - torch,
+    }
+    print("\n| what | seconds |\n| --- | ---: |")
+    for name, seconds in rows.items():
+        print(f"| {name} | {seconds:.2f} |")
+
+
+def python(code: str) -> float:
+    """Give the seconds that a process of Python takes for some code, the least of three."""
+    command = [sys.executable, "-c", code.replace("{root}", str(ROOT))]
+    return min(measured(command, ROOT)[0] for _ in range(3))
+
+
+FINGERPRINTS = """
+import sys
+sys.path.insert(0, "{root}")
+from pathlib import Path
+from rnalm import fingerprint
+for script in Path("{root}/workflow/scripts").glob("*.py"):
+    fingerprint.code(script)
+"""
+
+SCORES = """
+import sys
+sys.path.insert(0, "{root}")
+import torch, transformers
+transformers.PreTrainedModel
+import rnalm.perturb.scores
+"""
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, number in {"folds": 10, "replicates": 5, "shards": 256}.items():
+        parser.add_argument(f"--{name}", type=int, default=number)
+    options = vars(parser.parse_args())
+    print("| study | dry run | jobs | seconds | peak MiB |\n| --- | --- | ---: | ---: | ---: |")
+    for modes in (["mask"], ["remove", "mask", "replace"]):
+        for done in (False, True):
+            plan(**options, modes=modes, done=done)
+    with tempfile.TemporaryDirectory() as folder:
+        start(Path(folder))
+
+
+if __name__ == "__main__":
+    main()
