@@ -66,21 +66,24 @@ def plan(folds: int, replicates: int, shards: int, modes: list[str], done: bool)
 def start(folder: Path) -> None:
     """Print what one job spends before its work begins, and on what."""
     study(folder, 3, 1, 4, ["mask"])
-    planning = min(measured([*SNAKEMAKE, "tokenize", *CONFIG, "--dry-run"], folder)[0] for _ in range(3))
-    began = time.time()
-    measured([*SNAKEMAKE, "tokenize", *CONFIG, "--cores", "1"], folder)
+    began = {}
+    command = [*SNAKEMAKE, "tokenize", *CONFIG, "--cores", "1"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        for line in running.stdout:
+            began.setdefault(line.strip(), time.time())
     # A job takes its lock, by opening it for writing, as the first thing that it does.
-    overhead = (folder / "out/.kept/tokenize.lock").stat().st_mtime - began - planning
+    overhead = (folder / "out/.kept/tokenize.log.lock").stat().st_mtime - began["localrule train_tokenizer:"]
+    planning = min(measured([*SNAKEMAKE, "tokenize", *CONFIG, "--dry-run"], folder)[0] for _ in range(3))
     nothing, library = python("pass"), python("import sys; sys.path.insert(0, '{root}'); import rnalm.jobs")
     torch = python("import torch, transformers; transformers.PreTrainedModel")
     rows = {
-        "a job, from its start by Snakemake to its work": overhead,
-        "of it: Python, twice": 2 * nothing,
-        "of it: import of Snakemake": python("import snakemake.cli") - nothing,
-        "of it: the frame (import of rnalm.jobs)": library - nothing,
-        "of it: fingerprints of all scripts": python(FINGERPRINTS) - nothing,
-        "in the work itself: import of torch and transformers": torch - nothing,
-        "in the work itself: import of rnalm.perturb.scores after these": python(SCORES) - torch,
+        "on this machine: from the start of a job by Snakemake to its work": overhead,
+        "on a cluster: Snakemake once more in the job, and once in its step": 2 * planning,
+        "of each: import of Snakemake": python("import snakemake.cli") - nothing,
+        "of each: fingerprints of all scripts": python(FINGERPRINTS) - nothing,
+        "in the work: the frame (import of rnalm.jobs)": library - nothing,
+        "in the work: import of torch and transformers": torch - nothing,
+        "in the work: import of rnalm.perturb.scores after these": python(SCORES) - torch,
     }
     print("\n| what | seconds |\n| --- | ---: |")
     for name, seconds in rows.items():

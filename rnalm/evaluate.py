@@ -8,12 +8,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
-from scipy.stats import rankdata
 
 from rnalm import metrics
 from rnalm.errors import RnalmError
 from rnalm.files import read_json, replacing, write_json
-from rnalm.labels import Labels
+from rnalm.labels import Labels, check_same
 
 #: Rows of the source that are merged at a time.
 WINDOW = 2**16
@@ -68,7 +67,7 @@ def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.n
 def rank_deltas(frame: pd.DataFrame) -> pd.DataFrame:
     """Compare the rank of each row's label with that of its prediction (1 = lowest, ties share the mean rank)."""
     frame = frame[frame["label"].notna()]
-    ranks = frame.assign(label_rank=rankdata(frame["label"]), pred_rank=rankdata(frame["pred"]))
+    ranks = frame.assign(label_rank=frame["label"].rank(), pred_rank=frame["pred"].rank())
     return ranks.assign(rank_delta=ranks["pred_rank"] - ranks["label_rank"])
 
 
@@ -120,25 +119,6 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
             raise RnalmError(f"{output}: there are no predictions to merge")
         writer.close()
     _write_results(output / "predictions.parquet", labels[0], output)
-
-
-def check_same(labels: Sequence[Labels], model_folders: Sequence[str | Path]) -> None:
-    """Refuse models whose outputs cannot be averaged.
-
-    Raises
-    ------
-    RnalmError
-    """
-    for other, folder in zip(labels, model_folders, strict=True):
-        if (other.task, other.classes) != (labels[0].task, labels[0].classes):
-            raise RnalmError(
-                f"{folder}: predicts {_meaning(other)}, but {model_folders[0]} predicts {_meaning(labels[0])}; "
-                "models can be combined only if they predict the same"
-            )
-
-
-def _meaning(labels: Labels) -> str:
-    return f"the classes {', '.join(labels.classes)}" if labels.classes else "a number"
 
 
 def _probabilities(labels: Labels) -> list[str]:

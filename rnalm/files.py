@@ -1,5 +1,6 @@
 """Files that are whole or not there at all."""
 
+import errno
 import fcntl
 import gzip
 import hashlib
@@ -15,6 +16,9 @@ from typing import IO, Any
 from rnalm.errors import RnalmError
 
 log = logging.getLogger(__name__)
+
+#: What file systems without locks say, such as Lustre where it is mounted without them.
+UNLOCKABLE = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 @contextmanager
@@ -74,6 +78,10 @@ def lock(path: str | Path, wait: bool = False) -> IO[str] | None:
             return None
         log.warning("%s: another process works on the same files; waiting for it to end", path)
         fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in UNLOCKABLE:
+            raise
+        log.warning("%s: this file system has no locks; do not start the same work twice", path)
     return file
 
 
@@ -82,11 +90,11 @@ def is_locked(path: str | Path) -> bool:
     try:
         with open(path) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
     except BlockingIOError:
         return True
-    except FileNotFoundError:
-        pass
-    return False
+    except OSError:  # there is no such file, or no lock on this file system
+        return False
 
 
 def write_json(path: str | Path, content: Any) -> None:

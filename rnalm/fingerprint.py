@@ -15,6 +15,12 @@ IGNORED = {"__version__"}
 #: The frame of a job: logs, leases, receipts. It computes nothing of what a job computes.
 FRAME = {"rnalm.jobs"}
 
+#: What has a scope of its own.
+INNER_SCOPES = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef),
+    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
+
 #: A reference: module, and name in it; the empty name: what runs at import; None: all of the module.
 Reference = tuple[str, str | None]
 
@@ -136,7 +142,8 @@ def _module(path: Path, package: Path) -> Module:
     for node in ast.walk(tree):
         for bound, reference in _bindings(node, package):
             module.imports[bound] = reference
-            module.imported.add(reference[0])
+            parts = reference[0].split(".")
+            module.imported.update(".".join(parts[:count]) for count in range(1, len(parts) + 1))
     return module
 
 
@@ -195,7 +202,7 @@ class _Names(ast.NodeVisitor):
     def _scope(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
         body = node.body if isinstance(node.body, list) else [node.body]
         names = {argument.arg for argument in ast.walk(node.args) if isinstance(argument, ast.arg)}
-        inside = [inner for statement in body for inner in ast.walk(statement)]
+        inside = [inner for statement in body for inner in _own(statement)]
         names |= {inner.id for inner in inside if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)}
         names -= {name for inner in inside if isinstance(inner, ast.Global) for name in inner.names}
         for outer in (*getattr(node, "decorator_list", []), getattr(node, "returns", None), node.args):
@@ -207,6 +214,14 @@ class _Names(ast.NodeVisitor):
         self.local.pop()
 
     visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = _scope
+
+
+def _own(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk a function's own scope: what comprehensions and functions inside it bind is not bound in it."""
+    yield node
+    if not isinstance(node, INNER_SCOPES):
+        for child in ast.iter_child_nodes(node):
+            yield from _own(child)
 
 
 def _references(statement: ast.stmt, name: str, module: Module, package: Path) -> Iterator[Reference]:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from rnalm.config import Folds
 from rnalm.errors import RnalmError, nearest
@@ -199,6 +198,9 @@ def _rotate(number: np.ndarray, n: int) -> np.ndarray:
 
 def _kfold(n: int, labels: Sequence[str] | None, group_ids: np.ndarray, seed: int) -> np.ndarray:
     """Draw n random parts ``(rows,)``, stratified by class, groups kept whole."""
+    # Here, as every job imports this module, and few assign folds.
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
     grouped = len(np.unique(group_ids)) < len(group_ids)
     splitter = {
         (False, False): KFold,

@@ -17,9 +17,6 @@ from rnalm.files import lock
 
 log = logging.getLogger(__name__)
 
-#: Params that say what a job is made of, and not what it should do.
-FINGERPRINTS = ("code", "content")
-
 #: A disk with less than this is full, whatever the words in which a library complains: bytes.
 FULL = 2**20
 
@@ -57,15 +54,10 @@ def job(snakemake: Any) -> Callable[[Callable[[], None]], None]:
     return run
 
 
-def options(params: Any) -> dict[str, Any]:
-    """Give the params of a rule by name, without fingerprints."""
-    return {name: value for name, value in params.items() if name not in FINGERPRINTS}
-
-
 def receipt_of(log_file: str | Path, outputs: list[str]) -> Path:
-    """Name the folder of a job's receipt, after its log: both lie in the experiment's folder, with all outputs."""
+    """Name the folder of a job's receipt, like its log: both lie in the experiment's folder, with all outputs."""
     experiment = Path(os.path.commonpath([log_file, *outputs]))
-    return experiment / receipts.FOLDER / Path(log_file).relative_to(experiment / "logs").with_suffix("")
+    return experiment / receipts.FOLDER / Path(log_file).relative_to(experiment / "logs")
 
 
 def write_before(path: str | Path, text: str) -> None:

@@ -179,3 +179,22 @@ def class_weights(targets: np.ndarray, n_classes: int) -> np.ndarray:
     """
     counts = np.bincount(targets, minlength=n_classes)
     return np.where(counts > 0, len(targets) / (n_classes * np.maximum(counts, 1)), 0.0)
+
+
+def check_same(labels: Sequence[Labels], model_folders: Sequence[str | Path]) -> None:
+    """Refuse models whose outputs cannot be averaged.
+
+    Raises
+    ------
+    RnalmError
+    """
+    for other, folder in zip(labels, model_folders, strict=True):
+        if (other.task, other.classes) != (labels[0].task, labels[0].classes):
+            raise RnalmError(
+                f"{folder}: predicts {_meaning(other)}, but {model_folders[0]} predicts {_meaning(labels[0])}; "
+                "models can be combined only if they predict the same"
+            )
+
+
+def _meaning(labels: Labels) -> str:
+    return f"the classes {', '.join(labels.classes)}" if labels.classes else "a number"

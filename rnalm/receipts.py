@@ -10,24 +10,36 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rnalm.files import sha256, write_json
+from rnalm.files import replacing, sha256, write_json
 
 log = logging.getLogger(__name__)
 
 #: Folder of all receipts, in the experiment's folder.
 FOLDER = ".kept"
 
+#: Libraries on whose versions results may depend.
+SOFTWARE = ("numpy", "pandas", "pyarrow", "scikit-learn", "tokenizers", "torch", "transformers")
+
 RECEIPT = "receipt.json"
 LOG = "log.txt"
 
 
 def identify(params: Mapping[str, Any], inputs: Sequence[str | Path]) -> dict[str, Any]:
-    """Say what decides the results of a job: its params, fingerprints among them, and the content of its inputs."""
+    """Say what decides the results of a job: params, fingerprints among them, content of inputs, and versions of libraries.
+
+    Another version alone is no reason to run; but a job that runs, for whatever reason, then works.
+    """
+    made_of = {
+        "params": dict(params),
+        "inputs": [sha256(path) for path in inputs],
+        "software": {name: version(name) for name in SOFTWARE},
+    }
     # As JSON gives it back: tuples are lists, and the order of keys means nothing.
-    return json.loads(json.dumps({"params": dict(params), "inputs": [sha256(path) for path in inputs]}, sort_keys=True))
+    return json.loads(json.dumps(made_of, sort_keys=True))
 
 
 def take(place: str | Path, made_of: Mapping[str, Any], outputs: Sequence[str | Path], lineage: str | None = None) -> bool:
@@ -53,9 +65,8 @@ def take(place: str | Path, made_of: Mapping[str, Any], outputs: Sequence[str | 
     whole = receipt.get("made of") == made_of and _is_whole(place, receipt["results"], outputs)
     if whole:
         for number, path in enumerate(map(Path, outputs)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
-            os.link(place / str(number), path)
+            with replacing(path) as beside:
+                _copy(place / str(number), beside)
         write_json(place / RECEIPT, receipt | {"lineage": lineage})
     else:
         shutil.rmtree(place, ignore_errors=True)
@@ -82,9 +93,9 @@ def keep(
     place.mkdir(parents=True, exist_ok=True)
     try:
         results = [_keep(Path(path), place / str(number)) for number, path in enumerate(outputs)]
+        shutil.copyfile(log_file, place / LOG)
     except FileNotFoundError:
         return
-    shutil.copyfile(log_file, place / LOG)
     # Last, so that there is a receipt only for what is whole.
     write_json(place / RECEIPT, {"made of": made_of, "results": results, "lineage": lineage})
 
@@ -105,12 +116,13 @@ def damaged(output: str | Path) -> list[Path]:
     found = []
     for receipt in Path(output, FOLDER).rglob(RECEIPT):
         for path, size, _ in _read(receipt.parent).get("results", []):
+            # A receipt of an experiment that was moved or copied speaks of files in its old place.
+            inside = Path(path).absolute().is_relative_to(Path(output).absolute())
             try:
-                short = os.stat(path).st_size < size
+                if inside and os.stat(path).st_size < size:
+                    found.append(Path(path))
             except OSError:
                 continue
-            if short:
-                found.append(Path(path))
     return sorted(found)
 
 
@@ -129,6 +141,13 @@ def _is_whole(place: Path, results: list[list], outputs: Sequence[str | Path]) -
         return all(sha256(place / str(number)) == digest for number, (_, _, digest) in enumerate(results))
     except OSError:
         return False
+
+
+def _copy(kept: Path, path: Path) -> None:
+    try:
+        os.link(kept, path)
+    except OSError:  # a file system without hard links, to which the experiment was copied
+        shutil.copyfile(kept, path)
 
 
 def _keep(path: Path, kept: Path) -> list:

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import gzip
 
 import pytest
@@ -119,3 +121,13 @@ def test_a_damaged_gzip_file_is_refused_as_damaged(tmp_path, refusal, content):
 def test_a_missing_file_and_a_folder_are_named(tmp_path, refusal):
     assert refusal(read_text, tmp_path / "no") == f"{tmp_path / 'no'}: no such file"
     assert refusal(read_text, tmp_path) == f"{tmp_path}: is a folder, expected a file"
+
+
+def test_where_there_are_no_locks_work_goes_on(tmp_path, monkeypatch, caplog):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with files.lock(tmp_path / "lock"):
+        assert "this file system has no locks; do not start the same work twice" in caplog.text
+    assert not files.is_locked(tmp_path / "lock")

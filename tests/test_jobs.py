@@ -102,7 +102,7 @@ def test_a_job_waits_for_one_that_a_killed_workflow_left_behind(start, tmp_path)
     assert first.stdout.readline() == "working\n"
     said, complained = start().communicate()
     assert said == "", "the second took what the first made"
-    assert "making.lock: another process works on the same files; waiting for it to end" in complained
+    assert "making.log.lock: another process works on the same files; waiting for it to end" in complained
     assert (tmp_path / "out" / "made" / "result").read_text() == "1"
     first.communicate()
 

@@ -90,6 +90,20 @@ def test_only_results_that_have_become_shorter_are_damaged(kept, tmp_path):
     assert [str(path) for path in receipts.damaged(tmp_path)] == outputs[1:]
 
 
+def test_files_of_an_experiment_in_the_old_place_of_a_moved_one_are_not_damaged(kept, tmp_path):
+    _, _, outputs = kept
+    os.truncate(outputs[0], 3)
+    (tmp_path / "moved").mkdir()
+    os.rename(tmp_path / receipts.FOLDER, tmp_path / "moved" / receipts.FOLDER)
+    assert receipts.damaged(tmp_path / "moved") == []
+
+
+def test_another_version_of_a_library_makes_a_job_work_that_runs(kept, tmp_path, monkeypatch):
+    place, made_of, outputs = kept
+    monkeypatch.setattr(receipts, "version", lambda name: "100")
+    assert not receipts.take(place, receipts.identify(made_of["params"], [tmp_path / "input"]), outputs)
+
+
 def test_where_there_are_no_hard_links_work_is_done_again(kept, tmp_path, monkeypatch):
     place, made_of, outputs = kept
 

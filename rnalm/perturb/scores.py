@@ -18,9 +18,8 @@ from tqdm import tqdm
 from rnalm import datasets, folder, folds, models, tokenizers
 from rnalm.compute import ahead
 from rnalm.datasets import Encoded
-from rnalm.evaluate import check_same
 from rnalm.files import replacing
-from rnalm.labels import Labels
+from rnalm.labels import Labels, check_same
 from rnalm.perturb.edits import Editor, Edits
 from rnalm.perturb.precision import precision_error
 from rnalm.perturb.scorer import Scorer

@@ -23,6 +23,8 @@ from rnalm.perturb.passes import pass_bytes, passes
 from rnalm.perturb.windows import windows
 
 REPLACEMENTS = {"a": ["c", "g", "t"], "c": ["a"], "t": ["g"]}
+#: Channels from which on a normalization over them is well-conditioned.
+WIDE = 16
 
 
 class OtherConfig(PreTrainedConfig):
@@ -56,7 +58,12 @@ class Other(PreTrainedModel):
         )
         self.gru = nn.GRU(widths[-1], 3, batch_first=True) if config.readout == "gru" else None
         self.linear = nn.Linear(3 if self.gru else widths[-1], config.num_labels)
+        if config.readout == "sum":  # of hundreds of bins, perhaps: the outputs shall be of order one all the same
+            nn.init.uniform_(self.linear.weight, -0.02, 0.02)
         self.post_init()
+
+    def _init_weights(self, module):
+        """Leave weights as PyTorch draws them; transformers would draw them so small that edits hardly show."""
 
     def inputs(self, ids, modifiers=None):
         x = F.one_hot((ids - 7).clamp(min=0), 4) * (ids >= 7)[..., None]
@@ -88,7 +95,7 @@ class Other(PreTrainedModel):
 @st.composite
 def salukis(draw, make_model):
     sizes = {
-        "filters": draw(st.integers(1, 6)),
+        "filters": draw(st.one_of(st.integers(1, 6), st.integers(WIDE, WIDE + 8))),
         "kernel_size": draw(st.integers(1, 6)),
         "layers": draw(st.integers(1, 4)),
     }
@@ -147,21 +154,22 @@ def assert_equal(found, expected) -> None:
 
 
 def assert_fast_equals_slow(model, sequence, edits, rows) -> None:
-    """Hold the scorers against each other in float64, where a mistake shows, and in float32, where rounding does.
+    """Hold the scorers against each other in float64, and in float32 unless the model normalizes over few channels.
 
-    The naive scorer errs too: normalizing over few filters, a model may blow up the last digit. Where it does so by more than
-    a tenth of the bound, that is the measure.
+    Such a LayerNorm magnifies rounding: where its channels are nearly equal, it divides their differences, of which float32
+    keeps few digits, by a standard deviation close to zero. Layer upon layer, the naive scorer itself then errs by 1e-5, so
+    in float32 the two may differ without a mistake in either.
     """
-    fast, slow = (kind(model, rows).score(sequence, edits) for kind in (IncrementalScorer, NaiveScorer))
+
+    def scores():
+        return [kind(model, rows).score(sequence, edits) for kind in (IncrementalScorer, NaiveScorer)]
+
+    norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
+    if all(norm.normalized_shape[0] >= WIDE for norm in norms):
+        assert_equal(*scores())
     model.double()
-    exact = NaiveScorer(model).score(sequence, edits)
-    for found, expected in zip(IncrementalScorer(model, rows).score(sequence, edits), exact, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
-    rounding = max(float(np.abs(a - b).max(initial=0)) for a, b in zip(slow, exact, strict=True))
-    for found, expected in zip(fast, slow, strict=True):
-        assert found.shape == expected.shape
-        assert found.dtype == np.float32
-        assert np.all(np.abs(found - expected) <= np.maximum(1e-5 * np.maximum(1, np.abs(expected)), 10 * rounding))
+    for fast, slow in zip(*scores(), strict=True):
+        np.testing.assert_allclose(fast, slow, rtol=1e-6, atol=1e-6)
 
 
 @settings(max_examples=150, deadline=None)

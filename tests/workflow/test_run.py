@@ -110,6 +110,23 @@ def test_a_further_file_goes_through_every_model(copy):
     assert "Predictions: more" in (experiment.output / "report.html").read_text()
 
 
+def test_replicates_join_the_models_that_are_there(copy, finished):
+    experiment = copy()
+    experiment.config["finetune"]["replicates"] = 2
+    plan = experiment.plan()
+    assert plan["finetune_fold"] == plan["predict_source"] == plan["evaluate_fold"] == 2, "those of the second replicate"
+    experiment.succeed()
+    weights = {name: (experiment.output / "fine-tune" / name / "model.safetensors").read_bytes() for name in ("0", "0.1")}
+    assert weights["0"] == (finished.output / "fine-tune/0/model.safetensors").read_bytes()
+    assert weights["0"] != weights["0.1"]
+    summary = pd.read_csv(experiment.output / "fine-tune/summary.csv")
+    assert list(summary.columns) == ["metric", "fold_0", "fold_0.1", "fold_1", "fold_1.1", "mean", "sd"]
+    predictions = pd.read_parquet(experiment.output / "predict/predictions.parquet")
+    np.testing.assert_allclose(predictions["pred"], predictions[[f"pred.{model}" for model in range(4)]].mean(axis=1))
+    scores = pd.read_csv(experiment.output / "interpret/loo_scores_mask.csv")
+    assert (scores["loo_sd"] > 0).all(), "every row is scored by the two models of its fold"
+
+
 def test_folds_without_test_rows_train_and_report(experiment):
     experiment.config["folds"] = {"method": "column", "validation": ["a", "b"]}
     experiment.succeed()

@@ -70,7 +70,11 @@ wildcard_constraints:
 
 
 def plain(section):
-    """Turn a part of the configuration into plain values with sorted keys, as params need them."""
+    """Turn a part of the configuration into plain values with sorted keys, as params need them.
+
+    What a rule is told goes into one such dict: Snakemake compares params as a set of values, in which two that change places
+    are the same.
+    """
     values = section.model_dump(mode="json") if hasattr(section, "model_dump") else section
     return {key: plain(value) if isinstance(value, dict) else value for key, value in sorted(values.items())}
 
@@ -88,7 +92,7 @@ def code(script):
 
 def settled(scores, lineage):
     """Let the report pass over scores that can only have been divided among other shards since it was written."""
-    return ancient(scores) if receipts.lineage(f"{OUT}/{receipts.FOLDER}/report") == lineage else scores
+    return ancient(scores) if receipts.lineage(f"{OUT}/{receipts.FOLDER}/report.log") == lineage else scores
 
 
 def content(*paths):

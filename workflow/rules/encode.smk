@@ -44,8 +44,6 @@ rule assign_folds:
         runtime=30,
     params:
         code=code("folds.py"),
-        options=plain(settings.folds),
-        task=settings.task,
-        seed=settings.seed,
+        job=plain({"options": settings.folds.model_dump(), "seed": settings.seed, "task": settings.task}),
     script:
         "../scripts/folds.py"

@@ -14,18 +14,23 @@ rule finetune_fold:
     threads: 4
     resources:
         gpu=settings.finetune.gpus,
+        nodes=1,  # with all of its GPUs
         mem_mb=growing(8000),
         runtime=1440,
     params:
         code=code("finetune.py"),
-        fold=lambda wildcards: fold_of(wildcards.model),
-        replicate=lambda wildcards: int(wildcards.model.partition(".")[2] or 0),
-        task=settings.task,
-        scaling=settings.labels.scaling,
-        class_weights=settings.labels.class_weights,
-        model=plain(settings.model) if settings.trains else None,
-        options=plain(settings.finetune.model_dump(exclude={"replicates", "gpus"})),
-        seed=settings.seed,
+        job=lambda wildcards: plain(
+            {
+                "fold": fold_of(wildcards.model),
+                "replicate": int(wildcards.model.partition(".")[2] or 0),
+                "task": settings.task,
+                "scaling": settings.labels.scaling,
+                "class_weights": settings.labels.class_weights,
+                "model": settings.model.model_dump(),
+                "options": settings.finetune.model_dump(mode="json", exclude={"replicates", "gpus"}),
+                "seed": settings.seed,
+            }
+        ),
     script:
         "../scripts/finetune.py"
 

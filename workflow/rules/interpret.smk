@@ -72,19 +72,18 @@ rule score_shard:
         runtime=720,
     params:
         code=code("score.py"),
-        model_folders=list(MODELS.values()),
-        mode=lambda wildcards: wildcards.mode,
-        replacements=lambda wildcards: plain(settings.interpret.replacements) if wildcards.mode == "replace" else {},
-        replace_modifiers=lambda wildcards: settings.interpret.replace_modifiers and wildcards.mode == "replace",
-        explain=settings.interpret.explain,
-        scale=settings.interpret.scale,
-        sample_size=settings.interpret.sample_size,
-        shard=lambda wildcards: int(wildcards.shard),
-        shards=lambda wildcards: int(wildcards.shards),
-        scorer=settings.interpret.scorer,
-        precision=settings.interpret.precision,
-        batch_tokens=settings.interpret.batch_tokens,
-        seed=settings.seed if settings.interpret.sample_size else None,
+        job=lambda wildcards: plain(
+            settings.interpret.model_dump(exclude={"modes", "replacements", "replace_modifiers", "shards"})
+            | {
+                "model_folders": list(MODELS.values()),
+                "mode": wildcards.mode,
+                "replacements": settings.interpret.replacements if wildcards.mode == "replace" else {},
+                "replace_modifiers": settings.interpret.replace_modifiers and wildcards.mode == "replace",
+                "shard": int(wildcards.shard),
+                "shards": int(wildcards.shards),
+                "seed": settings.seed if settings.interpret.sample_size else None,
+            }
+        ),
     script:
         "../scripts/score.py"
 

@@ -20,8 +20,7 @@ rule predict_source:
         code=code("predict.py"),
         content=lambda wildcards: given_content(wildcards.model),
         model=lambda wildcards: MODELS[wildcards.model],
-        fold=lambda wildcards: fold_of(wildcards.model),
-        batch_tokens=settings.predict.batch_tokens,
+        job=lambda wildcards: {"batch_tokens": settings.predict.batch_tokens, "fold": fold_of(wildcards.model)},
     script:
         "../scripts/predict.py"
 

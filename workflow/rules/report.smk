@@ -11,7 +11,7 @@ LINEAGE = digests.combine(
 rule write_report:
     input:
         encoded=targets("encode"),
-        models=model_files(*MODELS, names=["config.json"]),
+        models=model_files(*MODELS, names=["config.json", "labels.json"]),
         histories=[f"{OUT}/fine-tune/{name}/trainer_state.json" for name in TRAINED],
         summary=[f"{OUT}/fine-tune/summary.csv" for _ in FOLDS[:1]],
         predictions=[f"{OUT}/{place('predict', source)}/predictions.parquet" for source in QUERIES],

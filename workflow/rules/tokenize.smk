@@ -20,10 +20,14 @@ rule train_tokenizer:
         code=code("tokenize.py"),
         content=content(VOCABULARY.path if settings.trains else f"{GIVEN[0]}/tokenizer.json"),
         trained=not settings.trains,
-        source=sequences_of(VOCABULARY) if settings.trains else None,
-        sample_size=settings.tokenizer.sample_size,
-        min_freq=settings.tokenizer.min_freq,
-        vocab_size=settings.tokenizer.vocab_size,
-        seed=settings.seed if settings.tokenizer.sample_size else None,
+        job=plain(
+            {
+                "source": sequences_of(VOCABULARY) if settings.trains else None,
+                "sample_size": settings.tokenizer.sample_size,
+                "min_freq": settings.tokenizer.min_freq,
+                "vocab_size": settings.tokenizer.vocab_size,
+                "seed": settings.seed if settings.tokenizer.sample_size else None,
+            }
+        ),
     script:
         "../scripts/tokenize.py"

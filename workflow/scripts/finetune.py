@@ -10,5 +10,6 @@ def work():
     from rnalm.train import Job, run
 
     files = {name: snakemake.input[name] for name in ("encoded", "folds", "tokenizer")}
-    output = str(Path(snakemake.output[0]).parent)
-    run(Job(**files, **snakemake.params, output=output, threads=snakemake.threads, gpus=snakemake.resources.gpu))
+    files["output"] = str(Path(snakemake.output[0]).parent)
+    means = {"threads": snakemake.threads, "gpus": snakemake.resources.gpu}
+    run(Job(**files, **means, **snakemake.params.job, code=snakemake.params.code))

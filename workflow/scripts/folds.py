@@ -8,5 +8,5 @@ def work():
     from rnalm.config import Folds
     from rnalm.folds import assign_file
 
-    params = snakemake.params
-    assign_file(snakemake.input[0], snakemake.output[0], Folds(**params.options), params.task, params.seed)
+    settings = snakemake.params.job
+    assign_file(snakemake.input[0], snakemake.output[0], Folds(**settings["options"]), settings["task"], settings["seed"])

@@ -12,6 +12,6 @@ def work():
 
     params = snakemake.params
     torch.set_num_threads(snakemake.threads)
-    rows = folds.test_rows(snakemake.input.folds, params.fold) if snakemake.input.folds else None
+    rows = folds.test_rows(snakemake.input.folds, params.job["fold"]) if snakemake.input.folds else None
     device = compute.choose(snakemake.resources.gpu)
-    predict_file(params.model, snakemake.input.encoded, snakemake.output[0], rows, params.batch_tokens, device)
+    predict_file(params.model, snakemake.input.encoded, snakemake.output[0], rows, params.job["batch_tokens"], device)

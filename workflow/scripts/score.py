@@ -1,6 +1,6 @@
 """Compute one shard of the leave-one-out scores."""
 
-from rnalm.jobs import job, options
+from rnalm.jobs import job
 
 
 @job(snakemake)
@@ -12,4 +12,4 @@ def work():
 
     torch.set_num_threads(snakemake.threads)
     files = {"encoded": snakemake.input.encoded, "folds": snakemake.input.folds or None}
-    score_shard(Job(**files, **options(snakemake.params)), snakemake.output[0], compute.choose(snakemake.resources.gpu))
+    score_shard(Job(**files, **snakemake.params.job), snakemake.output[0], compute.choose(snakemake.resources.gpu))

@@ -1,6 +1,6 @@
 """Learn the tokenizer, or take that of a trained model."""
 
-from rnalm.jobs import job, options
+from rnalm.jobs import job
 
 
 @job(snakemake)
@@ -8,9 +8,9 @@ def work():
     from rnalm import tokenizers
     from rnalm.config import Source
 
-    settings = options(snakemake.params)
-    if settings.pop("trained"):
+    if snakemake.params.trained:
         tokenizer = tokenizers.load(snakemake.input[0])
     else:
-        tokenizer = tokenizers.train(Source(**settings.pop("source")), **settings)
+        settings = snakemake.params.job
+        tokenizer = tokenizers.train(**settings | {"source": Source(**settings["source"])})
     tokenizers.save(tokenizer, snakemake.output[0])
