@@ -72,8 +72,7 @@ wildcard_constraints:
 def plain(section):
     """Turn a part of the configuration into plain values with sorted keys, as params need them.
 
-    What a rule is told goes into one such dict: Snakemake compares params as a set of values, in which two that change places
-    are the same.
+    One such dict holds them all, as Snakemake compares params as a set of values, in which two that change places are the same.
     """
     values = section.model_dump(mode="json") if hasattr(section, "model_dump") else section
     return {key: plain(value) if isinstance(value, dict) else value for key, value in sorted(values.items())}
