@@ -145,6 +145,8 @@ class Recurrent:
 class Pooled:
     """The mean, sum or maximum over all bins: for architectures without a recurrent layer.
 
+    Bins are added one by one, hundreds of them perhaps, so in float64: their rounding would show in the scores.
+
     Parameters
     ----------
     kind : {'mean', 'sum', 'max'}
@@ -164,18 +166,19 @@ class Pooled:
 
     def start(self, rows: int) -> Tensor:
         """Make zeros, or minus infinity for the maximum."""
-        return self.like.new_full((rows, self.features), -torch.inf if self.kind == "max" else 0.0)
+        nothing = -torch.inf if self.kind == "max" else 0.0
+        return self.like.new_full((rows, self.features), nothing, dtype=torch.float64)
 
     def step(self, inputs: Tensor, state: Tensor) -> None:
         """Add a bin, or take the greater."""
         if self.kind == "max":
-            torch.maximum(state, inputs, out=state)
+            torch.maximum(state, inputs.to(state.dtype), out=state)
         else:
             state += inputs
 
     def finish(self, state: Tensor, bins: Tensor) -> Tensor:
         """Divide by the number of bins, for the mean."""
-        return state / bins[:, None] if self.kind == "mean" else state
+        return (state / bins[:, None] if self.kind == "mean" else state).to(self.like.dtype)
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,6 @@ class Other(PreTrainedModel):
         )
         self.gru = nn.GRU(widths[-1], 3, batch_first=True) if config.readout == "gru" else None
         self.linear = nn.Linear(3 if self.gru else widths[-1], config.num_labels)
-        if config.readout == "sum":  # of hundreds of bins, perhaps: the outputs shall be of order one all the same
-            nn.init.uniform_(self.linear.weight, -0.02, 0.02)
         self.post_init()
 
     def _init_weights(self, module):

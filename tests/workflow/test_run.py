@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnalm.checkpoints import SEAL
+
 ROOT = Path(__file__).parents[2]
 UTR3 = ROOT / "data" / "utr3_mpra.tsv.gz"
 
@@ -159,7 +161,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_never_killed(experiment):
     shutil.rmtree(experiment.output)
     running = experiment.start("finetune")
     deadline = time.time() + 120
-    while not list(experiment.output.glob("fine-tune/0/checkpoints/checkpoint-*/trainer_state.json")):
+    while not list(experiment.output.glob(f"fine-tune/0/checkpoints/checkpoint-*/{SEAL}")):
         assert running.poll() is None, (experiment.folder / "terminal.txt").read_text()
         assert time.time() < deadline
         time.sleep(0.02)

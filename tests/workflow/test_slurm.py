@@ -15,6 +15,8 @@ import pytest
 import yaml
 from slurm import Job, Slurm, missing
 
+from rnalm.checkpoints import SEAL
+
 ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.slurm, pytest.mark.skipif(bool(missing()), reason=missing())]
@@ -113,7 +115,7 @@ def write_config(folder: Path) -> None:
 def cancel_training(slurm: Slurm, fold: Path, running: subprocess.Popen) -> None:
     """Cancel the job of a fold as soon as there is a checkpoint."""
     deadline = time.time() + PATIENCE
-    while not list(fold.glob("checkpoints/checkpoint-*/trainer_state.json")):
+    while not list(fold.glob(f"checkpoints/checkpoint-*/{SEAL}")):
         assert running.poll() is None, "the run ended without training"
         assert time.time() < deadline
         time.sleep(0.1)
