@@ -14,7 +14,7 @@ run: $(VENV)/installed
 
 # Linters, then tests.
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -36,13 +36,13 @@ def generate(path: Path, n: int) -> None:
 
 def measure(table: Path | None, output: Path, results: multiprocessing.Queue) -> None:
     """Tokenize and encode a table; report peak memory in MiB and seconds."""
-    from rnalm import config, encode, tokenizers
+    from rnalm import config, encode, vocabulary
 
     begin = time.perf_counter()
     if table is not None:
         columns = {"id": "id", "sequence": "sequence", "label": "label", "group": "group"}
-        source = config.Source(path=str(table), columns=columns)
-        encode.encode(source, tokenizers.train(source), output)
+        source = config.Table(path=str(table), columns=columns)
+        encode.encode(source, vocabulary.learn(source), output)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     results.put((peak, time.perf_counter() - begin))
 

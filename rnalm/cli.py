@@ -51,5 +51,6 @@ def _check(options: argparse.Namespace) -> None:
     for name, source in {"source": checked.source, "tokenizer.source": checked.tokenizer.source, **checked.inference}.items():
         if source is not None:
             record = next(sources.read(source))
-            print(f"{name}: {source.path}: first sequence {record.id!r}, {len(record.sequence)} tokens, label {record.label}")
+            first = f"first sequence {record.id!r}, {len(record.sequence)} letters or tokens, label {record.label}"
+            print(f"{name}: {source.paths[0]}: {first}")
     print(f"{options.file}: good")

@@ -1,11 +1,12 @@
 """A configuration as the user wrote it ─► the checked models, or one line that says what is wrong."""
 
 import re
-from typing import Any
+from typing import Any, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import Discriminator, Tag, ValidationError
+from pydantic.fields import FieldInfo
 
-from rnalm.config import Config, Saluki, Section, Source
+from rnalm.config import ARCHITECTURES, Config, Section
 from rnalm.errors import RnalmError, nearest
 
 
@@ -50,12 +51,14 @@ def _explain(problem: dict[str, Any], settings: dict[str, Any]) -> str:
     location = _location(problem, settings)
     key = ".".join(str(part) for part in location)
     if problem["type"] == "extra_forbidden":
-        return f"unknown key '{key}'; {nearest(location[-1], _fields(location[:-1]), limit=30)}"
+        return f"unknown key '{key}'; {nearest(location[-1], _fields(location[:-1], settings), limit=30)}"
     if problem["type"] == "missing":
         return f"key '{key}' is missing"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{key}.{message}" if key else message
+    if problem["type"] == "union_tag_invalid":
+        return f"{key}.name: found {problem['ctx']['tag']!r}; {nearest(problem['ctx']['tag'], ARCHITECTURES)}"
     if problem["type"] == "literal_error":
         return f"{key}: found {problem['input']!r}; {_choice(problem)}"
     return f"{key}: found {problem['input']!r}; {message[0].lower()}{message[1:]}"
@@ -65,19 +68,29 @@ def _choice(problem: dict[str, Any]) -> str:
     return nearest(problem["input"], re.findall(r"'([^']*)'", problem["ctx"]["expected"]))
 
 
-def _fields(location: tuple[str | int, ...]) -> list[str]:
+def _fields(location: tuple[str | int, ...], settings: dict[str, Any]) -> list[str]:
     """Name the valid keys of the section at ``location``."""
     section: Any = Config
     for part in location:
-        if section is Config and part == "model":
-            section = Saluki
-        elif section is Config and part == "inference":
-            section = {"*": Source}
-        elif isinstance(section, dict):
-            section = section["*"]
-        else:
-            annotation = section.model_fields[part].annotation
-            section = next(
-                t for t in (annotation, *getattr(annotation, "__args__", ())) if isinstance(t, type) and issubclass(t, Section)
-            )
+        settings = settings[part]
+        inside = section["*"] if isinstance(section, dict) else section.model_fields[part]
+        section = _section(inside, settings)
     return list(section.model_fields)
+
+
+def _section(annotation: Any, value: Any) -> type[Section] | dict[str, Any] | None:
+    """Find the section that an annotation means: of several, that of the kind of the value; in a mapping, under ``*``."""
+    if isinstance(annotation, FieldInfo):
+        annotation, marks = annotation.annotation, annotation.metadata
+    else:
+        marks = getattr(annotation, "__metadata__", ())
+        annotation = get_args(annotation)[0] if marks else annotation
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    if get_origin(annotation) is dict:
+        return {"*": get_args(annotation)[1]}
+    choices = get_args(annotation)
+    for mark in marks:
+        if isinstance(mark, Discriminator):
+            choices = [choice for choice in choices if Tag(mark.discriminator(value)) in choice.__metadata__]
+    return next(filter(None, (_section(choice, value) for choice in choices)), None)

@@ -1,7 +1,7 @@
 """Encoded Parquet ─► length-bucketed torch batches."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,12 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from rnalm.errors import RnalmError
-from rnalm.tokenizers import PAD
+
+#: Id that fills up shorter sequences of a batch, for models that do not name one.
+PAD = 1
+
+#: What of an encoded file is read.
+COLUMNS = ("id", "input_ids", "modifiers", "label", "weight", "offsets", "reverse_ids")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,10 @@ class Encoded:
         1 where the source has none.
     offsets : numpy.ndarray or None
         int32 ``(length, 2)``, half-open positions in the source; None where they are the tokens' own indices.
+    reverse_ids : numpy.ndarray or None
+        Tokens of the reverse complement, int32; None where both strands are not asked for.
+    sequence : str or None
+        The letters that the tokens stand for, if each is not a token; None also where they were not asked for.
     """
 
     row: int
@@ -41,9 +50,17 @@ class Encoded:
     label: float | str | None
     weight: float
     offsets: np.ndarray | None
+    reverse_ids: np.ndarray | None = None
+    sequence: str | None = None
+
+    def twin(self) -> "Encoded":
+        """Give the reverse complement, with the same label; positions are not those of its tokens."""
+        return replace(
+            self, input_ids=self.reverse_ids, reverse_ids=self.input_ids, modifiers=None, offsets=None, sequence=None
+        )
 
 
-def read(path: str | Path, rows: np.ndarray | None = None) -> Iterator[list[Encoded]]:
+def read(path: str | Path, rows: np.ndarray | None = None, letters: bool = False) -> Iterator[list[Encoded]]:
     """Read an encoded file, a row group at a time.
 
     Parameters
@@ -51,6 +68,8 @@ def read(path: str | Path, rows: np.ndarray | None = None) -> Iterator[list[Enco
     path : path
     rows : numpy.ndarray, optional
         Sorted row numbers to keep; None: all. Row groups without any are not read.
+    letters : bool
+        Whether to read the letters of sequences too, where a token is more than one.
 
     Yields
     ------
@@ -58,12 +77,13 @@ def read(path: str | Path, rows: np.ndarray | None = None) -> Iterator[list[Enco
         In input order, never empty.
     """
     file = pq.ParquetFile(path)
+    wanted = [name for name in file.schema_arrow.names if name in COLUMNS or (letters and name == "sequence")]
     first = 0
     for group in range(file.num_row_groups):
         after = first + file.metadata.row_group(group).num_rows
         kept = np.arange(first, after) if rows is None else rows[np.searchsorted(rows, first) : np.searchsorted(rows, after)]
         if len(kept):
-            table = file.read_row_group(group)
+            table = file.read_row_group(group, columns=wanted)
             yield _unpack(table if len(kept) == after - first else table.take(kept - first), kept)
         first = after
 
@@ -72,19 +92,30 @@ def _unpack(table: pa.Table, rows: np.ndarray) -> list[Encoded]:
     def column(name: str) -> list:
         return table[name].to_pylist() if name in table.column_names else [None] * len(rows)
 
-    lists = table["input_ids"].combine_chunks()
-    lengths = lists.value_lengths().to_numpy(zero_copy_only=False)
-    input_ids = np.split(lists.flatten().to_numpy(zero_copy_only=False), np.cumsum(lengths)[:-1])
+    input_ids = _arrays(table["input_ids"].combine_chunks())
     modifiers = [
-        None if channels is None else np.array(channels, dtype=np.float32).reshape(len(channels), length)
-        for channels, length in zip(column("modifiers"), lengths, strict=True)
+        None if channels is None else np.array(channels, dtype=np.float32).reshape(len(channels), len(ids))
+        for channels, ids in zip(column("modifiers"), input_ids, strict=True)
     ]
-    offsets = [None if o is None else np.array(o, dtype=np.int32) for o in column("offsets")]
+    offsets, reverse = (
+        _arrays(table[name].combine_chunks()) if name in table.column_names else column(name)
+        for name in ("offsets", "reverse_ids")
+    )
     weights = [1.0 if weight is None else weight for weight in column("weight")]
-    return [
-        Encoded(int(row), *values)
-        for row, *values in zip(rows, column("id"), input_ids, modifiers, column("label"), weights, offsets, strict=True)
-    ]
+    texts = (column("id"), input_ids, modifiers, column("label"), weights, offsets, reverse, column("sequence"))
+    return [Encoded(int(row), *values) for row, *values in zip(rows, *texts, strict=True)]
+
+
+def _arrays(lists: pa.ListArray) -> list[np.ndarray | None]:
+    """Take a column of lists, of numbers or of pairs of numbers, apart; None where there is no list."""
+    values = lists.flatten()
+    numbers = (
+        values.flatten().to_numpy(zero_copy_only=False).reshape(-1, 2) if pa.types.is_fixed_size_list(values.type) else None
+    )
+    lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    parts = np.split(values.to_numpy(zero_copy_only=False) if numbers is None else numbers, np.cumsum(lengths)[:-1])
+    missing = lists.is_null().to_numpy(zero_copy_only=False)
+    return [None if gone else part for gone, part in zip(missing, parts, strict=True)]
 
 
 def lengths(path: str | Path) -> np.ndarray:
@@ -101,7 +132,7 @@ def column(path: str | Path, name: str) -> pa.ChunkedArray:
     return pq.read_table(path, columns=[name])[name]
 
 
-def collate(sequences: Sequence[Encoded], modifier_channels: int = 0) -> dict[str, torch.Tensor]:
+def collate(sequences: Sequence[Encoded], modifier_channels: int = 0, pad: int = PAD) -> dict[str, torch.Tensor]:
     """Pad sequences on the right to the longest among them.
 
     Parameters
@@ -109,6 +140,8 @@ def collate(sequences: Sequence[Encoded], modifier_channels: int = 0) -> dict[st
     sequences : sequence of Encoded
     modifier_channels : int
         Channels that the model has; a sequence with fewer gets zeros.
+    pad : int
+        Id that fills up; what it is has no effect where ``attention_mask`` is 0.
 
     Returns
     -------
@@ -122,7 +155,7 @@ def collate(sequences: Sequence[Encoded], modifier_channels: int = 0) -> dict[st
         If a sequence has more modifiers than the model has channels for.
     """
     longest = max(len(sequence.input_ids) for sequence in sequences)
-    input_ids = np.full((len(sequences), longest), PAD, dtype=np.int64)
+    input_ids = np.full((len(sequences), longest), pad, dtype=np.int64)
     mask = np.zeros_like(input_ids)
     modifiers = np.zeros((len(sequences), modifier_channels, longest), dtype=np.float32)
     for index, sequence in enumerate(sequences):

@@ -17,11 +17,12 @@ from tokenizers import Tokenizer
 
 import rnalm
 from rnalm import sources
-from rnalm.config import Encode, Source
+from rnalm.config import Encode, Fasta, Source
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import read_json, replacing
-from rnalm.sources import Record
-from rnalm.tokenizers import UNK, encoder, tokens
+from rnalm.records import Record
+from rnalm.tokenize import RecordTokenizer, Tokens
+from rnalm.tokenizers import tokens
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,24 @@ class Summary:
     modifier_channels: int = 0
     unknown: int = 0
     unknown_tokens: Counter = field(default_factory=Counter)
+
+    def add(self, record: Record, found: Tokens, unknown: int) -> None:
+        """Count one more sequence; ``unknown`` is the id of unknown tokens."""
+        kept = len(found.input_ids)
+        self.sequences += 1
+        self.tokens += kept
+        self.longest = max(self.longest, kept)
+        self.truncated += kept < found.total
+        self.labelled += record.label is not None
+        if record.modifiers is not None:
+            self.modifier_channels = max(self.modifier_channels, len(record.modifiers))
+        for index in np.flatnonzero(found.input_ids == unknown):
+            first, after = (index, index + 1) if found.offsets is None else found.offsets[index]
+            token = "".join(record.sequence[first:after])
+            self.unknown += 1
+            # Some are enough to see what is wrong; all could be as many as there are sequences.
+            if token in self.unknown_tokens or len(self.unknown_tokens) < 100:
+                self.unknown_tokens[token] += 1
 
 
 def encode(
@@ -80,12 +99,10 @@ def encode(
         that is not in the vocabulary.
     """
     options = options or Encode()
-    if options.center_token is not None and tokenizer.token_to_id(options.center_token) is None:
-        hint = nearest(options.center_token, sorted(tokens(tokenizer)))
-        raise RnalmError(f"encode.center_token: {options.center_token!r} is not in the vocabulary; {hint}")
-    schema = _schema(source, options, task)
+    tokenize = RecordTokenizer(tokenizer, options)
+    schema = _schema(source, tokenize, task)
     summary = Summary()
-    rows = _rows(source, tokenizer, options, task, quality or {}, require_labels, summary)
+    rows = _rows(source, tokenize, task, quality or {}, require_labels, summary)
     with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for group in _groups(rows):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
@@ -139,10 +156,10 @@ def fingerprint(tokenizer: Tokenizer) -> str:
     return hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
 
 
-def _schema(source: Source, options: Encode, task: str) -> pa.Schema:
+def _schema(source: Source, tokenize: RecordTokenizer, task: str) -> pa.Schema:
     columns = [("id", pa.string()), ("input_ids", pa.list_(pa.int32()))]
-    if options.truncate == "left" or options.center_token is not None:
-        # Where the 5′ end can be cut, the position of a token is no longer its index.
+    if not tokenize.atomic or tokenize.options.truncate == "left" or tokenize.center is not None:
+        # Where tokens are longer than a position, or the 5′ end can be cut, the position of a token is not its index.
         columns.append(("offsets", pa.list_(pa.list_(pa.int32(), 2))))
     if source.modifier_sep is not None:
         columns.append(("modifiers", pa.list_(pa.list_(pa.float32()))))
@@ -152,80 +169,43 @@ def _schema(source: Source, options: Encode, task: str) -> pa.Schema:
         ("group", pa.string()),
         ("split", pa.string()),
     ]
+    # Further columns, each where it is needed.
+    columns += [] if tokenize.atomic else [("sequence", pa.string())]
+    columns += [("reverse_ids", pa.list_(pa.int32()))] if tokenize.both_strands else []
+    columns += [("description", pa.string())] if isinstance(source, Fasta) else []
     return pa.schema(columns)
 
 
 def _rows(
     source: Source,
-    tokenizer: Tokenizer,
-    options: Encode,
+    tokenize: RecordTokenizer,
     task: str,
     quality: dict[str, float],
     require_labels: bool,
     summary: Summary,
 ) -> Iterator[dict]:
-    to_ids = encoder(tokenizer)
-    center = None if options.center_token is None else tokenizer.token_to_id(options.center_token)
     for record in _unique(sources.read(source), source):
-        ids = to_ids(record.sequence)
         if require_labels and record.label is None:
-            raise RnalmError(f"{record.place}: {record.id!r} has no label, but training needs one")
-        start, stop = kept_range(ids, options.block_size, options.truncate, center)
-        summary.sequences += 1
-        summary.tokens += stop - start
-        summary.longest = max(summary.longest, stop - start)
-        summary.truncated += stop - start < len(ids)
-        summary.labelled += record.label is not None
-        for position in start + np.flatnonzero(ids[start:stop] == UNK):
-            token = record.sequence[position]
-            summary.unknown += 1
-            # Some are enough to see what is wrong; all could be as many as there are sequences.
-            if token in summary.unknown_tokens or len(summary.unknown_tokens) < 100:
-                summary.unknown_tokens[token] += 1
+            hint = f"; {source.attributes.path} says nothing of it" if isinstance(source, Fasta) and source.attributes else ""
+            raise RnalmError(f"{record.place}: {record.id!r} has no label, but training needs one{hint}")
+        found = tokenize(record)
+        summary.add(record, found, tokenize.unknown)
         row = {
             "id": record.id,
-            "input_ids": ids[start:stop],
+            "input_ids": found.input_ids,
             "label": _label(record, task),
             "weight": _weight(record, quality),
             "group": record.group,
             "split": record.split,
+            "sequence": found.sequence,
+            "reverse_ids": found.reverse_ids,
+            "description": record.description,
         }
-        if start:
-            positions = np.arange(start, stop, dtype=np.int32)
-            row["offsets"] = list(np.stack([positions, positions + 1], axis=1))
+        if found.offsets is not None:
+            row["offsets"] = list(found.offsets)
         if record.modifiers is not None:
-            row["modifiers"] = list(record.modifiers[:, start:stop])
-            summary.modifier_channels = max(summary.modifier_channels, len(record.modifiers))
+            row["modifiers"] = list(record.modifiers[:, found.start : found.start + len(found.input_ids)])
         yield row
-
-
-def kept_range(ids: np.ndarray, block_size: int, truncate: str, center: int | None = None) -> tuple[int, int]:
-    """Find the half-open range of tokens that is kept.
-
-    Parameters
-    ----------
-    ids : numpy.ndarray
-        ``(length,)``
-    block_size : int
-        How many tokens are kept, at most.
-    truncate : {'right', 'left'}
-        The end that is dropped.
-    center : int, optional
-        Keep equal context on both sides of the first token with this id; what one side cannot use goes to the
-        other, left first. Without such a token, `truncate` decides.
-    """
-    length = len(ids)
-    if length <= block_size:
-        return 0, length
-    found = np.flatnonzero(ids == center) if center is not None else ()
-    if not len(found):
-        return (0, block_size) if truncate == "right" else (length - block_size, length)
-    left_room, right_room = int(found[0]), length - 1 - int(found[0])
-    half = (block_size - 1) // 2
-    left, right = min(left_room, half), min(right_room, half)
-    left += min(left_room - left, block_size - 1 - left - right)
-    right += min(right_room - right, block_size - 1 - left - right)
-    return left_room - left, left_room + 1 + right
 
 
 def _label(record: Record, task: str) -> float | str | None:
@@ -274,8 +254,9 @@ def _unique(records: Iterable[Record], source: Source) -> Iterator[Record]:
     for record in sources.read(source):
         if _digest(record.id) in suspects:
             if record.id in places:
-                line = places[record.id].rpartition(", ")[2]
-                raise RnalmError(f"{record.place}: the id {record.id!r} was already used in {line}; ids must be unique")
+                file, _, line = places[record.id].rpartition(", ")
+                earlier = line if record.place.startswith(f"{file}, ") else places[record.id]
+                raise RnalmError(f"{record.place}: the id {record.id!r} was already used in {earlier}; ids must be unique")
             places[record.id] = record.place
 
 
@@ -314,7 +295,7 @@ def _metadata(tokenizer: Tokenizer, options: Encode, task: str, summary: Summary
 
 
 def _report(source: Source, tokenizer: Tokenizer, summary: Summary) -> None:
-    log.info("%s: %d sequences, %d tokens, the longest %d", source.path, summary.sequences, summary.tokens, summary.longest)
+    log.info("%s: %d sequences, %d tokens, the longest %d", source.paths[0], summary.sequences, summary.tokens, summary.longest)
     if summary.truncated:
         log.info("%d sequences were cut to the block size", summary.truncated)
     if summary.unknown:
@@ -329,4 +310,4 @@ def _check_known(source: Source, tokenizer: Tokenizer, summary: Summary) -> None
         [(token, _)] = summary.unknown_tokens.most_common(1)
         hint = nearest(token, sorted(tokens(tokenizer)))
         message = f"none of its tokens is in the vocabulary, not even {token[:20]!r}; are token_sep and case right?"
-        raise RnalmError(f"{source.path}: {message} {hint}")
+        raise RnalmError(f"{source.paths[0]}: {message} {hint}")

@@ -1,4 +1,4 @@
-"""The pictures of the report, as SVG."""
+"""Pictures of data, predicted numbers and scores, as SVG."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,10 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from sklearn import metrics as sk
 
 from rnalm.files import replacing
 from rnalm.perturb.summary import Profile
@@ -40,12 +37,22 @@ def save(figure: Figure, path: str | Path) -> None:
         figure.savefig(temporary, format="svg", metadata={"Date": None})
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Keep dollar signs in names from being read as formulas."""
     return text.replace("$", r"\$")
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **kwargs) -> tuple[Figure, np.ndarray]:
+def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **kwargs) -> tuple[Figure, np.ndarray]:
+    """Make a figure, and its axes ``(rows, columns)``.
+
+    Parameters
+    ----------
+    width, height : float
+        In inches.
+    rows, columns : int
+    **kwargs
+        For matplotlib's ``subplots``.
+    """
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **kwargs)
 
@@ -62,7 +69,7 @@ def data(lengths: np.ndarray, labels: pd.Series, log_labels: bool = False) -> Fi
     log_labels : bool
         Whether numbers are drawn on a logarithmic axis.
     """
-    figure, axes = _figure(8, 2.6, columns=2)
+    figure, axes = canvas(8, 2.6, columns=2)
     left, right = axes[0]
     left.hist(lengths, bins=40, color=GREY)
     left.set(xlabel="length (tokens)", ylabel="sequences", title="Sequence length")
@@ -74,37 +81,11 @@ def data(lengths: np.ndarray, labels: pd.Series, log_labels: bool = False) -> Fi
         right.set(xlabel="label", ylabel="sequences", title="Labels", xscale="log" if logarithmic else "linear")
     elif len(labels):
         counts = labels.value_counts().sort_index()
-        right.barh(counts.index.map(_plain), counts, color=GREY)
+        right.barh(counts.index.map(plain), counts, color=GREY)
         right.set(xlabel="sequences", title="Classes")
     else:
         right.text(0.5, 0.5, "no labels", ha="center", color=GREY)
         right.set_axis_off()
-    return figure
-
-
-def learning_curves(histories: Sequence[list[dict]], metric: str) -> Figure:
-    """Draw loss and the metric that selects the model, by epoch.
-
-    Parameters
-    ----------
-    histories : sequence of list
-        ``log_history`` of each fold's ``trainer_state.json``.
-    metric : str
-        Name of the validation metric.
-    """
-    metrics = ["loss"] if metric == "loss" else ["loss", metric]
-    figure, axes = _figure(8, 2.8, columns=len(metrics))
-    colours = [to_hex(mpl.colormaps["viridis"](x)) for x in np.linspace(0, 0.85, len(histories))]
-    for name, axis in zip(metrics, axes[0], strict=True):
-        for fold, (history, colour) in enumerate(zip(histories, colours, strict=True)):
-            validation = [(entry["epoch"], entry[f"eval_{name}"]) for entry in history if f"eval_{name}" in entry]
-            axis.plot(*zip(*validation, strict=True), color=colour, label=f"fold {fold}")
-            if name == "loss":
-                training = [(entry["epoch"], entry["loss"]) for entry in history if "loss" in entry]
-                axis.plot(*zip(*training, strict=True), color=colour, linestyle=":", linewidth=1)
-        axis.set(xlabel="epoch", title="Loss (dotted: training, with penalties)" if name == "loss" else f"Validation {name}")
-    if len(histories) <= 12:
-        axes[0, -1].legend(fontsize="small")
     return figure
 
 
@@ -120,7 +101,7 @@ def regression(frame: pd.DataFrame, found: Mapping[str, float], logarithmic: boo
     logarithmic : bool
         Whether to use logarithmic axes.
     """
-    figure, axes = _figure(4.2, 3.8)
+    figure, axes = canvas(4.2, 3.8)
     axis = axes[0, 0]
     known = frame.dropna(subset=["label"])
     if known.empty:
@@ -141,55 +122,6 @@ def regression(frame: pd.DataFrame, found: Mapping[str, float], logarithmic: boo
     return figure
 
 
-def classification(frame: pd.DataFrame, classes: Sequence[str]) -> Figure:
-    """Draw confusion matrix, ROC and precision-recall curves, from probabilities.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        With ``label``, ``pred`` and ``prob_<class>``.
-    classes : sequence of str
-    """
-    known = frame.dropna(subset=["label"])
-    if known.empty:
-        figure, axes = _figure(4.2, 2.6)
-        counts = frame["pred"].value_counts().reindex(classes, fill_value=0)
-        axes[0, 0].barh(counts.index.map(_plain), counts, color=GREY)
-        axes[0, 0].set(xlabel="sequences", title="Predicted classes")
-        return figure
-    figure, axes = _figure(10, 3.2, columns=3)
-    _confusion(axes[0, 0], known, classes)
-    for index, name in enumerate(classes if len(classes) > 2 else classes[1:]):
-        positive = (known["label"] == name).to_numpy()
-        if not 0 < positive.sum() < len(positive):
-            continue
-        probability = known[f"prob_{name}"]
-        colour = mpl.colormaps["viridis"](index / max(1, len(classes) - 1) * 0.85)
-        area = sk.roc_auc_score(positive, probability)
-        axes[0, 1].plot(*sk.roc_curve(positive, probability)[:2], color=colour, label=f"{_plain(name)} {area:.3f}")
-        precision, recall, _ = sk.precision_recall_curve(positive, probability)
-        area = sk.average_precision_score(positive, probability)
-        axes[0, 2].plot(recall, precision, color=colour, label=f"{_plain(name)} {area:.3f}")
-    axes[0, 1].plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
-    axes[0, 1].set(xlabel="false positive rate", ylabel="true positive rate", title="ROC (area)")
-    axes[0, 2].set(xlabel="recall", ylabel="precision", title="Precision-recall (area)", ylim=(0, 1.03))
-    for axis in axes[0, 1:]:
-        if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize="small", loc="lower center")
-    return figure
-
-
-def _confusion(axis: Axes, known: pd.DataFrame, classes: Sequence[str]) -> None:
-    counts = sk.confusion_matrix(known["label"], known["pred"], labels=list(classes))
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(counts):
-        axis.text(column, row, f"{count:,}", ha="center", va="center", color="white" if share[row, column] > 0.5 else "black")
-    axis.set(xticks=range(len(classes)), yticks=range(len(classes)), xlabel="predicted", ylabel="true", title="Confusion")
-    axis.set_xticklabels(map(_plain, classes), rotation=30 if len(classes) > 2 else 0)
-    axis.set_yticklabels(map(_plain, classes))
-
-
 def profiles(shown: Sequence[Profile], elements: Mapping[str, list[tuple[int, int, str]]] | None = None) -> Figure:
     """Draw scores along sequences, one track each; known elements are marked below.
 
@@ -199,7 +131,7 @@ def profiles(shown: Sequence[Profile], elements: Mapping[str, list[tuple[int, in
     elements : mapping, optional
         Start, end and name by sequence.
     """
-    figure, axes = _figure(10, 0.4 + 1.25 * max(1, len(shown)), rows=max(1, len(shown)))
+    figure, axes = canvas(10, 0.4 + 1.25 * max(1, len(shown)), rows=max(1, len(shown)))
     for found, axis in zip(shown, axes[:, 0], strict=False):
         centres, width, heights = _bars(found)
         axis.bar(centres, heights, width=width, color=np.where(heights < 0, LOWER, RAISE), linewidth=0)
@@ -208,7 +140,7 @@ def profiles(shown: Sequence[Profile], elements: Mapping[str, list[tuple[int, in
         for start, end, _ in (elements or {}).get(found.sequence, []):
             axis.plot([start, end], [bottom, bottom], color="black", linewidth=2.5, solid_capstyle="butt")
         label = "" if found.label is None else f", true {_short(found.label)}"
-        axis.set_title(_plain(f"{found.sequence}: predicted {_short(found.pred)}{label}"), loc="left", fontsize="small")
+        axis.set_title(plain(f"{found.sequence}: predicted {_short(found.pred)}{label}"), loc="left", fontsize="small")
         axis.set(ylabel="loo", xlim=(found.starts[0], found.starts[-1] + 1), ylim=(1.2 * bottom, -1.2 * bottom))
     axes[-1, 0].set_xlabel("position in the sequence" + ("; black: known elements" if elements else ""))
     return figure
@@ -237,7 +169,7 @@ def positions(position: np.ndarray, exchanges: pd.DataFrame | None = None) -> Fi
     exchanges : pandas.DataFrame, optional
         Tokens by replacements.
     """
-    figure, axes = _figure(10 if exchanges is not None else 6, 2.8, columns=1 if exchanges is None else 2)
+    figure, axes = canvas(10 if exchanges is not None else 6, 2.8, columns=1 if exchanges is None else 2)
     axis = axes[0, 0]
     axis.fill_between((np.arange(len(position)) + 0.5) / len(position), position, color=GREY, alpha=0.6)
     axis.set(
@@ -247,8 +179,8 @@ def positions(position: np.ndarray, exchanges: pd.DataFrame | None = None) -> Fi
         axis, limit = axes[0, 1], np.nanmax(np.abs(exchanges.to_numpy()), initial=1e-12)
         image = axis.imshow(exchanges, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
         axis.set(xticks=range(exchanges.shape[1]), yticks=range(exchanges.shape[0]), xlabel="replacement", ylabel="token")
-        axis.set_xticklabels(map(_plain, exchanges.columns))
-        axis.set_yticklabels(map(_plain, exchanges.index))
+        axis.set_xticklabels(map(plain, exchanges.columns))
+        axis.set_yticklabels(map(plain, exchanges.index))
         axis.set_title("Mean score of each exchange")
         figure.colorbar(image, ax=axis, label="mean loo")
     return figure

@@ -38,3 +38,9 @@ def gather(folders: Sequence[str | Path], output: str | Path) -> None:
         If one of them is not whole.
     """
     write_json(output, {str(folder): sha256(*(check(folder) / name for name in FILES)) for folder in folders})
+
+
+def pretrained_files(pretrained: str | None) -> list[Path]:
+    """List what a model that is trained further starts from, if that is a folder here and no name on the Hugging Face hub."""
+    folder = Path(pretrained) if pretrained else None
+    return sorted([*folder.glob("config.json"), *folder.glob("*.safetensors")]) if folder and folder.is_dir() else []

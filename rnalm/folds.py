@@ -65,15 +65,30 @@ def assign(
     return parts
 
 
-def assign_file(encoded: str | Path, output: str | Path, options: Folds, task: str, seed: int) -> None:
-    """Assign the rows of an encoded file; write ``fold``, ``id``, ``part`` in input order."""
+def assign_file(
+    encoded: str | Path, output: str | Path, options: Folds, task: str, seed: int, clusters: str | Path | None = None
+) -> None:
+    """Assign the rows of an encoded file; write ``fold``, ``id``, ``part`` in input order.
+
+    Parameters
+    ----------
+    encoded, output : path
+    options : Folds
+    task : {'regression', 'classification'}
+    seed : int
+    clusters : path, optional
+        From :func:`rnalm.cluster.cluster_file`, for ``folds.group: cluster``; rows in the order of the encoded file.
+    """
     rows = pd.read_parquet(encoded, columns=["id", "label", "group", "split"])
 
     def column(name: str) -> list | None:
         return rows[name].astype(object).where(rows[name].notna(), None).tolist() if rows[name].notna().any() else None
 
     labels = column("label") if task == "classification" else None
-    parts = assign(options, len(rows), labels, column("group"), column("split"), seed)
+    groups = None if options.group == "none" else column("group")
+    if clusters is not None:
+        groups = join(groups, pq.read_table(clusters, columns=["cluster"])["cluster"].to_numpy())
+    parts = assign(options, len(rows), labels, groups, column("split"), seed)
     for fold, part in enumerate(parts):
         log.info("fold %d: %s", fold, ", ".join(f"{np.sum(part == i)} {name}" for i, name in enumerate(PARTS)))
     names = pa.DictionaryArray.from_arrays(pa.array(parts.ravel()), list(PARTS)).cast(pa.string())
@@ -93,6 +108,31 @@ def read(path: str | Path) -> np.ndarray:
 def test_rows(path: str | Path, fold: int) -> np.ndarray:
     """List the rows of the encoded file that test a fold, sorted."""
     return np.flatnonzero(read(path)[fold] == TEST)
+
+
+def join(groups: Sequence[str | None] | None, clusters: np.ndarray) -> list[str]:
+    """Join groups that have rows of a cluster in common: what is in one with the other, by whatever chain, is one group.
+
+    Parameters
+    ----------
+    groups : sequence of str or None
+    clusters : numpy.ndarray
+        Number of each row's cluster ``(rows,)``.
+
+    Returns
+    -------
+    list of str
+        Names of the joined groups.
+    """
+    # Here, as every job imports this module, and few assign folds.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    group_ids = _group_ids(groups, len(clusters))
+    size = group_ids.max() + 1
+    links = coo_array((np.ones(len(clusters)), (group_ids, size + clusters)), shape=(size + clusters.max() + 1,) * 2)
+    joined = connected_components(links, directed=False)[1][group_ids]
+    return [f"cluster {number}" for number in joined.tolist()]
 
 
 def _group_ids(groups: Sequence[str | None] | None, n_rows: int) -> np.ndarray:

@@ -14,8 +14,9 @@ from transformers import PreTrainedModel
 from rnalm import datasets, encode, folder, models
 from rnalm.datasets import Encoded
 from rnalm.errors import RnalmError
-from rnalm.files import replacing
+from rnalm.files import read_json, replacing
 from rnalm.labels import Labels
+from rnalm.models.framed import check_length
 from rnalm.tokenizers import load as load_tokenizer
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 def predict(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: int = 2**18) -> np.ndarray:
     """Compute a model's outputs for sequences, on the model's device.
+
+    A model that was trained with ``encode.reverse_complement: average`` gives the mean of its outputs for both strands.
 
     Parameters
     ----------
@@ -61,9 +64,9 @@ class Predictor:
         """Compute outputs as :func:`predict` does."""
         was_training = self.model.training
         self.model.eval()
-        outputs = np.empty((len(sequences), self.model.config.num_labels), dtype=np.float32)
-        for indices in datasets.by_length(sequences, self.batch_tokens):
-            self._batch(sequences, indices, outputs)
+        outputs = self._outputs(sequences)
+        if sequences and getattr(self.model.config, "reverse_complement", "none") == "average":
+            outputs = (outputs + self._outputs([sequence.twin() for sequence in sequences])) / 2
         self.model.train(was_training)
         wrong = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
         if len(wrong):
@@ -71,6 +74,13 @@ class Predictor:
             raise RnalmError(
                 f"the model gives no finite output for {len(wrong)} sequences, such as {sequences[wrong[0]].id!r}: {hint}"
             )
+        return outputs
+
+    def _outputs(self, sequences: Sequence[Encoded]) -> np.ndarray:
+        """Compute the outputs for sequences as they stand: float32 ``(sequences, outputs)``."""
+        outputs = np.empty((len(sequences), self.model.config.num_labels), dtype=np.float32)
+        for indices in datasets.by_length(sequences, self.batch_tokens):
+            self._batch(sequences, indices, outputs)
         return outputs
 
     def _batch(self, sequences: Sequence[Encoded], indices: list[int], outputs: np.ndarray) -> None:
@@ -125,11 +135,12 @@ def predict_file(
     Raises
     ------
     RnalmError
-        If the file was encoded with another tokenizer than the model's, or labels do not fit the model.
+        If the file was encoded with another tokenizer than the model's, or labels or lengths do not fit the model.
     """
     labels = Labels.load(folder.check(model_folder) / "labels.json")
     check_fit(model_folder, encoded, labels)
     model = models.load(model_folder, device)
+    check_length(model.config, encode.metadata(encoded)["longest"])
     predictor = Predictor(model, batch_tokens)
     missing = model.config.modifier_channels - encode.metadata(encoded)["modifier_channels"]
     if missing > 0:
@@ -158,6 +169,10 @@ def check_fit(model_folder: str | Path, encoded: str | Path, labels: Labels) -> 
     information = encode.metadata(encoded)
     if encode.fingerprint(load_tokenizer(model_folder)) != information["tokenizer_sha256"]:
         raise RnalmError(f"{encoded}: encoded with another tokenizer than that of the model {model_folder}")
+    strands = read_json(Path(model_folder) / "config.json").get("reverse_complement")
+    if strands == "average" != information["reverse_complement"]:
+        hint = "set encode.reverse_complement: average, or leave it out"
+        raise RnalmError(f"{encoded}: encoded without the other strand, by which the model {model_folder} predicts too; {hint}")
     if information["task"] != labels.task:
         raise RnalmError(f"{model_folder}: a model for {labels.task}, but the configuration says task: {information['task']}")
 

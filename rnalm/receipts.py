@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 FOLDER = ".kept"
 
 #: Libraries on whose versions results may depend.
-SOFTWARE = ("numpy", "pandas", "pyarrow", "scikit-learn", "tokenizers", "torch", "transformers")
+SOFTWARE = ("captum", "numpy", "optuna", "pandas", "pyarrow", "scikit-learn", "tokenizers", "torch", "transformers")
 
 RECEIPT = "receipt.json"
 LOG = "log.txt"

@@ -1,6 +1,7 @@
 """The configuration's reference, generated from its models: JSON schema and ``config/README.md``."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -9,7 +10,10 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from rnalm.config import Config, Section
+from rnalm.config import Config, Fasta, HuggingFace, Saluki, Section, Table
+
+#: What to call sections of which there is one or another.
+CHOICES = {Table: "a table", Fasta: "FASTA", Saluki: "Saluki", HuggingFace: "Hugging Face"}
 
 INTRODUCTION = """\
 # The configuration
@@ -26,7 +30,7 @@ anything. Single values can be set on the command line: `--config output=results
 To predict and interpret without training, give `model` the folder of a trained model, or a list of them, and the new file
 as `source` (labels are then optional). With `inference`, further files go through every model, trained here or given.
 
-This page is generated from `rnalm/config.py` (`make docs`).
+This page is generated from `rnalm/config/` (`make docs`).
 """
 
 
@@ -40,7 +44,9 @@ def schema() -> str:
 
 def keys() -> str:
     """Describe every key, as Markdown."""
-    tables = [_table(path, section) for path, section in _sections(Config, "")]
+    sections = list(_sections(Config, ""))
+    choices = Counter(path for path, _ in sections)
+    tables = [_table(path, section, choices[path] > 1) for path, section in sections]
     return "\n".join([INTRODUCTION, *tables])
 
 
@@ -48,20 +54,22 @@ def _sections(section: type[Section], path: str) -> Iterator[tuple[str, type[Sec
     """Walk the sections, each once."""
     yield path, section
     for name, info in section.model_fields.items():
-        inner = _section_of(info.annotation)
-        # A source looks the same wherever it stands; it is described once.
-        if inner is not None and not (inner.__name__ == "Source" and (path, name) != ("", "source")):
-            yield from _sections(inner, f"{path}.{name}".lstrip("."))
+        for inner in _sections_of(info.annotation):
+            # A source looks the same wherever it stands; it is described once.
+            if not (inner in (Table, Fasta) and (path, name) != ("", "source")):
+                yield from _sections(inner, f"{path}.{name}".lstrip("."))
 
 
-def _section_of(annotation: Any) -> type[Section] | None:
+def _sections_of(annotation: Any) -> list[type[Section]]:
+    """List the sections that an annotation allows."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    return next(filter(None, map(_section_of, get_args(annotation))), None)
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections_of(part)]
 
 
-def _table(path: str, section: type[Section]) -> str:
-    title = f"## `{path}`" if path else "## Top level"
+def _table(path: str, section: type[Section], one_of_several: bool) -> str:
+    kind = f" ({CHOICES[section]})" if one_of_several else ""
+    title = f"## `{path}`{kind}" if path else "## Top level"
     rows = [
         f"| `{name}` | {_kind(info)} | {_default(info)} | {_meaning(info)} |" for name, info in section.model_fields.items()
     ]
@@ -72,8 +80,8 @@ def _table(path: str, section: type[Section]) -> str:
 def _meaning(info: FieldInfo) -> str:
     if info.description:
         return info.description
-    inner = _section_of(info.annotation)
-    return f"{inner.__doc__} See below." if inner else ""
+    inner = _sections_of(info.annotation)
+    return f"{' Or: '.join(section.__doc__ for section in inner)} See below." if inner else ""
 
 
 def _default(info: FieldInfo) -> str:
@@ -113,4 +121,4 @@ def _name(annotation: Any) -> str:
         return f"mapping of {_name(inner[0])} to {_name(inner[1])}"
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return "section"
-    return {str: "text", int: "integer", float: "number", bool: "true or false", NoneType: "null"}[annotation]
+    return {str: "text", int: "integer", float: "number", bool: "true or false", NoneType: "null", Any: "any value"}[annotation]

@@ -13,7 +13,7 @@ from jinja2 import Environment
 from matplotlib.colors import to_hex
 
 import rnalm
-from rnalm import datasets, encode, figures
+from rnalm import compare, curves, datasets, encode, figures, metrics, spectra
 from rnalm.files import read_json, replacing
 from rnalm.labels import Labels
 from rnalm.perturb import merge, summary
@@ -24,11 +24,25 @@ MAIN = ("mse", "mae", "r2", "pearson", "spearman", "accuracy", "f1_macro", "f1_w
 #: A letter track has no more tokens than this.
 MAX_LETTERS = 5000
 
+#: What is done to each token or, at level base, to each letter.
 MODES = {
-    "remove": "each token is deleted, and what stands right of it moves up",
-    "mask": "each token is blanked",
-    "replace": "each token is exchanged for others; the mean over its replacements is drawn",
+    "remove": "each {0} is deleted, and what stands right of it moves up",
+    "mask": "each {0} is blanked",
+    "replace": "each {0} is exchanged for others; the mean over its replacements is drawn",
+    "integrated_gradients": "what each token adds on the way from a sequence of [PAD] alone",
 }
+
+#: How to read a score, and the colours of a profile.
+CHANGED = (
+    "A score (loo) is the prediction for the changed sequence minus that for the original: "
+    "below 0, the {0} holds the prediction up; above 0, it holds it down.",
+    "Blue: changing the {0} lowers the prediction; red: it raises it.",
+)
+ADDED = (
+    "Scores of a sequence add up, but for the error of the numerical integral, to the difference of its prediction "
+    "from that for [PAD] alone: above 0, the token raises the prediction; below 0, it lowers it.",
+    "Red: the token raises the prediction; blue: it lowers it.",
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,10 @@ class Job:
     queries : list of Query
     figures : str
         Folder for the pictures.
+    pretrained : str or None
+        Folder of the model that was pretrained here.
+    spectra : str or None
+        Folder of the comparison of the models' weights.
     """
 
     config: dict
@@ -77,11 +95,13 @@ class Job:
     summary: str | None
     queries: list[Query]
     figures: str
+    pretrained: str | None = None
+    spectra: str | None = None
 
 
 @dataclass
 class Block:
-    """A piece of a section: text, table, picture, coloured letters or code."""
+    """A piece of a section: text, table, picture, coloured letters or code; folded under a title, if it has one."""
 
     heading: str = ""
     text: str = ""
@@ -104,11 +124,15 @@ class Section:
 def write(job: Job, output: str | Path) -> None:
     """Write the report and its pictures."""
     sections = [_data(job)]
+    if job.pretrained is not None:
+        sections.append(_pretraining(job))
     if job.summary is not None:
         sections.append(_training(job))
     for query in job.queries:
         sections.append(_predictions(job, query))
         sections += [_interpretation(job, query, mode) for mode in query.scores]
+    if job.spectra is not None:
+        sections.append(Section(spectra.TITLE, [Block(**block) for block in spectra.describe(job.spectra)]))
     sections.append(_reproduce(job))
     template = Environment(autoescape=True, trim_blocks=True).from_string(files(rnalm).joinpath("report.html").read_text())
     html = template.render(title=job.config["report"]["title"], lead=_lead(job), cards=_cards(job), sections=sections)
@@ -155,13 +179,30 @@ def _data(job: Job) -> Section:
     return Section("Data", [_picture(job, "data", figure, "How long the sequences are, and what the model learns to predict.")])
 
 
+def _pretraining(job: Job) -> Section:
+    found = read_json(Path(job.pretrained) / "eval_results.json")
+    history = read_json(Path(job.pretrained) / "trainer_state.json")["log_history"]
+    rows = [
+        ["perplexity", _number(found["eval_perplexity"]), _number(found["baseline_perplexity"])],
+        ["hidden tokens that are found", _number(found["eval_masked_accuracy"]), _number(found["baseline_masked_accuracy"])],
+    ]
+    text = (
+        f"The model first learned to fill in hidden tokens. What it finds in {found['eval_rows']:,} sequences that it had not "
+        "seen stands beside what one finds who knows only how frequent each token is. "
+        "A perplexity of n is that of a guess among n equally likely tokens."
+    )
+    curves_of = curves.learning_curves({"pretraining": history}, "masked_accuracy")
+    table = {"columns": ["", "model", "by frequencies alone"], "rows": rows}
+    return Section("Pretraining", [Block(text=text, table=table), _picture(job, "pretraining", curves_of, "By epoch.")])
+
+
 def _training(job: Job) -> Section:
     table = pd.read_csv(job.summary, index_col="metric")
     main = table[[name.partition("_")[0] in ("eval", "test") and name.partition("_")[2] in MAIN for name in table.index]]
     tested = any(name.startswith("test_") for name in main.index)
     shown = main[main.index.str.startswith("test_" if tested else "eval_")]
     histories = [read_json(Path(model) / "trainer_state.json")["log_history"] for model in job.models]
-    curves = figures.learning_curves(histories, job.config["finetune"]["metric"])
+    drawn = curves.learning_curves(dict(zip(_names(job), histories, strict=True)), job.config["finetune"]["metric"])
     part = "test" if tested else "validation"
     units = ", in the units of the labels" if job.config["task"] == "regression" else ""
     return Section(
@@ -169,7 +210,13 @@ def _training(job: Job) -> Section:
         [
             Block(text=f"Metrics on the {part} rows of each fold{units}.", table=_metrics_table(shown)),
             Block(folded="All figures of all folds", table=_metrics_table(table)),
-            _picture(job, "learning_curves", curves, "One colour a model. The epoch with the best validation metric is kept."),
+            _picture(
+                job,
+                "learning_curves",
+                drawn,
+                "One colour a model, from the first (dark) to the last (light). "
+                "The epoch with the best validation metric is kept.",
+            ),
         ],
     )
 
@@ -191,20 +238,76 @@ def _number(value: float) -> str:
 
 
 def _predictions(job: Job, query: Query) -> Section:
-    classes = _meaning(job).classes
-    wanted = ["label", "pred", *(f"prob_{name}" for name in classes)]
-    frame = pd.read_parquet(query.predictions, columns=wanted)
-    results = read_json(query.results)
-    if classes:
-        figure = figures.classification(frame, classes)
-    else:
-        figure = figures.regression(frame, results, _meaning(job).scaler.method == "log")
-    caption = _who_predicts(job, query)
-    blocks = [_picture(job, f"predictions_{query.name}", figure, caption)]
+    meaning, results = _meaning(job), read_json(query.results)
+    measured, found = [], {}
+    for name, truth, predicted in compare.read(query.predictions, meaning, _models(job, query)):
+        if meaning.classes:
+            measured.append(compare.measure(name, truth, predicted))
+        score = metrics.classification if meaning.classes else metrics.regression
+        found[name] = score(truth, predicted) | {"rows": len(truth)}
+    blocks = _classified(job, query, measured) if meaning.classes else [_regressed(job, query, results)]
     if per_class := results.get("per_class"):
         rows = [[name, *(_number(value) for value in scores.values())] for name, scores in per_class.items()]
-        blocks.append(Block(table={"columns": ["class", "precision", "recall", "F1", "rows"], "rows": rows}))
+        blocks.insert(1, Block(table={"columns": ["class", "precision", "recall", "F1", "rows"], "rows": rows}))
+    if len(found) > 1:
+        blocks.append(_models_table(found, folded=f"Metrics of each {_unit(job, query)}"))
     return Section(_title("Predictions", query), blocks)
+
+
+def _unit(job: Job, query: Query) -> str:
+    """Name what a model stands for: a fold, where it predicts only what its fold held out."""
+    return "fold" if query.name == "source" and job.summary else "model"
+
+
+def _models(job: Job, query: Query) -> dict[str, str]:
+    """Name all models together and, if there are several, each; with the end of the names of their columns."""
+    count, unit = len(job.models), _unit(job, query)
+    if count == 1:
+        return {"all rows": ""}
+    together = "pooled" if unit == "fold" else f"mean of {count} models"
+    names = _names(job) if job.summary else [f"model {k}" for k in range(count)]
+    return {together: ""} | {name: f".{k}" for k, name in enumerate(names)}
+
+
+def _names(job: Job) -> list[str]:
+    """Name the models that were trained here."""
+    return [f"fold {Path(model).name}" for model in job.models]
+
+
+def _models_table(found: dict[str, dict[str, float]], folded: str) -> Block:
+    table = pd.DataFrame.from_dict(found, orient="index")
+    table = table[[name for name in table if name in (*MAIN, "rows")]]
+    rows = [[name, *map(_number, row)] for name, row in zip(table.index, table.to_numpy(), strict=True)]
+    return Block(table={"columns": ["", *(name.replace("_", " ") for name in table)], "rows": rows}, folded=folded)
+
+
+def _regressed(job: Job, query: Query, results: dict) -> Block:
+    frame = pd.read_parquet(query.predictions, columns=["label", "pred"])
+    drawn = figures.regression(frame, results, _meaning(job).scaler.method == "log")
+    return _picture(job, f"predictions_{query.name}", drawn, _who_predicts(job, query))
+
+
+def _classified(job: Job, query: Query, measured: list[compare.Measured]) -> list[Block]:
+    classes, unit, caption = _meaning(job).classes, _unit(job, query), _who_predicts(job, query)
+    together, each = (measured[0], measured[1:]) if measured else (None, [])
+    if together is None:
+        drawn = curves.unlabelled(pd.read_parquet(query.predictions, columns=["pred"])["pred"], classes)
+    else:
+        drawn = curves.classification(together, each, classes, unit)
+        caption = f"{caption} {curves.explain(together, each, classes, unit)}"
+    blocks = [_picture(job, f"predictions_{query.name}", drawn, caption)]
+    if len(job.models) > 1:
+        caption = (
+            f"True against most probable classes, of the rows that the model{' of the fold' * (unit == 'fold')} predicted."
+        )
+        if len(each) > curves.MAX_MATRICES:
+            caption += f" Of {len(each)} {unit}s the first {curves.MAX_MATRICES} are shown."
+        matrices = _picture(
+            job, f"confusion_{query.name}", curves.confusions(each, classes), caption, folded=f"Confusion of each {unit}"
+        )
+        # Without labels, only the rule wants the picture.
+        blocks += [matrices] if each else []
+    return blocks
 
 
 def _meaning(job: Job) -> Labels:
@@ -212,7 +315,7 @@ def _meaning(job: Job) -> Labels:
 
 
 def _who_predicts(job: Job, query: Query) -> str:
-    if query.name == "source" and job.summary:
+    if _unit(job, query) == "fold":
         return "Each sequence is predicted by the models that did not see it; where several did not, by their mean."
     count = len(job.models)
     return (
@@ -230,13 +333,10 @@ def _interpretation(job: Job, query: Query, mode: str) -> Section:
     annotations = job.config["report"]["annotations"]
     elements = summary.read_bed(annotations) if annotations else None
     found = summary.summarize(merge.read(query.scores[mode]), _extremes(job, query, mode), elements)
-    blocks = [
-        Block(
-            text=f"{found.scores:,} scores of {found.sequences:,} sequences: {MODES[mode]}. {_explained(job)}"
-            "A score (loo) is the prediction for the changed sequence minus that for the original: "
-            "below 0, the token holds the prediction up; above 0, it holds it down."
-        )
-    ]
+    what = {"token": "token", "base": "letter"}[job.config["interpret"]["level"]]
+    reading, colours = (text.format(what) for text in (ADDED if mode == "integrated_gradients" else CHANGED))
+    count = f"{found.scores:,} scores of {found.sequences:,} sequences"
+    blocks = [Block(text=f"{count}: {MODES[mode].format(what)}. {_explained(job)}{reading}")]
     if found.elements is not None:
         blocks.append(_elements(found.elements, annotations))
     drawn = figures.profiles(found.profiles, elements)
@@ -245,8 +345,7 @@ def _interpretation(job: Job, query: Query, mode: str) -> Section:
             job,
             f"profiles_{mode}_{query.name}",
             drawn,
-            "The sequences with the lowest and highest predictions. "
-            "Blue: changing the token lowers the prediction; red: it raises it.",
+            f"The sequences with the lowest and highest predictions. {colours}",
             heading="Profiles",
         )
     )
@@ -255,7 +354,8 @@ def _interpretation(job: Job, query: Query, mode: str) -> Section:
     name = f"positions_{mode}_{query.name}"
     caption = "Mean size of the scores along the sequence, from its 5′ to its 3′ end."
     blocks.append(_picture(job, name, figures.positions(found.position, found.exchanges), caption, heading="Position"))
-    return Section(_title(f"Leave-one-out: {mode}", query), blocks)
+    title = "Integrated gradients" if mode == "integrated_gradients" else f"Leave-one-out: {mode}"
+    return Section(_title(title, query), blocks)
 
 
 def _explained(job: Job) -> str:

@@ -1,97 +1,33 @@
-"""Train, save and load tokenizers; turn the tokens of a record into ids."""
+"""Load and save tokenizers; turn sequences into ids and the positions that they stand for."""
 
-import random
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+import json
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer
 
-from rnalm import sources
-from rnalm.config import Source
+from rnalm.config.data import SPECIAL_ROLES
 from rnalm.errors import RnalmError
 from rnalm.files import replacing
 
-#: Special tokens; their position is their id.
+#: Special tokens, where the configuration names no others; their position is their id.
 SPECIAL_TOKENS = ("[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]", "[BOS]", "[EOS]")
-UNK, PAD, MASK = (SPECIAL_TOKENS.index(token) for token in ("[UNK]", "[PAD]", "[MASK]"))
 
+#: What no tokenizer knows: it stands for a token of several letters that has no letter of its own.
+FOREIGN = "\ufffd"
 
-def train(
-    source: Source,
-    sample_size: int | None = None,
-    min_freq: int = 1,
-    vocab_size: int | None = None,
-    seed: int | None = 1,
-) -> Tokenizer:
-    """Learn an atomic tokenizer: one token per field or character.
+#: What a unigram tokenizer puts before a sequence, as SentencePiece does before a word.
+MARK = "▁"
 
-    Parameters
-    ----------
-    source : Source
-        Where the sequences are.
-    sample_size : int, optional
-        Look only at a random sample of this many sequences.
-    min_freq : int
-        Leave out tokens that occur less often.
-    vocab_size : int, optional
-        Largest vocabulary, special tokens included.
-    seed : int or None
-        Draws the sample, if there is one.
+#: How the file of a k-mer tokenizer says what it is: `tokenizers` itself can only cut sequences into pieces side by side.
+KMERS = "(?#k={k},stride={stride})[\\s\\S]{{{k}}}"
 
-    Returns
-    -------
-    tokenizers.Tokenizer
-        Its vocabulary is ordered by descending frequency, ties by token.
-    """
-    records = sources.read(source)
-    if sample_size is not None:
-        records = sample(records, sample_size, seed)
-    counts: Counter[str] = Counter()
-    longest = 0
-    for record in records:
-        counts.update(record.sequence)
-        longest = max(longest, len(record.sequence))
-    if longest == 1 and source.token_sep is not None:
-        token = next(iter(counts))
-        raise RnalmError(
-            f"{source.path}: every sequence is one token, such as {token[:20]!r}; is token_sep {source.token_sep!r} right?"
-        )
-    frequent = sorted((-count, token) for token, count in counts.items() if count >= min_freq and token not in SPECIAL_TOKENS)
-    if not frequent:
-        raise RnalmError(f"{source.path}: no token occurs at least {min_freq} times (tokenizer.min_freq)")
-    tokens = [token for _, token in frequent]
-    if vocab_size is not None:
-        tokens = tokens[: vocab_size - len(SPECIAL_TOKENS)]
-    return _atomic(tokens, source.token_sep)
-
-
-def _atomic(tokens: list[str], token_sep: str | None) -> Tokenizer:
-    vocabulary = {token: index for index, token in enumerate([*SPECIAL_TOKENS, *tokens])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    if token_sep is None:
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
-    else:
-        # A plain string, not a pattern: separators such as "|" stand for themselves.
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(token_sep, behavior="removed")
-    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
-    return tokenizer
-
-
-def sample(items: Iterable, size: int, seed: int) -> list:
-    """Draw a random sample from a stream, keeping its order (Vitter's algorithm R).
-
-    Memory holds ``size`` items, however long the stream.
-    """
-    draw = random.Random(seed)
-    kept: list[tuple[int, object]] = []
-    for index, item in enumerate(items):
-        if index < size:
-            kept.append((index, item))
-        elif (slot := draw.randrange(index + 1)) < size:
-            kept[slot] = (index, item)
-    return [item for _, item in sorted(kept, key=lambda pair: pair[0])]
+#: From a sequence, as letters or as tokens, to ids ``(length,)`` and half-open positions ``(length, 2)``, which are None where
+#: each token is one position.
+Encoder = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray | None]]
 
 
 def save(tokenizer: Tokenizer, path: str | Path) -> None:
@@ -124,30 +60,143 @@ def load(path: str | Path) -> Tokenizer:
         raise RnalmError(f"{file}: not a tokenizer ({error})") from None
 
 
+def borrow(model: str) -> Tokenizer:
+    """Take the tokenizer of a model: a folder, or a name on the Hugging Face hub.
+
+    Raises
+    ------
+    RnalmError
+        If there is none.
+    """
+    if Path(model).is_dir():
+        return load(model)
+    try:
+        return Tokenizer.from_pretrained(model)
+    except Exception as error:  # the library raises a bare Exception
+        reason = str(error).splitlines()[0]
+        raise RnalmError(f"{model}: neither a folder here nor a model of the Hugging Face hub ({reason})") from None
+
+
+def special(tokenizer: Tokenizer) -> list[str]:
+    """List the special tokens in the order of their ids."""
+    added = tokenizer.get_added_tokens_decoder()
+    return [added[index].content for index in sorted(added) if added[index].special]
+
+
+def special_ids(tokenizer: Tokenizer) -> dict[str, int]:
+    """Say which id a tokenizer has for each role that one of its special tokens plays, such as ``mask``.
+
+    Raises
+    ------
+    RnalmError
+        If none is for unknown tokens, for padding, or for masking.
+    """
+    there = special(tokenizer)
+    found = {
+        role: tokenizer.token_to_id(name) for role, names in SPECIAL_ROLES.items() for name in reversed(names) if name in there
+    }
+    for role in ("unk", "pad", "mask"):
+        if role not in found:
+            expected = " or ".join(SPECIAL_ROLES[role])
+            raise RnalmError(f"tokenizer: expected a special token {expected}, found {', '.join(there) or 'none'}")
+    return found
+
+
 def tokens(tokenizer: Tokenizer) -> list[str]:
     """List the non-special tokens in the order of their ids."""
     vocabulary = tokenizer.get_vocab()
-    return sorted(set(vocabulary) - set(SPECIAL_TOKENS), key=vocabulary.__getitem__)
+    return sorted(set(vocabulary) - set(special(tokenizer)), key=vocabulary.__getitem__)
 
 
-def encoder(tokenizer: Tokenizer) -> Callable[[Sequence[str]], np.ndarray]:
-    """Make the function that turns characters or tokens into ids.
+def is_atomic(tokenizer: Tokenizer) -> bool:
+    """Whether each token is one position of the sequence."""
+    return kmers(tokenizer) is None and _layout(tokenizer)["model"]["type"] == "WordLevel"
+
+
+def kmers(tokenizer: Tokenizer) -> tuple[int, int] | None:
+    """Give k and stride of a k-mer tokenizer, None of another."""
+    before = _layout(tokenizer)["pre_tokenizer"] or {}
+    found = re.match(r"\(\?#k=(\d+),stride=(\d+)\)", before.get("pattern", {}).get("Regex", ""))
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def letters(tokenizer: Tokenizer) -> dict[str, str]:
+    """Give the letters as which a tokenizer treats tokens of several letters."""
+    normalizer = _layout(tokenizer)["normalizer"] or {}
+    steps = normalizer.get("normalizers", [normalizer])
+    return {step["pattern"]["String"]: step["content"] for step in steps if "String" in step.get("pattern", {})}
+
+
+def _layout(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Read how a tokenizer is built; the library itself tells only parts of it."""
+    return json.loads(tokenizer.to_str())
+
+
+def encoder(tokenizer: Tokenizer) -> Encoder:
+    """Make the function that turns sequences into ids.
 
     Returns
     -------
     callable
-        From ``str`` (one token a character) or ``list[str]`` to int32 ``(length,)``.
+        From ``str`` (letters) or ``list[str]`` (tokens, each one position) to int32 ids and positions.
     """
-    vocabulary = tokenizer.get_vocab()
+    if windows := kmers(tokenizer):
+        return _kmer_encoder(tokenizer, *windows)
+    return _atomic_encoder(tokenizer) if is_atomic(tokenizer) else _subword_encoder(tokenizer)
+
+
+def _atomic_encoder(tokenizer: Tokenizer) -> Encoder:
+    vocabulary, unknown = tokenizer.get_vocab(), special_ids(tokenizer)["unk"]
     # Characters are looked up in a table of code points, a thousand times faster than one by one.
-    table = np.full(0x110000, UNK, dtype=np.int32)
+    table = np.full(0x110000, unknown, dtype=np.int32)
     for token, index in vocabulary.items():
         if len(token) == 1:
             table[ord(token)] = index
 
-    def encode(sequence: Sequence[str]) -> np.ndarray:
+    def encode(sequence: Sequence[str]) -> tuple[np.ndarray, None]:
         if isinstance(sequence, str):
-            return table[np.frombuffer(sequence.encode("utf-32-le"), dtype=np.uint32)]
-        return np.fromiter((vocabulary.get(token, UNK) for token in sequence), dtype=np.int32, count=len(sequence))
+            return table[np.frombuffer(sequence.encode("utf-32-le"), dtype=np.uint32)], None
+        return np.fromiter((vocabulary.get(token, unknown) for token in sequence), dtype=np.int32, count=len(sequence)), None
 
     return encode
+
+
+def _kmer_encoder(tokenizer: Tokenizer, k: int, stride: int) -> Encoder:
+    vocabulary, unknown = tokenizer.get_vocab(), special_ids(tokenizer)["unk"]
+
+    def encode(sequence: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        text = spell(sequence, {})
+        # What is shorter than a k-mer is one unknown token.
+        starts = np.arange(0, max(1, len(text) - k + 1), stride, dtype=np.int32)
+        ids = [vocabulary.get(text[start : start + k], unknown) for start in starts.tolist()]
+        return np.array(ids, dtype=np.int32), np.stack([starts, np.minimum(starts + k, len(text))], axis=1, dtype=np.int32)
+
+    return encode
+
+
+def _subword_encoder(tokenizer: Tokenizer) -> Encoder:
+    replacements, mark = letters(tokenizer), tokenizer.token_to_id(MARK)
+
+    def encode(sequence: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        found = tokenizer.encode(spell(sequence, replacements), add_special_tokens=False)
+        ids, offsets = np.array(found.ids, dtype=np.int32), np.array(found.offsets, dtype=np.int32).reshape(-1, 2)
+        if mark is not None:
+            # The mark before a sequence, where it is a token by itself, stands for no letter.
+            offsets[ids == mark, 1] = offsets[ids == mark, 0]
+        return ids, offsets
+
+    return encode
+
+
+def spell(sequence: Sequence[str], replacements: dict[str, str]) -> str:
+    """Write a sequence with one letter a position: tokens of several letters by those that replace them.
+
+    Parameters
+    ----------
+    sequence : str or list of str
+        A ``str`` is returned as it is.
+    replacements : dict
+    """
+    if isinstance(sequence, str):
+        return sequence
+    return "".join(token if len(token) == 1 else replacements.get(token, FOREIGN) for token in sequence)

@@ -3,25 +3,26 @@
 import json
 import logging
 import shutil
-import subprocess
-import sys
 import tempfile
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from transformers import PreTrainedModel, PreTrainedTokenizerFast, set_seed
+from transformers import PreTrainedModel, TrainerCallback, set_seed
 
-from rnalm import compute, datasets, encode, folds, labels, metrics, models, tokenizers
+from rnalm import compute, datasets, encode, folds, labels, metrics, models, processes, tokenizers
 from rnalm.checkpoints import Checkpoints, State
-from rnalm.datasets import TrainingSet
+from rnalm.config import Encode
+from rnalm.datasets import Encoded, TrainingSet
+from rnalm.epochs import is_main, training_arguments
 from rnalm.errors import RnalmError
 from rnalm.files import replacing, write_json
 from rnalm.labels import Labels
-from rnalm.tokenizers import SPECIAL_TOKENS
-from rnalm.trainer import FoldTrainer, Job, is_main, training_arguments, validate
+from rnalm.models.framed import check_length, save_tokenizer
+from rnalm.models.pretrained import check_pretrained
+from rnalm.trainer import FoldTrainer, Job, validate
 
 log = logging.getLogger(__name__)
 
@@ -31,36 +32,7 @@ NEED_VARIATION = {"r2", "pearson", "spearman", "roc_auc", "pr_auc"}
 
 def run(job: Job) -> None:
     """Fine-tune here, or in one process a GPU where several are wanted and there."""
-    processes = compute.count(job.gpus)
-    if processes <= 1:
-        finetune(job)
-        return
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(asdict(job), file)
-        file.flush()
-        launch(file.name, processes)
-
-
-def launch(job_file: str, processes: int) -> None:
-    """Run a job in several processes on this machine.
-
-    Raises
-    ------
-    RnalmError
-        If one of them fails.
-    """
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [*torchrun, "-m", "rnalm.train", job_file]
-    mistakes = []
-    # Files stay open where they are meant to be inherited: that is the lease of the GPUs, should this process be killed.
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "close_fds": False}
-    with subprocess.Popen(command, **pipes) as running:
-        for line in running.stdout:
-            log.info("%s", line.rstrip())
-            if line.startswith("error: "):
-                mistakes.append(line.removeprefix("error: ").rstrip())
-    if running.returncode:
-        raise RnalmError(mistakes[0] if mistakes else f"fine-tuning in {processes} processes failed; its log says why")
+    processes.run(job, finetune, __name__)
 
 
 def finetune(job: Job) -> None:
@@ -71,14 +43,42 @@ def finetune(job: Job) -> None:
     RnalmError
         On labels that cannot be scaled.
     """
+    meaning, training, validation = load_parts(job)
+    class_weights = weigh_classes(job, meaning, training)
+    check_metric(job, validation)
+    model, state = fit(job, meaning, training, validation, class_weights)
+    if is_main():
+        write_folder(job, model, meaning, training, validation, class_weights, state)
+
+
+def fit(
+    job: Job,
+    meaning: Labels,
+    training: TrainingSet,
+    validation: TrainingSet,
+    class_weights: torch.Tensor | None,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> tuple[PreTrainedModel, State]:
+    """Train a new model, from the last checkpoint in the job's folder if there is one.
+
+    Parameters
+    ----------
+    job : Job
+    meaning, training, validation, class_weights
+        What :func:`load_parts` and :func:`weigh_classes` give.
+    callbacks : sequence of TrainerCallback
+        To be told of each epoch, beside our own.
+
+    Returns
+    -------
+    model : PreTrainedModel
+        With the weights of the best epoch, in the first process.
+    state : State
+        Where training ended.
+    """
     torch.set_num_threads(job.threads)
     compute.exact()
     set_seed(job.fold_seed)
-    meaning, training, validation = load_parts(job)
-    class_weights = None
-    if job.class_weights:
-        class_weights = torch.tensor(labels.class_weights(training.targets, meaning.n_outputs), dtype=torch.float32)
-    check_metric(job, validation)
     model = new_model(job, meaning, training)
     log.info(
         "fold %d: %d rows train, %d validate; %d parameters", job.fold, len(training), len(validation), model.num_parameters()
@@ -87,12 +87,14 @@ def finetune(job: Job) -> None:
     checkpoints = Checkpoints(Path(job.output) / "checkpoints", job.identity())
     epochs, extra = job.options["epochs"], job.options["extra_epochs"]
     # The first of these arguments also start the communication between processes, if there are several.
-    with training_arguments(job, checkpoints.folder, epochs).main_process_first(local=False):
+    with training_arguments(job.run(checkpoints.folder), epochs).main_process_first(local=False):
         checkpoints.prepare(extra)
     finished = checkpoints.finished_epoch
 
     def train(last_epoch: int, fresh_patience_after: int) -> State:
         trainer = FoldTrainer(job, model, meaning, training, validation, class_weights, checkpoints, last_epoch)
+        for callback in callbacks:
+            trainer.add_callback(callback)
         return trainer.resume(fresh_patience_after)
 
     if finished is None:
@@ -101,7 +103,7 @@ def finetune(job: Job) -> None:
     state = train(finished + extra, finished) if extra else checkpoints.newest()
     if is_main():
         model.load_state_dict(load_file(checkpoints.best(state) / "model.safetensors"))
-        write_folder(job, model, meaning, training, validation, class_weights, state)
+    return model, state
 
 
 def load_parts(job: Job) -> tuple[Labels, TrainingSet, TrainingSet]:
@@ -118,10 +120,21 @@ def load_parts(job: Job) -> tuple[Labels, TrainingSet, TrainingSet]:
     meaning = labels.fit(job.task, job.scaling, truth[train], all_classes(job))
     targets = meaning.to_targets(truth)
 
-    def part(mask: np.ndarray) -> TrainingSet:
-        return TrainingSet([sequences[row] for row in np.flatnonzero(mask)], targets[mask])
+    training = TrainingSet(*both_strands([sequences[row] for row in np.flatnonzero(train)], targets[train]))
+    return meaning, training, TrainingSet([sequences[row] for row in np.flatnonzero(~train)], targets[~train])
 
-    return meaning, part(train), part(~train)
+
+def both_strands(sequences: list[Encoded], targets: np.ndarray) -> tuple[list[Encoded], np.ndarray]:
+    """Add the reverse complement of each sequence, where the encoded file has it, with the same target."""
+    twins = [sequence.twin() for sequence in sequences if sequence.reverse_ids is not None]
+    return sequences + twins, np.concatenate([targets, targets[: len(twins)]])
+
+
+def weigh_classes(job: Job, meaning: Labels, training: TrainingSet) -> torch.Tensor | None:
+    """Weigh classes by their inverse frequency, where the configuration wants it: float32 ``(classes,)``."""
+    if not job.class_weights:
+        return None
+    return torch.tensor(labels.class_weights(training.targets, meaning.n_outputs), dtype=torch.float32)
 
 
 def check_metric(job: Job, validation: TrainingSet) -> None:
@@ -147,9 +160,9 @@ def all_classes(job: Job) -> list[str]:
 
 
 def new_model(job: Job, meaning: Labels, training: TrainingSet) -> PreTrainedModel:
-    """Make the model of a job, with random weights."""
+    """Make the model of a job, with random weights or pretrained ones."""
     information = encode.metadata(job.encoded)
-    extra = {key: information[key] for key in ("block_size", "truncate", "center_token")}
+    extra = {key: information[key] for key in Encode.model_fields}
     extra["use_cache"] = False  # the Trainer sets it too; a model that it need not train any more should look the same
     if meaning.task == "regression":
         mean, sd = mean_and_sd(training.targets.astype(np.float64), training.weights)
@@ -157,8 +170,13 @@ def new_model(job: Job, meaning: Labels, training: TrainingSet) -> PreTrainedMod
     else:
         extra["id2label"] = dict(enumerate(meaning.classes))
         extra["label2id"] = {name: index for index, name in enumerate(meaning.classes)}
-    vocabulary = tokenizers.load(job.tokenizer).get_vocab_size()
-    return models.create(job.model, vocabulary, information["modifier_channels"], meaning.n_outputs, **extra)
+    tokenizer = tokenizers.load(job.tokenizer)
+    if pretrained := job.model.get("pretrained"):
+        check_pretrained(pretrained, tokenizer)
+    sizes = (tokenizer.get_vocab_size(), information["modifier_channels"], meaning.n_outputs)
+    model = models.create(job.model, *sizes, tokenizers.special_ids(tokenizer), **extra)
+    check_length(model.config, information["longest"])
+    return model
 
 
 def mean_and_sd(targets: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
@@ -186,10 +204,7 @@ def write_folder(
     best = next(entry for entry in history["log_history"] if entry["step"] == best_step and "loss" in entry)
     with tempfile.TemporaryDirectory(dir=output, prefix=".model-") as temporary:
         model.save_pretrained(temporary)
-        tokenizer = tokenizers.load(job.tokenizer)
-        names = {f"{name.strip('[]').lower()}_token": name for name in SPECIAL_TOKENS}
-        PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(temporary)
-        tokenizers.save(tokenizer, Path(temporary) / "tokenizer.json")  # byte for byte the tokenizer of the experiment
+        save_tokenizer(model.config, tokenizers.load(job.tokenizer), temporary)
         for file in Path(temporary).iterdir():
             with replacing(output / file.name) as beside:
                 shutil.copyfile(file, beside)
@@ -212,8 +227,4 @@ def write_folder(
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO if is_main() else logging.WARNING, format="%(message)s")
-    try:
-        finetune(Job(**json.loads(Path(sys.argv[1]).read_text())))
-    except RnalmError as error:
-        sys.exit(f"error: {error}")
+    processes.main(Job, finetune)

@@ -7,7 +7,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from rnalm.config import Source
+from rnalm.config import Table
 from rnalm.errors import RnalmError
 
 # No test depends on how busy the machine is.
@@ -16,14 +16,14 @@ hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture
-def write_source(tmp_path) -> Callable[..., Source]:
+def write_source(tmp_path) -> Callable[..., Table]:
     """Write a table (compressed if its name says so) and describe it; columns default to ``id`` and ``sequence``."""
 
-    def write(content: str | bytes, name: str = "table.tsv", **settings: Any) -> Source:
+    def write(content: str | bytes, name: str = "table.tsv", **settings: Any) -> Table:
         data = content.encode() if isinstance(content, str) else content
         path = tmp_path / name
         path.write_bytes(gzip.compress(data, mtime=0) if name.endswith(".gz") else data)
-        return Source(path=str(path), **({"columns": {"id": "id", "sequence": "sequence"}} | settings))
+        return Table(path=str(path), **({"columns": {"id": "id", "sequence": "sequence"}} | settings))
 
     return write
 

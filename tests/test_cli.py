@@ -45,7 +45,9 @@ def test_a_good_configuration_is_called_good_and_its_first_sequence_shown(capsys
     path = write_config()
     assert cli.main(["check", str(path)]) == 0
     captured = capsys.readouterr()
-    assert captured.out == (f"source: {tmp_path / 'table.tsv'}: first sequence 'one', 2 tokens, label 1.5\n{path}: good\n")
+    assert captured.out == (
+        f"source: {tmp_path / 'table.tsv'}: first sequence 'one', 2 letters or tokens, label 1.5\n{path}: good\n"
+    )
     assert captured.err == ""
 
 
@@ -54,7 +56,7 @@ def test_every_source_is_looked_at(capsys, write_config, tmp_path):
     assert cli.main(["check", str(write_config(inference={"new": new}, tokenizer={"source": new}))]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines[:-1]] == ["source", "tokenizer.source", "new"]
-    assert lines[2].endswith("first sequence 'one', 3 tokens, label None")
+    assert lines[2].endswith("first sequence 'one', 3 letters or tokens, label None")
 
 
 def test_a_mistake_in_the_configuration_gets_one_line(capsys, write_config):

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from rnalm import configfile
-from rnalm.config import Config, Folds, Source
+from rnalm.config import Config, Folds, Table
 
 ROOT = Path(__file__).parents[1]
 SOURCE = {"path": "table.tsv", "columns": {"id": "id", "sequence": "sequence", "label": "y"}}
@@ -67,7 +67,7 @@ def test_a_trained_model_with_inference_needs_no_source():
     ],
 )
 def test_separators_are_read_as_people_write_them(key, value, read):
-    assert getattr(Source(**SOURCE, **{key: value}), key) == read
+    assert getattr(Table(**SOURCE, **{key: value}), key) == read
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
     ("settings", "problem"),
     [
         # unknown and missing keys
-        ({"output": "o"}, "source is missing: the table of sequences to work on"),
+        ({"output": "o"}, "source is missing: the sequences to work on"),
         ({"source": SOURCE}, "key 'output' is missing"),
         ({"output": "o", "source": {"path": "x"}}, "key 'source.columns' is missing"),
         (changed("source.columns", {"id": 1, "label": 3}), "key 'source.columns.sequence' is missing"),
@@ -159,7 +159,7 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
         ),
         (
             changed("source.columns.weight", "w") | {"task": "classification"},
-            "source.columns.weight is for task: regression, found task: classification",
+            "source: weights are for task: regression, found task: classification",
         ),
         (
             changed("finetune.metric", "f1_macro"),

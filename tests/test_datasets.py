@@ -6,10 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnalm import datasets, encode, tokenizers
+from rnalm import datasets, encode, vocabulary
 from rnalm.config import Encode
-from rnalm.datasets import Encoded, LengthBuckets, TrainingSet
-from rnalm.tokenizers import PAD
+from rnalm.datasets import PAD, Encoded, LengthBuckets, TrainingSet
 
 SEQUENCES = ["acgt", "ac", "g", "ttacg", "ca", "acg", "t"]
 
@@ -27,7 +26,7 @@ def encoded(write_source, tmp_path, monkeypatch):
         f"s{i}\t{text}\t{i / 2 if i % 2 else ''}\t{i if i % 3 else ''}\n" for i, text in enumerate(SEQUENCES)
     )
     source = write_source(content, columns={"id": "id", "sequence": "sequence", "label": "y", "weight": "w"})
-    encode.encode(source, tokenizers.train(source), tmp_path / "encoded.parquet")
+    encode.encode(source, vocabulary.learn(source), tmp_path / "encoded.parquet")
     return str(tmp_path / "encoded.parquet")
 
 
@@ -67,7 +66,7 @@ def test_lengths_and_columns_can_be_read_alone(encoded):
 
 def test_modifiers_and_offsets_belong_to_the_kept_tokens(write_source, tmp_path):
     source = write_source("id\tsequence\none\ta#1,c,g#2#3\ntwo\tg#4\n", token_sep=",", modifier_sep="#")
-    encode.encode(source, tokenizers.train(source), tmp_path / "e.parquet", Encode(block_size=2, truncate="left"))
+    encode.encode(source, vocabulary.learn(source), tmp_path / "e.parquet", Encode(block_size=2, truncate="left"))
     ((one, two),) = datasets.read(tmp_path / "e.parquet")
     np.testing.assert_array_equal(one.modifiers, [[0, 2], [0, 3]])
     np.testing.assert_array_equal(one.offsets, [[1, 2], [2, 3]])
@@ -78,7 +77,7 @@ def test_modifiers_and_offsets_belong_to_the_kept_tokens(write_source, tmp_path)
 
 def test_a_sequence_without_modifiers_among_others_with_some_has_zeros(write_source, tmp_path):
     source = write_source("id\tsequence\none\ta#1,c\ntwo\tg,a\n", token_sep=",", modifier_sep="#")
-    encode.encode(source, tokenizers.train(source), tmp_path / "e.parquet")
+    encode.encode(source, vocabulary.learn(source), tmp_path / "e.parquet")
     (both,) = datasets.read(tmp_path / "e.parquet")
     np.testing.assert_array_equal(datasets.collate(both, 1)["modifiers"], [[[1, 0]], [[0, 0]]])
 

@@ -2,16 +2,13 @@ import json
 import logging
 import tracemalloc
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import rnalm
-from rnalm import encode, tokenizers
+from rnalm import encode, tokenizers, vocabulary
 from rnalm.config import Encode
 
 A, C, G, T = range(7, 11)
@@ -23,7 +20,7 @@ QUALITY = {"STRONG": 1.0, "GOOD": 0.75, "WEAK": 0.5, "POOR": 0.25}
 @pytest.fixture
 def acgt(write_source):
     """One token a character; ids in the order of the letters."""
-    return tokenizers.train(write_source("id\tsequence\none\taaaacccggt\n", "vocabulary.tsv"))
+    return vocabulary.learn(write_source("id\tsequence\none\taaaacccggt\n", "vocabulary.tsv"))
 
 
 @pytest.fixture
@@ -32,7 +29,7 @@ def fields(write_source):
     source = write_source(
         "id\tsequence\none\ta,a,a,a,c,c,c,g,g,t\n", "vocabulary.tsv", token_sep=",", modifier_sep="#", columns=ID_SEQUENCE
     )
-    return tokenizers.train(source)
+    return vocabulary.learn(source)
 
 
 def run(source, tokenizer, output, **options) -> pd.DataFrame:
@@ -92,6 +89,7 @@ def test_the_metadata_names_the_tokenizer_the_version_and_the_cuts(write_source,
         "block_size": 4,
         "truncate": "left",
         "center_token": None,
+        "reverse_complement": "none",
         "sequences": 2,
         "tokens": 6,
         "longest": 4,
@@ -103,7 +101,7 @@ def test_the_metadata_names_the_tokenizer_the_version_and_the_cuts(write_source,
 
 
 def test_another_vocabulary_has_another_fingerprint(write_source, acgt):
-    assert encode.fingerprint(acgt) != encode.fingerprint(tokenizers.train(write_source(rows("acgu"))))
+    assert encode.fingerprint(acgt) != encode.fingerprint(vocabulary.learn(write_source(rows("acgu"))))
     assert encode.fingerprint(acgt) == encode.fingerprint(tokenizers.Tokenizer.from_str(acgt.to_str()))
 
 
@@ -185,35 +183,6 @@ def test_a_file_that_is_not_encoded_is_refused(tmp_path, refusal, content):
 
 
 # Where sequences are cut
-
-
-def slow_kept_range(ids: list[int], block_size: int, truncate: str, center: int | None) -> tuple[int, int]:
-    """Grow a window a token at a time: to the side with less context, left first, as long as there is room."""
-    if len(ids) <= block_size:
-        return 0, len(ids)
-    if center not in ids:
-        return (0, block_size) if truncate == "right" else (len(ids) - block_size, len(ids))
-    first = ids.index(center)
-    start, stop = first, first + 1
-    while stop - start < block_size:
-        left, right = first - start, stop - first - 1
-        if start > 0 and (left <= right or stop == len(ids)):
-            start -= 1
-        else:
-            stop += 1
-    return start, stop
-
-
-@given(
-    st.lists(st.integers(7, 9), max_size=25),
-    st.integers(1, 30),
-    st.sampled_from(["right", "left"]),
-    st.sampled_from([None, 7, 10]),
-)
-def test_the_kept_range_is_that_of_a_window_grown_token_by_token(ids, block_size, truncate, center):
-    start, stop = encode.kept_range(np.array(ids, dtype=np.int32), block_size, truncate, center)
-    assert (start, stop) == slow_kept_range(ids, block_size, truncate, center)
-    assert stop - start == min(len(ids), block_size)
 
 
 @pytest.mark.parametrize(

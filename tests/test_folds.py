@@ -6,12 +6,13 @@ from collections import Counter
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from rnalm import encode, folds, tokenizers
+from rnalm import encode, folds, vocabulary
 from rnalm.config import Folds
 from rnalm.errors import RnalmError
 from rnalm.folds import TEST, TRAIN, VALIDATION
@@ -294,7 +295,7 @@ EVERY_COLUMN = {"id": "id", "sequence": "sequence", "label": "y", "group": "g", 
 @pytest.fixture
 def encoded(write_source, tmp_path) -> str:
     source = write_source(CONTENT, columns=EVERY_COLUMN)
-    encode.encode(source, tokenizers.train(source), tmp_path / "encoded.parquet")
+    encode.encode(source, vocabulary.learn(source), tmp_path / "encoded.parquet")
     return str(tmp_path / "encoded.parquet")
 
 
@@ -313,7 +314,7 @@ def test_a_file_names_the_part_of_every_row_in_every_fold(encoded, tmp_path):
 )
 def test_a_file_read_back_is_what_was_assigned(write_source, tmp_path, options):
     source = write_source(CONTENT, columns={key: name for key, name in EVERY_COLUMN.items() if key != "group"})
-    encode.encode(source, tokenizers.train(source), tmp_path / "e.parquet")
+    encode.encode(source, vocabulary.learn(source), tmp_path / "e.parquet")
     output = tmp_path / "folds.parquet"
     folds.assign_file(tmp_path / "e.parquet", output, Folds(**options), "regression", seed=3)
     expected = folds.assign(Folds(**options), 40, splits=["abc"[i % 3] for i in range(40)], seed=3)
@@ -330,11 +331,11 @@ def test_groups_and_classes_are_read_from_the_file(encoded, tmp_path):
 
 CHAIN = """
 import sys
-from rnalm import encode, folds, tokenizers
-from rnalm.config import Encode, Folds, Source
+from rnalm import encode, folds, tokenizers, vocabulary
+from rnalm.config import Encode, Folds, Table, Tokenizer
 table, out = sys.argv[1:]
-source = Source(path=table, columns={"id": "id", "sequence": "sequence", "label": "y", "group": "g", "split": "s"})
-tokenizer = tokenizers.train(source, sample_size=30)
+source = Table(path=table, columns={"id": "id", "sequence": "sequence", "label": "y", "group": "g", "split": "s"})
+tokenizer = vocabulary.learn(source, Tokenizer(sample_size=30))
 tokenizers.save(tokenizer, out + "/tokenizer.json")
 encode.encode(source, tokenizers.load(out + "/tokenizer.json"), out + "/encoded.parquet", Encode(block_size=3))
 folds.assign_file(out + "/encoded.parquet", out + "/folds.parquet", Folds(n=3), "regression", 5)
@@ -357,3 +358,42 @@ def test_a_group_too_large_for_a_part_trains(seed):
     [part] = folds.assign(Folds(), 100, groups=groups, seed=seed)
     assert (part[:60] == folds.TRAIN).all()
     assert [np.sum(part == index) for index in (folds.TRAIN, folds.VALIDATION, folds.TEST)] == [70, 15, 15]
+
+
+# Clusters
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", "c", None]), st.integers(0, 5)), min_size=1, max_size=30),
+)
+def test_rows_of_a_group_or_of_a_cluster_are_joined_and_no_others(rows):
+    groups, clusters = [group for group, _ in rows], np.array([cluster for _, cluster in rows])
+    found = folds.join(groups, clusters)
+    # Grow the set of what belongs to the first row, link by link.
+    for row in range(len(rows)):
+        linked = {row}
+        while True:
+            names, numbers = {groups[i] for i in linked} - {None}, {clusters[i] for i in linked}
+            more = linked | {i for i in range(len(rows)) if groups[i] in names or clusters[i] in numbers}
+            if more == linked:
+                break
+            linked = more
+        assert {i for i in range(len(rows)) if found[i] == found[row]} == linked
+
+
+@pytest.mark.parametrize("group", ["column", "cluster", "none"])
+def test_groups_are_kept_as_configured(write_source, tmp_path, group):
+    rows = "".join(f"s{i}\tacgt\t{i}\tg{i // 2}\n" for i in range(40))
+    source = write_source("id\tsequence\ty\tg\n" + rows, columns={"id": 1, "sequence": 2, "label": 3, "group": 4})
+    encode.encode(source, vocabulary.learn(source), tmp_path / "e.parquet")
+    clusters = pa.table({"id": [f"s{i}" for i in range(40)], "cluster": [i // 4 for i in range(40)]})
+    pq.write_table(clusters, tmp_path / "c.parquet")
+    options = Folds(method="kfold", n=4, group=group)
+    named = tmp_path / "c.parquet" if group == "cluster" else None
+    folds.assign_file(tmp_path / "e.parquet", tmp_path / "f.parquet", options, "regression", 1, named)
+    parts = folds.read(tmp_path / "f.parquet")
+
+    def whole(size: int) -> bool:
+        return all(len(set(part[start : start + size])) == 1 for part in parts for start in range(0, 40, size))
+
+    assert (whole(2), whole(4)) == {"column": (True, False), "cluster": (True, True), "none": (False, False)}[group]

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 import torch
 
-from rnalm import models, predict, tokenizers
-from rnalm.config import Columns, Encode, Source
+from rnalm import models, predict, tokenizers, vocabulary
+from rnalm.config import Columns, Encode, Table, Tokenizer
 from rnalm.datasets import read
 from rnalm.encode import encode
 from rnalm.errors import RnalmError
@@ -19,7 +19,7 @@ def folder(tmp_path_factory):
     lengths = [1, 2, 5, 300, 40, 120, 41, 7, 260, 40]
     rows = [f"s{row}\t{''.join(draw.choice(list('ACGT'), length))}\t{row}" for row, length in enumerate(lengths)]
     (folder / "table.tsv").write_text("\n".join(["id\tsequence\tlabel", *rows]))
-    tokenizer = tokenizers.train(source(folder))
+    tokenizer = vocabulary.learn(source(folder))
     torch.manual_seed(0)
     model = models.create({"name": "saluki", "filters": 8, "layers": 3}, tokenizer.get_vocab_size(), 0, 1)
     model.save_pretrained(folder / "model")
@@ -29,8 +29,8 @@ def folder(tmp_path_factory):
     return folder
 
 
-def source(folder, **columns) -> Source:
-    return Source(path=str(folder / "table.tsv"), columns=Columns(id="id", sequence="sequence", label="label", **columns))
+def source(folder, **columns) -> Table:
+    return Table(path=str(folder / "table.tsv"), columns=Columns(id="id", sequence="sequence", label="label", **columns))
 
 
 def sequences(path):
@@ -117,7 +117,7 @@ def test_a_file_holds_the_chosen_rows_in_input_order(folder, tmp_path):
 
 
 def test_another_tokenizer_is_refused(folder, tmp_path):
-    other = tokenizers.train(source(folder), vocab_size=9)
+    other = vocabulary.learn(source(folder), Tokenizer(vocab_size=9))
     encode(source(folder), other, tmp_path / "other.parquet")
     with pytest.raises(RnalmError, match=r"other.parquet: encoded with another tokenizer than that of the model .*model"):
         predict.predict_file(folder / "model", tmp_path / "other.parquet", tmp_path / "part.parquet")

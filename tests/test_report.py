@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
@@ -13,7 +14,7 @@ import torch
 import yaml
 
 import rnalm
-from rnalm import configfile, encode, evaluate, labels, models, report, tokenizers
+from rnalm import configfile, encode, evaluate, labels, models, report, tokenizers, vocabulary
 from rnalm.files import write_json
 from rnalm.perturb import scores
 from rnalm.perturb.merge import merge
@@ -21,7 +22,12 @@ from rnalm.predict import predict_file
 
 CLASSES = ("E. coli", "late", "mid <i>")
 SIZES = {"name": "saluki", "filters": 4, "kernel_size": 3, "layers": 1}
-HISTORY = [{"epoch": 1, "loss": 2.0}, {"epoch": 1, "eval_loss": 1.5}, {"epoch": 2, "loss": 1.0}, {"epoch": 2, "eval_loss": 1.2}]
+HISTORY = [
+    {"epoch": 1, "loss": 2.0, "learning_rate": 0.1},
+    {"epoch": 1, "eval_loss": 1.5},
+    {"epoch": 2, "loss": 1.0, "learning_rate": 0.1},
+    {"epoch": 2, "eval_loss": 1.2},
+]
 
 
 class Page(HTMLParser):
@@ -106,7 +112,7 @@ def _run(
         }
     )
     source = settings.source.model_copy(update={"path": str(folder / "data.tsv")})
-    tokenizer = tokenizers.train(source)
+    tokenizer = vocabulary.learn(source)
     encoded = str(folder / "source.parquet")
     encode.encode(source, tokenizer, encoded, settings.encode, task)
     folders = [str(folder / "fine-tune" / str(fold)) for fold in range(n_models)]
@@ -282,6 +288,65 @@ def test_scores_of_classes_are_reported_by_class(page):
     text = page(**ALL_CLASSES).text
     assert "<th>class</th><th>precision</th><th>recall</th><th>F1</th><th>rows</th>" in text
     assert "<td>E. coli</td>" in text
+
+
+def rows_of(text: str, title: str) -> list[list[str]]:
+    """Read the table that is folded under a title."""
+    _, found = text.split(f"<summary>{title}</summary>")
+    body = found[: found.index("</details>")]
+    return [re.findall("<td>(.*?)</td>", row) for row in re.findall("<tr>(.*?)</tr>", body)][1:]
+
+
+def test_predictions_are_compared_with_labels_pooled_and_fold_by_fold(experiment, page):
+    frame = pd.read_parquet(experiment().queries[0].predictions)
+    found = rows_of(page().text, "Metrics of each fold")
+    columns = {"pooled": "pred", "fold 0": "pred.0", "fold 1": "pred.1"}
+    assert [row[0] for row in found] == list(columns)
+    assert [row[4] for row in found] == [f"{frame['label'].corr(frame[column]):.3f}" for column in columns.values()]
+    assert {row[-1] for row in found} == {"8"}
+
+
+def test_confusion_is_shown_fold_by_fold_and_beside_the_page(page):
+    text = page(**ALL_CLASSES).text
+    folded = text[text.index("<summary>Confusion of each fold</summary>") :]
+    assert re.findall(r"fold \d \(n = 6\)", folded[: folded.index("</details>")]) == ["fold 0 (n = 6)", "fold 1 (n = 6)"]
+    assert (page(**ALL_CLASSES).folder / "figures" / "confusion_source.svg").exists()
+
+
+def test_curves_say_what_they_are_of(page):
+    assert "Curves are of each class against the rest." in page(**ALL_CLASSES).text
+    assert "thin lines are single folds" in page(**ALL_CLASSES).text
+
+
+def test_one_model_is_not_compared_with_itself(page):
+    one = page(task="classification", n_models=1, explain="late")
+    assert not re.findall("<summary>(?:Metrics|Confusion) of each", one.text)
+    assert "Confusion, all rows" in one.text
+    assert not (one.folder / "figures" / "confusion_source.svg").exists()
+
+
+def test_further_sources_are_predicted_by_the_mean_of_models(experiment, tmp_path):
+    job = experiment(**ALL_CLASSES)
+    text = written(replace(job, queries=[replace(job.queries[0], name="new", scores={})]), tmp_path).text
+    assert "Confusion, mean of 2 models" in text
+    assert [row[0] for row in rows_of(text, "Metrics of each model")] == ["mean of 2 models", "fold 0", "fold 1"]
+    assert "pooled" not in text
+
+
+def test_replicates_are_named_as_their_folders(experiment, tmp_path):
+    job = experiment()
+    folders = []
+    for name, folder in zip(("0", "0.1"), job.models, strict=True):
+        folders.append(str(shutil.copytree(folder, tmp_path / "replicates" / name)))
+    text = written(replace(job, models=folders), tmp_path).text
+    assert [row[0] for row in rows_of(text, "Metrics of each fold")] == ["pooled", "fold 0", "fold 0.1"]
+
+
+def test_without_labels_only_the_folder_has_a_picture_of_confusion(page):
+    page = page(task="classification", labelled=False, trained=False, classes=["no", "yes"])
+    assert "Confusion" not in page.text
+    assert "Predicted classes" in page.text
+    assert (page.folder / "figures" / "confusion_source.svg").exists(), "which the rule has promised"
 
 
 def test_the_lead_says_whether_the_models_have_seen_the_sequences(page):

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from rnalm import sources
-from rnalm.config import Source
+from rnalm.config import Table
 
 ALL_COLUMNS = {name: name for name in ("id", "sequence", "label", "weight", "group", "split")}
 
 
-def read(source: Source) -> list[sources.Record]:
+def read(source: Table) -> list[sources.Record]:
     return list(sources.read(source))
 
 
-def pairs(source: Source) -> list[tuple[str, str]]:
+def pairs(source: Table) -> list[tuple[str, str]]:
     return [(record.id, record.sequence) for record in sources.read(source)]
 
 

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
 
-from rnalm import folds, tokenizers, train, trainer
+from rnalm import epochs, folds, processes, tokenizers, train, trainer, vocabulary
 from rnalm.checkpoints import Checkpoints
-from rnalm.config import Columns, Finetune, Folds, Saluki, Source
+from rnalm.config import Columns, Finetune, Folds, Saluki, Table
 from rnalm.encode import encode
 from rnalm.errors import RnalmError
 from rnalm.labels import Labels
@@ -36,8 +36,8 @@ def prepare(folder: Path, rows: list[str], task: str = "regression", **options) 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.tsv").write_text("".join(["id\tsequence\tlabel\tweight\n", *rows]))
     weight = "weight" if task == "regression" else None
-    source = Source(path=str(folder / "table.tsv"), columns=Columns(id="id", sequence="sequence", label="label", weight=weight))
-    tokenizer = tokenizers.train(source)
+    source = Table(path=str(folder / "table.tsv"), columns=Columns(id="id", sequence="sequence", label="label", weight=weight))
+    tokenizer = vocabulary.learn(source)
     tokenizers.save(tokenizer, folder / "tokenizer.json")
     encode(source, tokenizer, folder / "encoded.parquet", task=task)
     folds.assign_file(folder / "encoded.parquet", folder / "folds.parquet", Folds(), task, seed=1)
@@ -254,7 +254,7 @@ def test_accumulation_makes_fewer_steps(tmp_path):
 def test_the_effective_batch_does_not_depend_on_the_number_of_gpus(size, accumulation, processes):
     options = {"batch_size": size, "gradient_accumulation": accumulation}
     try:
-        batch, passes = trainer.effective_batch(options, processes)
+        batch, passes = epochs.effective_batch(options, processes)
     except RnalmError:
         assert accumulation % processes
         assert size % processes or size // processes < 2
@@ -264,13 +264,13 @@ def test_the_effective_batch_does_not_depend_on_the_number_of_gpus(size, accumul
 
 def test_a_batch_that_cannot_be_divided_names_the_keys():
     with pytest.raises(RnalmError, match=r"finetune.gpus: 2 divides neither gradient_accumulation \(1\) nor batch_size \(7\)"):
-        trainer.effective_batch({"batch_size": 7, "gradient_accumulation": 1}, 2)
+        epochs.effective_batch({"batch_size": 7, "gradient_accumulation": 1}, 2)
 
 
 def test_two_processes_train_one_model(trained, tmp_path):
     job = changed(dataclasses.replace(trained, output=str(tmp_path / "model")), epochs=2, extra_epochs=1)
     (tmp_path / "job.json").write_text(json.dumps(dataclasses.asdict(job)))
-    train.launch(str(tmp_path / "job.json"), processes=2)
+    processes.launch("rnalm.train", str(tmp_path / "job.json"), processes=2)
     state = json.loads(Path(job.output, "trainer_state.json").read_text())
     assert state["epoch"] == 3
     assert state["global_step"] == 3 * 3  # 42 rows, 16 a step as with one process
@@ -329,7 +329,7 @@ def fake_python(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_what_one_of_several_processes_says_is_what_the_user_reads(tmp_path, monkeypatch, refusal):
     fake_python(tmp_path, "echo starting; echo 'error: finetune.batch_size: 16 is wrong' >&2; exit 1", monkeypatch)
-    assert refusal(train.launch, "job.json", 2) == "finetune.batch_size: 16 is wrong"
+    assert refusal(processes.launch, "rnalm.train", "job.json", 2) == "finetune.batch_size: 16 is wrong"
 
 
 def test_processes_that_are_launched_inherit_what_is_meant_to_be_inherited(tmp_path, monkeypatch, caplog):
@@ -337,6 +337,6 @@ def test_processes_that_are_launched_inherit_what_is_meant_to_be_inherited(tmp_p
         os.set_inheritable(lease.fileno(), True)
         fake_python(tmp_path, "readlink /proc/$$/fd/*; true", monkeypatch)
         with caplog.at_level(logging.INFO):
-            train.launch("job.json", 2)
+            processes.launch("rnalm.train", "job.json", 2)
     assert str(tmp_path / "lease") in caplog.messages
     assert str(tmp_path / "own") not in caplog.messages

@@ -5,9 +5,8 @@ import torch
 from torch import Tensor
 
 from rnalm.compute import send
-from rnalm.datasets import Encoded, fit_modifiers
+from rnalm.datasets import PAD, Encoded, fit_modifiers
 from rnalm.perturb.edits import NOWHERE, Edits
-from rnalm.tokenizers import PAD
 
 
 class Material:

@@ -1,15 +1,12 @@
 """What to change: edits of a sequence, on its encoded form."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from rnalm.datasets import Encoded
 from rnalm.errors import RnalmError
-from rnalm.perturb.check import replacement_ids
-from rnalm.tokenizers import MASK
 
 #: In place of a token: nothing.
 DELETED = -1
@@ -161,54 +158,3 @@ def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Concatenate ranges: ``starts[i], starts[i] + 1, …``, ``counts[i]`` numbers of each."""
     before = offsets(counts)
     return np.arange(before[-1]) + np.repeat(starts - before[:-1], counts)
-
-
-class Editor:
-    """Lists the edits of a mode for any sequence.
-
-    Parameters
-    ----------
-    mode : {'remove', 'mask', 'replace'}
-    tokenizer : tokenizers.Tokenizer
-    replacements : mapping, optional
-        For ``replace``: each token and the tokens that take its place.
-    replace_modifiers : bool
-        For ``replace``: also keep the token and set its modifiers to 0, where it has any.
-
-    Raises
-    ------
-    RnalmError
-        If a token is not in the vocabulary.
-    """
-
-    def __init__(
-        self,
-        mode: str,
-        tokenizer: Tokenizer,
-        replacements: Mapping[str, list[str]] | None = None,
-        replace_modifiers: bool = False,
-    ) -> None:
-        self.mode, self.replace_modifiers = mode, replace_modifiers
-        found = replacement_ids(replacements or {}, tokenizer) if mode == "replace" else {}
-        listed = [found.get(token, []) for token in range(tokenizer.get_vocab_size())]
-        # Of each id, how many tokens take its place, where they begin in the list of all, and that list.
-        self.count = np.array([len(others) for others in listed], dtype=np.int64)
-        self.first = offsets(self.count)
-        self.others = np.array([other for others in listed for other in others], dtype=np.int64)
-
-    def edits(self, sequence: Encoded) -> Edits:
-        """List the edits of a sequence, each of one token, by position and then in the order of the replacements."""
-        length = len(sequence.input_ids)
-        if self.mode != "replace":
-            token = DELETED if self.mode == "remove" else MASK
-            return Edits.single(np.arange(length), np.full(length, token, dtype=np.int64))
-        ids, modified = sequence.input_ids, np.zeros(length, dtype=bool)
-        if self.replace_modifiers and sequence.modifiers is not None:
-            modified = (sequence.modifiers != 0).any(axis=0)
-        exchanges = self.count[ids] + modified
-        position = np.repeat(np.arange(length), exchanges)
-        number = ranges(np.zeros(length, dtype=np.int64), exchanges)
-        clear = number >= self.count[ids[position]]
-        token = ids[position].astype(np.int64)
-        token[~clear] = self.others[(self.first[ids[position]] + number)[~clear]]
-        return Edits.single(position, token, clear)

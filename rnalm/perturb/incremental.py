@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from rnalm.compute import SHARE, fetch, fitting, free_memory, multiplying, send
-from rnalm.datasets import Encoded
+from rnalm.datasets import PAD, Encoded
 from rnalm.perturb.apply import Material
 from rnalm.perturb.edits import Edits
 from rnalm.perturb.passes import Passes, pass_bytes, passes
@@ -22,7 +22,6 @@ from rnalm.perturb.recompute import Recomputer, Sides, window_bytes, window_rows
 from rnalm.perturb.scorer import Scorer
 from rnalm.perturb.windows import Windows, windows
 from rnalm.predict import too_long
-from rnalm.tokenizers import PAD
 
 log = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ import shap
 from rnalm.errors import RnalmError
 from rnalm.files import replacing
 from rnalm.perturb.scores import SEQUENCES
+from rnalm.perturb.tabulate import places
 
 #: Rows of a row group in the merged file, whatever the shards'.
 GROUP_ROWS = 2**19
@@ -119,7 +120,7 @@ def explain(frame: pd.DataFrame, axes: dict[str, list[str]], base: Sequence[floa
     base : sequence of float
         Score of the original sequence, for each explained output.
     """
-    starts, token = np.unique(frame["start_offset"].to_numpy(), return_inverse=True)
+    starts, token = np.unique(places(frame), return_inverse=True)
     first = np.unique(token, return_index=True)[1]
     index = (token, *(np.searchsorted(names, frame[column].astype(str)) for column, names in axes.items()))
     shape = (len(starts), *map(len, axes.values()))
@@ -133,7 +134,7 @@ def explain(frame: pd.DataFrame, axes: dict[str, list[str]], base: Sequence[floa
         values=spread("loo"),
         base_values=np.array(base) if "class" in axes else base[0],
         data=frame["token"].to_numpy(object)[first] if len(first) else [],  # shap looks into the first item of an array
-        output_names=list(next(iter(axes.values()))) if len(axes) == 1 else None,
+        output_names=list([*axes.values()][-1]) if axes else None,  # the last axis: classes, where there are several
         error_std=spread("loo_sd") if "loo_sd" in frame else None,
     )
 

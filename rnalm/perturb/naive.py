@@ -60,7 +60,7 @@ class NaiveScorer(Scorer):
     def _outputs(self, sequence: Encoded, edits: Edits) -> Tensor:
         """Compute the outputs of every perturbation, and last of the sequence ``(edits + 1, outputs)``."""
         material = Material(sequence, edits, self.modifier_channels, self.device)
-        with multiplying(self.precision), _counting(self.model) as activations:
+        with multiplying(self.precision), counting(self.model) as activations:
             base = self._run(material, torch.arange(material.length, device=self.device)[None])
         tokens = self.batch_tokens or MOST_TOKENS[self.device.type]
         if not self.batch_tokens and len(edits) * sum(activations) > self.memory:
@@ -96,7 +96,7 @@ class NaiveScorer(Scorer):
 
 
 @contextmanager
-def _counting(model: nn.Module) -> Iterator[list[int]]:
+def counting(model: nn.Module) -> Iterator[list[int]]:
     """Count the bytes that the layers of a model put out, all together: more than what of it a forward pass holds at once."""
     sizes: list[int] = []
 

@@ -1,9 +1,9 @@
-"""Edits ─► scorer ─► leave-one-out scores, in shards."""
+"""Scores of the sites of sequences, left out or by integrated gradients, in shards."""
 
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +15,16 @@ import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
 
-from rnalm import datasets, folder, folds, models, tokenizers
+from rnalm import datasets, encode, folder, folds, models, tokenizers
 from rnalm.compute import ahead
+from rnalm.config import Encode
 from rnalm.datasets import Encoded
 from rnalm.files import replacing
 from rnalm.labels import Labels, check_same
-from rnalm.perturb.edits import Editor, Edits
-from rnalm.perturb.precision import precision_error
-from rnalm.perturb.scorer import Scorer
-from rnalm.perturb.scorers import choose
-from rnalm.perturb.tabulate import columns, contrast, explained_classes, tabulate
+from rnalm.perturb import editors
+from rnalm.perturb.gradients import IntegratedGradients
+from rnalm.perturb.loo import LeaveOneOut, averages
+from rnalm.perturb.tabulate import columns, explained_classes, tabulate
 from rnalm.predict import check_fit
 
 log = logging.getLogger(__name__)
@@ -35,13 +35,14 @@ GROUP_ROWS = 2**17
 #: The log tells how far a shard is once in so many seconds.
 LOG_SECONDS = 60
 
-#: Key of a shard's metadata: id and original score (of each explained output) of every sequence, also of those without edits.
+#: Key of a shard's metadata: id and base score (of each explained output) of every sequence, also of those without scores. The
+#: base is the sequence's own score or, for integrated gradients, its baseline's.
 SEQUENCES = b"sequences"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One shard of the leave-one-out scores of a source.
+    """One shard of the scores of a source.
 
     Attributes
     ----------
@@ -49,7 +50,7 @@ class Job:
     encoded : str
     folds : str or None
         With folds, their models (as many for each, in order) score their test rows; without, every model scores every row.
-    mode : {'remove', 'mask', 'replace'}
+    mode : {'remove', 'mask', 'replace', 'integrated_gradients'}
     replacements : dict
     replace_modifiers : bool
     explain : str
@@ -59,7 +60,12 @@ class Job:
         Score a random sample of so many sequences.
     shard, shards : int
         Which of how many.
+    level : {'token', 'base'}
+        What is perturbed.
+    steps : int
+        For integrated gradients.
     scorer : {'auto', 'naive', 'incremental'}
+        For perturbations.
     precision : {'float32', 'tf32', 'bf16'}
     batch_tokens : int or None
     seed : int or None
@@ -77,6 +83,8 @@ class Job:
     sample_size: int | None
     shard: int
     shards: int
+    level: str = "token"
+    steps: int = 50
     scorer: str = "auto"
     precision: str = "float32"
     batch_tokens: int | None = None
@@ -84,9 +92,9 @@ class Job:
 
 
 def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu") -> None:
-    """Score one shard and write it as Parquet, one row a perturbation (and class, if all are explained).
+    """Score one shard and write it as Parquet, one row a site: a perturbation or, for integrated gradients, a token.
 
-    A row scored by several models has the mean over them, and ``loo_sd``.
+    There is one for each class, if all are explained. A row scored by several models has the mean over them, and ``loo_sd``.
 
     Raises
     ------
@@ -97,48 +105,47 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
     check_same(labels, job.model_folders)
     for path, meaning in zip(job.model_folders, labels, strict=True):
         check_fit(path, job.encoded, meaning)
-    tokenizer = tokenizers.load(job.model_folders[0])
-    editor = Editor(job.mode, tokenizer, job.replacements, job.replace_modifiers)
-    names = pa.array([tokenizer.id_to_token(index) for index in range(tokenizer.get_vocab_size())])
     explained = explained_classes(job.explain, labels[0])
-    loaded = [models.load(path, device) for path in job.model_folders]
-    scorers = [choose(model, job.scorer, job.batch_tokens, job.precision) for model in loaded]
+    method = _method(job, labels, explained, device)
 
     assigned = assignments(job)
-    cost = scorers[0].cost(datasets.lengths(job.encoded)) * assigned.sum(axis=0)  # all models are of one architecture
+    cost = method.cost(datasets.lengths(job.encoded)) * assigned.sum(axis=0)
     rows = shard_rows(cost, job)
     log.info("shard %d of %d: %d sequences", job.shard + 1, job.shards, len(rows))
-    log.info("%s scorer for %s, in %s", scorers[0].name, loaded[0].config.model_type, job.precision)
-    if job.precision != "float32" and len(rows):
-        first = int(assigned[:, rows[0]].argmax())
-        exact = choose(loaded[first], job.scorer, job.batch_tokens)
-        _log_error(exact, scorers[first], next(_sequences(job.encoded, rows)), editor, job.precision)
 
-    def launch(sequence: Encoded) -> tuple[Edits, np.ndarray, list[Callable[[], np.ndarray]]]:
-        edits, using = editor.edits(sequence), np.flatnonzero(assigned[:, sequence.row])
-        return edits, using, [scorers[number].launch(sequence, edits) for number in using]
+    def launch(sequence: Encoded):
+        using = np.flatnonzero(assigned[:, sequence.row]).tolist()
+        return len(using), method.launch(sequence, using)
 
     schema = columns(job.mode, labels[0].task, explained is None, several=bool((assigned.sum(axis=0) > 1).any()))
-    with _Progress(f"LOO {job.mode}", cost[rows].sum()) as progress, _writing(output, schema) as writer:
-        for sequence, (edits, using, pending) in ahead(_sequences(job.encoded, rows), launch, loaded[0].device):
-            found = contrast([wait() for wait in pending], [labels[number] for number in using], explained, job.scale)
-            writer.add(sequence.id, found.base, tabulate(sequence, edits, found, names, schema))
-            progress.add(cost[sequence.row], len(edits) * len(using))
+    sequences = (sequence for group in datasets.read(job.encoded, rows, letters=job.level == "base") for sequence in group)
+    with _Progress(job.mode, cost[rows].sum()) as progress, _writing(output, schema) as writer:
+        for sequence, (used, wait) in ahead(sequences, launch, method.models[0].device):
+            sites, found = wait()
+            writer.add(sequence.id, found.base, tabulate(sequence, sites, found, schema))
+            progress.add(cost[sequence.row], len(sites) * used)
 
 
-def _sequences(encoded: str, rows: np.ndarray) -> Iterator[Encoded]:
-    """Read some rows, one by one."""
-    return (sequence for group in datasets.read(encoded, rows) for sequence in group)
-
-
-def _log_error(exact: Scorer, scorer: Scorer, sequence: Encoded, editor: Editor, precision: str) -> None:
-    """Log what a lower precision costs."""
-    error, spread = precision_error(exact, scorer, sequence, editor.edits(sequence))
-    log.warning(
-        "interpret.precision %s: in sequence %r edits change the model's outputs with a standard deviation of %.2g; "
-        "%s errs in these changes by up to %.2g",
-        *(precision, sequence.id, spread, precision, error),
+def _method(
+    job: Job, labels: list[Labels], explained: list[int] | None, device: str | torch.device
+) -> LeaveOneOut | IntegratedGradients:
+    """Load the models, and prepare to score with them."""
+    tokenizer = tokenizers.load(job.model_folders[0])
+    loaded = [models.load(path, device) for path in job.model_folders]
+    shared = (loaded, labels, explained, job.scale)
+    if job.mode == "integrated_gradients":
+        return IntegratedGradients(*shared, tokenizer, job.steps, job.batch_tokens, job.precision)
+    stored = encode.metadata(job.encoded)
+    editor = editors.choose(
+        job.mode,
+        job.level,
+        tokenizer,
+        Encode(**{key: stored[key] for key in Encode.model_fields}),
+        job.replacements,
+        job.replace_modifiers,
+        both_strands=any(map(averages, loaded)),
     )
+    return LeaveOneOut(*shared, editor, job.scorer, job.batch_tokens, job.precision)
 
 
 class _Writer:
@@ -178,31 +185,31 @@ def _writing(output: str | Path, schema: pa.Schema) -> Iterator[_Writer]:
 
 
 class _Progress:
-    """Tells perturbations per second and the time left: on a terminal in a bar, in the log once in a while."""
+    """Tells scores per second and the time left: on a terminal in a bar, in the log once in a while."""
 
     def __init__(self, name: str, cost: float) -> None:
-        layout = "{l_bar}{bar}| {postfix[0]:,.0f} perturbations/s, {remaining} left"
+        layout = "{l_bar}{bar}| {postfix[0]:,.0f} scores/s, {remaining} left"
         self.shown = [0.0]
         self.bar = tqdm(total=cost, desc=name, disable=None, leave=False, bar_format=layout, postfix=self.shown)
-        self.cost, self.done, self.perturbations = cost, 0.0, 0
+        self.cost, self.done, self.scores = cost, 0.0, 0
         self.began = self.logged = time.perf_counter()
 
-    def add(self, cost: float, perturbations: int) -> None:
+    def add(self, cost: float, scores: int) -> None:
         """Count what is done."""
         self.done += cost
-        self.perturbations += perturbations
+        self.scores += scores
         self.shown[0] = self.rate
         self.bar.update(cost)
         now = time.perf_counter()
         if now - self.logged > LOG_SECONDS:
             self.logged = now
             left = (now - self.began) * (self.cost / self.done - 1)
-            log.info("%.0f %% done, %.0f perturbations per second, %.0f s left", 100 * self.done / self.cost, self.rate, left)
+            log.info("%.0f %% done, %.0f scores per second, %.0f s left", 100 * self.done / self.cost, self.rate, left)
 
     @property
     def rate(self) -> float:
-        """Perturbations per second so far."""
-        return self.perturbations / max(1e-9, time.perf_counter() - self.began)
+        """Scores per second so far, each model's counted."""
+        return self.scores / max(1e-9, time.perf_counter() - self.began)
 
     def __enter__(self) -> Self:
         return self
@@ -210,7 +217,7 @@ class _Progress:
     def __exit__(self, kind: type | None, *error: object) -> None:
         self.bar.close()
         if kind is None:
-            log.info("%d perturbations scored, %.0f per second", self.perturbations, self.rate)
+            log.info("%d scores, %.0f per second", self.scores, self.rate)
 
 
 def assignments(job: Job) -> np.ndarray:

@@ -1,11 +1,11 @@
-"""Into how many shards to divide leave-one-out scores, from what is known before anything has run."""
+"""Into how many shards to divide scores, from what is known before anything has run."""
 
 import math
 from itertools import islice
 from pathlib import Path
 
 from rnalm import sources
-from rnalm.config import Interpret, Source
+from rnalm.config import Fasta, Interpret, Source
 from rnalm.errors import RnalmError
 from rnalm.files import open_text
 
@@ -14,6 +14,9 @@ LOCAL = {"saluki"}
 
 #: What a shard should take on one CPU core: minutes hide the seconds in which a job starts, and are soon made up after a crash.
 SECONDS = 900
+
+#: A pass forward and back takes as long as so many forward.
+BACK = 3
 
 #: No experiment is divided more finely.
 MOST = 512
@@ -31,7 +34,7 @@ def count(source: Source, interpret: Interpret, mode: str, block_size: int, mode
     ----------
     source : Source
     interpret : Interpret
-    mode : {'remove', 'mask', 'replace'}
+    mode : {'remove', 'mask', 'replace', 'integrated_gradients'}
     block_size : int
         Tokens of a sequence, at most.
     models : float
@@ -47,9 +50,11 @@ def count(source: Source, interpret: Interpret, mode: str, block_size: int, mode
         return 1
     sequences = min(sequences, interpret.sample_size or math.inf)
     length = min(length, block_size)
-    scored = sequences * length * edits(interpret, mode) * models
-    local = architecture in LOCAL and interpret.scorer != "naive"
-    return max(1, min(MOST, round(sequences), math.ceil(scored * seconds(length, local) / SECONDS)))
+    if mode == "integrated_gradients":
+        each = BACK * interpret.steps * seconds(length, local=False)
+    else:
+        each = length * edits(interpret, mode) * seconds(length, architecture in LOCAL and interpret.scorer != "naive")
+    return max(1, min(MOST, round(sequences), math.ceil(sequences * each * models / SECONDS)))
 
 
 def seconds(length: float, local: bool) -> float:
@@ -78,13 +83,29 @@ def size(source: Source) -> tuple[float, float]:
         If the beginning cannot be read.
     """
     lengths = [len(record.sequence) for record in islice(sources.read(source), RECORDS)]
-    with open_text(source.path) as file:
+    length = sum(lengths) / len(lengths)
+    if isinstance(source, Fasta):
+        # Chunks that overlap are a few more.
+        return max(1.0, sum(map(letters, source.fasta)) / length), length
+    beginning, whole = look(source.path)
+    return max(1.0, whole * max(1, beginning.count("\n")) / len(beginning) - source.header), length
+
+
+def letters(path: str) -> float:
+    """Estimate the letters of all sequences in a FASTA file."""
+    beginning, whole = look(path)
+    found = sum(len(line.strip()) for line in beginning.splitlines() if not line.startswith(">"))
+    return whole * found / len(beginning)
+
+
+def look(path: str) -> tuple[str, int]:
+    """Read the beginning of a text file, and say how long it is in all, in characters.
+
+    A beginning that is the whole is counted, a longer file estimated: its size in bytes is about that in characters.
+    """
+    with open_text(path) as file:
         beginning = file.read(CHARACTERS)
-    lines = max(1, beginning.count("\n"))
-    # A beginning that is the whole is counted, a longer file estimated; its size in bytes is about that in characters.
-    whole = len(beginning) if len(beginning) < CHARACTERS else max(unpacked(Path(source.path)), CHARACTERS)
-    sequences = whole * lines / len(beginning) - source.header
-    return max(1.0, sequences), sum(lengths) / len(lengths)
+    return beginning, len(beginning) if len(beginning) < CHARACTERS else max(unpacked(Path(path)), CHARACTERS)
 
 
 def unpacked(path: Path) -> int:

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from rnalm.errors import RnalmError
 from rnalm.files import open_text
+from rnalm.perturb.tabulate import places
 
 #: Bins of the relative position, from the 5′ to the 3′ end.
 BINS = 50
@@ -72,11 +73,12 @@ def of_one_class(frame: pd.DataFrame) -> pd.DataFrame:
 def profile(frame: pd.DataFrame) -> Profile:
     """Make the profile of one sequence of its rows, for one class."""
     frame = of_one_class(frame)
-    tokens = frame.groupby("start_offset", sort=True).agg(token=("token", "first"), loo=("loo", "mean"))
+    grouped = frame.groupby(places(frame), sort=True)
+    tokens = grouped.agg(token=("token", "first"), loo=("loo", "mean"), start=("start_offset", "first"))
     first = frame.iloc[0]
     label = None if pd.isna(first["label"]) else first["label"]
     return Profile(
-        first["sequence"], label, first["pred"], tokens["token"].tolist(), tokens.index.to_numpy(), tokens["loo"].to_numpy()
+        first["sequence"], label, first["pred"], tokens["token"].tolist(), tokens["start"].to_numpy(), tokens["loo"].to_numpy()
     )
 
 

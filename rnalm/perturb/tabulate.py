@@ -1,20 +1,21 @@
-"""Outputs for perturbed sequences ─► leave-one-out scores, and their table."""
+"""Outputs for perturbed sequences ─► scores of sites, and their table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from rnalm.datasets import Encoded
 from rnalm.labels import Labels
 from rnalm.perturb.check import class_index
-from rnalm.perturb.edits import DELETED, Edits
+from rnalm.perturb.editors import Sites
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """What changes in the prediction for one sequence.
+    """What sites change in the prediction for one sequence.
 
     Attributes
     ----------
@@ -23,9 +24,9 @@ class Contrast:
     classes : list of str
         Names of the explained outputs; one empty name for regression.
     base : list of float
-        Mean score of the sequence, for each explained output.
+        Mean score of the sequence, or of what it is compared with, for each explained output.
     difference : numpy.ndarray
-        Score of each perturbation minus that of the sequence, ``(models, edits, explained outputs)``.
+        Score of each perturbation minus that of the sequence, or what a token adds ``(models, sites, explained outputs)``.
     """
 
     pred: float | str
@@ -49,16 +50,36 @@ def contrast(outputs: Sequence[np.ndarray], labels: Sequence[Labels], explained:
     """
     scores = np.stack([meaning.to_scores(output, scale) for meaning, output in zip(labels, outputs, strict=True)])
     base = scores[:, -1]  # (models, outputs)
+    pred, chosen, classes = predicted([output[-1] for output in outputs], labels, explained)
+    return Contrast(pred, classes, base.mean(axis=0)[chosen].tolist(), (scores[:, :-1] - base[:, None])[:, :, chosen])
+
+
+def predicted(
+    outputs: Sequence[np.ndarray], labels: Sequence[Labels], explained: Sequence[int] | None
+) -> tuple[float | str, list[int], list[str]]:
+    """Give the prediction for a sequence, and the outputs to explain.
+
+    Parameters
+    ----------
+    outputs : sequence of numpy.ndarray
+        Of each model, for the sequence ``(outputs,)``.
+    labels : sequence of Labels
+    explained : sequence of int or None
+        None: the predicted class.
+
+    Returns
+    -------
+    pred : float or str
+    chosen : list of int
+        Which outputs are explained.
+    classes : list of str
+        Their names; one empty name for regression.
+    """
     # Predicted is what the mean probability says, as in the predictions, also where logits are explained.
-    likely = np.mean([meaning.to_scores(output[-1]) for meaning, output in zip(labels, outputs, strict=True)], axis=0)
-    names = labels[0].classes
-    chosen = [int(likely.argmax())] if explained is None else list(explained)
-    return Contrast(
-        pred=names[likely.argmax()] if names else float(likely[0]),
-        classes=[names[output] for output in chosen] if names else [""],
-        base=base.mean(axis=0)[chosen].tolist(),
-        difference=(scores[:, :-1] - base[:, None])[:, :, chosen],
-    )
+    likely = np.mean([meaning.to_scores(output) for meaning, output in zip(labels, outputs, strict=True)], axis=0)
+    best, names = int(likely.argmax()), labels[0].classes
+    chosen = [best] if explained is None else list(explained)
+    return (names[best] if names else float(likely[0])), chosen, ([names[output] for output in chosen] if names else [""])
 
 
 def explained_classes(explain: str, labels: Labels) -> list[int] | None:
@@ -104,33 +125,27 @@ def columns(mode: str, task: str, predicted_only: bool, several: bool) -> pa.Sch
     return pa.schema(fields)
 
 
-def tabulate(sequence: Encoded, edits: Edits, found: Contrast, names: pa.Array, schema: pa.Schema) -> pa.Table:
+def tabulate(sequence: Encoded, sites: Sites, found: Contrast, schema: pa.Schema) -> pa.Table:
     """Tabulate the scores of one sequence.
 
     Parameters
     ----------
     sequence : Encoded
-    edits : Edits
-        Each of one token.
+    sites : Sites
     found : Contrast
-    names : pyarrow.Array
-        Tokens by id.
+        Of these sites.
     schema : pyarrow.Schema
         See :func:`columns`.
     """
-    offsets = sequence.offsets if sequence.offsets is not None else np.arange(len(sequence.input_ids))[:, None] + [0, 1]
-    place = np.repeat(edits.start, len(found.classes))
-    came = np.full(len(edits), DELETED)
-    came[edits.count > 0] = edits.token
-    rows = len(place)
+    site = np.repeat(np.arange(len(sites)), len(found.classes))
     values = {
         "sequence": sequence.id,
-        "token": names.take(pa.array(sequence.input_ids[place])),
-        "replacement": names.take(pa.array(np.repeat(came, len(found.classes)))) if "replacement" in schema.names else None,
+        "token": sites.token.take(pa.array(site)),
+        "replacement": sites.replacement.take(pa.array(site)) if sites.replacement is not None else None,
         "label": sequence.label,
         "pred": found.pred,
-        "start_offset": offsets[place, 0],
-        "end_offset": offsets[place, 1],
+        "start_offset": sites.position[site, 0],
+        "end_offset": sites.position[site, 1],
         "loo": found.difference.mean(axis=0).ravel(),
     }
     if "loo_sd" in schema.names:
@@ -138,8 +153,8 @@ def tabulate(sequence: Encoded, edits: Edits, found: Contrast, names: pa.Array, 
         spread = found.difference.std(axis=0, ddof=1) if several else np.full(found.difference.shape[1:], np.nan)
         values["loo_sd"] = spread.ravel()
     if "class" in schema.names:
-        values["class"] = pa.array(found.classes * len(edits))
-    return pa.table([_column(values[field.name], field.type, rows) for field in schema], schema=schema)
+        values["class"] = pa.array(found.classes * len(sites))
+    return pa.table([_column(values[field.name], field.type, len(site)) for field in schema], schema=schema)
 
 
 def _column(values: object, kind: pa.DataType, rows: int) -> pa.Array:
@@ -149,3 +164,12 @@ def _column(values: object, kind: pa.DataType, rows: int) -> pa.Array:
     if isinstance(values, np.ndarray):
         return pa.array(values, kind, from_pandas=True)
     return pa.repeat(pa.scalar(values, kind), rows)
+
+
+def places(frame: pd.DataFrame) -> np.ndarray:
+    """Give the tokens to which rows of a table belong numbers, in their order: int64 ``(rows,)``.
+
+    The mark before a sequence has no width and begins where the first letter does; it comes before that.
+    """
+    start, end = (frame[name].to_numpy(np.int64) for name in ("start_offset", "end_offset"))
+    return 2 * start + (end > start)

@@ -8,7 +8,9 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from rnalm import models
 from rnalm.errors import RnalmError
 from rnalm.models.saluki import Saluki, SalukiConfig
-from rnalm.tokenizers import MASK, PAD, UNK
+from rnalm.tokenizers import SPECIAL_TOKENS
+
+MASK, PAD, UNK = (SPECIAL_TOKENS.index(f"[{name}]") for name in ("MASK", "PAD", "UNK"))
 
 
 def random_model(seed: int = 0, **sizes) -> Saluki:

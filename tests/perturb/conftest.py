@@ -10,10 +10,12 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from rnalm import config, encode, labels, models, tokenizers
+from rnalm import config, encode, labels, models, tokenizers, vocabulary
 from rnalm.perturb.merge import merge
 from rnalm.perturb.scores import Job, score_shard
-from rnalm.tokenizers import MASK
+from rnalm.tokenizers import SPECIAL_TOKENS
+
+MASK = SPECIAL_TOKENS.index("[MASK]")
 
 SIZES = {"name": "saluki", "filters": 4, "kernel_size": 3, "layers": 1}
 
@@ -26,24 +28,24 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def source_of(path: Path, rows: list[tuple], **options) -> config.Source:
+def source_of(path: Path, rows: list[tuple], **options) -> config.Table:
     """Write a table of (id, sequence) or (id, sequence, label); tokens are lists where they carry modifiers."""
     names = ["id", "sequence", "label"][: len(rows[0])]
     pd.DataFrame(rows, columns=names).to_csv(path, sep="\t", index=False)
-    return config.Source(path=str(path), columns={name: name for name in names}, **options)
+    return config.Table(path=str(path), columns={name: name for name in names}, **options)
 
 
 @pytest.fixture(scope="session")
 def tokenizer(tmp_path_factory) -> Tokenizer:
     """One token a character: a, c, g, t are 7, 8, 9, 10."""
-    return tokenizers.train(source_of(tmp_path_factory.mktemp("tokenizer") / "acgt.tsv", [("all", "acgt")]))
+    return vocabulary.learn(source_of(tmp_path_factory.mktemp("tokenizer") / "acgt.tsv", [("all", "acgt")]))
 
 
 @pytest.fixture(scope="session")
 def field_tokenizer(tmp_path_factory) -> Tokenizer:
     """One token a field, separated by commas, modifiers after #."""
     source = source_of(tmp_path_factory.mktemp("fields") / "acgt.tsv", [("all", "a,c,g,t")], token_sep=",", modifier_sep="#")
-    return tokenizers.train(source)
+    return vocabulary.learn(source)
 
 
 @pytest.fixture

@@ -3,10 +3,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnalm.datasets import Encoded
+from rnalm.datasets import PAD, Encoded
 from rnalm.perturb.apply import Material, apply
 from rnalm.perturb.edits import DELETED, Edits
-from rnalm.tokenizers import PAD
 
 CPU = torch.device("cpu")
 

@@ -16,7 +16,8 @@ from rnalm.datasets import Encoded
 from rnalm.errors import RnalmError
 from rnalm.models.local import Layer, Local, Pooled, Recurrent
 from rnalm.perturb import incremental
-from rnalm.perturb.edits import DELETED, Editor, Edits
+from rnalm.perturb.editors import TokenEditor as Editor
+from rnalm.perturb.edits import DELETED, Edits
 from rnalm.perturb.incremental import IncrementalScorer
 from rnalm.perturb.naive import NaiveScorer
 from rnalm.perturb.passes import pass_bytes, passes

@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -195,6 +196,55 @@ def test_with_several_models_the_pickle_has_the_standard_deviations_too(encode_r
     frame = pd.read_parquet(folder / "scores.parquet")
     for explanation, (_, scores) in zip(explanations_of(folder), frame.groupby("sequence", sort=False), strict=True):
         assert explanation.error_std.tolist() == scores["loo_sd"].tolist()
+
+
+def drawn(explanation: shap.Explanation) -> list[str]:
+    """Draw an explanation as shap does, and list the tokens that the page shows."""
+    with np.printoptions(legacy="1.25"):  # without it, shap before 0.52 with NumPy 2 leaves all colours out
+        page = shap.plots.text(explanation, display=False)
+    assert re.fullmatch(r"[\d.e-]+(, [\d.e-]+){3}", re.search(r"_ind_0'[^>]*background: rgba\(([^)]*)\)", page)[1])
+    return re.findall(r"<div id='_tp_[a-z]+_ind_\d+'[^>]*>([^<]*)</div>", page)
+
+
+@pytest.mark.parametrize(("classes", "explain"), [((), "predicted"), (CLASSES, "predicted"), (CLASSES, "late")])
+def test_shap_draws_an_explanation_of_one_output(encode_rows, model_folder, score_and_merge, classes, explain):
+    rows = [*random_rows(3, labels=classes), ("one token", "a", classes[0] if classes else 1.0)]
+    encoded = encode_rows(rows, task="classification" if classes else "regression")
+    models = [model_folder(seed, classes=classes) for seed in range(2)]
+    found = explanations_of(score_and_merge(models, encoded, explain=explain))
+    for explanation, (_, sequence, _) in zip(found, rows, strict=True):
+        assert all(type(token) is str for token in explanation.data)
+        assert drawn(explanation) == list(sequence)
+        # With the sign of shap, where what raises the output is positive.
+        assert drawn(shap.Explanation(-explanation.values, explanation.base_values, explanation.data)) == list(sequence)
+
+
+def test_shap_draws_all_classes_or_one(encode_rows, model_folder, score_and_merge):
+    rows = random_rows(3, labels=CLASSES)
+    encoded = encode_rows(rows, task="classification")
+    found = explanations_of(score_and_merge(model_folder(classes=CLASSES), encoded, explain="all"))
+    for explanation, (_, sequence, _) in zip(found, rows, strict=True):
+        assert set(drawn(explanation)) == set(sequence)
+        for index, name in enumerate(CLASSES):
+            assert explanation[:, index].values.tolist() == explanation.values[:, index].tolist()
+            assert explanation[:, index].base_values == explanation.base_values[index]
+            assert drawn(explanation[:, index]) == drawn(explanation[:, name]) == list(sequence)
+
+
+@pytest.mark.parametrize("explain", ["predicted", "all"])
+def test_shap_draws_the_mean_over_replacements(encode_rows, model_folder, score_and_merge, explain):
+    # Not every token has every replacement.
+    options = {"mode": "replace", "replacements": {"a": ["c", "t"], "c": ["g"]}, "explain": explain}
+    encoded = encode_rows([("s", "acca", "mid")], task="classification")
+    folder = score_and_merge(model_folder(classes=CLASSES), encoded, **options)
+    [found] = explanations_of(folder)
+    frame = pd.read_parquet(folder / "scores.parquet")
+    if explain == "all":
+        assert found.output_names == list(CLASSES)
+        found, frame = found[:, :, "late"], frame[frame["class"] == "late"]
+    mean = shap.Explanation(np.nanmean(found.values, axis=1), found.base_values, found.data)
+    assert mean.values.tolist() == pytest.approx(frame.groupby("start_offset")["loo"].mean().tolist())
+    assert drawn(mean) == list("acca")
 
 
 @pytest.mark.parametrize("size", [1, 4])

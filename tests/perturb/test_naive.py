@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from rnalm.datasets import Encoded
 from rnalm.errors import RnalmError
-from rnalm.perturb.edits import Editor, Edits
-from rnalm.perturb.naive import NaiveScorer, _counting
+from rnalm.perturb.editors import TokenEditor as Editor
+from rnalm.perturb.edits import Edits
+from rnalm.perturb.naive import NaiveScorer, counting
 
 REPLACEMENTS = {"a": ["c", "g", "t"], "c": ["a"], "t": ["g"]}
 
@@ -116,7 +117,7 @@ def test_batches_fit_into_memory(tokenizer, make_model):
     model.register_forward_pre_hook(lambda _, args, kwargs: sizes.append(len(kwargs["input_ids"])), with_kwargs=True)
     scorer = NaiveScorer(model)
     edits = Editor("mask", tokenizer).edits(sequence)
-    with _counting(model) as activations, torch.inference_mode():
+    with counting(model) as activations, torch.inference_mode():
         model(input_ids=torch.from_numpy(sequence.input_ids.astype(np.int64))[None])
     for rows, expected in ((0, 1), (1.5, 1), (9, 8), (1000, 64)):
         sizes.clear()

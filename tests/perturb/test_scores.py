@@ -1,16 +1,19 @@
 import re
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from rnalm import datasets, evaluate
+from rnalm import datasets, evaluate, models, tokenizers, vocabulary
+from rnalm.config import Table, Tokenizer
 from rnalm.errors import RnalmError
 from rnalm.labels import Scaler
 from rnalm.perturb.scores import score_shard, shard_rows
@@ -363,6 +366,104 @@ def test_tf32_without_a_gpu_is_refused(encode_rows, model_folder, score):
         score(model_folder(), encode_rows(ROWS), precision="tf32")
 
 
+AVERAGE = {"reverse_complement": "average"}
+
+
+@pytest.fixture(scope="module")
+def kmers(tmp_path_factory):
+    """Every three letters of a, c, g, t."""
+    path = tmp_path_factory.mktemp("kmers") / "table.tsv"
+    path.write_text(
+        "id\tsequence\n" + "".join(f"s{i}\t{''.join(three)}\n" for i, three in enumerate(product("acgt", repeat=3)))
+    )
+    return vocabulary.learn(Table(path=str(path), columns={"id": 1, "sequence": 2}), Tokenizer(type="kmer", k=3))
+
+
+@pytest.mark.parametrize("level", ["token", "base"])
+@pytest.mark.parametrize("mode", ["remove", "mask", "replace"])
+def test_on_both_strands_a_score_is_of_the_mean_output(encode_rows, model_folder, run, by_hand, score, level, mode):
+    model = model_folder(scaler=Scaler("log"), **AVERAGE)
+    encoded = encode_rows(ROWS[:2], cut=AVERAGE)
+    found = score(model, encoded, mode=mode, level=level, replacements=REPLACEMENTS)
+
+    def predict(ids: list[int]) -> float:
+        other = [{7: 10, 8: 9, 9: 8, 10: 7}.get(token, token) for token in reversed(ids)]
+        return np.exp((run(model, ids)[0] + run(model, other)[0]) / 2)
+
+    rows = list(ids_of(encoded).values())
+    expected = [predict(changed) - predict(ids) for ids in rows for _, changed, _ in by_hand(ids, [], mode, REPLACEMENT_IDS)]
+    close(found["loo"], expected)
+    close(found["pred"].unique(), [predict(ids) for ids in rows])
+
+
+def test_another_strand_that_a_model_does_not_average_over_has_no_effect(encode_rows, model_folder, score):
+    model = model_folder()
+    assert score(model, encode_rows(ROWS, cut=AVERAGE)).equals(score(model, encode_rows(ROWS)))
+
+
+@pytest.mark.parametrize("cut", [{}, AVERAGE], ids=["one strand", "both strands"])
+@pytest.mark.parametrize("mode", ["remove", "replace"])
+def test_the_score_of_a_base_is_the_prediction_for_the_edited_letters(
+    encode_rows, model_folder, score, kmers, tmp_path, mode, cut
+):
+    text = "gattacagatta"
+    model = model_folder(using=kmers, **cut)
+    found = score(model, encode_rows([("s", text)], kmers, cut=cut), mode=mode, level="base", replacements=REPLACEMENTS)
+    come = REPLACEMENTS if mode == "replace" else {letter: [""] for letter in "acgt"}
+    edited = [(place, other) for place, letter in enumerate(text) for other in come.get(letter, [])]
+    assert found["start_offset"].tolist() == [place for place, _ in edited]
+    assert "".join(found["token"]) == "".join(text[place] for place, _ in edited)
+    if mode == "replace":
+        assert found["replacement"].tolist() == [other for _, other in edited]
+    texts = [text, *(text[:place] + other + text[place + 1 :] for place, other in edited)]
+    again = encode_rows([(f"s{number}", changed) for number, changed in enumerate(texts)], kmers, cut=cut)
+    predict_file(model, again, tmp_path / "predictions.parquet")
+    original, *changed = np.concatenate(pd.read_parquet(tmp_path / "predictions.parquet")["outputs"].to_numpy())
+    close(found["loo"], changed - original)
+    close(found["pred"], original)
+
+
+@pytest.mark.parametrize("cut", [{}, AVERAGE], ids=["one strand", "both strands"])
+@pytest.mark.parametrize("mode", ["remove", "mask", "replace"])
+def test_of_bases_neither_scorer_nor_shards_matter(encode_rows, model_folder, score, kmers, mode, cut):
+    encoded = encode_rows([("long", "gattacagattacag" * 10, 1.0), *ROWS], kmers, cut=cut)
+    model = model_folder(using=kmers, layers=3, kernel_size=5, filters=32, **cut)
+    options = {"mode": mode, "level": "base", "replacements": REPLACEMENTS}
+    fast, slow = (score(model, encoded, **options, scorer=scorer) for scorer in ("auto", "naive"))
+    close(fast["loo"], slow["loo"])
+    assert fast.drop(columns=["loo", "pred"]).equals(slow.drop(columns=["loo", "pred"]))
+    parts = [score(model, encoded, **options, shards=3, shard=shard) for shard in range(3)]
+    assert pd.concat(parts, ignore_index=True).equals(fast)
+
+
+@pytest.mark.parametrize("level", ["token", "base"])
+def test_a_transformer_is_scored_by_whole_forward_passes(encode_rows, model_folder, run, score, kmers, level):
+    sizes = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 32, "max_position_embeddings": 32}
+    options = {"name": "hf", "type": "distilbert", "config": sizes, "pretrained": None}
+    folder = model_folder(using=kmers)  # with tokenizer and labels; the model is replaced
+    torch.manual_seed(0)
+    model = models.create(options, kmers.get_vocab_size(), 0, 1, tokenizers.special_ids(kmers))
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    model.save_pretrained(folder)
+    text = "gattacagatta"
+    encoded = encode_rows([("s", text)], kmers)
+    found, [ids] = score(folder, encoded, level=level), ids_of(encoded).values()
+    if level == "token":
+        changed = [ids[:place] + ids[place + 1 :] for place in range(len(ids))]
+    else:
+        edited = encode_rows([(f"s{place}", text[:place] + text[place + 1 :]) for place in range(len(text))], kmers)
+        changed = list(ids_of(edited).values())
+    close(found["loo"], [run(folder, other)[0] - run(folder, ids)[0] for other in changed])
+    assert found["loo"].abs().max() > 1e-3
+
+
+def test_long_tokens_have_no_scores_on_both_strands(encode_rows, model_folder, score, kmers):
+    model, encoded = model_folder(using=kmers, **AVERAGE), encode_rows(ROWS, kmers, cut=AVERAGE)
+    with pytest.raises(RnalmError, match=r"interpret\.level: token cannot be scored on both strands .*; set level: base"):
+        score(model, encoded)
+
+
 def test_a_sample_as_large_as_the_file_is_all_of_it(encode_rows, model_folder, score):
     model, encoded = model_folder(), encode_rows(ROWS)
     assert score(model, encoded, sample_size=3).equals(score(model, encoded))
@@ -444,8 +545,8 @@ def test_the_log_tells_how_far_a_shard_is(encode_rows, model_folder, score, monk
     monkeypatch.setattr("rnalm.perturb.scores.LOG_SECONDS", 0)
     score(model_folder(), encode_rows(ROWS))
     assert "incremental scorer for saluki, in float32" in caplog.text
-    assert re.search(r"50 % done, \d+ perturbations per second, \d+ s left", caplog.text)
-    assert re.search(r"24 perturbations scored, \d+ per second", caplog.text)
+    assert re.search(r"50 % done, \d+ scores per second, \d+ s left", caplog.text)
+    assert re.search(r"24 scores, \d+ per second", caplog.text)
 
 
 def test_a_shard_that_cannot_be_finished_leaves_no_file(encode_rows, model_folder, job, tmp_path, monkeypatch):

@@ -14,7 +14,8 @@ def table(rows: int, length: int) -> str:
 def count(
     source, models: float = 1, block_size: int = 12288, architecture: str = "saluki", mode: str = "mask", **options
 ) -> int:
-    return shards.count(source, Interpret(**{"modes": [mode]} | options), mode, block_size, models, architecture)
+    asked = {"method": mode} if mode == "integrated_gradients" else {"modes": [mode]}
+    return shards.count(source, Interpret(**asked | options), mode, block_size, models, architecture)
 
 
 @pytest.mark.parametrize("name", ["table.tsv", "table.tsv.gz"])
@@ -38,6 +39,14 @@ def test_more_work_makes_more_shards(write_source):
     assert count(large, models=3, architecture="other") == pytest.approx(3 * one, abs=3)
     thrice = count(large, architecture="other", mode="replace", replacements={"A": ["C", "G", "T"], "C": ["A", "G", "T"]})
     assert thrice == pytest.approx(3 * one, abs=3)
+
+
+def test_integrated_gradients_need_as_many_passes_as_there_are_steps(write_source):
+    large = write_source(table(2000, 2000))
+    fifty, hundred = (count(large, mode="integrated_gradients", models=20, steps=steps) for steps in (50, 100))
+    assert 8 < fifty < count(large, architecture="other", models=20)
+    assert hundred == pytest.approx(2 * fifty, abs=2)
+    assert fifty == count(large, mode="integrated_gradients", models=20, architecture="other"), "no method is incremental"
 
 
 def test_what_is_not_scored_does_not_count(write_source):

@@ -30,9 +30,21 @@ REPRODUCIBLE = (
 
 #: Python runs this first: it notes each function of the library that a script's work calls, but for what imports call.
 TRACE = """
-import atexit, os, sys
+import atexit, builtins, functools, importlib, os, sys
 
 called, scripts, working, importing = set(), set(), [], []
+
+def unwatched(function):
+    "Nobody watches imports, which take ten times as long when watched."
+    @functools.wraps(function)
+    def call(*arguments, **options):
+        watching = sys.getprofile()
+        sys.setprofile(None)
+        try:
+            return function(*arguments, **options)
+        finally:
+            sys.setprofile(watching)
+    return call
 
 def note(frame, event, _):
     code = frame.f_code
@@ -54,6 +66,8 @@ def write():
 
 if "RNALM_TRACES" in os.environ and any("/scripts/" in word for word in sys.orig_argv):
     atexit.register(write)
+    builtins.__import__ = unwatched(builtins.__import__)
+    importlib.import_module = unwatched(importlib.import_module)
     sys.setprofile(note)
 """
 
@@ -70,6 +84,8 @@ class Experiment:
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder, self.root = folder, root
+        #: Rules that its configuration has work for, once they are known.
+        self.rules: set[str] = set()
         self.variables: dict[str, str] = {}
         self.config = {
             "output": "out",
@@ -201,10 +217,8 @@ def experiment(tmp_path, make_experiment) -> Experiment:
     return make_experiment(tmp_path)
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory, make_experiment) -> Experiment:
-    """Give an experiment that has run to its end."""
-    experiment = make_experiment(tmp_path_factory.mktemp("finished"))
+def run_traced(experiment: Experiment) -> Experiment:
+    """Run an experiment to its end, and note which functions of the library each script calls."""
     traces = experiment.folder / "traces"
     traces.mkdir()
     (traces / "sitecustomize.py").write_text(TRACE)
@@ -212,6 +226,41 @@ def finished(tmp_path_factory, make_experiment) -> Experiment:
     experiment.succeed()
     experiment.variables = {}
     return experiment
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, make_experiment) -> Experiment:
+    """Give an experiment that has run to its end."""
+    experiment = run_traced(make_experiment(tmp_path_factory.mktemp("finished")))
+    experiment.rules = set(experiment.plan("--forceall"))
+    return experiment
+
+
+@pytest.fixture(scope="session")
+def language(tmp_path_factory, make_experiment) -> Experiment:
+    """Give an experiment with a language model that has run to its end: FASTA, pretraining, a sweep, bases, power laws."""
+    experiment = make_experiment(tmp_path_factory.mktemp("language"))
+    draw = np.random.default_rng(0)
+    for name in ("yes", "no"):
+        rows = ["".join(draw.choice(list("ACGT"), 30)) + ("TATAAT" if name == "yes" else "") for _ in range(24)]
+        text = "".join(f">{name}{i} made up\r\n{row}\r\n" for i, row in enumerate(rows))
+        (experiment.folder / f"{name}.fasta").write_text(text)
+    sizes = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 64, "max_position_embeddings": 64}
+    experiment.config = {
+        "output": "out",
+        "task": "classification",
+        "source": {"classes": {"yes": "yes.fasta", "no": "no.fasta"}},
+        "tokenizer": {"type": "bpe", "vocab_size": 40},
+        "encode": {"reverse_complement": "augment"},
+        "folds": {"ratio": [60, 20, 20], "group": "cluster"},
+        "model": {"name": "hf", "type": "distilbert", "config": sizes},
+        "pretrain": {"epochs": 2},
+        "sweep": {"method": "grid", "epochs": 1, "parameters": {"learning_rate": {"values": [0.001, 0.01]}}},
+        "finetune": {"epochs": 2, "metric": "f1_weighted"},
+        "interpret": {"method": ["loo", "integrated_gradients"], "level": "base", "sample_size": 4, "shards": 1, "steps": 8},
+        "powerlaw": {},
+    }
+    return run_traced(experiment)
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_scores_are_those_of_held_out_rows(finished):
 def test_the_number_of_shards_changes_nothing_but_the_shards(copy, finished):
     experiment = copy()
     experiment.config["interpret"]["shards"] = 7
-    assert experiment.plan() == {"score_shard": 7, "merge_scores": 1}
+    assert experiment.plan() == {"score_shard": 7, "merge_scores": 1, "draw_scores": 1}
     experiment.succeed("interpret")
     for kind in ("csv", "parquet", "pkl"):
         name = f"interpret/loo_scores_mask.{kind}"
@@ -104,6 +104,7 @@ def test_a_further_file_goes_through_every_model(copy):
         "merge_predictions": 1,
         "score_shard": 2,
         "merge_scores": 1,
+        "draw_scores": 1,
         "write_report": 1,
     }
     experiment.succeed()

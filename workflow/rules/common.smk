@@ -44,6 +44,11 @@ REPLICATES = range(settings.finetune.replicates)
 TRAINED = [f"{fold}.{replicate}" if replicate else f"{fold}" for fold in FOLDS for replicate in REPLICATES]
 MODELS = {str(k): path for k, path in enumerate(GIVEN)} or {name: f"{OUT}/fine-tune/{name}" for name in TRAINED}
 SOURCES = ({"source": settings.source} if settings.source else {}) | dict(settings.inference)
+# Without labels: what a file for pretraining says of its sequences is passed over.
+PRETRAINING = {"pretraining": settings.pretrain.source.of_sequences()} if settings.pretrain and settings.pretrain.source else {}
+ENCODED = SOURCES | PRETRAINING
+
+SWEEP = settings.sweep.resolve(settings.task, settings.model, settings.finetune) if settings.sweep else None
 
 ANNOTATIONS = [ancient(settings.report.annotations)] if settings.report.annotations else []
 
@@ -53,19 +58,24 @@ QUERIES = [name for name in SOURCES if name != "source" or HELD_OUT or not setti
 
 
 # What jobs write beside each other.
+SEARCHED = ["trials.csv", "best.yaml"]
 RANKS = ["rank_deltas.csv"] if settings.task == "regression" else []
 LEARNED = [*folder.FILES, "tokenizer_config.json", "train_results.json", "eval_results.json", "trainer_state.json"]
+LANGUAGE_MODEL = ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"]
+PRETRAINED = [*LANGUAGE_MODEL, "train_results.json", "eval_results.json", "trainer_state.json"]
 TESTED = ["test_predictions.csv", "test_results.json", "all_results.json", *RANKS]
 PREDICTED = ["predictions.parquet", "test_predictions.csv", "results.json", *RANKS]
 
-ASKED = [(source, mode) for source in QUERIES for mode in settings.interpret.modes]
+# What of the interpretation is held against the data.
+CHECKED = {"method", "level", "modes", "replacements", "replace_modifiers", "explain"}
+ASKED = [(source, mode) for source in QUERIES for mode in settings.interpret.scored]
 
 
 wildcard_constraints:
-    source="|".join(SOURCES),
+    source="|".join(ENCODED),
     model=r"\d+(\.\d+)?",
     shard=r"\d+",
-    mode="remove|mask|replace",
+    mode="remove|mask|replace|integrated_gradients",
     place=r"(predict|interpret)(/[A-Za-z0-9_-]+)?",
 
 
@@ -76,12 +86,6 @@ def plain(section):
     """
     values = section.model_dump(mode="json") if hasattr(section, "model_dump") else section
     return {key: plain(value) if isinstance(value, dict) else value for key, value in sorted(values.items())}
-
-
-def sequences_of(source):
-    """Describe a source for one who reads its sequences only."""
-    values = plain(source)
-    return values | {"columns": {key: values["columns"][key] for key in ("id", "sequence")}}
 
 
 def code(script):
@@ -126,6 +130,11 @@ def model_files(*models, names=folder.FILES):
     return ancient(files) if GIVEN else files
 
 
+def starting_point():
+    """List the files of a pretrained model that the user names; none for one of the Hugging Face hub."""
+    return ancient([str(path) for path in folder.pretrained_files(getattr(settings.model, "pretrained", None))])
+
+
 def given_content(*models):
     """Fingerprint the models among these that are given, not trained here."""
     return content(*model_files(*models)) if GIVEN else None
@@ -142,9 +151,10 @@ def architecture():
 
 
 def models_each(source):
-    """Say how many models predict a sequence, on average."""
+    """Say how often a sequence is predicted, on average: by how many models, on how many strands."""
     held_out = source == "source" and HELD_OUT
-    return len(REPLICATES) * settings.folds.tests_each if held_out else len(MODELS)
+    strands = 2 if settings.encode.reverse_complement == "average" else 1
+    return strands * (len(REPLICATES) * settings.folds.tests_each if held_out else len(MODELS))
 
 
 @cache
@@ -165,17 +175,67 @@ def scored(source, mode):
     return f"{OUT}/{place('interpret', source)}/loo_scores_{mode}"
 
 
+def first_weights():
+    """List the files of the model from which fine-tuning starts, none where weights are random."""
+    pretrained = settings.pretrain and not settings.finetune.from_scratch
+    return [f"{OUT}/pretrain/{name}" for name in LANGUAGE_MODEL] if pretrained else starting_point()
+
+
+def model_to_train():
+    """Give the model section, with the pretrained model in place of its architecture where there is one."""
+    values = settings.model.model_dump() if TRAINED else {}
+    pretrained = settings.pretrain and not settings.finetune.from_scratch
+    return values | ({"type": None, "config": {}, "pretrained": f"{OUT}/pretrain"} if pretrained else {})
+
+
+def training(model):
+    """Describe the training of a model, but for the values that a sweep finds."""
+    return {
+        "fold": fold_of(model),
+        "replicate": int(model.partition(".")[2] or 0),
+        "task": settings.task,
+        "scaling": settings.labels.scaling,
+        "class_weights": settings.labels.class_weights,
+        "model": model_to_train(),
+        "options": settings.finetune.model_dump(mode="json", exclude={"replicates", "gpus"}),
+        "seed": settings.seed,
+    }
+
+
+def searching(*apart):
+    """Describe the sweep, but for what does not matter to a job."""
+    return SWEEP.model_dump(mode="json", exclude=set(apart)) if SWEEP else {}
+
+
+def best_values(model):
+    """List the file with the values that a model is trained with, where there is a sweep."""
+    return [f"{OUT}/sweep/{fold_of(model)}/best.yaml"] if SWEEP else []
+
+
+def scoring(mode):
+    """Name what of the interpretation decides the scores of a mode, beside its replacements."""
+    own = {"steps"} if mode == "integrated_gradients" else {"level", "scorer"}
+    return {"explain", "scale", "sample_size", "precision", "batch_tokens"} | own
+
+
 def targets(stage):
     """List all files of a stage, so that one that is gone is made again."""
     learned = [f"{OUT}/fine-tune/{model}/{name}" for model in TRAINED for name in [*LEARNED, *(TESTED if HELD_OUT else [])]]
-    scores = [f"{scored(*asked)}.{kind}" for asked in ASKED for kind in ("parquet", "csv", "pkl")]
+    scores = [f"{scored(*asked)}.{kind}" for asked in ASKED for kind in ("parquet", "csv", "pkl", "html")]
     parts = [part for asked in ASKED for part in shards(*asked)]
     return {
         "tokenize": [f"{OUT}/tokenizer.json"],
-        "encode": [f"{OUT}/encoded/{source}.parquet" for source in SOURCES],
+        "encode": [f"{OUT}/encoded/{source}.parquet" for source in ENCODED],
+        "pretrain": [f"{OUT}/pretrain/{name}" for name in PRETRAINED] if settings.pretrain else [],
+        "sweep": (
+            [f"{OUT}/sweep/index.html", *(f"{OUT}/sweep/{fold}/{name}" for fold in FOLDS for name in SEARCHED)]
+            if settings.sweep
+            else []
+        ),
         "finetune": [f"{OUT}/folds.parquet", *learned, f"{OUT}/fine-tune/summary.csv"] if TRAINED else [],
         "predict": [file for source in QUERIES for file in predicted(source)],
         "interpret": [f"{OUT}/interpret/checked", *parts, *scores] if ASKED else [],
+        "powerlaw": SPECTRA,
         "report": [f"{OUT}/report.html"],
     }[stage]
 
@@ -212,8 +272,11 @@ def picture(kind, category, source=None, mode=None):
 def pictures():
     """List the pictures of the HTML report."""
     found = [picture("data", "Data")] + [picture("learning_curves", "Training") for _ in FOLDS[:1]]
+    found += [picture("pretraining", "Training")] if settings.pretrain else []
     for source in QUERIES:
         found.append(picture("predictions", "Predictions", source))
-        for mode in settings.interpret.modes:
+        if settings.task == "classification" and len(MODELS) > 1:
+            found.append(picture("confusion", "Predictions", source))
+        for mode in settings.interpret.scored:
             found += [picture(kind, "Leave-one-out", source, mode) for kind in ("profiles", "positions")]
     return found

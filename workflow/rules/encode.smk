@@ -1,6 +1,6 @@
 rule encode_source:
     input:
-        table=lambda wildcards: ancient(SOURCES[wildcards.source].path),
+        files=lambda wildcards: ancient(ENCODED[wildcards.source].paths),
         tokenizer=f"{OUT}/tokenizer.json",
         trained=model_files(*MODELS, names=["config.json"]) if GIVEN else [],
     output:
@@ -17,8 +17,8 @@ rule encode_source:
         runtime=120,
     params:
         code=code("encode.py"),
-        content=lambda wildcards: content(SOURCES[wildcards.source].path, *(f"{path}/config.json" for path in GIVEN)),
-        source=lambda wildcards: plain(SOURCES[wildcards.source]),
+        content=lambda wildcards: content(*ENCODED[wildcards.source].paths, *(f"{path}/config.json" for path in GIVEN)),
+        source=lambda wildcards: plain(ENCODED[wildcards.source]),
         options=plain(settings.encode if settings.trains else settings.encode.model_dump(exclude_unset=True)),
         task=settings.task,
         quality=plain(settings.labels.quality),
@@ -27,9 +27,41 @@ rule encode_source:
         "../scripts/encode.py"
 
 
+CLUSTERED = settings.source.of_sequences() if settings.source else None
+
+
+rule cluster_sequences:
+    input:
+        ancient(CLUSTERED.paths if CLUSTERED else []),
+    output:
+        f"{OUT}/clusters.parquet",
+    log:
+        f"{OUT}/logs/cluster.log",
+    benchmark:
+        f"{OUT}/benchmarks/cluster.tsv"
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=120,
+    params:
+        code=code("cluster.py"),
+        content=content(*(CLUSTERED.paths if CLUSTERED else [])),
+        job=plain(
+            {
+                "source": plain(CLUSTERED) if CLUSTERED else None,
+                "options": settings.folds.cluster.model_dump(),
+            }
+        ),
+    script:
+        "../scripts/cluster.py"
+
+
 rule assign_folds:
     input:
-        f"{OUT}/encoded/source.parquet",
+        encoded=f"{OUT}/encoded/source.parquet",
+        clusters=[f"{OUT}/clusters.parquet"] if settings.folds.group == "cluster" else [],
     output:
         f"{OUT}/folds.parquet",
     log:
@@ -44,6 +76,6 @@ rule assign_folds:
         runtime=30,
     params:
         code=code("folds.py"),
-        job=plain({"options": settings.folds.model_dump(), "seed": settings.seed, "task": settings.task}),
+        job=plain({"options": settings.folds.model_dump(exclude={"cluster"}), "seed": settings.seed, "task": settings.task}),
     script:
         "../scripts/folds.py"

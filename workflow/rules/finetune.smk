@@ -3,6 +3,8 @@ rule finetune_fold:
         encoded=f"{OUT}/encoded/source.parquet",
         folds=f"{OUT}/folds.parquet",
         tokenizer=f"{OUT}/tokenizer.json",
+        pretrained=first_weights(),
+        best=lambda wildcards: best_values(wildcards.model),
     output:
         multiext(f"{OUT}/fine-tune/{{model}}/", *LEARNED),
     log:
@@ -19,18 +21,8 @@ rule finetune_fold:
         runtime=1440,
     params:
         code=code("finetune.py"),
-        job=lambda wildcards: plain(
-            {
-                "fold": fold_of(wildcards.model),
-                "replicate": int(wildcards.model.partition(".")[2] or 0),
-                "task": settings.task,
-                "scaling": settings.labels.scaling,
-                "class_weights": settings.labels.class_weights,
-                "model": settings.model.model_dump(),
-                "options": settings.finetune.model_dump(mode="json", exclude={"replicates", "gpus"}),
-                "seed": settings.seed,
-            }
-        ),
+        content=content(*starting_point()),
+        job=lambda wildcards: plain(training(wildcards.model)),
     script:
         "../scripts/finetune.py"
 

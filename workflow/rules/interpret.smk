@@ -21,9 +21,7 @@ rule check_interpretation:
     params:
         code=code("check_interpretation.py"),
         content=content(*ANNOTATIONS, *(f"{path}/labels.json" for path in GIVEN)),
-        modes=settings.interpret.modes,
-        replacements=plain(settings.interpret.replacements),
-        explain=settings.interpret.explain,
+        job=plain(settings.interpret.model_dump(include=CHECKED)),
     script:
         "../scripts/check_interpretation.py"
 
@@ -73,7 +71,7 @@ rule score_shard:
     params:
         code=code("score.py"),
         job=lambda wildcards: plain(
-            settings.interpret.model_dump(exclude={"modes", "replacements", "replace_modifiers", "shards"})
+            settings.interpret.model_dump(include=scoring(wildcards.mode))
             | {
                 "model_folders": list(MODELS.values()),
                 "mode": wildcards.mode,
@@ -109,3 +107,29 @@ rule merge_scores:
         code=code("merge_scores.py"),
     script:
         "../scripts/merge_scores.py"
+
+
+rule draw_scores:
+    input:
+        f"{OUT}/{{place}}/loo_scores_{{mode}}.parquet",
+    output:
+        f"{OUT}/{{place}}/loo_scores_{{mode}}.html",
+    log:
+        f"{OUT}/logs/{{place}}/draw-{{mode}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/{{place}}/draw-{{mode}}.tsv"
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=60,
+    params:
+        code=code("draw_scores.py"),
+        page=lambda wildcards: {
+            "method": wildcards.mode,
+            "name": "/".join(Path(wildcards.place).parts[1:]),
+            "sense": 1 if wildcards.mode == "integrated_gradients" else -1,
+        },
+    script:
+        "../scripts/draw_scores.py"

@@ -1,10 +1,14 @@
 # All that a report depends on, but for what decides only where and in how many pieces the work is done.
-SHOWN = plain(settings.model_dump(mode="json", exclude={"interpret": {"shards"}, "finetune": {"gpus"}}))
+SHOWN = plain(
+    settings.model_dump(mode="json", exclude={"interpret": {"shards"}, "finetune": {"gpus"}, "pretrain": {"gpus"}})
+    | {"sweep": searching() or None}
+)
 LINEAGE = digests.combine(
     SHOWN,
-    [code(script) for script in SCRIPTS if script != "check_interpretation.py"],
-    content(*(source.path for source in [*SOURCES.values(), VOCABULARY] if source), *ANNOTATIONS),
+    [code(script) for script in SCRIPTS if script not in ("check_interpretation.py", "draw_scores.py")],
+    content(*(path for source in [*ENCODED.values(), VOCABULARY] if source for path in source.paths), *ANNOTATIONS),
     given_content(*MODELS),
+    content(*FURTHER_WEIGHTS, *starting_point()),
 )
 
 
@@ -18,6 +22,8 @@ rule write_report:
         results=[f"{OUT}/{place('predict', source)}/results.json" for source in QUERIES],
         scores=settled([f"{scored(*asked)}.parquet" for asked in ASKED], LINEAGE),
         annotations=ANNOTATIONS,
+        pretraining=[f"{OUT}/pretrain/{name}" for name in ("eval_results.json", "trainer_state.json") if settings.pretrain],
+        spectra=SPECTRA if settings.powerlaw else [],
     output:
         html=f"{OUT}/report.html",
         pictures=pictures(),
@@ -38,6 +44,6 @@ rule write_report:
         config=SHOWN,
         models=list(MODELS.values()),
         queries=QUERIES,
-        modes=settings.interpret.modes,
+        modes=settings.interpret.scored,
     script:
         "../scripts/report.py"

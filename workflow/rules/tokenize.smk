@@ -1,9 +1,14 @@
 VOCABULARY = settings.tokenizer.source or settings.source
+# A trained model, or one to start from, brings its own, unless the configuration has another.
+START = getattr(settings.model, "pretrained", None)
+LENDER = GIVEN[0] if GIVEN else START if "tokenizer" not in settings.model_fields_set else None
+TOKENIZED = VOCABULARY.of_sequences() if LENDER is None else None
+LEARNED_FROM = TOKENIZED.paths if TOKENIZED else [path for path in [f"{LENDER}/tokenizer.json"] if Path(path).is_file()]
 
 
 rule train_tokenizer:
     input:
-        ancient(VOCABULARY.path if settings.trains else f"{GIVEN[0]}/tokenizer.json"),
+        ancient(LEARNED_FROM),
     output:
         f"{OUT}/tokenizer.json",
     log:
@@ -18,14 +23,12 @@ rule train_tokenizer:
         runtime=60,
     params:
         code=code("tokenize.py"),
-        content=content(VOCABULARY.path if settings.trains else f"{GIVEN[0]}/tokenizer.json"),
-        trained=not settings.trains,
+        content=content(*LEARNED_FROM),
         job=plain(
             {
-                "source": sequences_of(VOCABULARY) if settings.trains else None,
-                "sample_size": settings.tokenizer.sample_size,
-                "min_freq": settings.tokenizer.min_freq,
-                "vocab_size": settings.tokenizer.vocab_size,
+                "lender": LENDER,
+                "source": plain(TOKENIZED) if TOKENIZED else None,
+                "options": settings.tokenizer.model_dump(exclude={"source"}),
                 "seed": settings.seed if settings.tokenizer.sample_size else None,
             }
         ),

@@ -7,17 +7,19 @@ from rnalm.jobs import job
 
 @job(snakemake)
 def work():
-    from rnalm import datasets, tokenizers
+    from rnalm import datasets, encode, tokenizers
+    from rnalm.config import Interpret
     from rnalm.labels import Labels
     from rnalm.perturb.check import check
     from rnalm.perturb.summary import read_bed
 
-    files, params = snakemake.input, snakemake.params
+    files = snakemake.input
     if files.labels:
         classes = Labels.load(files.labels[0]).classes
     else:
         classes = sorted(datasets.column(files.encoded, "label").drop_null().unique().to_pylist())
-    check(params.modes, params.replacements, params.explain, tokenizers.load(files.tokenizer), classes)
+    both_strands = encode.metadata(files.encoded)["reverse_complement"] == "average"
+    check(Interpret(**snakemake.params.job), both_strands, tokenizers.load(files.tokenizer), classes)
     if files.annotations:
         read_bed(files.annotations[0])
     Path(snakemake.output[0]).touch()

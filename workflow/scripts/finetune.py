@@ -12,4 +12,9 @@ def work():
     files = {name: snakemake.input[name] for name in ("encoded", "folds", "tokenizer")}
     files["output"] = str(Path(snakemake.output[0]).parent)
     means = {"threads": snakemake.threads, "gpus": snakemake.resources.gpu}
-    run(Job(**files, **means, **snakemake.params.job, code=snakemake.params.code))
+    settings = dict(snakemake.params.job)
+    for chosen in snakemake.input.best:
+        from rnalm import best
+
+        settings |= best.apply(settings["model"], settings["options"], best.read(chosen))
+    run(Job(**files, **means, **settings, code=snakemake.params.code))

@@ -9,4 +9,5 @@ def work():
     from rnalm.folds import assign_file
 
     settings = snakemake.params.job
-    assign_file(snakemake.input[0], snakemake.output[0], Folds(**settings["options"]), settings["task"], settings["seed"])
+    files = (snakemake.input.encoded, snakemake.output[0])
+    assign_file(*files, Folds(**settings["options"]), settings["task"], settings["seed"], *snakemake.input.clusters)

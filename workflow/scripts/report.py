@@ -18,4 +18,5 @@ def work():
     ]
     figures = str(Path(snakemake.output.pictures[0]).parent)
     summary = files.summary[0] if files.summary else None
-    write(Job(params.config, encoded.get("source"), params.models, summary, queries, figures), snakemake.output.html)
+    folders = [str(Path(paths[0]).parent) if paths else None for paths in (files.pretraining, files.spectra)]
+    write(Job(params.config, encoded.get("source"), params.models, summary, queries, figures, *folders), snakemake.output.html)

@@ -1,4 +1,4 @@
-"""Compute one shard of the leave-one-out scores."""
+"""Compute one shard of the scores."""
 
 from rnalm.jobs import job
 

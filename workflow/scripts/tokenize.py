@@ -5,12 +5,13 @@ from rnalm.jobs import job
 
 @job(snakemake)
 def work():
-    from rnalm import tokenizers
-    from rnalm.config import Source
+    from rnalm import tokenizers, vocabulary
+    from rnalm.config import Tokenizer, read_source
 
-    if snakemake.params.trained:
-        tokenizer = tokenizers.load(snakemake.input[0])
+    settings = snakemake.params.job
+    if settings["lender"]:
+        tokenizer = tokenizers.borrow(settings["lender"])
     else:
-        settings = snakemake.params.job
-        tokenizer = tokenizers.train(**settings | {"source": Source(**settings["source"])})
+        options = Tokenizer.model_validate(settings["options"])
+        tokenizer = vocabulary.learn(read_source(settings["source"]), options, settings["seed"])
     tokenizers.save(tokenizer, snakemake.output[0])

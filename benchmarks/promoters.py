@@ -1,0 +1,114 @@
+"""Promoters of E. coli: a language model beside two baselines, and what leaking splits would make of all three.
+
+    python benchmarks/promoters.py
+
+Runs ``config/examples/promoters.yaml`` (what is finished is not run again), and the same study with the reverse complement of
+every sequence as a row of its own and rows divided at random. Baselines are a one-hot logistic regression and a random forest
+on canonical 5-mers, on the same folds: what a model is tested on, it has not seen.
+"""
+
+import argparse
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from sklearn.base import ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+
+from rnalm import config, folds, sources
+from rnalm.strands import reverse_complement
+
+ROOT = Path(__file__).parents[1]
+STUDY = ROOT / "config" / "examples" / "promoters.yaml"
+LETTERS = "ACGT"
+K = 5
+
+
+def main() -> None:
+    """Run both studies, and print what each model achieves in each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cores", default="2")
+    options = parser.parse_args()
+    rows = []
+    for name, settings in (("grouped", yaml.safe_load(STUDY.read_text())), ("leaking", leaking())):
+        output = run(settings, options.cores)
+        records = list(sources.read(config.read_source(settings["source"])))
+        labels = np.array([record.label for record in records])
+        parts = folds.read(output / "folds.parquet")
+        summary = pd.read_csv(output / "fine-tune" / "summary.csv", index_col="metric").loc["test_f1_weighted"]
+        rows.append((name, "rnalm", summary["mean"], summary["sd"]))
+        for baseline, (features, model) in baselines([record.sequence for record in records]).items():
+            rows.append((name, baseline, *cross_validate(model, features, labels, parts)))
+    print("| split | model | weighted F1, mean | sd |\n| --- | --- | ---: | ---: |")
+    for row in rows:
+        print("| {} | {} | {:.3f} | {:.3f} |".format(*row))
+
+
+def leaking() -> dict:
+    """Make the study in which near-duplicates and twins straddle the parts: each strand a row, rows divided at random."""
+    settings = yaml.safe_load(STUDY.read_text())
+    folder = ROOT / "results" / "promoters_leaking"
+    folder.mkdir(parents=True, exist_ok=True)
+    texts: dict[str, list[str]] = {}
+    for record in sources.read(config.read_source(settings["source"])):
+        twin = reverse_complement(record.sequence, rna=False)
+        texts.setdefault(record.label, []).append(f">{record.id}\n{record.sequence}\n>{record.id}_twin\n{twin}\n")
+    for label, records in texts.items():
+        (folder / f"{label}.fasta").write_text("".join(records))
+    settings["source"] = {"classes": {label: str(folder / f"{label}.fasta") for label in texts}}
+    settings |= {"output": str(folder / "study")}
+    settings["folds"] |= {"group": "none"}
+    settings["encode"] = settings.get("encode", {}) | {"reverse_complement": "none"}
+    return settings
+
+
+def run(settings: dict, cores: str) -> Path:
+    """Run a study up to its trained models; give its folder."""
+    file = ROOT / "results" / f"{Path(settings['output']).name}.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "-m", "snakemake", "finetune", "--configfile", str(file), "--cores", cores, "--quiet", "all"]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return ROOT / settings["output"]
+
+
+def baselines(sequences: list[str]) -> dict[str, tuple[np.ndarray, ClassifierMixin]]:
+    """Make the features of the baselines ``(rows, features)``, and the models."""
+    one_hot = np.array([[letter == one for letter in sequence for one in LETTERS] for sequence in sequences], dtype=np.float32)
+    return {
+        "one-hot logistic regression": (one_hot, LogisticRegression(C=0.1, max_iter=1000)),
+        "random forest of 5-mers": (canonical(sequences), RandomForestClassifier(500, n_jobs=-1, random_state=1)),
+    }
+
+
+def canonical(sequences: list[str]) -> np.ndarray:
+    """Count k-mers, each together with its reverse complement ``(rows, canonical k-mers)``."""
+    kmers = ["".join(letters) for letters in product(LETTERS, repeat=K)]
+    column = {name: min(name, reverse_complement(name, rna=False)) for name in kmers}
+    number = {name: index for index, name in enumerate(sorted(set(column.values())))}
+    counts = np.zeros((len(sequences), len(number)), dtype=np.float32)
+    for row, sequence in enumerate(sequences):
+        for start in range(len(sequence) - K + 1):
+            if (found := column.get(sequence[start : start + K])) is not None:
+                counts[row, number[found]] += 1
+    return counts
+
+
+def cross_validate(model: ClassifierMixin, features: np.ndarray, labels: np.ndarray, parts: np.ndarray) -> tuple[float, float]:
+    """Train on the training and validation rows of each fold, and test on its test rows: mean and sd of the weighted F1."""
+    scores = []
+    for part in parts:
+        seen, tested = part != folds.TEST, part == folds.TEST
+        predicted = model.fit(features[seen], labels[seen]).predict(features[tested])
+        scores.append(f1_score(labels[tested], predicted, average="weighted"))
+    return float(np.mean(scores)), float(np.std(scores, ddof=1))
+
+
+if __name__ == "__main__":
+    main()

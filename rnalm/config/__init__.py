@@ -1,0 +1,144 @@
+"""The one definition of the configuration: keys, types, defaults, meaning.
+
+The JSON schema in ``workflow/schemas/`` and the tables of ``config/README.md`` are generated from these models.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rnalm.config.data import Cluster, Encode, Folds, Labels, Tokenizer
+from rnalm.config.learning import ARCHITECTURES, METRICS, Finetune, HuggingFace, Model, Pretrain, Saluki
+from rnalm.config.results import Interpret, Powerlaw, Predict, Report
+from rnalm.config.section import Section
+from rnalm.config.source import Attributes, Chunk, Columns, Fasta, Source, Table, read_source
+from rnalm.config.sweep import OptionalSweep
+from rnalm.errors import nearest
+
+__all__ = [
+    "ARCHITECTURES",
+    "METRICS",
+    "Attributes",
+    "Chunk",
+    "Cluster",
+    "Columns",
+    "Config",
+    "Encode",
+    "Fasta",
+    "Finetune",
+    "Folds",
+    "HuggingFace",
+    "Interpret",
+    "Labels",
+    "Powerlaw",
+    "Predict",
+    "Pretrain",
+    "Report",
+    "Saluki",
+    "Section",
+    "Source",
+    "Table",
+    "Tokenizer",
+    "read_source",
+]
+
+
+InferenceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+class Config(Section):
+    """An experiment."""
+
+    output: str = Field(pattern=r"^[^{}]+$")
+    """The folder of the experiment."""
+    seed: int = Field(default=1, ge=0)
+    """Everything random is drawn from this."""
+    task: Literal["regression", "classification"] = "regression"
+    """What the label is: a number or a class."""
+    source: Source | None = None
+    """The sequences of the experiment, in a table or FASTA files: trained and tested on, or, with trained models, predicted."""
+    inference: dict[InferenceName, Source] = {}
+    """More files to predict and interpret with every model, by name."""
+    tokenizer: Tokenizer = Tokenizer()
+    encode: Encode = Encode()
+    labels: Labels = Labels()
+    folds: Folds = Folds()
+    model: Model = Saluki()
+    """The architecture and its sizes; or the path, or list of paths, of trained models to use without training. \
+Then what concerns training (`tokenizer`, `labels`, `folds`, `finetune` but for `gpus`) has no effect, and `encode` is by \
+default the models' own."""
+    pretrain: Pretrain | None = None
+    """Masked language modelling before fine-tuning; null: none."""
+    finetune: Finetune = Finetune()
+    sweep: OptionalSweep = None
+    """A search for the values with which models train best; null: none. Or the path of a JSON or YAML file with one, also \
+as Weights & Biases writes it."""
+    predict: Predict = Predict()
+    interpret: Interpret = Interpret()
+    powerlaw: Powerlaw | None = None
+    """Compare the spectra of weights in the report too; null: only when asked for by `snakemake powerlaw`."""
+    report: Report = Report()
+
+    @property
+    def trains(self) -> bool:
+        """Whether models are trained here, rather than given."""
+        return not isinstance(self.model, list)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self._check_sources()
+        if self.trains:
+            self._check_training()
+        self._check_task()
+        self._check_tokens()
+        if self.sweep is not None:
+            if not self.trains:
+                raise ValueError("sweep is for training; expected null where model gives trained ones")
+            self.sweep.resolve(self.task, self.model, self.finetune)
+        if self.interpret.precision == "tf32" and not self.finetune.gpus:
+            raise ValueError("interpret.precision: tf32 needs a GPU, found finetune.gpus: 0; expected float32 or bf16")
+        return self
+
+    def _check_sources(self) -> None:
+        if self.source is None and (self.trains or not self.inference):
+            raise ValueError("source is missing: the sequences to work on")
+        for name in {"source", "parts", "checked", "pretraining"} & set(self.inference):
+            raise ValueError(f"inference.{name}: the name {name!r} is taken; choose another")
+
+    def _check_training(self) -> None:
+        columns = "source.columns" if isinstance(self.source, Table) else "source.attributes.columns"
+        if not self.source.gives("label"):
+            also = "" if isinstance(self.source, Table) else " (or source.classes)"
+            raise ValueError(f"{columns}.label{also} is missing: training needs labels")
+        if self.folds.method in ("column", "rotate") and not self.source.gives("split"):
+            raise ValueError(f"{columns}.split is missing: folds.method {self.folds.method} reads splits from a column")
+        if self.pretrain and not isinstance(self.model, HuggingFace):
+            raise ValueError("pretrain is for language models (model.name: hf), found model.name: saluki")
+        if self.finetune.from_scratch and isinstance(self.model, HuggingFace) and self.model.pretrained:
+            raise ValueError("finetune.from_scratch: model.pretrained has weights; expected model.type and model.config")
+        if self.finetune.metric not in METRICS[self.task]:
+            hint = nearest(self.finetune.metric, METRICS[self.task])
+            raise ValueError(f"finetune.metric: {self.finetune.metric!r} is no metric of {self.task}; {hint}")
+
+    def _check_task(self) -> None:
+        if self.task == "regression":
+            if self.labels.class_weights:
+                raise ValueError("labels.class_weights is for task: classification, found task: regression")
+            if self.interpret.explain != "predicted":
+                raise ValueError("interpret.explain is for task: classification, found task: regression")
+            if self.interpret.scale != "probability":
+                raise ValueError("interpret.scale is for task: classification, found task: regression")
+        else:
+            if self.labels.scaling != "none":
+                raise ValueError("labels.scaling is for task: regression, found task: classification")
+            if self.source is not None and self.source.gives("weight"):
+                raise ValueError("source: weights are for task: regression, found task: classification")
+
+    def _check_tokens(self) -> None:
+        """Refuse what only whole letters, or single strands, can have."""
+        sources = [source for source in (self.source, *self.inference.values()) if source is not None]
+        modified = any(source.modifier_sep for source in sources)
+        if modified and self.tokenizer.type != "atomic":
+            raise ValueError(f"source.modifier_sep is for tokenizer.type: atomic, found {self.tokenizer.type}")
+        if modified and self.encode.reverse_complement != "none":
+            raise ValueError("encode.reverse_complement: modifiers belong to one strand; expected none beside a modifier_sep")

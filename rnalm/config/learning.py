@@ -1,0 +1,177 @@
+"""Configuration of models and how they are trained."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from rnalm.config.section import Section
+from rnalm.config.source import Source
+
+#: Validation metrics that can select a model, and whether greater is better.
+METRICS: dict[str, dict[str, bool]] = {
+    "regression": {
+        "loss": False,
+        "mse": False,
+        "mae": False,
+        "r2": True,
+        "pearson": True,
+        "spearman": True,
+    },
+    "classification": {
+        "loss": False,
+        "accuracy": True,
+        "f1_macro": True,
+        "f1_weighted": True,
+        "precision_macro": True,
+        "recall_macro": True,
+        "roc_auc": True,
+        "pr_auc": True,
+    },
+}
+
+
+class Saluki(Section):
+    """The convolutional-recurrent network of Agarwal & Kelley (Genome Biology 2022)."""
+
+    name: Literal["saluki"] = "saluki"
+    """The architecture."""
+    filters: int = Field(default=64, ge=1)
+    """Channels of every convolution and of the GRU."""
+    kernel_size: int = Field(default=5, ge=1)
+    """Width of every convolution."""
+    layers: int = Field(default=6, ge=1)
+    """Convolution blocks that halve the length."""
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    """Dropout after every block and in the head."""
+    shift: int = Field(default=3, ge=0)
+    """In training, move every sequence to the right by 0 to this many positions, at random."""
+    l2: float = Field(default=0.001, ge=0)
+    """Penalty on the squared weights of kernels (convolutions, GRU input, dense)."""
+    layer_norm_eps: float = Field(default=0.007, gt=0)
+    """Added to the variance in layer normalization."""
+    batch_norm_momentum: float = Field(default=0.1, gt=0, le=1)
+    """Share of the newest batch in the running statistics (torch's convention)."""
+
+
+class HuggingFace(Section):
+    """Any architecture of the transformers library that classifies sequences."""
+
+    name: Literal["hf"]
+    """`hf`."""
+    type: str | None = None
+    """Its `model_type`, as in `distilbert`, `modernbert`, `roformer` or `longformer`; null: that of `pretrained`."""
+    config: dict[str, Any] = {}
+    """What of its configuration differs from the defaults of transformers, as in `{hidden_size: 256}`."""
+    pretrained: str | None = None
+    """A model folder, or a name on the Hugging Face hub, to start from instead of random weights; with its tokenizer, unless \
+`tokenizer` gives the same."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.type is None) == (self.pretrained is None):
+            raise ValueError("expected either type, for random weights, or pretrained")
+        return self
+
+
+ARCHITECTURES = {"saluki": Saluki, "hf": HuggingFace}
+
+
+def _model_kind(value: Any) -> str:
+    if isinstance(value, (str, list)):
+        return "trained"
+    return value.get("name", "saluki") if isinstance(value, dict) else value.name
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Model = Annotated[
+    Annotated[Saluki, Tag("saluki")]
+    | Annotated[HuggingFace, Tag("hf")]
+    | Annotated[
+        list[str], Field(min_length=1), BeforeValidator(_as_list, json_schema_input_type=str | list[str]), Tag("trained")
+    ],
+    Discriminator(_model_kind),
+]
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Optimization(Section):
+    """What every training has."""
+
+    batch_size: int = Field(default=64, ge=2)
+    """Sequences a forward pass."""
+    gradient_accumulation: int = Field(default=1, ge=1)
+    """Forward passes an optimizer step. Several GPUs share them, or else each batch, so that the effective batch stays."""
+    learning_rate: float = Field(default=1e-4, gt=0)
+    """Step size of Adam."""
+    scheduler: Literal["constant", "linear", "cosine"] = "constant"
+    """Course of the learning rate after the warm-up."""
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    """Share of all steps in which the learning rate rises from 0."""
+    betas: tuple[Beta, Beta] = (0.9, 0.998)
+    """Decay rates of Adam's moments."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay (AdamW), beside the model's own penalty."""
+    max_grad_norm: float = Field(default=0.5, ge=0)
+    """Gradients are scaled down to this global norm; 0: never."""
+    patience: int | None = Field(default=25, ge=1)
+    """Stop after this many epochs without improvement; null: never."""
+    gpus: int = Field(default=1, ge=0)
+    """GPUs a training. Without a GPU the CPU trains."""
+    bf16: bool = False
+    """Mixed precision with bfloat16."""
+    torch_compile: bool = False
+    """Compile the model first, which takes minutes and makes long trainings faster."""
+
+
+class Finetune(Optimization):
+    """How a model is trained, once per fold."""
+
+    epochs: int = Field(default=250, ge=1)
+    """Passes over the training rows, at most."""
+    extra_epochs: int = Field(default=0, ge=0)
+    """Train a finished model for this many further epochs."""
+    metric: str = "loss"
+    """Validation metric that selects the model and stops training early."""
+    replicates: int = Field(default=1, ge=1)
+    """Models a fold, each from a seed of its own; predictions and scores are their mean."""
+    from_scratch: bool = False
+    """Start from random weights although there is a `pretrain`ed model."""
+
+
+class Pretrain(Optimization):
+    """Masked language modelling before fine-tuning: the model learns to fill in tokens that are hidden from it."""
+
+    source: Source | None = None
+    """The sequences to learn from, without labels; null: those of `source`, of all folds and parts."""
+    epochs: int = Field(default=20, ge=1)
+    """Passes over the sequences, at most."""
+    validation: int = Field(default=5, ge=1, le=50)
+    """Percentage of sequences, of whole groups, on which progress is measured."""
+    mask_prob: float = Field(default=0.15, gt=0, lt=1)
+    """Share of tokens that the model has to find."""
+    random_prob: float = Field(default=0.1, ge=0, le=1)
+    """Share of these that stand there as another token, drawn at random, not as `[MASK]`."""
+    keep_prob: float = Field(default=0.1, ge=0, le=1)
+    """Share of these that stand there as they are."""
+    learning_rate: float = Field(default=5e-4, gt=0)
+    """Step size of Adam."""
+    scheduler: Literal["constant", "linear", "cosine"] = "linear"
+    """Course of the learning rate after the warm-up."""
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    """Share of all steps in which the learning rate rises from 0."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Decoupled weight decay (AdamW)."""
+    patience: int | None = Field(default=None, ge=1)
+    """Stop after this many epochs without improvement; null: never."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.random_prob + self.keep_prob > 1:
+            raise ValueError(
+                f"random_prob and keep_prob must not exceed 1 together, found {self.random_prob + self.keep_prob:g}"
+            )
+        return self

@@ -1,0 +1,100 @@
+"""Configuration of what is made with trained models."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from rnalm.config.section import Section
+
+
+class Predict(Section):
+    """How predictions are made."""
+
+    batch_tokens: int = Field(default=262144, ge=1)
+    """Tokens in one forward pass, at most (a longer sequence goes alone)."""
+
+
+class Interpret(Section):
+    """Leave-one-out (LOO) scores: how the prediction changes when one token changes."""
+
+    method: Annotated[
+        list[Literal["loo", "integrated_gradients"]],
+        Field(min_length=1),
+        BeforeValidator(lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=str | list[str]),
+    ] = ["loo"]
+    """`loo`: leave-one-out, in the `modes` below. `integrated_gradients`: the gradient of the prediction with respect to \
+each token's embedding, along the way from a baseline in which every token is `[PAD]` (Sundararajan et al. 2017). Or a list \
+of both."""
+    level: Literal["token", "base"] = "token"
+    """What is changed, for `loo`: a token; or a base (letter), after which the sequence is tokenized again. In mode `mask` \
+each side of a masked base is tokenized by itself, and k-mers that hold it become `[MASK]`."""
+    steps: int = Field(default=50, ge=2)
+    """Steps on the way from the baseline, for `integrated_gradients`."""
+    modes: list[Literal["remove", "mask", "replace"]] = Field(default=["remove"], min_length=1)
+    """`remove` deletes the token, `mask` makes it `[MASK]`, `replace` exchanges it for each of its replacements."""
+    replacements: dict[str, list[str]] = {}
+    """For `replace`: each token and the tokens that take its place."""
+    replace_modifiers: bool = False
+    """For `replace`: also set the modifiers of a token to 0 and keep the token."""
+    explain: str = "predicted"
+    """For classification: the class whose score is explained; `predicted`, `all`, or the name of a class."""
+    scale: Literal["probability", "logit"] = "probability"
+    """For classification: what the score is a difference of."""
+    sample_size: int | None = Field(default=None, ge=1)
+    """Score only a random sample of this many sequences; null: all."""
+    shards: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """Jobs among which the work of a mode is divided; `auto`: so many that each takes a quarter of an hour or less on one CPU \
+core, by a rough estimate from the size of the source."""
+    scorer: Literal["auto", "naive", "incremental"] = "auto"
+    """`incremental` computes only what an edit changes, with the same scores (local architectures such as Saluki only); \
+`naive` runs the whole model for every edit; `auto`: `incremental` where the architecture allows it, else `naive`."""
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    """In which to multiply. Less than float32 is faster on GPUs (`tf32` needs one), but its error can be as large as small \
+scores; the log reports it."""
+    batch_tokens: int | None = Field(default=None, ge=1)
+    """Tokens (for `incremental`: changed positions) computed together, at most; null: as free memory allows."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.method)) < len(self.method):
+            raise ValueError(f"method must not name one twice, found {self.method}")
+        if len(set(self.modes)) < len(self.modes):
+            raise ValueError(f"modes must differ from each other, found {self.modes}")
+        if self.replace_modifiers and "replace" not in self.modes:
+            raise ValueError("replace_modifiers is for mode replace, which is not among modes")
+        if "replace" in self.modes and not (self.replacements or self.replace_modifiers):
+            raise ValueError("replacements (or replace_modifiers) must be set for mode replace, as in {a: [c, g, t]}")
+        return self
+
+    @property
+    def scored(self) -> list[str]:
+        """What is scored: the modes of `loo`, and the other method."""
+        return [name for method in self.method for name in (self.modes if method == "loo" else [method])]
+
+
+class Report(Section):
+    """What the HTML report shows."""
+
+    title: str = "rnalm report"
+    """Its heading."""
+    profiles: int = Field(default=6, ge=0)
+    """Number of LOO profiles: the sequences with the most extreme predictions."""
+    annotations: str | None = None
+    """BED file (sequence, start, end, name) of known elements; the report tells how well LOO scores find them."""
+
+
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+
+
+class Powerlaw(Section):
+    """A comparison of models by the power laws in the spectra of their weights."""
+
+    models: dict[ModelName, str] = {}
+    """Folders of further models, by name, to compare with those that are trained here or given."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in self.models:
+            if name.startswith("fold_"):
+                raise ValueError(f"models: models that are trained here have names like {name!r}; choose another")
+        return self

@@ -1,0 +1,211 @@
+"""Configuration of sources: tables and FASTA files."""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, model_validator
+
+from rnalm.config.section import Column, OptionalSeparator, Section, Separator
+
+
+class Columns(Section):
+    """Where a table holds what: header names or 1-based positions."""
+
+    id: Column
+    """Identifier of the sequence; must be unique."""
+    sequence: Column
+    """The sequence."""
+    label: Column | None = None
+    """What the model learns. Needed for training, optional for prediction."""
+    weight: Column | None = None
+    """Quality label (see `labels.quality`) or number that weighs the row in the loss; regression only."""
+    group: Column | None = None
+    """Rows with the same value never straddle train, validation and test."""
+    split: Column | None = None
+    """Name of the predefined split of the row, for `folds.method` `column` and `rotate`."""
+
+
+class Table(Section):
+    """A separated table with a sequence in each row."""
+
+    path: str
+    """The table; gzip-compressed if the name ends in `.gz`."""
+    header: bool = True
+    """Whether the first line names the columns."""
+    column_sep: Separator = "\t"
+    """What separates columns. Quoting works with separators of one character."""
+    quote: str | None = Field(default='"', max_length=1)
+    """The quoting character, or null where quotes are ordinary characters."""
+    token_sep: OptionalSeparator = None
+    """What separates the tokens of a sequence; null: every character is a token."""
+    modifier_sep: OptionalSeparator = None
+    """What separates a token from its float modifiers, as in `a#2.5#0.2`."""
+    columns: Columns
+    """Where the table holds what."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.modifier_sep and not self.token_sep:
+            raise ValueError("modifier_sep needs token_sep: in a contiguous sequence no token can carry a modifier")
+        separators = [sep for sep in (self.column_sep, self.token_sep, self.modifier_sep, self.quote) if sep]
+        if len(set(separators)) < len(separators):
+            raise ValueError("column_sep, token_sep, modifier_sep and quote must differ from each other")
+        check_positions(self.header, self.columns)
+        return self
+
+    @property
+    def paths(self) -> list[str]:
+        """All files that are read."""
+        return [self.path]
+
+    def gives(self, key: str) -> bool:
+        """Whether records have a ``label``, ``weight``, ``group`` or ``split``."""
+        return getattr(self.columns, key) is not None
+
+    def of_sequences(self) -> "Table":
+        """Leave out what one who reads only the sequences need not know."""
+        return self.model_copy(update={"columns": Columns(id=self.columns.id, sequence=self.columns.sequence)})
+
+
+class AttributeColumns(Section):
+    """Where a table about the sequences of a FASTA file holds what."""
+
+    id: Column
+    """Identifier of the sequence: the first word of its header."""
+    label: Column | None = None
+    """As in `source.columns`; with `classes`, the class is the label."""
+    weight: Column | None = None
+    """As in `source.columns`."""
+    group: Column | None = None
+    """As in `source.columns`."""
+    split: Column | None = None
+    """As in `source.columns`."""
+
+
+class Attributes(Section):
+    """A table that says more of the sequences of a FASTA file; rows of other sequences are passed over."""
+
+    path: str
+    """The table; gzip-compressed if the name ends in `.gz`."""
+    header: bool = True
+    """Whether the first line names the columns."""
+    column_sep: Separator = "\t"
+    """What separates columns."""
+    quote: str | None = Field(default='"', max_length=1)
+    """The quoting character, or null where quotes are ordinary characters."""
+    columns: AttributeColumns
+    """Where the table holds what."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_positions(self.header, self.columns)
+        return self
+
+
+class Chunk(Section):
+    """How long sequences are divided; each chunk is a row of its own, in the group of the whole."""
+
+    length: int = Field(ge=1)
+    """Letters of a chunk, at most."""
+    overlap: int = Field(default=0, ge=0)
+    """Letters that two neighbours share."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.overlap >= self.length:
+            raise ValueError(f"overlap must be less than length, {self.length}, found {self.overlap}")
+        return self
+
+
+def _files(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Files = Annotated[list[str], Field(min_length=1), BeforeValidator(_files, json_schema_input_type=str | list[str])]
+
+
+class Fasta(Section):
+    """FASTA files, of which the first word of a header is the id. They may be gzip-compressed, with names in `.gz`."""
+
+    path: Files | None = None
+    """The file, or a list of files."""
+    classes: Annotated[dict[str, Files], Field(min_length=1)] | None = None
+    """Instead of `path`: for each class its file, or a list of files. They are read in the order of the names of classes."""
+    attributes: Attributes | None = None
+    """A table with labels, or weights, groups and splits, by id."""
+    case: Literal["upper", "keep"] = "upper"
+    """`upper`: lower-case letters, which often only mark repeats, are read as upper-case ones; `keep`: as they stand."""
+    chunk: Chunk | None = None
+    """Divide long sequences; null: do not."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.path is None) == (self.classes is None):
+            raise ValueError("expected either path or classes")
+        if self.classes and self.attributes and self.attributes.columns.label is not None:
+            raise ValueError("attributes.columns.label: with classes, the class is the label; leave one of them out")
+        if repeated := [path for path in self.fasta if self.fasta.count(path) > 1]:
+            raise ValueError(f"{repeated[0]!r} is named twice")
+        return self
+
+    @property
+    def fasta(self) -> list[str]:
+        """The FASTA files, in the order in which they are read: that of the list, or of the names of classes."""
+        return self.path or [path for _, paths in sorted(self.classes.items()) for path in paths]
+
+    @property
+    def paths(self) -> list[str]:
+        """All files that are read."""
+        return self.fasta + ([self.attributes.path] if self.attributes else [])
+
+    @property
+    def token_sep(self) -> None:
+        """Every letter is a token."""
+
+    @property
+    def modifier_sep(self) -> None:
+        """There are no modifiers."""
+
+    def gives(self, key: str) -> bool:
+        """Whether records have a ``label``, ``weight``, ``group`` or ``split``."""
+        chunked = key == "group" and self.chunk is not None
+        told = self.attributes is not None and getattr(self.attributes.columns, key) is not None
+        return told or chunked or (key == "label" and self.classes is not None)
+
+    def of_sequences(self) -> "Fasta":
+        """Leave out what one who reads only the sequences need not know."""
+        return self.model_copy(update={"path": self.fasta, "classes": None, "attributes": None})
+
+
+def check_positions(header: bool, columns: Section) -> None:
+    """Refuse names of columns where there is no header.
+
+    Raises
+    ------
+    ValueError
+    """
+    for key, value in columns:
+        if not header and isinstance(value, str):
+            raise ValueError(f"columns.{key} is the name {value!r}, but without a header give a 1-based position")
+
+
+#: Names by which FASTA files go.
+FASTA = re.compile(r"\.(fa|fasta|fas|fna|ffn|faa|frn|fsa|mpfa)(\.gz)?$", re.IGNORECASE)
+
+
+def source_kind(value: Any) -> str:
+    """Tell what kind of source a user means: a table has columns, FASTA has classes or a name that says so."""
+    if not isinstance(value, dict):
+        return "fasta" if isinstance(value, Fasta) else "table"
+    path = value.get("path")
+    first = path[0] if isinstance(path, list) and path else path
+    named = isinstance(path, list) or (isinstance(first, str) and FASTA.search(first))
+    return "fasta" if "columns" not in value and ("classes" in value or named) else "table"
+
+
+Source = Annotated[Annotated[Table, Tag("table")] | Annotated[Fasta, Tag("fasta")], Discriminator(source_kind)]
+
+
+def read_source(values: dict) -> Table | Fasta:
+    """Make a source of plain values, such as a rule gives to its script."""
+    return TypeAdapter(Source).validate_python(values)

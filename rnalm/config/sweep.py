@@ -1,0 +1,268 @@
+"""Configuration of a sweep: which values of which keys are tried, and how they are chosen."""
+
+import json
+import math
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+import rnalm.config.wandb as wandb
+from rnalm.config.learning import ARCHITECTURES, METRICS, Finetune
+from rnalm.config.section import Section
+from rnalm.errors import RnalmError, nearest
+from rnalm.files import read_json
+
+#: Trials of a fold where there is no grid to tell how many.
+TRIALS = 20
+#: A grid of more combinations than this is a mistake.
+LARGEST_GRID = 100_000
+#: Keys that decide what is trained and how fast, not how well.
+FIXED = (
+    *(f"finetune.{key}" for key in ("metric", "extra_epochs", "replicates", "gpus", "torch_compile", "from_scratch")),
+    *("model.name", "model.pretrained"),
+)
+
+
+class Parameter(Section):
+    """The values of a key: a list, or a range. W&B's words are known, too."""
+
+    values: list[Any] | None = Field(default=None, min_length=1)
+    """The values to choose from."""
+    min: int | float | None = None
+    """The lowest value of a range; with integers at both ends it is a range of integers."""
+    max: int | float | None = None
+    """The highest."""
+    step: int | float | None = Field(default=None, gt=0)
+    """From one value of the range to the next; null: 1 between integers, else any value between the ends."""
+    log: bool = False
+    """Draw evenly on a logarithmic scale."""
+    value: Any = None
+    """The only value."""
+    q: int | float | None = None
+    """W&B's name of `step`."""
+    distribution: str | None = None
+    """What W&B calls it: `constant`, `categorical`, `int_uniform`, `uniform`, `q_uniform` or `log_uniform_values`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _translate(cls, given: Any) -> Any:
+        return wandb.parameter(given) if isinstance(given, dict) else given
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.values is not None:
+            if (self.min, self.max, self.step, self.log) != (None, None, None, False):
+                raise ValueError("values cannot stand beside min, max, step and log")
+            if len(set(map(json.dumps, self.values))) < len(self.values):
+                raise ValueError(f"values must differ from each other, found {self.values}")
+        elif self.min is None or self.max is None:
+            raise ValueError("values is missing, or min and max")
+        elif self.min >= self.max:
+            raise ValueError(f"min must be less than max, found {self.min} and {self.max}")
+        elif self.log and (self.min <= 0 or self.step is not None):
+            found = f"min {self.min}" if self.min <= 0 else f"step {self.step}"
+            raise ValueError(f"log needs a min above 0 and no step, found {found}")
+        return self
+
+    @property
+    def integer(self) -> bool:
+        """Whether this is a range of integers."""
+        return all(isinstance(value, int) for value in (self.min, self.max, self.step or 1))
+
+    @property
+    def size(self) -> int | None:
+        """How many values there are; None if they cannot be counted."""
+        if self.values is not None:
+            return len(self.values)
+        if self.step is None and not self.integer:
+            return None
+        # A hair more: 0.3 is three steps of 0.1 from 0, whatever floats say.
+        return 1 + math.floor((self.max - self.min) / (self.step or 1) + 1e-9)
+
+    def listed(self) -> list[Any]:
+        """List all values, where they can be counted."""
+        return self.values or [self.min + k * (self.step or 1) for k in range(self.size)]
+
+    def probes(self) -> list[Any]:
+        """Give values that stand for all: if these are valid, so are those between them."""
+        if self.values is not None:
+            return self.values
+        # Where any number can be drawn, so can a fraction.
+        inside = self.min + (self.step or (self.max - self.min) / math.pi)
+        return [self.min, self.max] if self.integer else [self.min, inside, self.max]
+
+
+class Sweep(Section):
+    """Which values to try in training. Each fold is searched by itself, on its training and validation rows only."""
+
+    method: Literal["grid", "random", "bayes"] = "bayes"
+    """`grid`: all combinations; `random`: each by chance; `bayes`: more where earlier trials did well (TPE)."""
+    metric: str | None = None
+    """Validation metric by which to compare trials; null: `finetune.metric`."""
+    goal: Literal["minimize", "maximize"] | None = None
+    """What to do with it; null: what is better."""
+    parameters: dict[str, Parameter] = Field(min_length=1)
+    """Each key, as in `finetune.learning_rate`, `model.layers` or `model.config.hidden_size`, and its values."""
+    trials: int | None = Field(default=None, ge=1)
+    """Trainings a fold; null: all of a grid, else 20."""
+    workers: int = Field(default=1, ge=1)
+    """Jobs that share the trials of a fold. Each uses one GPU at most."""
+    pruning: bool = True
+    """End a trial once it is worse than half of the others were after as many epochs."""
+    epochs: int | None = Field(default=None, ge=1)
+    """Passes over the training rows in a trial, at most; null: `finetune.epochs`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _translate(cls, given: Any) -> Any:
+        return wandb.sweep(given) if isinstance(given, dict) else given
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.method == "grid":
+            for key, parameter in self.parameters.items():
+                if parameter.size is None:
+                    raise ValueError(f"parameters.{key}: a grid needs values, or a step")
+            if self._combinations() > LARGEST_GRID:
+                raise ValueError(
+                    f"parameters: a grid of {self._combinations():,} combinations; expected {LARGEST_GRID:,} at most"
+                )
+        return self
+
+    def _combinations(self) -> int:
+        return math.prod(parameter.size for parameter in self.parameters.values())
+
+    @property
+    def count(self) -> int:
+        """How many trials a fold has."""
+        if self.method == "grid":
+            return min(self._combinations(), self.trials or LARGEST_GRID)
+        return self.trials or TRIALS
+
+    def resolve(self, task: str, model: Section, finetune: Finetune) -> "Sweep":
+        """Write out metric, goal and the names of keys, and check all values.
+
+        Parameters
+        ----------
+        task : {'regression', 'classification'}
+        model, finetune : Section
+            What the sweep starts from.
+
+        Raises
+        ------
+        ValueError
+            In one line that begins with the key.
+        """
+        metric = wandb.metric(self.metric or finetune.metric)
+        if metric not in METRICS[task]:
+            raise ValueError(f"sweep.metric: {self.metric!r} is no metric of {task}; {nearest(metric, METRICS[task])}")
+        goal = "maximize" if METRICS[task][metric] else "minimize"
+        if self.goal not in (None, goal):
+            raise ValueError(f"sweep.goal: expected {goal}, which is better for {metric}, found {self.goal}")
+        parameters: dict[str, Parameter] = {}
+        for name, parameter in self.parameters.items():
+            key = _full(name, model)
+            if key in parameters:
+                raise ValueError(f"sweep.parameters.{name}: {key} is there twice")
+            _check_values(name, key, parameter, model, finetune)
+            parameters[key] = parameter
+        if self.epochs is not None and "finetune.epochs" in parameters:
+            raise ValueError("sweep.epochs cannot stand beside parameters.finetune.epochs")
+        return self.model_copy(update={"metric": metric, "goal": goal, "parameters": dict(sorted(parameters.items()))})
+
+
+def merge(model: Mapping[str, Any], options: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[dict, dict]:
+    """Set values in the sections that describe a training.
+
+    Parameters
+    ----------
+    model, options : mapping
+        The ``model`` and ``finetune`` sections as plain values; the latter may lack keys.
+    values : mapping
+        By key in full, as in ``model.config.hidden_size``.
+
+    Returns
+    -------
+    tuple of dict
+        The sections with the same keys as before, checked.
+
+    Raises
+    ------
+    ValueError
+        What is not valid any more.
+    """
+    sections = {"model": deepcopy(dict(model)), "finetune": dict(options)}
+    for key, value in values.items():
+        *path, name = key.split(".")
+        place = sections
+        for part in path:
+            place = place[part]
+        place[name] = value
+    try:
+        merged = ARCHITECTURES[sections["model"]["name"]](**sections["model"]).model_dump(mode="json")
+        trained = Finetune(**sections["finetune"]).model_dump(mode="json")
+    except ValidationError as error:
+        message = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{message[0].lower()}{message[1:]}") from None
+    return merged, {key: trained[key] for key in options}
+
+
+def _full(name: str, model: Section) -> str:
+    """Find the key in full that a name means."""
+    fields = {"finetune": Finetune.model_fields, "model": type(model).model_fields}
+    known = [key for section, names in fields.items() for key in (f"{section}.{name}" for name in names) if key not in FIXED]
+    if name in known or (name.startswith("model.config.") and "config" in fields["model"]):
+        return name
+    meant = [key for key in known if name in (key.partition(".")[2], *wandb.NAMES.get(key, ()))]
+    if len(meant) > 1:
+        raise ValueError(f"sweep.parameters.{name}: can be {' or '.join(meant)}; write it out")
+    if not meant:
+        names = known if "." in name else [key.partition(".")[2] for key in known]
+        raise ValueError(f"sweep.parameters.{name}: no key of a model or its training to try; {nearest(name, names, 40)}")
+    return meant[0]
+
+
+def _check_values(name: str, key: str, parameter: Parameter, model: Section, finetune: Finetune) -> None:
+    """Refuse values that the key cannot have."""
+    for value in parameter.probes():
+        try:
+            merge(model.model_dump(), finetune.model_dump(), {key: value})
+        except ValueError as error:
+            raise ValueError(f"sweep.parameters.{name}: found {value!r}; {error}") from None
+
+
+def _read(given: Any) -> Any:
+    """Read a sweep from a file where its path is given."""
+    if not isinstance(given, str):
+        return given
+    try:
+        content = read_json(given) if given.endswith(".json") else yaml.safe_load(Path(given).read_text(encoding="utf-8"))
+        return Sweep.model_validate(content)
+    except FileNotFoundError:
+        raise RnalmError(f"{given}: no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RnalmError(f"{given}: not a YAML file ({str(error).splitlines()[0]})") from None
+    except ValidationError as error:
+        raise RnalmError(f"{given}: {_explain(error.errors(include_url=False)[0])}") from None
+
+
+def _explain(problem: dict[str, Any]) -> str:
+    """Say what is wrong in a file; its keys are not in the configuration."""
+    key = ".".join(map(str, problem["loc"]))
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        known = Sweep.model_fields if len(problem["loc"]) == 1 else Parameter.model_fields
+        return f"unknown key '{key}'; {nearest(problem['loc'][-1], known)}"
+    if problem["type"] == "missing":
+        return f"key '{key}' is missing"
+    if problem["type"] == "value_error":
+        return f"{key}.{message}" if key else message
+    return f"{key}: found {problem['input']!r}; {message[0].lower()}{message[1:]}" if key else "expected keys and values"
+
+
+#: A sweep, the path of a file with one, or none.
+OptionalSweep = Annotated[Sweep | None, BeforeValidator(_read, json_schema_input_type=Sweep | str | None)]

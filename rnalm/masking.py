@@ -1,0 +1,113 @@
+"""Hide tokens of sequences, for a model to find them again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from rnalm.datasets import Encoded
+
+#: What the loss of transformers' models leaves out.
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Masking:
+    """How tokens are hidden (Devlin et al. 2019).
+
+    Attributes
+    ----------
+    mask_prob : float
+        Share of tokens that have to be found.
+    random_prob, keep_prob : float
+        Shares of these that stand there as another token, or as they are; the others are masked.
+    special : tuple of int
+        Ids that are neither hidden nor drawn.
+    mask : int
+        Id of the mask token.
+    vocab_size : int
+    """
+
+    mask_prob: float
+    random_prob: float
+    keep_prob: float
+    special: tuple[int, ...]
+    mask: int
+    vocab_size: int
+
+    @cached_property
+    def plain(self) -> np.ndarray:
+        """All ids but those of special tokens."""
+        return np.setdiff1d(np.arange(self.vocab_size), self.special)
+
+    def hide(self, ids: np.ndarray, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Hide tokens of a sequence, at least one if there is any that can be.
+
+        Parameters
+        ----------
+        ids : numpy.ndarray
+            int ``(length,)``
+        draw : numpy.random.Generator
+
+        Returns
+        -------
+        shown, wanted : numpy.ndarray
+            What the model sees, and what it shall find or ``IGNORED``, int64 ``(length,)``.
+        """
+        able = np.flatnonzero(~np.isin(ids, self.special))
+        chosen = able[draw.random(len(able)) < self.mask_prob]
+        if not len(chosen) and len(able):
+            chosen = draw.choice(able, 1)
+        shown, wanted = ids.astype(np.int64), np.full(len(ids), IGNORED, dtype=np.int64)
+        wanted[chosen] = ids[chosen]
+        fate = draw.random(len(chosen))
+        exchanged = chosen[fate < self.random_prob]
+        shown[exchanged] = draw.choice(self.plain, len(exchanged))
+        shown[chosen[fate >= self.random_prob + self.keep_prob]] = self.mask
+        return shown, wanted
+
+
+class MaskedSet(Dataset):
+    """Sequences of which tokens are hidden anew in each epoch, as seed, epoch and row say.
+
+    Parameters
+    ----------
+    sequences : sequence of Encoded
+    masking : Masking
+    frame : dict
+        ``start`` and ``end``, ids of special tokens that the model is given around a sequence.
+    pad : int
+        Id that fills up shorter sequences of a batch.
+    seed : int
+    """
+
+    def __init__(self, sequences: Sequence[Encoded], masking: Masking, frame: dict, pad: int, seed: int) -> None:
+        self.sequences, self.masking, self.frame, self.pad, self.seed = list(sequences), masking, frame, pad, seed
+        self.lengths = np.array([len(sequence.input_ids) for sequence in self.sequences], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def __getitem__(self, index: int) -> int:
+        """Hand out the index; :meth:`batch` does the work for a whole batch."""
+        return index
+
+    def batch(self, indices: Sequence[int], epoch: int = 0) -> dict[str, torch.Tensor]:
+        """Collate sequences: ``input_ids``, ``attention_mask`` and ``labels``, int64 ``(batch, length)``."""
+        shown, wanted = zip(*(self.hidden(index, epoch) for index in indices), strict=True)
+        longest = max(map(len, shown))
+        rows = {"input_ids": (shown, self.pad), "attention_mask": (map(np.ones_like, shown), 0), "labels": (wanted, IGNORED)}
+        return {
+            name: torch.from_numpy(np.stack([np.pad(row, (0, longest - len(row)), constant_values=fill) for row in found]))
+            for name, (found, fill) in rows.items()
+        }
+
+    def hidden(self, index: int, epoch: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Hide tokens of a sequence: what the model is given, frame included, and what it shall find, int64 ``(length,)``."""
+        sequence, start, end = self.sequences[index], self.frame["start"], self.frame["end"]
+        shown, wanted = self.masking.hide(sequence.input_ids, np.random.default_rng([self.seed, epoch, index]))
+        framed = np.concatenate([start, shown, end]).astype(np.int64)
+        return framed, np.pad(wanted, (len(start), len(end)), constant_values=IGNORED)

@@ -1,0 +1,221 @@
+"""Any architecture of transformers that classifies sequences, from random weights or from pretrained ones."""
+
+import copy
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+
+from rnalm.errors import RnalmError, nearest
+from rnalm.models.framed import choose_frame, framed_class, limit
+from rnalm.models.pretrained import check_shapes, load_pretrained, read_config, telling
+
+#: Entries without which predictions would depend on padding: sparse attention is only for batches that are long enough.
+NEEDED = {kind: {"attention_type": "original_full"} for kind in ("big_bird", "bigbird_pegasus")}
+
+#: Entries that follow from tokenizer, task and labels, or that belong to the library.
+OURS = {
+    *("vocab_size", "num_labels", "use_cache", "modifier_channels", "frame", "output_mean", "output_sd"),
+    *(field.name for field in dataclasses.fields(PreTrainedConfig) if field.name != "chunk_size_feed_forward"),
+}
+
+#: Entries that go into ``rope_parameters``, as they are still found in configurations.
+ROTARY = {"rope_theta", "rope_scaling", "partial_rotary_factor"}
+
+#: How far an output may move with padding before a model is refused, relative to how much it differs between sequences: in
+#: float32 it moves by 1e-5 of that, or by a tenth and more where padding matters.
+TOLERANCE = 1e-3
+
+
+def create(options: dict, vocab_size: int, n_outputs: int, special: dict[str, int], **extra) -> PreTrainedModel:
+    """Make a new model; random weights are drawn from torch's global generator.
+
+    Parameters
+    ----------
+    options : dict
+        The ``model`` section: ``type`` or ``pretrained``, and ``config``.
+    vocab_size : int
+        Tokens, special tokens included.
+    n_outputs : int
+    special : dict
+        Ids of special tokens by their role, ``pad`` among them.
+    **extra
+        Further entries for the model's ``config.json``; with ``output_mean`` and ``output_sd``, what the model computes is in
+        units of these.
+
+    Raises
+    ------
+    RnalmError
+        If the configuration is not one of a model, pretrained weights do not fit, or predictions would depend on padding.
+    """
+    settings, pretrained = options["config"], options["pretrained"]
+    theirs = None if pretrained is None else read_config(pretrained)
+    kind = check_type(options["type"], "model.type") if theirs is None else check_type(theirs.model_type, "model.pretrained")
+    config_class = CONFIG_MAPPING[kind]
+    check_keys(config_class, kind, settings, extra)
+    entries = settings | NEEDED.get(kind, {}) | _entries(n_outputs, special, extra)
+    if theirs is None:
+        with telling(f"model.config: no {kind} can be made of it"):
+            config = _with_frame(config_class(**entries, vocab_size=vocab_size), special)
+            model = framed_class(config)(config)
+    else:
+        check_shapes(pretrained, theirs, settings)
+        if vocab_size > theirs.vocab_size:
+            raise RnalmError(f"model.pretrained: {pretrained} knows {theirs.vocab_size} tokens, the tokenizer has {vocab_size}")
+        config = _with_frame(config_class.from_dict(theirs.to_dict() | entries | {"dtype": "float32"}), special)
+        model = load_pretrained(pretrained, config)
+    tokens = [index for index in range(vocab_size) if index not in special.values()]
+    check_padding(_enlarged(copy.deepcopy(model)), tokens)
+    return model
+
+
+def load(folder: str | Path, config: PreTrainedConfig) -> PreTrainedModel:
+    """Load a model that :func:`create` made and ``save_pretrained`` wrote."""
+    return framed_class(config).from_pretrained(folder, config=config, dtype=torch.float32)
+
+
+def _entries(n_outputs: int, special: dict[str, int], extra: dict) -> dict:
+    """Gather the entries of a configuration that are not the user's."""
+    names = {"id2label": {index: f"LABEL_{index}" for index in range(n_outputs)}}
+    names["label2id"] = {name: index for index, name in names["id2label"].items()}
+    regression = n_outputs == 1 or "output_sd" in extra
+    return {
+        **{f"{role}_token_id": special.get(role) for role in ("pad", "mask", "cls", "sep", "bos", "eos")},
+        "problem_type": "regression" if regression else "single_label_classification",
+        "modifier_channels": 0,
+        "output_mean": 0.0,
+        "output_sd": 1.0,
+        **names,
+        **extra,
+    }
+
+
+def _with_frame(config: PreTrainedConfig, special: dict[str, int]) -> PreTrainedConfig:
+    """Add the frame, and what models with encoder and decoder need of it: they summarize a sequence at its end token."""
+    config.frame = choose_frame(config, special)
+    if config.is_encoder_decoder:
+        if not config.frame["end"]:
+            raise RnalmError(f"tokenizer.special_tokens: {config.model_type} needs [EOS] or [SEP], which are not there")
+        [config.eos_token_id] = config.frame["end"]
+        start = getattr(config, "decoder_start_token_id", None)
+        if start is None or start not in special.values():
+            config.decoder_start_token_id = config.eos_token_id
+    return config
+
+
+def check_type(kind: str, key: str) -> str:
+    """Refuse what is no architecture of transformers that classifies sequences of tokens, and nothing else.
+
+    Raises
+    ------
+    RnalmError
+    """
+    known = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+    if kind not in known:
+        raise RnalmError(
+            f"{key}: {kind!r} is no architecture of transformers that classifies sequences; {nearest(kind, known)}"
+        )
+    if parts := CONFIG_MAPPING[kind].sub_configs_defaults:
+        raise RnalmError(f"{key}: {kind} is put together of {', '.join(parts)}; expected an architecture for sequences alone")
+    return kind
+
+
+def check_keys(config_class: type[PreTrainedConfig], kind: str, settings: dict, extra: dict) -> None:
+    """Refuse entries of a configuration that mean nothing, which transformers would keep quiet about, or that are not free.
+
+    Parameters
+    ----------
+    config_class : type
+    kind : str
+        Its ``model_type``.
+    settings : dict
+        The entries of the user.
+    extra : dict
+        Our own further entries.
+
+    Raises
+    ------
+    RnalmError
+    """
+    fields = {field.name for field in dataclasses.fields(config_class)}
+    # A name of transformers stands for that of the architecture, as num_hidden_layers for n_layer; both are understood.
+    known = fields | {name for name, own in config_class.attribute_map.items() if own in fields}
+    known |= ROTARY if "rope_parameters" in fields else set()
+    # Of older names that a class understands as well only its source tells.
+    known |= set(re.findall(r'kwargs\.(?:get|pop)\("(\w+)"', inspect.getsource(config_class)))
+    needed = NEEDED.get(kind, {})
+    for key, value in settings.items():
+        if key in OURS or key in extra or key.endswith("_token_id"):
+            raise RnalmError(f"model.config.{key}: it is set here, from tokenizer, task and labels; leave it out")
+        if key not in known:
+            free = {name for name in known - OURS if not name.endswith("_token_id")}
+            raise RnalmError(f"model.config.{key}: {kind} has no such entry; {nearest(key, sorted(free))}")
+        if value != needed.get(key, value):
+            raise RnalmError(f"model.config.{key}: {value!r} makes predictions depend on padding; expected {needed[key]!r}")
+    for key in (extra.keys() & fields) - OURS:
+        if not needed:
+            raise RnalmError(f"model.type: {kind} has an entry {key} of its own, which is ours here; expected another type")
+
+
+def _enlarged(model: PreTrainedModel) -> PreTrainedModel:
+    """Draw weights of a size that makes each part of a model matter to its outputs, as those to start training from do not."""
+    generator = torch.Generator().manual_seed(0)
+    for module in model.modules():
+        # The row of an embedding that is for padding does not change in training.
+        fixed = module.padding_idx if isinstance(module, torch.nn.Embedding) else None
+        for weight in module.parameters(recurse=False):
+            if weight.ndim > 1:
+                kept = weight.data[fixed].clone() if fixed is not None else None
+                torch.nn.init.normal_(weight, std=weight.shape[-1] ** -0.5, generator=generator)
+                if kept is not None:
+                    weight.data[fixed] = kept
+    return model
+
+
+def check_padding(model: PreTrainedModel, tokens: list[int]) -> None:
+    """Refuse a model whose outputs for a sequence depend on its padding or on other sequences of a batch, or not on itself.
+
+    The model itself is asked, with three short sequences: some of more than a hundred architectures mix all positions, or draw
+    some at random, and none says so.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        On the CPU.
+    tokens : list of int
+        Ids to make sequences of.
+
+    Raises
+    ------
+    RnalmError
+    """
+    kind = model.config.model_type
+    most = limit(model.config)
+    if most is not None and most < 2:
+        raise RnalmError(f"model.config.max_position_embeddings: too small; {kind} would take {max(0, most)} tokens")
+    longest = min(23, most or 23)
+    lengths = [1, max(1, longest // 3), max(1, longest // 2)]  # also odd ones, which pooling does not divide
+    drawn = torch.randint(len(tokens), (len(lengths), longest), generator=torch.Generator().manual_seed(0))
+    ids, mask = torch.tensor(tokens)[drawn], (torch.arange(longest) < torch.tensor(lengths)[:, None]).long()
+    was_training = model.training
+    with telling(f"model: a {kind} does not read sequences"), torch.inference_mode(), torch.random.fork_rng(devices=[]):
+        model.eval()
+        alone = torch.cat([model(row[None, :length]).logits for row, length in zip(ids, lengths, strict=True)])  # (3, outputs)
+        padded = torch.stack([model(ids[:, :width], mask[:, :width]).logits for width in (max(lengths) + 1, longest)])
+    model.train(was_training)
+    spread = alone.std(dim=0)
+    wrong = None
+    if not (spread > 1e-5 * alone.abs()).all():
+        wrong = "does not depend on it"  # as where its kernels are for another machine
+    elif not ((padded - alone).abs() <= TOLERANCE * spread).all():
+        wrong = "depends on its padding"
+    if wrong:
+        raise RnalmError(
+            f"model: what a {kind} says of a sequence {wrong}; expected one of which this is not so, such as bert, "
+            "distilbert, modernbert or roformer"
+        )

@@ -1,0 +1,58 @@
+"""Any architecture of transformers that fills in masked tokens, from random weights or from pretrained ones."""
+
+from transformers import AutoModelForMaskedLM, PreTrainedModel
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+)
+
+from rnalm.errors import RnalmError, nearest
+from rnalm.models.framed import choose_frame
+from rnalm.models.hf import NEEDED
+from rnalm.models.hf import create as create_classifier
+from rnalm.models.pretrained import read_config, telling
+
+
+def create(options: dict, vocab_size: int, special: dict[str, int], **extra) -> PreTrainedModel:
+    """Make a model to pretrain; random weights are drawn from torch's global generator.
+
+    Parameters
+    ----------
+    options : dict
+        The ``model`` section of the configuration.
+    vocab_size : int
+        Tokens, special tokens included.
+    special : dict
+        Ids of special tokens by their role.
+    **extra
+        Further entries for the model's ``config.json``.
+
+    Raises
+    ------
+    RnalmError
+        If the architecture has no masked language model, or one that could not be fine-tuned after it.
+    """
+    # What is refused for fine-tuning is refused before hours of pretraining.
+    create_classifier(options, vocab_size, 2, special)
+    settings, pretrained = options["config"], options["pretrained"]
+    theirs = None if pretrained is None else read_config(pretrained)
+    kind = options["type"] if theirs is None else theirs.model_type
+    if kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        known = sorted(set(MODEL_FOR_MASKED_LM_MAPPING_NAMES) & set(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES))
+        raise RnalmError(f"pretrain: {kind} has no masked language model; {nearest(kind, known)}")
+    entries = settings | NEEDED.get(kind, {}) | extra
+    entries |= {f"{role}_token_id": special.get(role) for role in ("pad", "mask", "cls", "sep", "bos", "eos")}
+    if theirs is None:
+        config = CONFIG_MAPPING[kind](**entries, vocab_size=vocab_size)
+    else:
+        config = type(theirs).from_dict(theirs.to_dict() | entries)
+    config.frame = choose_frame(config, special)
+    with telling(f"pretrain: no {kind} can be made"):
+        if theirs is None:
+            model = AutoModelForMaskedLM.from_config(config)
+        else:
+            model = AutoModelForMaskedLM.from_pretrained(pretrained, config=config, use_safetensors=True)
+    # Weights that are those of the embedding are kept once; the Trainer must not miss them.
+    model._keys_to_ignore_on_save = sorted(model.all_tied_weights_keys) or None
+    return model

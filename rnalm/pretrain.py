@@ -1,0 +1,235 @@
+"""Pretrain a language model: fill in tokens that are hidden."""
+
+import hashlib
+import json
+import logging
+import math
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel, set_seed
+
+from rnalm import compute, datasets, encode, folds, processes, tokenizers
+from rnalm.checkpoints import Checkpoints, State
+from rnalm.config import Encode, Folds
+from rnalm.datasets import Encoded, by_length
+from rnalm.epochs import EpochTrainer, Run, is_main, training_arguments
+from rnalm.files import replacing, sha256, write_json
+from rnalm.folder import pretrained_files
+from rnalm.masking import IGNORED, MaskedSet, Masking
+from rnalm.metrics import finite
+from rnalm.models import masked
+from rnalm.models.framed import check_length, save_tokenizer
+from rnalm.models.pretrained import check_pretrained
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that decides one pretraining.
+
+    Attributes
+    ----------
+    encoded, tokenizer : str
+        Files.
+    output : str
+        The model folder to write.
+    model, options : dict
+        The ``model`` and ``pretrain`` sections of the configuration.
+    seed : int
+    threads, gpus : int
+        What the job may use.
+    code : str
+        Fingerprint of the code that trains.
+    """
+
+    encoded: str
+    tokenizer: str
+    output: str
+    model: dict
+    options: dict
+    seed: int
+    threads: int
+    gpus: int = 1
+    code: str = ""
+
+    def identity(self) -> str:
+        """Hash what decides the course of training, so that only a run of the same is resumed."""
+        settings = asdict(self)
+        files = [settings.pop(name) for name in ("encoded", "tokenizer")]
+        for name in ("output", "threads", "gpus"):
+            del settings[name]
+        settings["files"] = sha256(*files, *pretrained_files(self.model["pretrained"]))
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    def run(self, folder: Path) -> Run:
+        """Say what the Trainer needs to know, with the folder of checkpoints."""
+        return Run("pretrain", self.options, folder, "loss", False, self.seed, self.gpus)
+
+
+class MaskedTrainer(EpochTrainer):
+    """Trains a model to find the tokens that are hidden."""
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Batch by length, and hide other tokens in each epoch."""
+        training = self.train_dataset
+        collate = lambda rows: training.batch(rows, 1 + self.sampler.epoch)  # noqa: E731
+        return DataLoader(training, batch_sampler=self.sampler, collate_fn=collate)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """Compute the mean cross-entropy of the tokens that have to be found."""
+        outputs = model(**inputs)
+        return (outputs.loss, outputs) if return_outputs else outputs.loss
+
+    def validate(self) -> dict[str, float]:
+        """Compute loss, perplexity and accuracy on the validation rows."""
+        return validate(self.model, self.eval_dataset, self.batch_tokens)
+
+
+def run(job: Job) -> None:
+    """Pretrain here, or in one process a GPU where several are wanted and there."""
+    processes.run(job, pretrain, __name__)
+
+
+def pretrain(job: Job) -> None:
+    """Pretrain a model and write its folder; go on from the last checkpoint if there is one.
+
+    Raises
+    ------
+    RnalmError
+        If the architecture cannot be pretrained, or sequences are too long for it.
+    """
+    torch.set_num_threads(job.threads)
+    compute.exact()
+    tokenizer = tokenizers.load(job.tokenizer)
+    special = tokenizers.special_ids(tokenizer)
+    information = encode.metadata(job.encoded)
+    extra = {key: information[key] for key in Encode.model_fields}
+    if job.model["pretrained"]:
+        check_pretrained(job.model["pretrained"], tokenizer)
+    set_seed(job.seed)
+    model = masked.create(job.model, tokenizer.get_vocab_size(), special, **extra)
+    check_length(model.config, information["longest"])
+    training, validation = load_parts(job, tokenizer, model)
+    log.info("%d sequences train, %d validate; %d parameters", len(training), len(validation), model.num_parameters())
+
+    checkpoints = Checkpoints(Path(job.output) / "checkpoints", job.identity())
+    epochs = job.options["epochs"]
+    # The first of these arguments also start the communication between processes, if there are several.
+    with training_arguments(job.run(checkpoints.folder), epochs).main_process_first(local=False):
+        checkpoints.prepare()
+    set_seed(job.seed)
+    state = MaskedTrainer(job.run(checkpoints.folder), model, training, validation, checkpoints, epochs).resume()
+    if is_main():
+        model.load_state_dict(load_file(checkpoints.best(state) / "model.safetensors"), strict=False)
+        model.tie_weights()
+        write_folder(job, model, training, validation, state)
+
+
+def load_parts(job: Job, tokenizer: tokenizers.Tokenizer, model: PreTrainedModel) -> tuple[MaskedSet, MaskedSet]:
+    """Read the sequences, with their reverse complements where the encoded file has them, and set some aside for validation."""
+    sequences = [sequence for group in datasets.read(job.encoded) for sequence in group]
+    groups = datasets.column(job.encoded, "group").to_pylist()
+    share = job.options["validation"]
+    [part] = folds.assign(Folds(ratio=[100 - share, share]), len(sequences), groups=groups, seed=job.seed)
+    special = tokenizers.special_ids(tokenizer)
+    options = {key: job.options[key] for key in ("mask_prob", "random_prob", "keep_prob")}
+    hidden = tuple(range(len(tokenizers.special(tokenizer))))
+    masking = Masking(**options, special=hidden, mask=special["mask"], vocab_size=tokenizer.get_vocab_size())
+
+    def make(index: int, twins: bool) -> MaskedSet:
+        chosen: list[Encoded] = [sequences[row] for row in np.flatnonzero(part == index)]
+        chosen += [sequence.twin() for sequence in chosen if twins and sequence.reverse_ids is not None]
+        return MaskedSet(chosen, masking, model.config.frame, special["pad"], job.seed)
+
+    return make(folds.TRAIN, twins=True), make(folds.VALIDATION, twins=False)
+
+
+@torch.inference_mode()
+def validate(model: PreTrainedModel, validation: MaskedSet, batch_tokens: int = 2**16) -> dict[str, float]:
+    """Compute loss, perplexity and accuracy on tokens that are hidden in the same places each time.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    validation : MaskedSet
+    batch_tokens : int
+        Tokens in one forward pass, at most.
+    """
+    was_training = model.training
+    model.eval()
+    loss, right, count = 0.0, 0, 0
+    for rows in by_length(validation.sequences, batch_tokens):
+        batch = {name: tensor.to(model.device) for name, tensor in validation.batch(rows).items()}
+        wanted = batch.pop("labels")
+        logits = model(**batch).logits[wanted != IGNORED].float()
+        wanted = wanted[wanted != IGNORED]
+        loss += torch.nn.functional.cross_entropy(logits, wanted, reduction="sum").item()
+        right += int((logits.argmax(dim=1) == wanted).sum())
+        count += len(wanted)
+    model.train(was_training)
+    return {"loss": loss / count, "perplexity": math.exp(loss / count), "masked_accuracy": right / count}
+
+
+def baseline(training: MaskedSet, validation: MaskedSet) -> dict[str, float]:
+    """Compute what one achieves who knows nothing but how frequent each token is.
+
+    Frequencies are those of the training rows, each token counted once more than it occurs.
+    """
+    size = training.masking.vocab_size
+    counts = np.bincount(np.concatenate([sequence.input_ids for sequence in training.sequences]), minlength=size).astype(float)
+    able = training.masking.plain
+    frequency = np.log((counts[able] + 1) / (counts[able] + 1).sum())
+    wanted = np.concatenate([validation.hidden(index)[1] for index in range(len(validation))])
+    wanted = np.searchsorted(able, wanted[wanted != IGNORED])
+    loss = -frequency[wanted].mean()
+    return {
+        "baseline_loss": float(loss),
+        "baseline_perplexity": math.exp(loss),
+        "baseline_masked_accuracy": float((wanted == frequency.argmax()).mean()),
+    }
+
+
+def write_folder(job: Job, model: PreTrainedModel, training: MaskedSet, validation: MaskedSet, state: State) -> None:
+    """Write a model folder that loads by itself, each file whole or not at all."""
+    output = Path(job.output)
+    tokenizer = tokenizers.load(job.tokenizer)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".model-") as temporary:
+        model.save_pretrained(temporary)
+        save_tokenizer(model.config, tokenizer, temporary)
+        for file in Path(temporary).iterdir():
+            with replacing(output / file.name) as beside:
+                shutil.copyfile(file, beside)
+    history = json.loads((state.folder / "trainer_state.json").read_text())["log_history"]
+    best_step = state.best_step or state.step
+    best = next(entry for entry in history if entry["step"] == best_step and "loss" in entry)
+    trained = {
+        "train_loss": best["loss"],
+        "train_rows": len(training),
+        "epochs": state.epoch,
+        "best_epoch": round(best["epoch"]),
+    }
+    write_json(output / "train_results.json", finite(trained))
+    found = {f"eval_{name}": value for name, value in validate(model, validation).items()}
+    found |= {"eval_rows": len(validation)} | baseline(training, validation)
+    write_json(output / "eval_results.json", finite(found))
+    log.info(
+        "perplexity %.2f, by frequencies alone %.2f; %.1f %% of hidden tokens found, by frequencies alone %.1f %%",
+        found["eval_perplexity"],
+        found["baseline_perplexity"],
+        100 * found["eval_masked_accuracy"],
+        100 * found["baseline_masked_accuracy"],
+    )
+    with replacing(output / "trainer_state.json") as beside:
+        shutil.copyfile(state.folder / "trainer_state.json", beside)
+
+
+if __name__ == "__main__":
+    processes.main(Job, pretrain)

@@ -1,0 +1,36 @@
+"""What every source is read as."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One sequence of a source, as it stands in the file.
+
+    Attributes
+    ----------
+    place : str
+        File and line, for messages.
+    id : str
+    sequence : str or list of str
+        Characters or, where the source separates them, tokens.
+    modifiers : numpy.ndarray or None
+        float32 ``(channels, length)``; None where the source has no modifiers. A missing modifier is 0.
+    label, weight, group, split : str or None
+        None where the source names no such column or the field is empty.
+    description : str or None
+        What follows the id in the header of a FASTA record.
+    """
+
+    place: str
+    id: str
+    sequence: Sequence[str]
+    modifiers: np.ndarray | None
+    label: str | None
+    weight: str | None
+    group: str | None
+    split: str | None
+    description: str | None = None

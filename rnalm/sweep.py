@@ -1,0 +1,139 @@
+"""Search for the values with which a fold trains best."""
+
+import hashlib
+import json
+import logging
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from accelerate.utils.memory import clear_device_cache
+from optuna.trial import Trial, TrialState
+from transformers import TrainerCallback
+
+from rnalm import best, compute, journal, train
+from rnalm.checkpoints import State
+from rnalm.config.sweep import Sweep
+from rnalm.errors import RnalmError
+from rnalm.files import lock, read_json, write_json
+from rnalm.trainer import Job
+
+log = logging.getLogger(__name__)
+
+
+def work(job: Job, sweep: Sweep, worker: int = 0) -> None:
+    """Run trials of a study that other workers may share, until there are none left to begin.
+
+    A worker that was killed goes on with its trial when it is started again. ``worker-<worker>.json`` tells that it is done.
+
+    Parameters
+    ----------
+    job : Job
+        What a trial changes: the training of the fold. Its ``output`` is the folder of the study.
+    sweep : Sweep
+        With all names written out (:meth:`~rnalm.config.sweep.Sweep.resolve`).
+    worker : int
+        Number among those that share the study. No two that run have the same.
+
+    Raises
+    ------
+    RnalmError
+        On labels that cannot be learned, whatever the values.
+    """
+    folder, name = Path(job.output), identity(job, sweep)
+    with lock(journal.worker_lock(folder, worker), wait=True):
+        meaning, training, validation = train.load_parts(job)
+        for metric in (job.options["metric"], sweep.metric):
+            train.check_metric(replace(job, options=job.options | {"metric": metric}), validation)
+        parts = (meaning, training, validation, train.weigh_classes(job, meaning, training))
+        study = journal.open_study(folder, name, sweep)
+        while (trial := journal.claim(study, folder, sweep, worker, (job.seed, job.fold))) is not None:
+            run(trial, job, sweep, parts)
+        write_json(folder / f"worker-{worker}.json", {"fold": job.fold, "study": name, "trials": sweep.count})
+
+
+def identity(job: Job, sweep: Sweep) -> str:
+    """Name a study by what decides the course of its trials: how many there are, and who runs them, does not."""
+    settings = sweep.model_dump(mode="json", exclude={"trials", "workers"})
+    return hashlib.sha256(json.dumps([job.identity(), settings], sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Reporter(TrainerCallback):
+    """Tells the study how a trial does after each epoch, and ends the trial where there is no hope.
+
+    Parameters
+    ----------
+    trial : Trial
+    metric : str
+        On the validation rows.
+    epochs : int
+        Of the trial, at most.
+    """
+
+    def __init__(self, trial: Trial, metric: str, epochs: int) -> None:
+        self.trial, self.metric, self.epochs = trial, metric, epochs
+        self.reported = max(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values, default=0)
+        # A worker may have been killed when it had just found out.
+        self.pruned = self.is_hopeless()
+
+    def is_hopeless(self) -> bool:
+        """Say whether to prune the trial; not after its last epoch, when there is nothing to save."""
+        return self.reported < self.epochs and self.trial.should_prune()
+
+    def on_evaluate(self, args, state, control, metrics=None, **kwargs):
+        """Report, but for what was reported before a worker was killed."""
+        epoch = round(state.epoch)
+        if epoch > self.reported:
+            self.trial.report(metrics[f"eval_{self.metric}"], epoch)
+            self.reported = epoch
+        self.pruned = self.is_hopeless()
+        control.should_training_stop |= self.pruned
+
+
+def run(trial: Trial, job: Job, sweep: Sweep, parts: Sequence[Any]) -> None:
+    """Train with the values of a trial, and note how good the best epoch is.
+
+    Values with which training fails are no reason to end the study: the trial counts as pruned, with a note that says why.
+
+    Parameters
+    ----------
+    trial : Trial
+    job, sweep
+        As in :func:`work`.
+    parts : sequence
+        What :func:`~rnalm.train.fit` needs beside a job.
+    """
+    values = journal.values_of(trial)
+    log.info("trial %d of %d: %s", trial.number, sweep.count, best.shown(values))
+    scratch = Path(job.output) / "trials" / f"{trial.study.study_name}-{trial.number}"
+    changes = {"extra_epochs": 0} | ({"epochs": sweep.epochs} if sweep.epochs else {})
+    value = None
+    try:
+        settings = best.apply(job.model, job.options | changes, values)
+        reporter = Reporter(trial, sweep.metric, settings["options"]["epochs"])
+        if not reporter.pruned:
+            _, state = train.fit(replace(job, output=str(scratch), **settings), *parts, [reporter])
+        if not reporter.pruned:
+            value = _reached(state, sweep.metric)
+    except RnalmError as error:
+        log.warning("trial %d: %s", trial.number, error)
+        trial.set_user_attr("note", str(error))
+    trial.study.tell(trial, value, TrialState.PRUNED if value is None else TrialState.COMPLETE)
+    log.info("trial %d: %s", trial.number, "pruned" if value is None else f"{sweep.metric} {value:.4f}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    if compute.count(job.gpus):
+        # The last model, which references in a circle keep, would take memory from the next.
+        clear_device_cache(garbage_collection=True)
+
+
+def _reached(state: State, metric: str) -> float:
+    """Read the metric on the validation rows at the epoch whose model would be kept."""
+    history = read_json(state.folder / "trainer_state.json")["log_history"]
+    step, name = state.best_step or state.step, f"eval_{metric}"
+    value = next(entry[name] for entry in history if entry["step"] == step and name in entry)
+    if not math.isfinite(value):
+        raise RnalmError(f"{metric} is not defined for what it predicts")
+    return value

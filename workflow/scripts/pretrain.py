@@ -1,0 +1,15 @@
+"""Pretrain a language model."""
+
+from pathlib import Path
+
+from rnalm.jobs import job
+
+
+@job(snakemake)
+def work():
+    from rnalm.pretrain import Job, run
+
+    files = {name: snakemake.input[name] for name in ("encoded", "tokenizer")}
+    files["output"] = str(Path(snakemake.output[0]).parent)
+    means = {"threads": snakemake.threads, "gpus": snakemake.resources.gpu}
+    run(Job(**files, **means, **snakemake.params.job, code=snakemake.params.code))
