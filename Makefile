@@ -27,7 +27,7 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt workflow
 
-# The JSON schema and config/README.md, from the models in rnalm/config.py.
+# The JSON schema and config/README.md, from the models in rnalm/config/.
 docs: $(VENV)/installed
 	$(BIN)/rnalm schema > workflow/schemas/config.schema.json
 	$(BIN)/rnalm keys > config/README.md

@@ -1,18 +1,25 @@
 """Checkpoints of one fine-tuning: which belong to it, where it stands, how it goes on."""
 
+import hashlib
 import json
 import logging
 import re
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from rnalm.files import write_json
+from rnalm.files import sha256, write_json
+from rnalm.folder import pretrained_files
 
 log = logging.getLogger(__name__)
 
 #: The last file of a checkpoint to be written.
 SEAL = "sizes.json"
+
+#: What a training may be given more or less of, or write elsewhere, and go the same course.
+FREE = ("output", "threads", "gpus")
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,26 @@ class Checkpoints:
             return json.loads(self.run.read_text())
         except (FileNotFoundError, ValueError):
             return {}
+
+
+def identify(job: Any, files: Sequence[str], **replaced: Any) -> str:
+    """Hash what decides the course of a training, so that only a run of the same is resumed.
+
+    Parameters
+    ----------
+    job : dataclass
+        With the section ``model`` among its fields.
+    files : sequence of str
+        Fields that name files: their content counts.
+    **replaced
+        What counts in place of fields.
+    """
+    settings = asdict(job) | replaced
+    contents = [settings.pop(name) for name in files]
+    for name in FREE:
+        del settings[name]
+    settings["files"] = sha256(*contents, *pretrained_files(job.model.get("pretrained")))
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def seal(folder: str | Path) -> None:

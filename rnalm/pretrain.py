@@ -1,12 +1,8 @@
 """Pretrain a language model: fill in tokens that are hidden."""
 
-import hashlib
-import json
 import logging
 import math
-import shutil
-import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +11,14 @@ from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, set_seed
 
-from rnalm import compute, datasets, encode, folds, processes, tokenizers
-from rnalm.checkpoints import Checkpoints, State
+from rnalm import compute, datasets, encode, folds, processes, tokenizers, trained
+from rnalm.checkpoints import Checkpoints, identify
 from rnalm.config import Encode, Folds
 from rnalm.datasets import Encoded, by_length
 from rnalm.epochs import EpochTrainer, Run, is_main, training_arguments
-from rnalm.files import replacing, sha256, write_json
-from rnalm.folder import pretrained_files
 from rnalm.masking import IGNORED, MaskedSet, Masking
-from rnalm.metrics import finite
 from rnalm.models import masked
-from rnalm.models.framed import check_length, save_tokenizer
+from rnalm.models.framed import check_length
 from rnalm.models.pretrained import check_pretrained
 
 log = logging.getLogger(__name__)
@@ -62,12 +55,7 @@ class Job:
 
     def identity(self) -> str:
         """Hash what decides the course of training, so that only a run of the same is resumed."""
-        settings = asdict(self)
-        files = [settings.pop(name) for name in ("encoded", "tokenizer")]
-        for name in ("output", "threads", "gpus"):
-            del settings[name]
-        settings["files"] = sha256(*files, *pretrained_files(self.model["pretrained"]))
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return identify(self, ("encoded", "tokenizer"))
 
     def run(self, folder: Path) -> Run:
         """Say what the Trainer needs to know, with the folder of checkpoints."""
@@ -79,9 +67,8 @@ class MaskedTrainer(EpochTrainer):
 
     def get_train_dataloader(self) -> DataLoader:
         """Batch by length, and hide other tokens in each epoch."""
-        training = self.train_dataset
-        collate = lambda rows: training.batch(rows, 1 + self.sampler.epoch)  # noqa: E731
-        return DataLoader(training, batch_sampler=self.sampler, collate_fn=collate)
+        training, sampler = self.train_dataset, self.sampler
+        return DataLoader(training, batch_sampler=sampler, collate_fn=lambda rows: training.batch(rows, 1 + sampler.epoch))
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Compute the mean cross-entropy of the tokens that have to be found."""
@@ -130,7 +117,7 @@ def pretrain(job: Job) -> None:
     if is_main():
         model.load_state_dict(load_file(checkpoints.best(state) / "model.safetensors"), strict=False)
         model.tie_weights()
-        write_folder(job, model, training, validation, state)
+        trained.write(job.output, model, tokenizer, state, len(training), lambda: score(model, training, validation))
 
 
 def load_parts(job: Job, tokenizer: tokenizers.Tokenizer, model: PreTrainedModel) -> tuple[MaskedSet, MaskedSet]:
@@ -197,29 +184,10 @@ def baseline(training: MaskedSet, validation: MaskedSet) -> dict[str, float]:
     }
 
 
-def write_folder(job: Job, model: PreTrainedModel, training: MaskedSet, validation: MaskedSet, state: State) -> None:
-    """Write a model folder that loads by itself, each file whole or not at all."""
-    output = Path(job.output)
-    tokenizer = tokenizers.load(job.tokenizer)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".model-") as temporary:
-        model.save_pretrained(temporary)
-        save_tokenizer(model.config, tokenizer, temporary)
-        for file in Path(temporary).iterdir():
-            with replacing(output / file.name) as beside:
-                shutil.copyfile(file, beside)
-    history = json.loads((state.folder / "trainer_state.json").read_text())["log_history"]
-    best_step = state.best_step or state.step
-    best = next(entry for entry in history if entry["step"] == best_step and "loss" in entry)
-    trained = {
-        "train_loss": best["loss"],
-        "train_rows": len(training),
-        "epochs": state.epoch,
-        "best_epoch": round(best["epoch"]),
-    }
-    write_json(output / "train_results.json", finite(trained))
+def score(model: PreTrainedModel, training: MaskedSet, validation: MaskedSet) -> dict[str, float]:
+    """Validate a model, log what it achieves beside the baseline, and give both."""
     found = {f"eval_{name}": value for name, value in validate(model, validation).items()}
     found |= {"eval_rows": len(validation)} | baseline(training, validation)
-    write_json(output / "eval_results.json", finite(found))
     log.info(
         "perplexity %.2f, by frequencies alone %.2f; %.1f %% of hidden tokens found, by frequencies alone %.1f %%",
         found["eval_perplexity"],
@@ -227,8 +195,7 @@ def write_folder(job: Job, model: PreTrainedModel, training: MaskedSet, validati
         100 * found["eval_masked_accuracy"],
         100 * found["baseline_masked_accuracy"],
     )
-    with replacing(output / "trainer_state.json") as beside:
-        shutil.copyfile(state.folder / "trainer_state.json", beside)
+    return found
 
 
 if __name__ == "__main__":

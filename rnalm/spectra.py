@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 from rnalm import figures
 from rnalm.files import replacing
 from rnalm.powerlaw import GOOD, summarize
+from rnalm.report.blocks import Block, svg
 
 #: Bins of the histogram, over a range that is always the same, so that pictures can be compared. No alpha is below 1.
 BINS = np.linspace(1, 10, 101)
@@ -137,7 +138,7 @@ def _legend(axis: Axes, table: pd.DataFrame) -> None:
         axis.legend(fontsize="small")
 
 
-def describe(folder: str | Path) -> list[dict[str, Any]]:
+def describe(folder: str | Path) -> list[Block]:
     """Tell a report what was found.
 
     Parameters
@@ -147,8 +148,8 @@ def describe(folder: str | Path) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dict
-        The blocks of a section: text, tables and pictures, by the names that the report has for them.
+    list of Block
+        Text, tables and pictures.
     """
     folder = Path(folder)
     table, summary = (_read(folder / f"{name}.csv") for name in ("alphas", "summary"))
@@ -156,29 +157,24 @@ def describe(folder: str | Path) -> list[dict[str, Any]]:
     # That vectors and counters have no spectrum needs no list in a report.
     matrices = table[table["alpha"].isna() & (table[["rows", "columns"]] > 1).all(axis=1)]
     return [
-        {"text": TEXT, "table": _table(summary, _of_model)},
-        {
-            "figure": _svg(folder / "histogram.svg"),
-            "caption": "Alphas of the layers; dashed: their mean. One colour a model, from first (dark) to last (light).",
-        },
-        {
-            "figure": _svg(folder / "layers.svg"),
-            "caption": "Layers are numbered in the natural order of their names: files of weights keep no other. "
+        Block(text=TEXT, table=_table(summary, _of_model)),
+        Block(
+            figure=svg(folder / "histogram.svg"),
+            caption="Alphas of the layers; dashed: their mean. One colour a model, from first (dark) to last (light).",
+        ),
+        Block(
+            figure=svg(folder / "layers.svg"),
+            caption="Layers are numbered in the natural order of their names: files of weights keep no other. "
             f"Shaded: {GOOD[0]} to {GOOD[1]}.",
-        },
-        {"folded": f"Layer by layer{_cut(fitted)}", "table": _table(fitted, _of_layer)},
-        {"folded": f"Matrices left out, and why{_cut(matrices)}", "table": _table(matrices, _of_left_out)},
+        ),
+        Block(folded=f"Layer by layer{_cut(fitted)}", table=_table(fitted, _of_layer)),
+        Block(folded=f"Matrices left out, and why{_cut(matrices)}", table=_table(matrices, _of_left_out)),
     ]
 
 
 def _read(path: Path) -> pd.DataFrame:
     # A model may be called NA.
     return pd.read_csv(path, dtype={"model": str}, keep_default_na=False, na_values=[""])
-
-
-def _svg(path: Path) -> str:
-    content = path.read_text(encoding="utf-8")
-    return content[content.index("<svg") :]
 
 
 def _cut(table: pd.DataFrame) -> str:

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,18 +10,15 @@ import numpy as np
 import optuna
 import pandas as pd
 import yaml
-from jinja2 import Environment
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from optuna.distributions import CategoricalDistribution
 
-import rnalm
 from rnalm import journal
 from rnalm.best import cell
 from rnalm.config.sweep import Parameter, Sweep
 from rnalm.figures import GREY, LOWER, RAISE, canvas, plain
-from rnalm.files import replacing
-from rnalm.report import Block, Section
+from rnalm.report.blocks import Block, Section, render
 
 #: With fewer complete trials than this, nothing is said of which key matters.
 FEWEST = 4
@@ -73,9 +69,7 @@ def write(folders: Mapping[str, str | Path], sweep: Sweep, output: str | Path) -
     )
     sections = [Section("Best values", [Block(table=_overview(best, sweep))])]
     sections += [Section(f"Fold {fold}", _blocks(tables[fold], best[fold]["trial"], sweep)) for fold in folders]
-    template = Environment(autoescape=True, trim_blocks=True).from_string(files(rnalm).joinpath("report.html").read_text())
-    with replacing(output) as temporary:
-        temporary.write_text(template.render(title="Sweep", lead=lead, cards=cards, sections=sections), encoding="utf-8")
+    render(output, "Sweep", lead, cards, sections)
 
 
 def read(folder: str | Path, sweep: Sweep) -> pd.DataFrame:

@@ -1,9 +1,6 @@
 """Fine-tune a model on one fold."""
 
-import json
 import logging
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,15 +9,14 @@ import torch
 from safetensors.torch import load_file
 from transformers import PreTrainedModel, TrainerCallback, set_seed
 
-from rnalm import compute, datasets, encode, folds, labels, metrics, models, processes, tokenizers
+from rnalm import compute, datasets, encode, folds, labels, models, processes, tokenizers, trained
 from rnalm.checkpoints import Checkpoints, State
 from rnalm.config import Encode
 from rnalm.datasets import Encoded, TrainingSet
 from rnalm.epochs import is_main, training_arguments
 from rnalm.errors import RnalmError
-from rnalm.files import replacing, write_json
 from rnalm.labels import Labels
-from rnalm.models.framed import check_length, save_tokenizer
+from rnalm.models.framed import check_length
 from rnalm.models.pretrained import check_pretrained
 from rnalm.trainer import FoldTrainer, Job, validate
 
@@ -47,8 +43,16 @@ def finetune(job: Job) -> None:
     class_weights = weigh_classes(job, meaning, training)
     check_metric(job, validation)
     model, state = fit(job, meaning, training, validation, class_weights)
-    if is_main():
-        write_folder(job, model, meaning, training, validation, class_weights, state)
+    if not is_main():
+        return
+
+    def score() -> dict[str, float]:
+        # What was written is what is validated: loaded anew, and in full precision.
+        found = validate(models.load(job.output, compute.choose(job.gpus)), meaning, validation, class_weights)
+        return {f"eval_{name}": value for name, value in found.items()} | {"eval_rows": len(validation)}
+
+    meaning.save(Path(job.output) / "labels.json")
+    trained.write(job.output, model, tokenizers.load(job.tokenizer), state, len(training), score)
 
 
 def fit(
@@ -186,44 +190,6 @@ def mean_and_sd(targets: np.ndarray, weights: np.ndarray) -> tuple[float, float]
     mean = np.average(targets, weights=weights)
     variance = np.average((targets - mean) ** 2, weights=weights)
     return float(mean), float(np.sqrt(variance)) or 1.0
-
-
-def write_folder(
-    job: Job,
-    model: PreTrainedModel,
-    meaning: Labels,
-    training: TrainingSet,
-    validation: TrainingSet,
-    class_weights: torch.Tensor | None,
-    state: State,
-) -> None:
-    """Write a model folder that loads by itself, each file whole or not at all."""
-    output = Path(job.output)
-    history = json.loads((state.folder / "trainer_state.json").read_text())
-    best_step = state.best_step or state.step
-    best = next(entry for entry in history["log_history"] if entry["step"] == best_step and "loss" in entry)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".model-") as temporary:
-        model.save_pretrained(temporary)
-        save_tokenizer(model.config, tokenizers.load(job.tokenizer), temporary)
-        for file in Path(temporary).iterdir():
-            with replacing(output / file.name) as beside:
-                shutil.copyfile(file, beside)
-    meaning.save(output / "labels.json")
-    trained = {
-        "train_loss": best["loss"],
-        "train_rows": len(training),
-        "epochs": state.epoch,
-        "best_epoch": round(best["epoch"]),
-    }
-    write_json(output / "train_results.json", metrics.finite(trained))
-    # What was written is what is validated: loaded anew, and in full precision.
-    found = validate(models.load(output, compute.choose(job.gpus)), meaning, validation, class_weights)
-    write_json(
-        output / "eval_results.json",
-        metrics.finite({f"eval_{k}": v for k, v in found.items()} | {"eval_rows": len(validation)}),
-    )
-    with replacing(output / "trainer_state.json") as beside:
-        shutil.copyfile(state.folder / "trainer_state.json", beside)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """One fine-tuning: what decides it, its loss and its validation."""
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +9,10 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
 from rnalm import losses, metrics
-from rnalm.checkpoints import Checkpoints
+from rnalm.checkpoints import Checkpoints, identify
 from rnalm.config import METRICS
 from rnalm.datasets import TrainingSet
 from rnalm.epochs import EpochTrainer, Run
-from rnalm.files import sha256
-from rnalm.folder import pretrained_files
 from rnalm.labels import Labels
 from rnalm.predict import predict
 
@@ -68,13 +64,8 @@ class Job:
 
     def identity(self) -> str:
         """Hash what decides the course of training, so that only a run of the same is resumed."""
-        settings = asdict(self)
-        files = [settings.pop(name) for name in ("encoded", "folds", "tokenizer")]
-        for name in ("output", "threads", "gpus"):
-            del settings[name]
-        settings["options"] = {k: v for k, v in self.options.items() if k != "extra_epochs"}
-        settings["files"] = sha256(*files, *pretrained_files(self.model.get("pretrained")))
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        options = {key: value for key, value in self.options.items() if key != "extra_epochs"}
+        return identify(self, ("encoded", "folds", "tokenizer"), options=options)
 
     def run(self, folder: Path) -> Run:
         """Say what the Trainer needs to know, with the folder of checkpoints."""

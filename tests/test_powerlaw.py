@@ -358,10 +358,8 @@ def test_that_nothing_was_fitted_is_said(tmp_path):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_report_is_told_in_its_own_words(tmp_path, name):
-    from rnalm.report import Block
-
     spectra.write(TABLES[name], tmp_path)
-    blocks = [Block(**block) for block in spectra.describe(tmp_path)]
+    blocks = spectra.describe(tmp_path)
     assert "Few eigenvalues mean a wide error" in blocks[0].text
     assert len(blocks[0].table["rows"]) == TABLES[name]["model"].nunique()
     assert [block.figure[:4] for block in blocks[1:3]] == ["<svg", "<svg"]
@@ -372,22 +370,22 @@ def test_a_report_is_told_in_its_own_words(tmp_path, name):
 def test_a_report_names_what_was_left_out(tmp_path):
     spectra.write(TABLES["models"], tmp_path)
     *_, layers, left_out = spectra.describe(tmp_path)
-    assert len(layers["table"]["rows"]) == 4
-    assert layers["table"]["rows"][0][-2:] == ["2.00 ± 0.20", "0.050"]
-    assert left_out["table"]["rows"] == [["a", "2", "layer.2.weight", "64 × 64", "too small"]]
+    assert len(layers.table["rows"]) == 4
+    assert layers.table["rows"][0][-2:] == ["2.00 ± 0.20", "0.050"]
+    assert left_out.table["rows"] == [["a", "2", "layer.2.weight", "64 × 64", "too small"]]
 
 
 def test_a_report_shows_no_endless_table(tmp_path, monkeypatch):
     monkeypatch.setattr(spectra, "MAX_ROWS", 3)
     spectra.write(TABLES["models"], tmp_path)
     layers = spectra.describe(tmp_path)[-2]
-    assert len(layers["table"]["rows"]) == 3
-    assert "the first 3 of 4; all are in alphas.csv" in layers["folded"]
+    assert len(layers.table["rows"]) == 3
+    assert "the first 3 of 4; all are in alphas.csv" in layers.folded
 
 
 def test_a_model_may_be_called_NA(tmp_path):
     spectra.write(table_of(NA=[2.0]), tmp_path)
-    assert spectra.describe(tmp_path)[0]["table"]["rows"][0][0] == "NA"
+    assert spectra.describe(tmp_path)[0].table["rows"][0][0] == "NA"
 
 
 def test_parsing_the_snakefile_loads_nothing_heavy():

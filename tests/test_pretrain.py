@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from interruption import killed_before, results
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from rnalm import encode, models, pretrain, tokenizers, vocabulary
 from rnalm.config import Pretrain, Table
 from rnalm.datasets import Encoded
-from rnalm.epochs import SealCallback
 from rnalm.masking import MaskedSet, Masking
 from rnalm.models import masked
 
@@ -67,23 +67,10 @@ def test_the_folder_loads_by_itself(pretrained, files):
 def test_a_killed_pretraining_goes_on_and_ends_the_same(files, tmp_path, monkeypatch):
     pretrain.pretrain(job(files, tmp_path / "whole"))
 
-    class Killed(Exception):
-        pass
-
-    seal = SealCallback.on_save
-
-    def kill(self, args, state, control, **kwargs):
-        seal(self, args, state, control, **kwargs)
-        if state.epoch == 2:
-            raise Killed
-
-    monkeypatch.setattr(SealCallback, "on_save", kill)
-    with pytest.raises(Killed):
+    with killed_before(2, monkeypatch):
         pretrain.pretrain(job(files, tmp_path / "killed"))
-    monkeypatch.undo()
     pretrain.pretrain(job(files, tmp_path / "killed"))
-    for name in ("model.safetensors", "config.json", "eval_results.json", "train_results.json"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")
 
 
 def test_the_baseline_knows_how_frequent_tokens_are():

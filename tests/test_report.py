@@ -14,11 +14,13 @@ import torch
 import yaml
 
 import rnalm
-from rnalm import configfile, encode, evaluate, labels, models, report, tokenizers, vocabulary
+from rnalm import configfile, encode, evaluate, labels, models, tokenizers, vocabulary
 from rnalm.files import write_json
 from rnalm.perturb import scores
 from rnalm.perturb.merge import merge
 from rnalm.predict import predict_file
+from rnalm.report.job import Job, Query
+from rnalm.report.write import write
 
 CLASSES = ("E. coli", "late", "mid <i>")
 SIZES = {"name": "saluki", "filters": 4, "kernel_size": 3, "layers": 1}
@@ -68,11 +70,11 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def experiment(tmp_path_factory) -> Callable[..., report.Job]:
+def experiment(tmp_path_factory) -> Callable[..., Job]:
     """Run an experiment with random models up to the report, once for each choice of options."""
-    made: dict[str, report.Job] = {}
+    made: dict[str, Job] = {}
 
-    def make(**options) -> report.Job:
+    def make(**options) -> Job:
         key = json.dumps(options, sort_keys=True)
         if key not in made:
             made[key] = _run(tmp_path_factory.mktemp("experiment"), **options)
@@ -91,7 +93,7 @@ def _run(
     explain: str = "predicted",
     classes: tuple[str, ...] = CLASSES,
     block_size: int = 12288,
-) -> report.Job:
+) -> Job:
     torch.set_num_threads(1)
     classes = classes if task == "classification" else ()
     random = np.random.default_rng(0)
@@ -135,15 +137,15 @@ def _run(
         files[mode] = str(folder / f"scores_{mode}.parquet")
         merge([folder / "part.parquet"], files[mode], folder / "scores.csv", folder / "scores.pkl")
     predictions = str(folder / "predict" / "predictions.parquet")
-    query = report.Query("source", encoded, predictions, str(folder / "predict" / "results.json"), files)
+    query = Query("source", encoded, predictions, str(folder / "predict" / "results.json"), files)
     summary = str(folder / "summary.csv") if trained else None
-    return report.Job(settings.model_dump(mode="json"), encoded, folders, summary, [query], str(folder / "figures"))
+    return Job(settings.model_dump(mode="json"), encoded, folders, summary, [query], str(folder / "figures"))
 
 
-def written(job: report.Job, folder: Path, **settings) -> Page:
+def written(job: Job, folder: Path, **settings) -> Page:
     """Write a report and read it as a browser would."""
     job = replace(job, config=job.config | {"report": job.config["report"] | settings}, figures=str(folder / "figures"))
-    report.write(job, folder / "report.html")
+    write(job, folder / "report.html")
     return Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
@@ -396,5 +398,5 @@ def test_the_report_holds_the_whole_configuration(experiment, page):
 def test_a_report_that_fails_leaves_no_file(experiment, tmp_path):
     job = replace(experiment(), summary=str(tmp_path / "missing.csv"))
     with pytest.raises(FileNotFoundError):
-        report.write(replace(job, figures=str(tmp_path / "figures")), tmp_path / "report.html")
+        write(replace(job, figures=str(tmp_path / "figures")), tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()

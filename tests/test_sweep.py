@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from interruption import Killed
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
@@ -256,10 +257,6 @@ def test_bayes_looks_where_it_was_good(pretended, tmp_path):
         return float(np.median([float(row["loss"]) for row in rows[15:]]))
 
     assert late("bayes", "bayes") < late("random", "random") - 5
-
-
-class Killed(Exception):
-    pass
 
 
 def killed_at(count: int, monkeypatch, job: train.Job, settings: Sweep) -> bool:

@@ -12,7 +12,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
+from interruption import RESULTS, killed_before, results
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from rnalm import epochs, folds, processes, tokenizers, train, trainer, vocabulary
 from rnalm.checkpoints import Checkpoints
@@ -22,7 +23,6 @@ from rnalm.errors import RnalmError
 from rnalm.labels import Labels
 
 SIZES = Saluki(filters=4, layers=1, kernel_size=3).model_dump()
-RESULTS = ("model.safetensors", "labels.json", "train_results.json", "eval_results.json", "config.json", "tokenizer.json")
 
 
 def table(n: int = 60, label=lambda row, sequence: sequence.count("A") / 3 + row % 2, weight=lambda row: 1) -> list[str]:
@@ -59,39 +59,8 @@ def prepare(folder: Path, rows: list[str], task: str = "regression", **options) 
     )
 
 
-def results(job: train.Job) -> dict[str, bytes]:
-    return {name: (Path(job.output) / name).read_bytes() for name in RESULTS}
-
-
 def changed(job: train.Job, **options) -> train.Job:
     return dataclasses.replace(job, options=job.options | options)
-
-
-class Killed(Exception):
-    pass
-
-
-class KillBefore(TrainerCallback):
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def on_epoch_begin(self, args, state, control, **kwargs):
-        if round(state.epoch or 0) == self.epoch:
-            raise Killed
-
-
-def killed_before(epoch: int, job: train.Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train until an epoch begins, and no further."""
-    create = train.FoldTrainer.__init__
-
-    def with_killer(self, *args, **kwargs) -> None:
-        create(self, *args, **kwargs)
-        self.add_callback(KillBefore(epoch))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train.FoldTrainer, "__init__", with_killer)
-        with pytest.raises(Killed):
-            train.finetune(job)
 
 
 @pytest.fixture(scope="module")
@@ -129,39 +98,42 @@ def test_the_best_epoch_by_the_validation_metric_is_kept(trained):
 def test_the_same_seed_gives_the_same_bytes(trained, tmp_path):
     again = dataclasses.replace(trained, output=str(tmp_path / "again"))
     train.finetune(again)
-    assert results(again) == results(trained)
+    assert results(again.output) == results(trained.output)
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_a_killed_training_goes_on_and_ends_as_if_never_killed(trained, tmp_path, monkeypatch, epoch, caplog):
     job = dataclasses.replace(trained, output=str(tmp_path / "model"))
-    killed_before(epoch, job, monkeypatch)
+    with killed_before(epoch, monkeypatch):
+        train.finetune(job)
     with caplog.at_level(logging.INFO):
         train.finetune(job)
     assert f"resuming after epoch {epoch}" in caplog.text
-    assert results(job) == results(trained)
+    assert results(job.output) == results(trained.output)
 
 
 def test_a_half_written_checkpoint_is_not_resumed(trained, tmp_path, monkeypatch):
     job = dataclasses.replace(trained, output=str(tmp_path / "model"))
-    killed_before(2, job, monkeypatch)
+    with killed_before(2, monkeypatch):
+        train.finetune(job)
     newest = max(Path(job.output, "checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     (newest / "trainer_state.json").write_text('{"epoch": 2.0, "glob')
     train.finetune(job)
-    assert results(job) == results(trained)
+    assert results(job.output) == results(trained.output)
 
 
 @pytest.mark.parametrize("which", ["newest", "best", "all"])
 def test_a_truncated_checkpoint_is_not_resumed(trained, tmp_path, monkeypatch, which):
     job = dataclasses.replace(trained, output=str(tmp_path / "model"))
-    killed_before(3, job, monkeypatch)
+    with killed_before(3, monkeypatch):
+        train.finetune(job)
     checkpoints = Checkpoints(Path(job.output, "checkpoints"), job.identity())
     newest = checkpoints.newest()
     chosen = {"newest": [newest.folder], "best": [checkpoints.best(newest)], "all": checkpoints._folders()}[which]
     for folder in chosen:
         os.truncate(folder / "model.safetensors", 100)
     train.finetune(job)
-    assert results(job) == results(trained)
+    assert results(job.output) == results(trained.output)
 
 
 def test_early_stopping_counts_on_after_a_kill(trained, tmp_path, monkeypatch):
@@ -172,19 +144,21 @@ def test_early_stopping_counts_on_after_a_kill(trained, tmp_path, monkeypatch):
     assert 3 <= epochs < 30
     for epoch in (epochs - 1, epochs - 2):
         again = dataclasses.replace(job, output=str(tmp_path / f"killed{epoch}"))
-        killed_before(epoch, again, monkeypatch)
+        with killed_before(epoch, monkeypatch):
+            train.finetune(again)
         train.finetune(again)
-        assert results(again) == results(job)
+        assert results(again.output) == results(job.output)
 
 
 def test_other_settings_start_anew(trained, tmp_path, monkeypatch, caplog):
     job = changed(dataclasses.replace(trained, output=str(tmp_path / "model")), learning_rate=0.02)
-    killed_before(2, job, monkeypatch)
+    with killed_before(2, monkeypatch):
+        train.finetune(job)
     again = changed(job, learning_rate=0.01)
     with caplog.at_level(logging.INFO):
         train.finetune(again)
     assert "from other settings" in caplog.text
-    assert results(again) == results(trained)
+    assert results(again.output) == results(trained.output)
 
 
 def test_extra_epochs_train_a_finished_model_further(trained, tmp_path):
@@ -195,14 +169,14 @@ def test_extra_epochs_train_a_finished_model_further(trained, tmp_path):
     for extra in (1, 2, 2):
         train.finetune(changed(in_steps, extra_epochs=extra))
     assert json.loads(Path(at_once.output, "train_results.json").read_text())["epochs"] == 6
-    assert results(in_steps) == results(at_once)
+    assert results(in_steps.output) == results(at_once.output)
 
 
 def test_fewer_extra_epochs_than_before_are_trained_from_the_start(trained, tmp_path):
     job = dataclasses.replace(trained, output=str(tmp_path / "model"))
     train.finetune(changed(job, extra_epochs=2))
     train.finetune(job)
-    assert results(job) == results(trained)
+    assert results(job.output) == results(trained.output)
 
 
 @pytest.mark.parametrize("scaling", ["log", "minmax", "standard"])
@@ -229,7 +203,7 @@ def test_the_label_of_a_row_that_weighs_nothing_does_not_matter(tmp_path):
         rows = table(label=lambda row, sequence: wild if row == light else row % 5, weight=lambda row: int(row != light))
         job = prepare(tmp_path / str(wild), rows, epochs=2)
         train.finetune(job)
-        return results(job)["model.safetensors"]
+        return results(job.output)["model.safetensors"]
 
     assert weights_of_model(0) == weights_of_model(1000)
 

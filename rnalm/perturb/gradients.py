@@ -22,7 +22,7 @@ from rnalm.perturb.check import check_strands
 from rnalm.perturb.editors import Sites, token_names, token_sites
 from rnalm.perturb.loo import averages
 from rnalm.perturb.path import Path
-from rnalm.perturb.tabulate import Contrast, predicted
+from rnalm.perturb.tabulate import Contrast, Subject, predicted
 from rnalm.predict import too_long
 from rnalm.tokenizers import special_ids
 
@@ -43,13 +43,7 @@ class IntegratedGradients:
 
     Parameters
     ----------
-    models : sequence of PreTrainedModel
-        In evaluation mode; one with ``encode.reverse_complement: average`` gives the mean of its outputs for both strands.
-    labels : sequence of Labels
-        What the outputs of each mean.
-    explained : list of int or None
-        Outputs to explain; None: the predicted class.
-    scale : {'probability', 'logit'}
+    subject : Subject
     tokenizer : tokenizers.Tokenizer
     steps : int
         On the way from the baseline, where Gauss-Legendre quadrature places them in two parts.
@@ -65,24 +59,20 @@ class IntegratedGradients:
 
     def __init__(
         self,
-        models: Sequence[PreTrainedModel],
-        labels: Sequence[Labels],
-        explained: list[int] | None,
-        scale: str,
+        subject: Subject,
         tokenizer: Tokenizer,
         steps: int,
         batch_tokens: int | None = None,
         precision: str = "float32",
     ) -> None:
-        if any(map(averages, models)):
+        if any(map(averages, subject.models)):
             check_strands("interpret.method: integrated_gradients", "method: loo and level: base", tokenizer)
-        self.models, self.labels, self.explained, self.scale = models, labels, explained, scale
-        self.steps, self.batch_tokens, self.precision = steps, batch_tokens, precision
+        self.subject, self.steps, self.batch_tokens, self.precision = subject, steps, batch_tokens, precision
         self.names, self.pad = token_names(tokenizer), special_ids(tokenizer)["pad"]
-        self.memory, self.warned = SHARE * free_memory(models[0].device), False
-        for model in models:
+        self.memory, self.warned = SHARE * free_memory(subject.models[0].device), False
+        for model in subject.models:
             model.requires_grad_(False)  # of the weights; only inputs need one
-        log.info("integrated gradients of %s in %d steps, in %s", models[0].config.model_type, steps, precision)
+        log.info("integrated gradients of %s in %d steps, in %s", subject.models[0].config.model_type, steps, precision)
 
     def cost(self, lengths: np.ndarray) -> np.ndarray:
         """Estimate what explaining sequences costs, in any unit ``(sequences,)``."""
@@ -101,12 +91,12 @@ class IntegratedGradients:
         RnalmError
             If the sequence does not fit into a GPU's memory.
         """
-        labels = [self.labels[number] for number in using]
+        labels = [self.subject.labels[number] for number in using]
         try:
-            with multiplying(self.precision), _differentiable(self.models[0]):
-                paths = [Path(self.models[number], sequence, self.pad, self.precision) for number in using]
+            with multiplying(self.precision), _differentiable(self.subject.models[0]):
+                paths = [Path(self.subject.models[number], sequence, self.pad, self.precision) for number in using]
                 outputs = [path.outputs(*path.values).cpu().numpy()[0] for path in paths]
-                pred, chosen, classes = predicted(outputs, labels, self.explained)
+                pred, chosen, classes = predicted(outputs, labels, self.subject.explained)
                 added = [self._explain(path, meaning, chosen) for path, meaning in zip(paths, labels, strict=True)]
         except torch.OutOfMemoryError:
             raise too_long(sequence) from None
@@ -120,10 +110,12 @@ class IntegratedGradients:
         from captum.attr import IntegratedGradients as Integral
 
         with torch.no_grad():
-            base = score(labels, path.outputs(*path.baselines), self.scale)[0].cpu().numpy()[chosen]
+            base = score(labels, path.outputs(*path.baselines), self.subject.scale)[0].cpu().numpy()[chosen]
         added = np.zeros((len(path.places[0]), len(chosen)))
         for column, output in enumerate(chosen):
-            integral = Integral(lambda *values, output=output: score(labels, path.outputs(*values), self.scale)[:, output])
+            integral = Integral(
+                lambda *values, output=output: score(labels, path.outputs(*values), self.subject.scale)[:, output]
+            )
             for start, end, steps in ((0, BEND, self.steps // 2), (BEND, 1, -(-self.steps // 2))):
                 added[:, column] += self._integrate(integral, path, start, end, steps)
         return added, base
@@ -152,7 +144,9 @@ class IntegratedGradients:
         self, sequence: Encoded, found: Contrast, outputs: list[np.ndarray], labels: list[Labels], chosen: list[int]
     ) -> None:
         """Log once where too few steps leave sums that are wrong."""
-        scores = [meaning.to_scores(output, self.scale)[chosen] for meaning, output in zip(labels, outputs, strict=True)]
+        scores = [
+            meaning.to_scores(output, self.subject.scale)[chosen] for meaning, output in zip(labels, outputs, strict=True)
+        ]
         due, total = np.mean(scores, axis=0) - found.base, found.difference.sum(axis=1).mean(axis=0)
         excess = np.abs(total - due) - TOLERANCE * np.abs(found.difference).sum(axis=1).mean(axis=0)
         worst = int(excess.argmax())

@@ -7,12 +7,11 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from rnalm.datasets import Encoded
-from rnalm.labels import Labels
+from rnalm.perturb.choose import choose
 from rnalm.perturb.editors import Editor, Perturbations, Sites
 from rnalm.perturb.precision import precision_error
 from rnalm.perturb.scorer import Scorer
-from rnalm.perturb.scorers import choose
-from rnalm.perturb.tabulate import Contrast, contrast
+from rnalm.perturb.tabulate import Contrast, Subject, contrast
 
 log = logging.getLogger(__name__)
 
@@ -22,33 +21,24 @@ class LeaveOneOut:
 
     Parameters
     ----------
-    models : sequence of PreTrainedModel
-        Of one architecture; one with ``encode.reverse_complement: average`` gives the mean of its outputs for both strands.
-    labels : sequence of Labels
-        What the outputs of each mean.
-    explained : list of int or None
-        Outputs to explain; None: the predicted class.
-    scale : {'probability', 'logit'}
+    subject : Subject
     editor : Editor
     scorer, batch_tokens, precision
-        See :func:`rnalm.perturb.scorers.choose`.
+        See :func:`rnalm.perturb.choose.choose`.
     """
 
     def __init__(
         self,
-        models: Sequence[PreTrainedModel],
-        labels: Sequence[Labels],
-        explained: list[int] | None,
-        scale: str,
+        subject: Subject,
         editor: Editor,
         scorer: str = "auto",
         batch_tokens: int | None = None,
         precision: str = "float32",
     ) -> None:
-        self.models, self.labels, self.editor, self.explained, self.scale = models, labels, editor, explained, scale
-        self.scorers = [choose(model, scorer, batch_tokens, precision) for model in models]
+        self.subject, self.editor = subject, editor
+        self.scorers = [choose(model, scorer, batch_tokens, precision) for model in subject.models]
         self.exact = None if precision == "float32" else lambda model: choose(model, scorer, batch_tokens)
-        log.info("%s scorer for %s, in %s", self.scorers[0].name, models[0].config.model_type, precision)
+        log.info("%s scorer for %s, in %s", self.scorers[0].name, subject.models[0].config.model_type, precision)
 
     def cost(self, lengths: np.ndarray) -> np.ndarray:
         """Estimate what scoring sequences costs, in any unit ``(sequences,)``."""
@@ -65,13 +55,13 @@ class LeaveOneOut:
         changes = self.editor.perturbations(sequence)
         if self.exact is not None:
             self._log_error(sequence, changes, using[0])
-        pending = [launch(self.scorers[number], sequence, changes, averages(self.models[number])) for number in using]
-        labels = [self.labels[number] for number in using]
-        return lambda: (changes.sites, contrast([wait() for wait in pending], labels, self.explained, self.scale))
+        subject, labels = self.subject, [self.subject.labels[number] for number in using]
+        pending = [launch(self.scorers[number], sequence, changes, averages(subject.models[number])) for number in using]
+        return lambda: (changes.sites, contrast([wait() for wait in pending], labels, subject.explained, subject.scale))
 
     def _log_error(self, sequence: Encoded, changes: Perturbations, number: int) -> None:
         """Log once what a lower precision costs."""
-        scorer, exact, self.exact = self.scorers[number], self.exact(self.models[number]), None
+        scorer, exact, self.exact = self.scorers[number], self.exact(self.subject.models[number]), None
         error, spread = precision_error(exact, scorer, sequence, changes.edits)
         log.warning(
             "interpret.precision %s: in sequence %r edits change the model's outputs with a standard deviation of %.2g; "

@@ -24,7 +24,7 @@ from rnalm.labels import Labels, check_same
 from rnalm.perturb import editors
 from rnalm.perturb.gradients import IntegratedGradients
 from rnalm.perturb.loo import LeaveOneOut, averages
-from rnalm.perturb.tabulate import columns, explained_classes, tabulate
+from rnalm.perturb.tabulate import Subject, columns, explained_classes, tabulate
 from rnalm.predict import check_fit
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
     schema = columns(job.mode, labels[0].task, explained is None, several=bool((assigned.sum(axis=0) > 1).any()))
     sequences = (sequence for group in datasets.read(job.encoded, rows, letters=job.level == "base") for sequence in group)
     with _Progress(job.mode, cost[rows].sum()) as progress, _writing(output, schema) as writer:
-        for sequence, (used, wait) in ahead(sequences, launch, method.models[0].device):
+        for sequence, (used, wait) in ahead(sequences, launch, method.subject.models[0].device):
             sites, found = wait()
             writer.add(sequence.id, found.base, tabulate(sequence, sites, found, schema))
             progress.add(cost[sequence.row], len(sites) * used)
@@ -132,9 +132,9 @@ def _method(
     """Load the models, and prepare to score with them."""
     tokenizer = tokenizers.load(job.model_folders[0])
     loaded = [models.load(path, device) for path in job.model_folders]
-    shared = (loaded, labels, explained, job.scale)
+    subject = Subject(loaded, labels, explained, job.scale)
     if job.mode == "integrated_gradients":
-        return IntegratedGradients(*shared, tokenizer, job.steps, job.batch_tokens, job.precision)
+        return IntegratedGradients(subject, tokenizer, job.steps, job.batch_tokens, job.precision)
     stored = encode.metadata(job.encoded)
     editor = editors.choose(
         job.mode,
@@ -145,7 +145,7 @@ def _method(
         job.replace_modifiers,
         both_strands=any(map(averages, loaded)),
     )
-    return LeaveOneOut(*shared, editor, job.scorer, job.batch_tokens, job.precision)
+    return LeaveOneOut(subject, editor, job.scorer, job.batch_tokens, job.precision)
 
 
 class _Writer:

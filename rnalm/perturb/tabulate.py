@@ -6,11 +6,33 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from transformers import PreTrainedModel
 
 from rnalm.datasets import Encoded
 from rnalm.labels import Labels
 from rnalm.perturb.check import class_index
 from rnalm.perturb.editors import Sites
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is explained: some outputs of models of one architecture.
+
+    Attributes
+    ----------
+    models : sequence of PreTrainedModel
+        In evaluation mode; one with ``encode.reverse_complement: average`` gives the mean of its outputs for both strands.
+    labels : sequence of Labels
+        What the outputs of each mean.
+    explained : sequence of int or None
+        Outputs to explain; None: the predicted class.
+    scale : {'probability', 'logit'}
+    """
+
+    models: Sequence[PreTrainedModel]
+    labels: Sequence[Labels]
+    explained: Sequence[int] | None
+    scale: str
 
 
 @dataclass(frozen=True)

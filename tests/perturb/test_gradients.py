@@ -16,6 +16,7 @@ from rnalm.datasets import Encoded
 from rnalm.labels import Labels, Scaler
 from rnalm.perturb import gradients
 from rnalm.perturb.gradients import IntegratedGradients, score
+from rnalm.perturb.tabulate import Subject
 from rnalm.tokenizers import special_ids
 
 MODE = "integrated_gradients"
@@ -42,7 +43,7 @@ def random_sequence(length: int, seed: int = 0) -> Encoded:
 
 def explain(model, sequence: Encoded, tokenizer, labels=NUMBER, explained=(0,), scale="probability", steps=200, **options):
     chosen = None if explained is None else list(explained)
-    method = IntegratedGradients([model], [labels], chosen, scale, tokenizer, steps, **options)
+    method = IntegratedGradients(Subject([model], [labels], chosen, scale), tokenizer, steps, **options)
     return method.launch(sequence, [0])()
 
 
@@ -275,7 +276,7 @@ def test_a_sequence_that_does_not_fit_into_memory_is_named(make_model, tokenizer
 
 def test_too_few_steps_are_told_once(make_model, tokenizer, caplog):
     model = make_model(0, {"filters": 16, "layers": 2}, 11)
-    method = IntegratedGradients([model], [NUMBER], [0], "probability", tokenizer, 2)
+    method = IntegratedGradients(Subject([model], [NUMBER], [0], "probability"), tokenizer, 2)
     for seed in range(8):
         method.launch(random_sequence(60, seed), [0])()
     told = [record.getMessage() for record in caplog.records if "more steps come closer" in record.message]

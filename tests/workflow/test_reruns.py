@@ -396,7 +396,7 @@ EDITS = {
     "the frame of jobs": ("jobs.py", "    return run", "    run.__name__ = 'run'\n    return run", set()),
     "the command line": ("cli.py", "    options.run(options)", "    assert options\n        options.run(options)", set()),
     "how the configuration is read": ("configfile.py", "    more = ", "    assert keys\n    more = ", set()),
-    "report": ("report.py", "    sections = [_data(job)]", "    sections = [*[_data(job)]]", REPORT),
+    "report": ("report/write.py", "    sections = [_data(job)]", "    sections = [*[_data(job)]]", REPORT),
     "its template": ("report.html", "<html", "<html data-new", REPORT),
     "curves": ("curves.py", "def learning_curves(", "def learning_curves(*_, **more): return more\ndef _learning(", REPORT),
     "compare": ("compare.py", "    best = f1[:-1].argmax()", "    best = f1[:-1].argmin()", REPORT),
@@ -596,7 +596,10 @@ WORK = {
         lambda experiment, edited: experiment.config["source"]["columns"].update(label=3),
         {"encode/source", "report"},
     ),
-    "an edited report": (lambda experiment, edited: rewrite(edited / "rnalm" / "report.py", *EDITS["report"][1:3]), {"report"}),
+    "an edited report": (
+        lambda experiment, edited: rewrite(edited / "rnalm" / EDITS["report"][0], *EDITS["report"][1:3]),
+        {"report"},
+    ),
     "a deleted shard and a truncated table": (harm, {"predict/merge"}),
 }
 

@@ -7,7 +7,8 @@ from rnalm.jobs import job
 
 @job(snakemake)
 def work():
-    from rnalm.report import Job, Query, write
+    from rnalm.report.job import Job, Query
+    from rnalm.report.write import write
 
     files, params = snakemake.input, snakemake.params
     encoded = {Path(path).stem: path for path in files.encoded}

@@ -3,9 +3,9 @@ import re
 import pytest
 
 from rnalm.errors import RnalmError
+from rnalm.perturb.choose import choose
 from rnalm.perturb.incremental import IncrementalScorer
 from rnalm.perturb.naive import NaiveScorer
-from rnalm.perturb.scorers import choose
 
 
 class Global:

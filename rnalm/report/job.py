@@ -1,0 +1,78 @@
+"""What a report is made of."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnalm.labels import Labels
+
+
+@dataclass(frozen=True)
+class Query:
+    """What was predicted and interpreted together.
+
+    Attributes
+    ----------
+    name : str
+        Of the source.
+    encoded, predictions, results : str
+        Files.
+    scores : dict
+        Merged leave-one-out scores by mode.
+    """
+
+    name: str
+    encoded: str
+    predictions: str
+    results: str
+    scores: dict[str, str]
+
+    def title(self, stage: str) -> str:
+        """Name a section about it."""
+        return stage if self.name == "source" else f"{stage}: {self.name}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a report is made of.
+
+    Attributes
+    ----------
+    config : dict
+        The whole configuration.
+    source : str or None
+        The encoded source of the experiment.
+    models : list of str
+        Model folders.
+    summary : str or None
+        ``summary.csv`` of the folds trained here.
+    queries : list of Query
+    figures : str
+        Folder for the pictures.
+    pretrained : str or None
+        Folder of the model that was pretrained here.
+    spectra : str or None
+        Folder of the comparison of the models' weights.
+    """
+
+    config: dict
+    source: str | None
+    models: list[str]
+    summary: str | None
+    queries: list[Query]
+    figures: str
+    pretrained: str | None = None
+    spectra: str | None = None
+
+    @property
+    def meaning(self) -> Labels:
+        """What the outputs of the models mean."""
+        return Labels.load(Path(self.models[0]) / "labels.json")
+
+    @property
+    def fold_names(self) -> list[str]:
+        """Names of the models that were trained here."""
+        return [f"fold {Path(model).name}" for model in self.models]
+
+    def unit(self, query: Query) -> str:
+        """Name what a model stands for: a fold, where it predicts only what its fold held out."""
+        return "fold" if query.name == "source" and self.summary else "model"

@@ -1,0 +1,83 @@
+"""How well models predict."""
+
+import pandas as pd
+
+from rnalm import compare, curves, figures, metrics
+from rnalm.files import read_json
+from rnalm.report.blocks import Block, Section, number, picture
+from rnalm.report.job import Job, Query
+from rnalm.report.training import MAIN
+
+
+def predictions(job: Job, query: Query) -> Section:
+    """Show what was predicted and, where there are labels, how well."""
+    meaning, results = job.meaning, read_json(query.results)
+    measured, found = [], {}
+    for name, truth, predicted in compare.read(query.predictions, meaning, _models(job, query)):
+        if meaning.classes:
+            measured.append(compare.measure(name, truth, predicted))
+        score = metrics.classification if meaning.classes else metrics.regression
+        found[name] = score(truth, predicted) | {"rows": len(truth)}
+    blocks = _classified(job, query, measured) if meaning.classes else [_regressed(job, query, results)]
+    if per_class := results.get("per_class"):
+        rows = [[name, *(number(value) for value in scores.values())] for name, scores in per_class.items()]
+        blocks.insert(1, Block(table={"columns": ["class", "precision", "recall", "F1", "rows"], "rows": rows}))
+    if len(found) > 1:
+        blocks.append(_models_table(found, folded=f"Metrics of each {job.unit(query)}"))
+    return Section(query.title("Predictions"), blocks)
+
+
+def _models(job: Job, query: Query) -> dict[str, str]:
+    """Name all models together and, if there are several, each; with the end of the names of their columns."""
+    count, unit = len(job.models), job.unit(query)
+    if count == 1:
+        return {"all rows": ""}
+    together = "pooled" if unit == "fold" else f"mean of {count} models"
+    names = job.fold_names if job.summary else [f"model {k}" for k in range(count)]
+    return {together: ""} | {name: f".{k}" for k, name in enumerate(names)}
+
+
+def _models_table(found: dict[str, dict[str, float]], folded: str) -> Block:
+    table = pd.DataFrame.from_dict(found, orient="index")
+    table = table[[name for name in table if name in (*MAIN, "rows")]]
+    rows = [[name, *map(number, row)] for name, row in zip(table.index, table.to_numpy(), strict=True)]
+    return Block(table={"columns": ["", *(name.replace("_", " ") for name in table)], "rows": rows}, folded=folded)
+
+
+def _regressed(job: Job, query: Query, results: dict) -> Block:
+    frame = pd.read_parquet(query.predictions, columns=["label", "pred"])
+    drawn = figures.regression(frame, results, job.meaning.scaler.method == "log")
+    return picture(job.figures, f"predictions_{query.name}", drawn, _who_predicts(job, query))
+
+
+def _classified(job: Job, query: Query, measured: list[compare.Measured]) -> list[Block]:
+    classes, unit, caption = job.meaning.classes, job.unit(query), _who_predicts(job, query)
+    together, each = (measured[0], measured[1:]) if measured else (None, [])
+    if together is None:
+        drawn = curves.unlabelled(pd.read_parquet(query.predictions, columns=["pred"])["pred"], classes)
+    else:
+        drawn = curves.classification(together, each, classes, unit)
+        caption = f"{caption} {curves.explain(together, each, classes, unit)}"
+    blocks = [picture(job.figures, f"predictions_{query.name}", drawn, caption)]
+    if len(job.models) > 1:
+        caption = (
+            f"True against most probable classes, of the rows that the model{' of the fold' * (unit == 'fold')} predicted."
+        )
+        if len(each) > curves.MAX_MATRICES:
+            caption += f" Of {len(each)} {unit}s the first {curves.MAX_MATRICES} are shown."
+        drawn = curves.confusions(each, classes)
+        matrices = picture(job.figures, f"confusion_{query.name}", drawn, caption, folded=f"Confusion of each {unit}")
+        # Without labels, only the rule wants the picture.
+        blocks += [matrices] if each else []
+    return blocks
+
+
+def _who_predicts(job: Job, query: Query) -> str:
+    if job.unit(query) == "fold":
+        return "Each sequence is predicted by the models that did not see it; where several did not, by their mean."
+    count = len(job.models)
+    return (
+        f"Each sequence is predicted by the mean of {count} models."
+        if count > 1
+        else "Each sequence is predicted by the model."
+    )

@@ -1,0 +1,67 @@
+"""How models were pretrained and trained."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from rnalm import curves
+from rnalm.files import read_json
+from rnalm.report.blocks import Block, Section, number, picture
+from rnalm.report.job import Job
+
+#: Metrics that the first table shows; the rest are a click away.
+MAIN = ("mse", "mae", "r2", "pearson", "spearman", "accuracy", "f1_macro", "f1_weighted", "roc_auc", "pr_auc")
+
+
+def pretraining(job: Job) -> Section:
+    """Show what the language model learned, beside what frequencies alone would tell."""
+    found = read_json(Path(job.pretrained) / "eval_results.json")
+    history = read_json(Path(job.pretrained) / "trainer_state.json")["log_history"]
+    rows = [
+        ["perplexity", number(found["eval_perplexity"]), number(found["baseline_perplexity"])],
+        ["hidden tokens that are found", number(found["eval_masked_accuracy"]), number(found["baseline_masked_accuracy"])],
+    ]
+    text = (
+        f"The model first learned to fill in hidden tokens. What it finds in {found['eval_rows']:,} sequences that it had not "
+        "seen stands beside what one finds who knows only how frequent each token is. "
+        "A perplexity of n is that of a guess among n equally likely tokens."
+    )
+    curves_of = curves.learning_curves({"pretraining": history}, "masked_accuracy")
+    table = {"columns": ["", "model", "by frequencies alone"], "rows": rows}
+    return Section("Pretraining", [Block(text=text, table=table), picture(job.figures, "pretraining", curves_of, "By epoch.")])
+
+
+def training(job: Job) -> Section:
+    """Show the metrics of each fold and the learning curves."""
+    table = pd.read_csv(job.summary, index_col="metric")
+    main = table[[name.partition("_")[0] in ("eval", "test") and name.partition("_")[2] in MAIN for name in table.index]]
+    tested = any(name.startswith("test_") for name in main.index)
+    shown = main[main.index.str.startswith("test_" if tested else "eval_")]
+    histories = [read_json(Path(model) / "trainer_state.json")["log_history"] for model in job.models]
+    drawn = curves.learning_curves(dict(zip(job.fold_names, histories, strict=True)), job.config["finetune"]["metric"])
+    part = "test" if tested else "validation"
+    units = ", in the units of the labels" if job.config["task"] == "regression" else ""
+    return Section(
+        "Training",
+        [
+            Block(text=f"Metrics on the {part} rows of each fold{units}.", table=_metrics_table(shown)),
+            Block(folded="All figures of all folds", table=_metrics_table(table)),
+            picture(
+                job.figures,
+                "learning_curves",
+                drawn,
+                "One colour a model, from the first (dark) to the last (light). "
+                "The epoch with the best validation metric is kept.",
+            ),
+        ],
+    )
+
+
+def _metrics_table(table: pd.DataFrame) -> dict:
+    def cells(row: pd.Series) -> list[str]:
+        folds = [number(row[name]) for name in table.columns if name.startswith("fold_")]
+        spread = "" if pd.isna(row["sd"]) else f" ± {number(row['sd'])}"
+        return [row.name.replace("_", " "), f"{number(row['mean'])}{spread}", *folds]
+
+    names = [name.replace("_", " ") for name in table.columns if name.startswith("fold_")]
+    return {"columns": ["metric", "mean ± sd", *names], "rows": [cells(row) for _, row in table.iterrows()]}

@@ -1,0 +1,72 @@
+"""Results ─► one HTML file that a biologist can read, and its pictures."""
+
+from pathlib import Path
+
+import yaml
+
+import rnalm
+from rnalm import datasets, encode, figures, spectra
+from rnalm.files import read_json
+from rnalm.report.blocks import Block, Section, picture, render
+from rnalm.report.interpretation import interpretation
+from rnalm.report.job import Job
+from rnalm.report.predictions import predictions
+from rnalm.report.training import pretraining, training
+
+
+def write(job: Job, output: str | Path) -> None:
+    """Write the report and its pictures."""
+    sections = [_data(job)]
+    if job.pretrained is not None:
+        sections.append(pretraining(job))
+    if job.summary is not None:
+        sections.append(training(job))
+    for query in job.queries:
+        sections.append(predictions(job, query))
+        sections += [interpretation(job, query, mode) for mode in query.scores]
+    if job.spectra is not None:
+        sections.append(Section(spectra.TITLE, spectra.describe(job.spectra)))
+    sections.append(_reproduce(job))
+    render(output, job.config["report"]["title"], _lead(job), _cards(job), sections)
+
+
+def _lead(job: Job) -> str:
+    count = len(job.models)
+    lead = f"{job.config['task'].capitalize()} with {count} model{'s' if count > 1 else ''}."
+    if job.summary is None:
+        return f"{lead} Predictions are those of trained models; nothing was trained here."
+    if any(query.name == "source" for query in job.queries):
+        return f"{lead} Predictions and scores are of held-out sequences: neither training nor model selection has seen them."
+    return f"{lead} There are no test rows: metrics are those of the validation rows that selected the models."
+
+
+def _cards(job: Job) -> list[tuple[str, str]]:
+    found = [encode.metadata(path) for path in ([job.source] if job.source else [query.encoded for query in job.queries])]
+    model = read_json(Path(job.models[0]) / "config.json")
+    cards = [
+        ("sequences", f"{sum(entry['sequences'] for entry in found):,}"),
+        ("tokens", f"{sum(entry['tokens'] for entry in found):,}"),
+        ("longest (tokens)", f"{max(entry['longest'] for entry in found):,}"),
+        ("architecture", model["model_type"].capitalize()),
+        ("models", f"{len(job.models)}"),
+    ]
+    if cut := sum(entry["truncated"] for entry in found):
+        cards.insert(3, ("cut to the block size", f"{cut:,}"))
+    return cards
+
+
+def _data(job: Job) -> Section:
+    path = job.source or job.queries[0].encoded
+    labels = datasets.column(path, "label").to_pandas()
+    figure = figures.data(datasets.lengths(path), labels, job.meaning.scaler.method == "log")
+    return Section(
+        "Data", [picture(job.figures, "data", figure, "How long the sequences are, and what the model learns to predict.")]
+    )
+
+
+def _reproduce(job: Job) -> Section:
+    text = f"Made with rnalm {rnalm.__version__}. The same configuration on the same machine gives the same results."
+    code = yaml.safe_dump(job.config, sort_keys=False, allow_unicode=True)
+    return Section(
+        "How this was made", [Block(text=text), Block(code=code, folded="The whole configuration, defaults included")]
+    )
