@@ -59,8 +59,10 @@ def assign(
         parts = _column(options, _named(splits))
     elif options.method == "rotate":
         parts = _rotate(*_ordered_splits(options, _named(splits)))
-    else:
+    elif options.validation_percent is None:
         parts = _rotate(_kfold(options.n, labels, group_ids, seed), options.n)
+    else:
+        parts = _set_aside(_kfold(options.n, labels, group_ids, seed), options, labels, group_ids, seed)
     _check(parts, options, group_ids, groups)
     return parts
 
@@ -256,6 +258,24 @@ def _kfold(n: int, labels: Sequence[str] | None, group_ids: np.ndarray, seed: in
     except ValueError as error:
         raise RnalmError(f"folds.n: cannot make {n} parts ({error})") from None
     return number
+
+
+def _set_aside(
+    number: np.ndarray, options: Folds, labels: Sequence[str] | None, group_ids: np.ndarray, seed: int
+) -> np.ndarray:
+    """In fold f, part f tests; of the other rows, of each class, a percentage validates, in whole groups."""
+    first = np.unique(group_ids, return_index=True)[1]
+    sizes, part_of_group = np.bincount(group_ids), number[first]
+    # A group counts for the class of its first row.
+    kind = np.zeros(len(first), dtype=int) if labels is None else pd.factorize(np.array(labels, dtype=object)[first])[0]
+    parts = np.where(number == np.arange(options.n)[:, None], TEST, TRAIN).astype(np.int8)
+    for fold, child in enumerate(np.random.SeedSequence(seed).spawn(options.n)):
+        order = np.random.default_rng(child).permutation(len(first))
+        for which in np.unique(kind):
+            free = order[(kind[order] == which) & (part_of_group[order] != fold)]
+            wanted = max(1, round(sizes[free].sum() * options.validation_percent / 100)) if len(free) > 1 else 0
+            parts[fold, np.isin(group_ids, free[_fill(sizes[free], wanted)])] = VALIDATION
+    return parts
 
 
 def _check(parts: np.ndarray, options: Folds, group_ids: np.ndarray, groups: Sequence[str | None] | None) -> None:

@@ -114,6 +114,10 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
             "folds.n must be at least 3 for kfold (train, validation and test differ), found 1",
         ),
         (
+            changed("folds.validation_percent", 10),
+            "folds.validation_percent is for kfold, found method ratio",
+        ),
+        (
             changed("folds", {"method": "rotate", "splits": ["a", "b"]}),
             "folds.splits must be at least 3 for rotate (train, validation and test differ), found 2",
         ),

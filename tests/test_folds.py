@@ -56,7 +56,7 @@ def every_method(draw):
         ratio = draw(st.sampled_from([[70, 15, 15], [80, 20], [34, 33, 33], [90, 5, 5]]))
         options = Folds(method=method, n=draw(st.integers(1, 4)), ratio=ratio)
     else:
-        options = Folds(method=method, n=draw(st.integers(3, 5)))
+        options = Folds(method=method, n=draw(st.integers(3, 5)), validation_percent=draw(st.sampled_from([None, 10, 50])))
     labels = draw(st.none() | st.lists(st.sampled_from("xyz"), min_size=len(groups), max_size=len(groups)))
     return options, {"groups": draw(st.sampled_from([None, groups])), "labels": labels}, len(groups)
 
@@ -157,6 +157,24 @@ def test_kfold_gives_every_part_its_share_of_each_class(labels, seed):
     for name in set(labels):
         counts = [np.sum((part == TEST) & (np.array(labels) == name)) for part in parts]
         assert max(counts) - min(counts) <= 1
+
+
+@pytest.mark.filterwarnings("ignore:The least populated class")
+@given(st.lists(st.sampled_from("xxxyyz"), min_size=20, max_size=60), st.sampled_from([10, 25, 50]), SEEDS)
+def test_a_percentage_of_each_class_validates_and_all_else_trains(labels, percent, seed):
+    options = {"method": "kfold", "n": 3}
+    parts = assign(Folds(**options, validation_percent=percent), len(labels), labels=labels, seed=seed)
+    np.testing.assert_array_equal(parts == TEST, assign(Folds(**options), len(labels), labels=labels, seed=seed) == TEST)
+    for part in parts:
+        for name in set(labels):
+            mine = part[(np.array(labels) == name) & (part != TEST)]
+            if len(mine) > 1:
+                assert np.sum(mine == VALIDATION) == max(1, round(len(mine) * percent / 100))
+
+
+def test_two_parts_do_where_the_rest_is_divided():
+    parts = assign(Folds(method="kfold", n=2, validation_percent=20), 40)
+    assert [np.bincount(part).tolist() for part in parts] == [[16, 4, 20]] * 2
 
 
 def test_kfold_warns_of_nothing_where_nothing_is_wrong():

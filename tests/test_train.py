@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from interruption import RESULTS, killed_before, results
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from rnalm import epochs, folds, processes, tokenizers, train, trainer, vocabulary
@@ -314,3 +315,22 @@ def test_processes_that_are_launched_inherit_what_is_meant_to_be_inherited(tmp_p
             processes.launch("rnalm.train", "job.json", 2)
     assert str(tmp_path / "lease") in caplog.messages
     assert str(tmp_path / "own") not in caplog.messages
+
+
+def test_a_compiled_model_is_trained_and_written_as_any_other(tmp_path, trained, monkeypatch):
+    compiled = []
+
+    def compile_(model, **options):
+        compiled.append(options["backend"])
+        return compile_eagerly(model, backend="eager")
+
+    compile_eagerly = torch.compile
+    monkeypatch.setattr(torch, "compile", compile_)
+    monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "no")  # set by the Trainer, and to be forgotten after this test
+    job = prepare(tmp_path, table(), torch_compile=True)
+    train.finetune(job)
+    assert compiled == ["inductor"]
+    found, expected = (load_file(Path(folder) / "model.safetensors") for folder in (job.output, trained.output))
+    assert found.keys() == expected.keys()
+    for name, tensor in found.items():
+        torch.testing.assert_close(tensor, expected[name], msg=name)

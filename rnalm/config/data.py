@@ -129,6 +129,9 @@ validation; `kfold`: as `rotate`, over n random parts."""
     """Splits that validate, for `column`; a list of lists gives one fold each."""
     test: list[SplitName] | list[list[SplitName]] = []
     """Splits that test, for `column`; a list of lists gives one fold each."""
+    validation_percent: int | None = Field(default=None, ge=1, le=50)
+    """For `kfold`: the percentage of the rows outside of the test part that validate, so that more train; null: all of the \
+following part."""
     splits: list[SplitName] | None = None
     """For `rotate`: the splits in the order of rotation; null: the n splits of `columns.split` in natural order."""
     group: Literal["column", "cluster", "none"] = "column"
@@ -140,10 +143,13 @@ of one sequence; `cluster`: these, and sequences that share much of their k-mer 
     def _check(self) -> Self:
         if sum(self.ratio) != 100:
             raise ValueError(f"ratio must sum to 100, found {self.ratio}, which sum to {sum(self.ratio)}")
-        if self.method in ("kfold", "rotate") and self.count < 3:
+        if self.validation_percent is not None and self.method != "kfold":
+            raise ValueError(f"validation_percent is for kfold, found method {self.method}")
+        fewest = 3 if self.validation_percent is None else 2
+        if self.method in ("kfold", "rotate") and self.count < fewest:
             key = "splits" if self.splits and self.method == "rotate" else "n"
             raise ValueError(
-                f"{key} must be at least 3 for {self.method} (train, validation and test differ), found {self.count}"
+                f"{key} must be at least {fewest} for {self.method} (train, validation and test differ), found {self.count}"
             )
         if self.method == "column":
             nested = {isinstance(part, list) for part in [*self.validation, *self.test]}

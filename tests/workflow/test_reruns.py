@@ -188,6 +188,7 @@ KEYS = {
     "labels.scaling": ("regression", "log", TRAINING),
     "labels.quality": ("regression", {"GOOD": 1.0}, ENCODING),
     "labels.class_weights": ("classes", True, TRAINING),
+    "folds.validation_percent": ("regression", 20, FOLDING, {"method": "kfold", "n": 3}),
     "folds.method": ("regression", "kfold", FOLDING, {"n": 3}),
     "folds.n": ("regression", 3, FOLDING),
     "folds.ratio": ("regression", [80, 10, 10], FOLDING),
