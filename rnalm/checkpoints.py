@@ -115,7 +115,9 @@ def identify(job: Any, files: Sequence[str], **replaced: Any) -> str:
     contents = [settings.pop(name) for name in files]
     for name in FREE:
         del settings[name]
-    settings["files"] = sha256(*contents, *pretrained_files(job.model.get("pretrained")))
+    if start := pretrained_files(job.model.get("pretrained")):
+        del settings["model"]["pretrained"]
+    settings["files"] = sha256(*contents, *start)
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

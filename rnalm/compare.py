@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics as sk
 
+from rnalm.evaluate import score_columns
 from rnalm.labels import Labels
 
 #: Where curves are sampled: closer than the pixels of a screen are, and at no more points for a million rows.
@@ -16,7 +17,7 @@ GRID = np.linspace(0, 1, 501)
 KINDS = ("roc", "pr", "f1")
 
 
-def read(path: str | Path, labels: Labels, models: Mapping[str, str]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def read(path: str | Path, labels: Labels, models: Mapping[str, int | None]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Read what models predicted for the rows that have a label, holding no more than one model's predictions.
 
     Parameters
@@ -24,8 +25,8 @@ def read(path: str | Path, labels: Labels, models: Mapping[str, str]) -> Iterato
     path : path
         ``predictions.parquet``, from :func:`rnalm.evaluate.merge`.
     labels : Labels
-    models : mapping of str to str
-        By name, the end of the names of a model's columns: ``.3`` of model 3, empty for all models together.
+    models : mapping of str to int or None
+        By name, the number of a model; None: all models together.
 
     Yields
     ------
@@ -39,9 +40,8 @@ def read(path: str | Path, labels: Labels, models: Mapping[str, str]) -> Iterato
     column = pd.read_parquet(path, columns=["label"])["label"]
     known = column.notna().to_numpy()
     truth = labels.to_targets(column[known].to_numpy()) if labels.classes else column[known].to_numpy(float)
-    names = [f"prob_{name}" for name in labels.classes] or ["pred"]
-    for name, end in models.items() if known.any() else ():
-        columns = [f"{name}{end}" for name in names]
+    for name, model in models.items() if known.any() else ():
+        columns = score_columns(labels, model)
         predicted = pd.read_parquet(path, columns=columns)[columns].to_numpy(float)[known]
         saw = ~np.isnan(predicted[:, 0])
         if saw.any():

@@ -241,7 +241,8 @@ def unlabelled(predicted: Sequence[str], classes: Sequence[str]) -> Figure:
     """
     figure, axes = canvas(4.2, max(2.6, 0.2 * len(classes)))
     counts = dict(zip(*np.unique(np.asarray(predicted, dtype=str), return_counts=True), strict=True))
-    axes[0, 0].barh([_name(name) for name in classes], [counts.get(name, 0) for name in classes], color=GREY)
+    axes[0, 0].barh(range(len(classes)), [counts.get(name, 0) for name in classes], color=GREY)
+    axes[0, 0].set_yticks(range(len(classes)), [_name(name) for name in classes])
     axes[0, 0].set(xlabel="sequences", title="Predicted classes")
     return figure
 

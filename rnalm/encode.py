@@ -52,7 +52,7 @@ class Summary:
         kept = len(found.input_ids)
         self.sequences += 1
         self.tokens += kept
-        self.longest = max(self.longest, kept)
+        self.longest = max(self.longest, kept, 0 if found.reverse_ids is None else len(found.reverse_ids))
         self.truncated += kept < found.total
         self.labelled += record.label is not None
         if record.modifiers is not None:
@@ -204,7 +204,7 @@ def _rows(
         if found.offsets is not None:
             row["offsets"] = list(found.offsets)
         if record.modifiers is not None:
-            row["modifiers"] = list(record.modifiers[:, found.start : found.start + len(found.input_ids)])
+            row["modifiers"] = list(record.modifiers[:, found.start : found.start + len(found.input_ids)].copy())
         yield row
 
 

@@ -61,7 +61,7 @@ def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.n
     if labels.task == "regression":
         return frame.assign(pred=scores[:, 0])
     frame["pred"] = np.array(labels.classes, dtype=object)[scores.argmax(axis=1)]
-    return frame.assign(**{f"prob_{name}": scores[:, index] for index, name in enumerate(labels.classes)})
+    return frame.assign(**dict(zip(score_columns(labels), scores.T, strict=True)))
 
 
 def rank_deltas(frame: pd.DataFrame) -> pd.DataFrame:
@@ -121,8 +121,29 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
     _write_results(output / "predictions.parquet", labels[0], output)
 
 
-def _probabilities(labels: Labels) -> list[str]:
-    return [f"prob_{name}" for name in labels.classes]
+def score_columns(labels: Labels, model: int | None = None) -> list[str]:
+    """Name the columns of predictions that hold the score of each output, by all models together or by one of them.
+
+    The number of a model stands behind a dot, or behind more where the names of classes end in dots and numbers themselves.
+    """
+    names = [f"prob_{name}" for name in labels.classes] or ["pred"]
+    dots, rests = ".", _rests(labels.classes)
+    while any(rest.startswith(dots) and rest.removeprefix(dots).isdigit() for rest in rests):
+        dots += "."
+    return names if model is None else [f"{name}{dots}{model}" for name in names]
+
+
+def spread_columns(labels: Labels) -> list[str]:
+    """Name the columns that hold the standard deviation over models of each score: they end in ``_sd``, or more underscores."""
+    end = "_sd"
+    while end in _rests(labels.classes):
+        end = f"_{end}"
+    return [f"{name}{end}" for name in score_columns(labels)]
+
+
+def _rests(classes: Sequence[str]) -> set[str]:
+    """List what names of classes have more than others with which they begin."""
+    return {longer.removeprefix(name) for name in classes for longer in classes if longer != name and longer.startswith(name)}
 
 
 def _windows(parts: Sequence[str | Path]) -> Iterator[list[pd.DataFrame]]:
@@ -159,10 +180,9 @@ def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels]) -> tuple[pd.
         count[:, None] > 1, np.sqrt(np.nansum((scores - mean) ** 2, axis=0) / np.maximum(count - 1, 1)[:, None]), np.nan
     )
     frame = describe(labels[0], known["id"].to_numpy(), known["label"].to_numpy(), mean)
-    names = _probabilities(labels[0]) or ["pred"]
-    frame = frame.assign(**{f"{name}_sd": deviation[:, index] for index, name in enumerate(names)}, models=count)
-    own = {f"{name}.{model}": scores[model, :, index] for model in range(len(window)) for index, name in enumerate(names)}
-    return frame, pd.DataFrame(own)
+    frame = frame.assign(**dict(zip(spread_columns(labels[0]), deviation.T, strict=True)), models=count)
+    own = [pd.DataFrame(found, columns=score_columns(labels[0], model)) for model, found in enumerate(scores)]
+    return frame, pd.concat(own, axis=1)
 
 
 def _schema(columns: Sequence[str], labels: Labels) -> pa.Schema:
@@ -174,16 +194,16 @@ def _schema(columns: Sequence[str], labels: Labels) -> pa.Schema:
 def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
     """Write metrics and ranks of the labelled rows; without any, files that say so."""
     # Numbers alone fit in memory for any number of rows; the ids stream.
-    frame = pd.read_parquet(predictions, columns=["label", "pred", *_probabilities(labels)])
+    frame = pd.read_parquet(predictions, columns=list(dict.fromkeys(["label", "pred", *score_columns(labels)])))
     if labels.task == "regression":
         _write_rank_deltas(predictions, rank_deltas(frame), output / "rank_deltas.csv")
     known = frame[frame["label"].notna()]
     if known.empty:
         found = {}
     elif labels.task == "regression":
-        found = metrics.regression(known["label"].to_numpy(float), known["pred"].to_numpy(float))
+        found = metrics.regression(known["label"].to_numpy(float), metrics.check_finite(known["pred"].to_numpy(float)))
     else:
-        targets, probabilities = labels.to_targets(known["label"].to_numpy()), known[_probabilities(labels)].to_numpy()
+        targets, probabilities = labels.to_targets(known["label"].to_numpy()), known[score_columns(labels)].to_numpy()
         found = metrics.classification(targets, probabilities)
         found["per_class"] = metrics.per_class(targets, probabilities, labels.classes)
     write_json(output / "results.json", metrics.finite(found | {"rows": len(known)}))

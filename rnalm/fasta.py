@@ -83,14 +83,14 @@ def _parse(path: str) -> Iterator[Record]:
 
 
 def _record(path: str, place: str, header: str, lines: list[str]) -> Record:
-    name, _, description = header.strip().partition(" ")
+    name, *description = header.split(None, 1) or [""]
     if not name:
         raise RnalmError(f"{place}: the header has no id")
     # Alignments wrap lines, and some writers set blocks of letters apart.
     sequence = "".join("".join(lines).split())
     if not sequence:
         raise RnalmError(f"{place}: the sequence of {name!r} is empty")
-    return Record(place, name, sequence, None, None, None, None, None, description.strip() or None)
+    return Record(place, name, sequence, None, None, None, None, None, description[0].strip() if description else None)
 
 
 def divide(record: Record, chunk: Chunk) -> Iterator[Record]:

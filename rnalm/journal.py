@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from rnalm.config.sweep import Parameter, Sweep
+from rnalm.config.sweep import Parameter, Sweep, climb
 from rnalm.files import is_locked
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def distribution(parameter: Parameter) -> BaseDistribution:
         return CategoricalDistribution(_points(parameter))
     low, high, step, log = parameter.min, parameter.max, parameter.step, parameter.log
     if step is not None:
-        high = parameter.listed()[-1]
+        high = parameter.at(parameter.size - 1)
     return IntDistribution(low, high, log, step or 1) if parameter.integer else FloatDistribution(low, high, log, step)
 
 
@@ -148,8 +148,16 @@ def _points(parameter: Parameter) -> list[Any]:
 
 def values_of(trial: Trial | FrozenTrial) -> dict[str, Any]:
     """Give the values of a trial by key."""
-    listed = {key for key, drawn in trial.distributions.items() if isinstance(drawn, CategoricalDistribution)}
-    return {key: json.loads(value) if key in listed else value for key, value in sorted(trial.params.items())}
+    return {key: _value(drawn, trial.params[key]) for key, drawn in sorted(trial.distributions.items())}
+
+
+def _value(drawn: BaseDistribution, value: Any) -> Any:
+    if isinstance(drawn, CategoricalDistribution):
+        return json.loads(value)
+    if isinstance(drawn, FloatDistribution) and drawn.step is not None:
+        # Optuna counts steps in floats.
+        return float(climb(drawn.low, drawn.step, round((value - drawn.low) / drawn.step)))
+    return value
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Sequences ─► which k-mers they share."""
 
+import logging
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -8,9 +9,14 @@ from scipy.sparse import csr_array
 from rnalm.errors import RnalmError
 from rnalm.strands import is_nucleic, reverse_complement
 
+log = logging.getLogger(__name__)
+
 #: Default k of nucleotides and of anything else. Of random letters, two sequences of 10,000 nucleotides share 0.03 % of their
 #: 13-mers, two proteins of 1,000 amino acids 0.03 % of their 5-mers.
 K_NUCLEIC, K_OTHER = 13, 5
+
+#: Nucleic acids have no larger share of other letters; of proteins a quarter are no nucleotide codes (E, F, I, L, P and Q).
+FOREIGN = 0.05
 
 #: So many letters are spelled at a time.
 LETTERS = 2**22
@@ -19,8 +25,9 @@ LETTERS = 2**22
 def sets(sequences: Sequence[Sequence[str]], k: int | None = None) -> tuple[csr_array, np.ndarray, np.ndarray]:
     """Find the set of k-mers of each sequence.
 
-    Where all letters are IUPAC nucleotide codes, a k-mer and its reverse complement are one, case is ignored and U is T.
-    Anything else, proteins and tokens of several letters, is taken as it is. A sequence shorter than k is one k-mer.
+    Where nearly all letters are IUPAC nucleotide codes, a k-mer and its reverse complement are one, case is ignored and U is T;
+    other letters stand for themselves on both strands. Anything else, proteins and tokens of several letters, is taken as it
+    is. A sequence shorter than k is one k-mer.
 
     Parameters
     ----------
@@ -44,6 +51,7 @@ def sets(sequences: Sequence[Sequence[str]], k: int | None = None) -> tuple[csr_
         If ``k`` is out of range: k-mers must fit into 63 bits, which for A, C, G and T allows k up to 27.
     """
     texts, complement, base = _spell(sequences)
+    log.info("k-mers of %s", "letters or tokens, on one strand" if complement is None else "nucleotides, of both strands")
     # 0 is no digit of a letter, so that k-mers shorter than k have numbers of their own.
     most = next(k for k in range(63, 0, -1) if base**k <= 2**63)
     if k is None:
@@ -67,9 +75,9 @@ def _spell(sequences: Sequence[Sequence[str]]) -> tuple[list[str], np.ndarray | 
         The base: one more than the highest digit.
     """
     letters = set().union(*sequences)
-    nucleic = is_nucleic(letters)
+    nucleic = _nucleic(sequences, letters)
     plain = {letter: letter.upper().replace("U", "T") if nucleic else letter for letter in letters}
-    complements = {letter: reverse_complement(letter, rna=False) for letter in plain.values()} if nucleic else {}
+    complements = {letter: _complement(letter) for letter in plain.values()} if nucleic else {}
     order = sorted({*plain.values(), *complements.values()})
     digit = {letter: number for number, letter in enumerate(order, start=1)}
     spelling = {letter: chr(digit[same]) for letter, same in plain.items()}
@@ -78,8 +86,21 @@ def _spell(sequences: Sequence[Sequence[str]]) -> tuple[list[str], np.ndarray | 
         texts = ["".join(sequence).translate(table) for sequence in sequences]
     else:
         texts = ["".join(map(spelling.__getitem__, sequence)) for sequence in sequences]
-    complement = np.array([0, *(digit[reverse_complement(letter, rna=False)] for letter in order)]) if nucleic else None
+    complement = np.array([0, *(digit[_complement(letter)] for letter in order)]) if nucleic else None
     return texts, complement, len(order) + 1
+
+
+def _nucleic(sequences: Sequence[Sequence[str]], letters: set[str]) -> bool:
+    """Say whether sequences are nucleic acids, in which a few letters may be something else, such as X or I."""
+    others = [letter for letter in letters if not is_nucleic(letter)]
+    if any(len(letter) != 1 for letter in letters):
+        return False
+    foreign = sum(sequence.count(letter) for letter in others for sequence in sequences)
+    return foreign <= FOREIGN * sum(map(len, sequences))
+
+
+def _complement(letter: str) -> str:
+    return reverse_complement(letter, rna=False) if is_nucleic(letter) else letter
 
 
 def _content(texts: list[str], complement: np.ndarray | None, base: int, k: int) -> tuple[csr_array, np.ndarray]:

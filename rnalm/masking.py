@@ -23,7 +23,7 @@ class Masking:
     mask_prob : float
         Share of tokens that have to be found.
     random_prob, keep_prob : float
-        Shares of these that stand there as another token, or as they are; the others are masked.
+        Shares of these that stand there as a token drawn at random, or as they are; the others are masked.
     special : tuple of int
         Ids that are neither hidden nor drawn.
     mask : int
@@ -43,6 +43,10 @@ class Masking:
         """All ids but those of special tokens."""
         return np.setdiff1d(np.arange(self.vocab_size), self.special)
 
+    def able(self, ids: np.ndarray) -> np.ndarray:
+        """Say which tokens of a sequence can be hidden: bool ``(length,)``."""
+        return ~np.isin(ids, self.special)
+
     def hide(self, ids: np.ndarray, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Hide tokens of a sequence, at least one if there is any that can be.
 
@@ -57,7 +61,7 @@ class Masking:
         shown, wanted : numpy.ndarray
             What the model sees, and what it shall find or ``IGNORED``, int64 ``(length,)``.
         """
-        able = np.flatnonzero(~np.isin(ids, self.special))
+        able = np.flatnonzero(self.able(ids))
         chosen = able[draw.random(len(able)) < self.mask_prob]
         if not len(chosen) and len(able):
             chosen = draw.choice(able, 1)

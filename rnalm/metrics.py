@@ -31,13 +31,23 @@ def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, f
     """
     if labels.task == "classification":
         return classification(labels.to_targets(truth), labels.to_scores(outputs))
-    values = labels.to_scores(outputs)[:, 0]
-    if not np.isfinite(values).all():
+    values = check_finite(labels.to_scores(outputs)[:, 0])
+    scaled = regression(labels.scaler.transform(truth.astype(np.float64)), outputs[:, 0].astype(np.float64))
+    return regression(truth.astype(np.float64), values) | {f"scaled_{k}": v for k, v in scaled.items()}
+
+
+def check_finite(predictions: np.ndarray) -> np.ndarray:
+    """Refuse predictions that are not finite, such as logarithms that were too large to be undone.
+
+    Raises
+    ------
+    RnalmError
+    """
+    if not np.isfinite(predictions).all():
         raise RnalmError(
             "predictions are not finite in the units of the labels: training diverged; lower finetune.learning_rate"
         )
-    scaled = regression(labels.scaler.transform(truth.astype(np.float64)), outputs[:, 0].astype(np.float64))
-    return regression(truth.astype(np.float64), values) | {f"scaled_{k}": v for k, v in scaled.items()}
+    return predictions
 
 
 def regression(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from rnalm import datasets, encode, folder, models
 from rnalm.datasets import Encoded
-from rnalm.errors import RnalmError
+from rnalm.errors import RnalmError, nearest
 from rnalm.files import read_json, replacing
 from rnalm.labels import Labels
 from rnalm.models.framed import check_length
@@ -150,13 +150,19 @@ def predict_file(
     total = encode.metadata(encoded)["sequences"] if rows is None else len(rows)
     with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for sequences in progress(datasets.read(encoded, rows), total, "predict"):
-            known = [sequence.label for sequence in sequences if sequence.label is not None]
             if labels.task == "classification":
-                labels.to_targets(np.array(known, dtype=object))  # refuses classes that the model does not know
+                _check_classes(sequences, labels, encoded)
             outputs = predictor(sequences)
             columns = ([s.row for s in sequences], [s.id for s in sequences], [s.label for s in sequences], list(outputs))
             writer.write_table(pa.table([pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)], schema=schema))
     log.info("%s: %d sequences predicted", model_folder, total)
+
+
+def _check_classes(sequences: Sequence[Encoded], labels: Labels, encoded: str | Path) -> None:
+    for sequence in sequences:
+        if sequence.label is not None and sequence.label not in labels.classes:
+            hint = nearest(sequence.label, labels.classes)
+            raise RnalmError(f"{encoded}: the label of {sequence.id!r} is no class of the model: {sequence.label!r}; {hint}")
 
 
 def check_fit(model_folder: str | Path, encoded: str | Path, labels: Labels) -> None:
@@ -169,10 +175,13 @@ def check_fit(model_folder: str | Path, encoded: str | Path, labels: Labels) -> 
     information = encode.metadata(encoded)
     if encode.fingerprint(load_tokenizer(model_folder)) != information["tokenizer_sha256"]:
         raise RnalmError(f"{encoded}: encoded with another tokenizer than that of the model {model_folder}")
-    strands = read_json(Path(model_folder) / "config.json").get("reverse_complement")
-    if strands == "average" != information["reverse_complement"]:
-        hint = "set encode.reverse_complement: average, or leave it out"
-        raise RnalmError(f"{encoded}: encoded without the other strand, by which the model {model_folder} predicts too; {hint}")
+    strands = read_json(Path(model_folder) / "config.json").get("reverse_complement", "none")
+    if (strands == "average") != (information["reverse_complement"] == "average"):
+        found, expected = information["reverse_complement"], strands
+        raise RnalmError(
+            f"{encoded}: encode.reverse_complement is {found}, but the model {model_folder} was trained with {expected}; "
+            "leave it out"
+        )
     if information["task"] != labels.task:
         raise RnalmError(f"{model_folder}: a model for {labels.task}, but the configuration says task: {information['task']}")
 

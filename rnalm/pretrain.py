@@ -2,10 +2,12 @@
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors.torch import load_file
 from torch.utils.data import DataLoader
@@ -22,6 +24,9 @@ from rnalm.models.framed import check_length
 from rnalm.models.pretrained import check_pretrained
 
 log = logging.getLogger(__name__)
+
+#: A row that neither trains nor validates.
+NEITHER = -1
 
 
 @dataclass(frozen=True)
@@ -113,23 +118,26 @@ def pretrain(job: Job) -> None:
     with training_arguments(job.run(checkpoints.folder), epochs).main_process_first(local=False):
         checkpoints.prepare()
     set_seed(job.seed)
-    state = MaskedTrainer(job.run(checkpoints.folder), model, training, validation, checkpoints, epochs).resume()
+    trainer = MaskedTrainer(job.run(checkpoints.folder), model, training, validation, checkpoints, epochs)
+    state = trainer.resume()
     if is_main():
         model.load_state_dict(load_file(checkpoints.best(state) / "model.safetensors"), strict=False)
         model.tie_weights()
-        trained.write(job.output, model, tokenizer, state, len(training), lambda: score(model, training, validation))
+        found = (model, training, validation, trainer.batch_tokens)
+        trained.write(job.output, model, tokenizer, state, len(training), lambda: score(*found))
 
 
 def load_parts(job: Job, tokenizer: tokenizers.Tokenizer, model: PreTrainedModel) -> tuple[MaskedSet, MaskedSet]:
     """Read the sequences, with their reverse complements where the encoded file has them, and set some aside for validation."""
     sequences = [sequence for group in datasets.read(job.encoded) for sequence in group]
-    groups = datasets.column(job.encoded, "group").to_pylist()
-    share = job.options["validation"]
-    [part] = folds.assign(Folds(ratio=[100 - share, share]), len(sequences), groups=groups, seed=job.seed)
     special = tokenizers.special_ids(tokenizer)
     options = {key: job.options[key] for key in ("mask_prob", "random_prob", "keep_prob")}
-    hidden = tuple(range(len(tokenizers.special(tokenizer))))
-    masking = Masking(**options, special=hidden, mask=special["mask"], vocab_size=tokenizer.get_vocab_size())
+    never = tuple(map(tokenizer.token_to_id, tokenizers.special(tokenizer)))
+    masking = Masking(**options, special=never, mask=special["mask"], vocab_size=tokenizer.get_vocab_size())
+    part = set_aside(datasets.column(job.encoded, "group").to_pylist(), job.options["validation"], job.seed)
+    part[[not masking.able(sequence.input_ids).any() for sequence in sequences]] = NEITHER
+    if left_out := int(np.sum(part == NEITHER)):
+        log.info("%d sequences are left out: neighbours of validation rows in large groups, or without known tokens", left_out)
 
     def make(index: int, twins: bool) -> MaskedSet:
         chosen: list[Encoded] = [sequences[row] for row in np.flatnonzero(part == index)]
@@ -139,8 +147,39 @@ def load_parts(job: Job, tokenizer: tokenizers.Tokenizer, model: PreTrainedModel
     return make(folds.TRAIN, twins=True), make(folds.VALIDATION, twins=False)
 
 
+def set_aside(groups: Sequence[str | None], percent: int, seed: int) -> np.ndarray:
+    """Choose the rows that validate, in whole groups.
+
+    A group that is larger than all that is wanted, such as the chunks of one chromosome, is divided into runs of rows; what
+    stands beside a run that validates may overlap it, and is left out.
+
+    Parameters
+    ----------
+    groups : sequence of str or None
+        Of each row; None: a group of its own.
+    percent : int
+        Of all rows, to validate.
+    seed : int
+
+    Returns
+    -------
+    numpy.ndarray
+        int8 ``(rows,)``: ``folds.TRAIN``, ``folds.VALIDATION`` or ``NEITHER``.
+    """
+    names = pd.Series([str(row) if group is None else f"group {group}" for row, group in enumerate(groups)])
+    wanted = max(1, round(len(names) * percent / 100))
+    large = names.groupby(names).transform("size") > wanted
+    runs = names.where(~large, names + (names.groupby(names).cumcount() // wanted).map(", run {}".format))
+    [part] = folds.assign(Folds(ratio=[100 - percent, percent]), len(names), groups=runs.tolist(), seed=seed)
+    beside = pd.Series(part == folds.VALIDATION)
+    by_group = beside.groupby(names)
+    near = by_group.shift(1, fill_value=False) | by_group.shift(-1, fill_value=False)
+    part[(near & large & ~beside).to_numpy()] = NEITHER
+    return part
+
+
 @torch.inference_mode()
-def validate(model: PreTrainedModel, validation: MaskedSet, batch_tokens: int = 2**16) -> dict[str, float]:
+def validate(model: PreTrainedModel, validation: MaskedSet, batch_tokens: int) -> dict[str, float]:
     """Compute loss, perplexity and accuracy on tokens that are hidden in the same places each time.
 
     Parameters
@@ -184,9 +223,9 @@ def baseline(training: MaskedSet, validation: MaskedSet) -> dict[str, float]:
     }
 
 
-def score(model: PreTrainedModel, training: MaskedSet, validation: MaskedSet) -> dict[str, float]:
+def score(model: PreTrainedModel, training: MaskedSet, validation: MaskedSet, batch_tokens: int) -> dict[str, float]:
     """Validate a model, log what it achieves beside the baseline, and give both."""
-    found = {f"eval_{name}": value for name, value in validate(model, validation).items()}
+    found = {f"eval_{name}": value for name, value in validate(model, validation, batch_tokens).items()}
     found |= {"eval_rows": len(validation)} | baseline(training, validation)
     log.info(
         "perplexity %.2f, by frequencies alone %.2f; %.1f %% of hidden tokens found, by frequencies alone %.1f %%",

@@ -5,20 +5,27 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from accelerate.utils.memory import clear_device_cache
+import torch
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from optuna.trial import Trial, TrialState
 from transformers import TrainerCallback
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from rnalm import best, compute, journal, train
 from rnalm.checkpoints import State
+from rnalm.config import Encode
 from rnalm.config.sweep import Sweep
 from rnalm.errors import RnalmError
 from rnalm.files import lock, read_json, write_json
+from rnalm.models import hf
+from rnalm.models.pretrained import check_shapes, read_config
 from rnalm.trainer import Job
 
 log = logging.getLogger(__name__)
@@ -41,8 +48,9 @@ def work(job: Job, sweep: Sweep, worker: int = 0) -> None:
     Raises
     ------
     RnalmError
-        On labels that cannot be learned, whatever the values.
+        On labels that cannot be learned, whatever the values, and on keys that the model does not have.
     """
+    check(job, sweep)
     folder, name = Path(job.output), identity(job, sweep)
     with lock(journal.worker_lock(folder, worker), wait=True):
         meaning, training, validation = train.load_parts(job)
@@ -53,6 +61,35 @@ def work(job: Job, sweep: Sweep, worker: int = 0) -> None:
         while (trial := journal.claim(study, folder, sweep, worker, (job.seed, job.fold))) is not None:
             run(trial, job, sweep, parts)
         write_json(folder / f"worker-{worker}.json", {"fold": job.fold, "study": name, "trials": sweep.count})
+
+
+def check(job: Job, sweep: Sweep) -> None:
+    """Refuse entries of a model's configuration that it does not have, or that do not fit its pretrained weights.
+
+    Parameters
+    ----------
+    job, sweep
+        As in :func:`work`.
+
+    Raises
+    ------
+    RnalmError
+    """
+    if job.model["name"] != "hf":
+        return
+    for chosen, entry in product(_each(sweep, "model.type"), _each(sweep, "model.config.")):
+        model = best.apply(job.model, job.options, chosen | entry)["model"]
+        theirs = read_config(model["pretrained"]) if model["pretrained"] else None
+        kind = hf.check_type(theirs.model_type if theirs else model["type"], "model.pretrained" if theirs else "model.type")
+        hf.check_keys(CONFIG_MAPPING[kind], kind, model["config"], dict.fromkeys(Encode.model_fields))
+        if theirs:
+            check_shapes(model["pretrained"], theirs, model["config"])
+
+
+def _each(sweep: Sweep, beginning: str) -> list[dict[str, Any]]:
+    """List values of the keys that begin so, each alone; where there is no such key, nothing to change."""
+    found = {key: parameter for key, parameter in sweep.parameters.items() if key.startswith(beginning)}
+    return [{key: value} for key, parameter in found.items() for value in parameter.probes()] or [{}]
 
 
 def identity(job: Job, sweep: Sweep) -> str:
@@ -115,7 +152,8 @@ def run(trial: Trial, job: Job, sweep: Sweep, parts: Sequence[Any]) -> None:
         settings = best.apply(job.model, job.options | changes, values)
         reporter = Reporter(trial, sweep.metric, settings["options"]["epochs"])
         if not reporter.pruned:
-            _, state = train.fit(replace(job, output=str(scratch), **settings), *parts, [reporter])
+            with _within_memory():
+                _, state = train.fit(replace(job, output=str(scratch), **settings), *parts, [reporter])
         if not reporter.pruned:
             value = _reached(state, sweep.metric)
     except RnalmError as error:
@@ -127,6 +165,18 @@ def run(trial: Trial, job: Job, sweep: Sweep, parts: Sequence[Any]) -> None:
     if compute.count(job.gpus):
         # The last model, which references in a circle keep, would take memory from the next.
         clear_device_cache(garbage_collection=True)
+
+
+@contextmanager
+def _within_memory() -> Iterator[None]:
+    """Blame the values of a trial for a lack of memory: a worker that died of it would begin with the same trial again."""
+    try:
+        yield
+    except RuntimeError as error:
+        # The CPU has no error of its own for it.
+        if not (isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)):
+            raise
+        raise RnalmError("the model does not fit into memory; lower its size, or finetune.batch_size") from None
 
 
 def _reached(state: State, metric: str) -> float:

@@ -8,8 +8,8 @@ from tokenizers import Tokenizer
 from rnalm.config import Encode
 from rnalm.errors import RnalmError, nearest
 from rnalm.records import Record
-from rnalm.strands import is_rna, reverse_complement
-from rnalm.tokenizers import MARK, encoder, is_atomic, letters, special_ids, spell, tokens
+from rnalm.strands import is_nucleic, is_rna, reverse_complement
+from rnalm.tokenizers import check_letters, encoder, is_atomic, letters, special_ids, spell, tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ class RecordTokenizer:
                 hint = nearest(options.center_token, sorted(tokens(tokenizer)))
                 raise RnalmError(f"encode.center_token: {options.center_token!r} is not in the vocabulary; {hint}")
         self.both_strands = options.reverse_complement != "none"
-        self.rna = self.both_strands and is_rna({letter for token in tokens(tokenizer) for letter in token} - {MARK})
+        known = {letter for token in tokens(tokenizer) if len(token) == 1 or not self.atomic for letter in token}
+        self.rna = self.both_strands and is_rna(filter(is_nucleic, known))
 
     def __call__(self, record: Record) -> Tokens:
         """Tokenize a record.
@@ -74,16 +75,18 @@ class RecordTokenizer:
         Raises
         ------
         RnalmError
-            Naming file and line, if its other strand is wanted but it is no nucleic acid.
+            Naming file and line, if its other strand is wanted but it is no nucleic acid, or if it has a letter that replaces a
+            token of several letters.
         """
+        check_letters(record.sequence, self.replacements, record.place)
         ids, positions = self.to_ids(record.sequence)
         start, stop = kept_range(ids, self.options.block_size, self.options.truncate, self.center)
         if positions is None and start:
             positions = np.arange(len(ids), dtype=np.int32)[:, None] + np.array([0, 1], dtype=np.int32)
-        offsets = None if positions is None else positions[start:stop]
+        offsets = None if positions is None else _part(positions, start, stop)
         first, after = self._span(record, start, stop, len(ids), offsets)
         return Tokens(
-            input_ids=ids[start:stop],
+            input_ids=_part(ids, start, stop),
             start=start,
             total=len(ids),
             offsets=offsets,
@@ -105,10 +108,26 @@ class RecordTokenizer:
         try:
             if not isinstance(kept, str) and (long := next((token for token in kept if len(token) > 1), None)):
                 raise RnalmError(f"found the token {long!r}, expected single letters")
-            return self.to_ids(reverse_complement("".join(kept), self.rna))[0][: self.options.block_size]
+            text = "".join(kept)
+            return _part(self.to_ids(reverse_complement(text, self.of_rna(text)))[0], 0, self.options.block_size)
         except RnalmError as error:
             hint = "encode.reverse_complement is for DNA and RNA"
             raise RnalmError(f"{record.place}: {record.id!r} has no reverse complement, {error}; {hint}") from None
+
+    def of_rna(self, letters: str) -> bool:
+        """Say whether the other strand of a nucleic acid has U.
+
+        Parameters
+        ----------
+        letters : str
+            Those that are kept. If they have neither U nor T, the vocabulary decides.
+        """
+        return self.rna if set(letters).isdisjoint("UuTt") else is_rna(letters)
+
+
+def _part(array: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Cut an array; a part does not keep the whole in memory."""
+    return array if stop - start >= len(array) else array[start:stop].copy()
 
 
 def kept_range(ids: np.ndarray, block_size: int, truncate: str, center: int | None = None) -> tuple[int, int]:

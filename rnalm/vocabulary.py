@@ -12,7 +12,7 @@ from rnalm import config, sources
 from rnalm.config import Source
 from rnalm.errors import RnalmError
 from rnalm.sources import Record
-from rnalm.tokenizers import KMERS, spell
+from rnalm.tokenizers import KMERS, LETTER, MARK, check_letters, respell
 
 log = logging.getLogger(__name__)
 
@@ -41,20 +41,26 @@ def learn(source: Source, options: config.Tokenizer | None = None, seed: int | N
     Raises
     ------
     RnalmError
-        If the source cannot be read, or no token is frequent enough.
+        If the source cannot be read, no token is frequent enough or has room in the vocabulary, or a token of several letters
+        stands where single letters are expected.
     """
     options = options or config.Tokenizer()
+    wanted, reserved = options.value("vocab_size"), len(options.special_tokens)
+    if wanted is not None and wanted <= reserved:
+        raise RnalmError(
+            f"tokenizer.vocab_size: {wanted} has no room beside {reserved} special tokens; expected {reserved + 1} or more"
+        )
     if options.type in ("atomic", "kmer"):
         tokenizer = (_atomic if options.type == "atomic" else _kmer)(source, options, seed)
     else:
         tokenizer = (_bpe if options.type == "bpe" else _unigram)(source, options, seed)
     tokenizer.add_special_tokens(options.special_tokens)
-    wanted, found = options.value("vocab_size"), tokenizer.get_vocab_size()
+    found = tokenizer.get_vocab_size()
     if wanted is not None and found < wanted and options.type in ("bpe", "unigram"):
         log.warning(
             "tokenizer.vocab_size: %s asks for %d tokens, but the data give no more than %d", options.type, wanted, found
         )
-    log.info("%s: %d tokens, %d of them special", options.type, found, len(options.special_tokens))
+    log.info("%s: %d tokens, %d of them special", options.type, found, reserved)
     return tokenizer
 
 
@@ -73,7 +79,7 @@ def _atomic(source: Source, options: config.Tokenizer, seed: int | None) -> Toke
     tokens = _frequent(counts, source, options)
     tokenizer = _words(tokens, options)
     if source.token_sep is None:
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(LETTER), behavior="isolated")
     else:
         # A plain string, not a pattern: separators such as "|" stand for themselves.
         tokenizer.pre_tokenizer = pre_tokenizers.Split(source.token_sep, behavior="removed")
@@ -84,8 +90,10 @@ def _kmer(source: Source, options: config.Tokenizer, seed: int | None) -> Tokeni
     """Every ``k`` letters, from ``stride`` to ``stride`` letters."""
     k, stride = options.value("k"), options.value("stride")
     counts: Counter[str] = Counter()
+    instead = "k-mers are of single letters; type: atomic takes such tokens, bpe and unigram do with atomic_replacements"
     for record in _records(source, options, seed):
-        text = spell(record.sequence, {})
+        _check_single(record, {}, instead)
+        text = "".join(record.sequence)
         counts.update(text[start : start + k] for start in range(0, len(text) - k + 1, stride))
     if not counts:
         raise RnalmError(f"{source.paths[0]}: no sequence has {k} letters or more (tokenizer.k)")
@@ -102,7 +110,7 @@ def _frequent(counts: Counter[str], source: Source, options: config.Tokenizer) -
     )
     if not frequent:
         raise RnalmError(f"{source.paths[0]}: no token occurs at least {least} times (tokenizer.min_freq)")
-    return [token for _, token in frequent][: None if most is None else max(0, most - len(options.special_tokens))]
+    return [token for _, token in frequent][: None if most is None else most - len(options.special_tokens)]
 
 
 def _words(tokens: list[str], options: config.Tokenizer) -> Tokenizer:
@@ -113,16 +121,18 @@ def _words(tokens: list[str], options: config.Tokenizer) -> Tokenizer:
 def _bpe(source: Source, options: config.Tokenizer, seed: int | None) -> Tokenizer:
     """Byte-pair encoding of whole sequences, letter by letter at first."""
     tokenizer = Tokenizer(models.BPE(unk_token=options.special("unk")))
-    if options.atomic_replacements:
-        tokenizer.normalizer = normalizers.Sequence(_replacing(options))
+    replacements, longest = _replacements(options), options.value("max_token_length")
     trainer = trainers.BpeTrainer(
-        vocab_size=options.value("vocab_size"),
+        # The library merges two letters whatever the length; where there is room for letters alone, it merges none.
+        vocab_size=options.value("vocab_size") if longest > 1 else 0,
         min_frequency=options.value("min_freq"),
-        max_token_length=options.value("max_token_length") + 1,  # which the library's tokens stay below
+        max_token_length=longest + 1,  # which the library's tokens stay below
         special_tokens=options.special_tokens,
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_texts(source, options, seed), trainer)
+    tokenizer.train_from_iterator(_texts(source, options, seed, replacements), trainer)
+    if replacements:
+        tokenizer.normalizer = normalizers.Sequence(_replacing(replacements))
     return tokenizer
 
 
@@ -130,7 +140,14 @@ def _unigram(source: Source, options: config.Tokenizer, seed: int | None) -> Tok
     """Learn pieces as SentencePiece does (Kudo 2018), with its normalization and its mark before a sequence."""
     tokenizer = Tokenizer(models.Unigram())
     cleaning = [normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
-    tokenizer.normalizer = normalizers.Sequence([*_replacing(options), *cleaning])
+    tokenizer.normalizer = normalizers.Sequence(cleaning)
+    replacements = _replacements(options)
+    for token, letter in replacements.items():
+        if letter in (" ", MARK) or tokenizer.normalizer.normalize_str(letter) != letter:
+            raise RnalmError(
+                f"tokenizer.atomic_replacements: {token!r} is replaced by {letter!r}, which unigram reads as another letter; "
+                "expected one such as those of A-Z"
+            )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
     trainer = trainers.UnigramTrainer(
@@ -140,21 +157,45 @@ def _unigram(source: Source, options: config.Tokenizer, seed: int | None) -> Tok
         unk_token=options.special("unk"),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_texts(source, options, seed), trainer)
+    tokenizer.train_from_iterator(_texts(source, options, seed, replacements), trainer)
     layout = json.loads(tokenizer.to_str())
     layout["model"]["vocab"] = [[piece, round(weight, DECIMALS)] for piece, weight in layout["model"]["vocab"]]
-    return Tokenizer.from_str(json.dumps(layout))
+    tokenizer = Tokenizer.from_str(json.dumps(layout))
+    tokenizer.normalizer = normalizers.Sequence([*_replacing(replacements), *cleaning])
+    return tokenizer
 
 
-def _replacing(options: config.Tokenizer) -> list[normalizers.Normalizer]:
-    """Make the steps that exchange tokens of several letters for single letters, the longest tokens first."""
-    longest_first = sorted(options.atomic_replacements.items(), key=lambda item: (-len(item[0]), item[0]))
-    return [normalizers.Replace(token, letter) for token, letter in longest_first]
+def _replacements(options: config.Tokenizer) -> dict[str, str]:
+    """Give the letters that replace tokens of several letters, the longest tokens first."""
+    for token in options.atomic_replacements:
+        if len(token) < 2:
+            raise RnalmError(f"tokenizer.atomic_replacements: found {token!r}, expected a token of several letters")
+    return dict(sorted(options.atomic_replacements.items(), key=lambda item: (-len(item[0]), item[0])))
 
 
-def _texts(source: Source, options: config.Tokenizer, seed: int | None) -> Iterator[str]:
+def _replacing(replacements: dict[str, str]) -> list[normalizers.Normalizer]:
+    """Make the steps by which a saved tokenizer replaces tokens by itself.
+
+    They are no part of learning: in sequences whose tokens are separated, two letters that only look like such a token side by
+    side are not one.
+    """
+    return [normalizers.Replace(token, letter) for token, letter in replacements.items()]
+
+
+def _texts(source: Source, options: config.Tokenizer, seed: int | None, replacements: dict[str, str]) -> Iterator[str]:
     for record in _records(source, options, seed):
-        yield spell(record.sequence, options.atomic_replacements)
+        _check_single(record, replacements, "give it a letter in tokenizer.atomic_replacements")
+        check_letters(record.sequence, replacements, record.place)
+        yield respell(record.sequence, replacements)[0]
+
+
+def _check_single(record: Record, replacements: dict[str, str], instead: str) -> None:
+    """Refuse a sequence with a token of several letters that nothing replaces, saying what to do instead."""
+    if isinstance(record.sequence, str):
+        return
+    for position, token in enumerate(record.sequence, start=1):
+        if len(token) > 1 and token not in replacements:
+            raise RnalmError(f"{record.place}: token {position} is {token!r}, of several letters; {instead}")
 
 
 def _records(source: Source, options: config.Tokenizer, seed: int | None) -> Iterable[Record]:

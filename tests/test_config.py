@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from rnalm import configfile
-from rnalm.config import Config, Folds, Table
+from rnalm.config import Config, Fasta, Folds, Table
 
 ROOT = Path(__file__).parents[1]
 SOURCE = {"path": "table.tsv", "columns": {"id": "id", "sequence": "sequence", "label": "y"}}
@@ -27,6 +27,22 @@ def changed(path: str, value: object) -> dict:
 @pytest.mark.parametrize("file", sorted((ROOT / "config").rglob("*.yaml")), ids=lambda file: file.name)
 def test_the_configurations_that_come_along_are_valid(file):
     assert isinstance(configfile.load(yaml.safe_load(file.read_text(encoding="utf-8"))), Config)
+
+
+def test_classes_may_be_called_by_numbers():
+    loaded = configfile.load({"output": "o", "task": "classification", "source": {"classes": {0: "a.fa", 1: ["b.fa", "c.fa"]}}})
+    assert loaded.source.classes == {"0": ["a.fa"], "1": ["b.fa", "c.fa"]}
+
+
+def test_groups_are_kept_of_sequences_to_pretrain_on():
+    table = Table(path="t.tsv", columns={"id": 1, "sequence": 2, "label": 3, "group": 4})
+    assert (table.of_sequences().columns.group, table.of_sequences(grouped=True).columns.group) == (None, 4)
+    assert table.of_sequences(grouped=True).columns.label is None
+    told = {"path": "t.tsv", "columns": {"id": "id", "label": "y", "group": "gene"}}
+    fasta = Fasta(path="a.fa", attributes=told)
+    assert fasta.of_sequences().attributes is None
+    kept = fasta.of_sequences(grouped=True).attributes.columns
+    assert (kept.group, kept.label) == ("gene", None)
 
 
 def test_output_and_source_are_enough():
@@ -106,6 +122,14 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
             "interpret.modes.0: found 'delete'; valid: remove, mask, replace",
         ),
         (changed("labels.quality", {"A": -1}), "labels.quality.A: found -1; input should be greater than or equal to 0"),
+        (
+            changed("interpret", {"method": "integrated_gradients", "level": "base"}),
+            "interpret.level is for method loo, found method ['integrated_gradients']",
+        ),
+        (
+            {**MINIMAL, "model": {"name": "hf", "type": "bert"}, "interpret": {"scorer": "incremental"}},
+            "interpret.scorer: incremental is for local architectures, found model.name: hf; expected naive or auto",
+        ),
         (changed("seed", -1), "seed: found -1; input should be greater than or equal to 0"),
         # values that do not go together
         (changed("folds.ratio", [70, 20]), "folds.ratio must sum to 100, found [70, 20], which sum to 90"),

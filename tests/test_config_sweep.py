@@ -1,6 +1,8 @@
 """A sweep as our users, and those of W&B, write it."""
 
 import json
+from datetime import date
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from rnalm.config import Finetune, HuggingFace, Saluki
 from rnalm.config.sweep import OptionalSweep, Parameter, Sweep, merge
+from rnalm.configfile import load
 
 #: As the tutorial of genomeNLP prints it.
 TUTORIAL = """
@@ -137,6 +140,14 @@ def test_any_key_of_the_configuration_of_a_transformer_can_be_tried():
     assert list(resolve({"model.config.dim": {"values": [8, 16]}}, model=model).parameters) == ["model.config.dim"]
 
 
+def test_an_entry_below_one_that_is_at_its_default_can_be_tried():
+    key, model = "model.config.rope_parameters.rope_theta", HuggingFace(name="hf", type="llama")
+    assert list(resolve({key: {"values": [1000.0, 10000.0]}}, model=model).parameters) == [key]
+    for config in ({}, {"rope_parameters": None}):
+        merged, _ = merge(model.model_dump() | {"config": config}, {}, {key: 1000.0})
+        assert merged["config"] == {"rope_parameters": {"rope_theta": 1000.0}}
+
+
 def test_run_cap_and_labels():
     found = read({"run_cap": 7, "project": "p", "entity": "e", "parameters": {"lr": {"min": 0.1, "max": 1}}})
     assert found.count == 7
@@ -154,11 +165,19 @@ def test_a_grid_has_all_combinations_unless_told():
     assert resolve(parameters, method="bayes", trials=5).count == 5
 
 
-@given(low=st.integers(-50, 50), steps=st.integers(1, 40), scale=st.sampled_from([1, 2, 0.1, 0.25, 0.3]))
-def test_a_range_of_steps_ends_at_its_end(low, steps, scale):
-    values = Parameter(min=low * scale, max=(low + steps) * scale, step=scale).listed()
-    assert len(values) == steps + 1
-    assert values[-1] == pytest.approx((low + steps) * scale)
+@given(low=st.integers(-(10**4), 10**4), step=st.integers(1, 500), steps=st.integers(1, 40), digits=st.integers(0, 6))
+def test_the_values_of_a_range_are_what_one_would_write(low, step, steps, digits):
+    written = [Decimal(low + place * step).scaleb(-digits) for place in range(steps + 1)]
+    low, high, step = map(float, (written[0], written[-1], Decimal(step).scaleb(-digits)))
+    for end in (high, high + step / 2):
+        parameter = Parameter(min=low, max=end, step=step)
+        assert parameter.size == steps + 1
+        assert list(map(repr, parameter.listed())) == [repr(float(str(value))) for value in written]
+
+
+def test_a_long_range_of_integers_is_not_listed_to_be_counted():
+    parameter = Parameter(min=1, max=10**30)
+    assert (parameter.size, parameter.at(10**20), parameter.probes()) == (10**30, 10**20 + 1, [1, 2, 10**30])
 
 
 def test_integers_at_both_ends_make_a_range_of_integers():
@@ -192,6 +211,7 @@ def test_keys_and_values_that_cannot_be_tried_are_refused(parameters, message):
     ("parameters", "message"),
     [
         ({"dropout": {"min": 0.5, "max": 1.0}}, "dropout: found 1.0; input should be less than 1"),
+        ({"dropout": {"min": 0, "max": 1.1, "step": 0.5}}, "dropout: found 1.0; input should be less than 1"),
         ({"layers": {"min": 1.0, "max": 3.0}}, "layers: found 1.63"),
         ({"layers": {"min": 1, "max": 3, "step": 0.5}}, "layers: found 1.5; input should be a valid integer"),
         ({"filters": {"min": 0, "max": 3}}, "filters: found 0; input should be greater than or equal to 1"),
@@ -199,6 +219,17 @@ def test_keys_and_values_that_cannot_be_tried_are_refused(parameters, message):
 )
 def test_ranges_that_hold_what_cannot_be_tried_are_refused(parameters, message):
     assert problem(resolve, parameters).startswith(f"sweep.parameters.{message}")
+
+
+def test_a_range_may_have_an_end_that_no_step_reaches():
+    assert resolve({"dropout": {"min": 0, "max": 1, "step": 0.3}}, method="grid").count == 4
+
+
+def test_below_an_entry_that_is_a_number_there_are_no_keys():
+    model = HuggingFace(name="hf", type="bert", config={"hidden_size": 64})
+    found = problem(resolve, {"model.config.hidden_size.width": {"values": [8]}}, model=model)
+    key = "model.config.hidden_size"
+    assert found == f"sweep.parameters.{key}.width: found 8; {key} is 64, below which there are no keys"
 
 
 @pytest.mark.parametrize(
@@ -226,6 +257,10 @@ def test_metrics_and_goals_that_do_not_fit_are_refused(settings, message):
         ({"min": 1, "max": 8, "log": True, "step": 2}, "log needs a min above 0 and no step, found step 2"),
         ({"values": [1], "max": 3}, "values cannot stand beside min, max, step and log"),
         ({"values": [1, 1]}, "values must differ from each other, found [1, 1]"),
+        ({"values": [date(2024, 1, 2)]}, "values: found 2024-01-02; expected numbers, text, true, false, null, or lists of"),
+        ({"values": [[1, {2}]]}, "values: found [1, {2}]; expected numbers, text, true, false, null, or lists of these; put"),
+        ({"min": 0, "max": 1, "step": 1e-9}, "steps of 1e-09 from 0 to 1 are too fine to be counted exactly; round these"),
+        ({"min": 100, "max": 101, "step": 0.3333333333333333}, "steps of 0.3333333333333333 from 100 to 101 are too fine to"),
         ({"value": 1, "values": [1]}, "value and values say the same; expected one of them"),
         ({"min": 0, "max": 1, "distribution": "normal"}, "distribution: 'normal' is not supported; expected one of constant, "),
         ({"min": -9, "max": 0, "distribution": "log_uniform"}, "distribution: 'log_uniform' is not supported; expected one of"),
@@ -262,6 +297,7 @@ def test_a_sweep_that_makes_no_sense_is_refused(settings, message):
         ("s.json", "{", "{path}: not a JSON file (Expecting"),
         ("s.yaml", "a: [", "{path}: not a YAML file ("),
         ("s.yaml", "- 1", "{path}: expected keys and values"),
+        ("s.yaml", "parameters: {lr: {values: [2024-01-02]}}", "{path}: parameters.lr.values: found 2024-01-02; expected"),
         ("s.yaml", "method: grid", "{path}: key 'parameters' is missing"),
         ("s.yaml", "parameter: {}", "{path}: key 'parameters' is missing"),
         ("s.yaml", "parameters: {lr: {value: 1}}\nworker: 3", "{path}: unknown key 'worker'; did you mean 'workers'?"),
@@ -274,6 +310,44 @@ def test_mistakes_in_a_file_name_it(name, content, message, tmp_path, refusal):
     if content is not None:
         (tmp_path / name).write_text(content)
     assert refusal(read, str(tmp_path / name)).startswith(message.format(path=tmp_path / name))
+
+
+@pytest.mark.parametrize("name", ["folder", "folder.json"])
+def test_a_folder_is_no_file_with_a_sweep(name, tmp_path, refusal):
+    (tmp_path / name).mkdir()
+    message = f"{tmp_path / name}: cannot be read (Is a directory); expected a JSON or YAML file"
+    assert refusal(read, str(tmp_path / name)) == message
+
+
+# Beside a pretraining
+
+
+def configuration(key: str, **settings) -> dict:
+    source = {"path": "table.csv", "columns": {"id": 1, "sequence": 2, "label": 3}}
+    model = {"name": "hf", "type": "bert", "config": {"hidden_size": 64}}
+    sweep = {"parameters": {key: {"values": ["distilbert"] if key == "type" else [0.1, 0.2]}}}
+    return {"output": "o", "source": source, "model": model, "sweep": sweep, "pretrain": {}} | settings
+
+
+@pytest.mark.parametrize("key", ["type", "model.config.hidden_size", "model.config.layer_norm_eps", "model.config.drops.width"])
+def test_what_pretrained_weights_fix_cannot_be_tried(key, refusal):
+    reason = "trials start from the weights of pretrain, which fix all of a model but its dropout"
+    advice = "set finetune.from_scratch: true, or sweep over keys of finetune"
+    name = "model.type" if key == "type" else key
+    assert refusal(load, configuration(key)) == f"config: sweep.parameters.{name}: {reason}; {advice}"
+    if key != "type":
+        load(configuration(key, finetune={"from_scratch": True}))
+        load(configuration(key, pretrain=None))
+
+
+@pytest.mark.parametrize("key", ["model.name", "model.pretrained"])
+def test_which_model_is_pretrained_cannot_be_tried(key, refusal):
+    assert refusal(load, configuration(key)).startswith(f"config: sweep.parameters.{key}: no key of a model or its training to")
+
+
+@pytest.mark.parametrize("key", ["lr", "model.config.hidden_dropout_prob", "model.config.attn_pdrop", "model.config.layerdrop"])
+def test_training_and_dropout_can_be_tried_with_pretrained_weights(key):
+    load(configuration(key))
 
 
 # Into the sections of a training

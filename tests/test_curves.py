@@ -249,3 +249,9 @@ def test_a_single_epoch_is_seen():
 
 def test_predictions_without_labels_are_counted():
     assert [bar.get_width() for bar in DRAWN["without labels"]().axes[0].patches] == [2, 1]
+
+
+def test_classes_whose_short_names_are_the_same_have_bars_of_their_own():
+    classes = ["Saccharomyces_cerevisiae_chr01_XXXXXXXX", "Saccharomyces_pombe_chr01_XXXXXXXX"]
+    axis = curves.unlabelled([classes[0], classes[0], classes[1]], classes).axes[0]
+    assert [(bar.get_y() + bar.get_height() / 2, bar.get_width()) for bar in axis.patches] == [(0, 2), (1, 1)]

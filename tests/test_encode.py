@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import rnalm
-from rnalm import encode, tokenizers, vocabulary
-from rnalm.config import Encode
+from rnalm import datasets, encode, tokenizers, vocabulary
+from rnalm.config import Encode, Tokenizer
 
 A, C, G, T = range(7, 11)
 EVERY_COLUMN = {name: name for name in ("id", "sequence", "label", "weight", "group", "split")}
@@ -103,6 +103,15 @@ def test_the_metadata_names_the_tokenizer_the_version_and_the_cuts(write_source,
 def test_another_vocabulary_has_another_fingerprint(write_source, acgt):
     assert encode.fingerprint(acgt) != encode.fingerprint(vocabulary.learn(write_source(rows("acgu"))))
     assert encode.fingerprint(acgt) == encode.fingerprint(tokenizers.Tokenizer.from_str(acgt.to_str()))
+
+
+def test_the_longest_sequence_is_that_of_either_strand(write_source, tmp_path):
+    rows_ = "".join(f"s{row}\t{'ACGTTGCAGG' * 6}\n" for row in range(9))
+    source = write_source("id\tsequence\n" + rows_, columns=ID_SEQUENCE)
+    tokenizer = vocabulary.learn(source, Tokenizer(type="bpe", vocab_size=30))
+    summary = encode.encode(source, tokenizer, tmp_path / "e.parquet", Encode(reverse_complement="augment"))
+    [sequence, *_] = next(iter(datasets.read(tmp_path / "e.parquet")))
+    assert summary.longest == len(sequence.reverse_ids) > len(sequence.input_ids)
 
 
 def test_the_summary_tells_what_was_found(write_source, acgt, tmp_path):

@@ -244,6 +244,27 @@ def test_the_names_of_classes_may_hold_dots(merged):
     ]
 
 
+@pytest.mark.parametrize("classes", [("B.1", "B.1.1"), ("A", "A_sd", "A__sd"), ("a", "a.0", "a..0"), ("A", "A_sd", "A.1")])
+def test_no_column_has_two_meanings_whatever_classes_are_called(merged, classes):
+    labels = Labels("classification", classes=classes)
+    draw = np.random.default_rng(0)
+    outputs = draw.normal(size=(2, 4, len(classes)))
+    truth = [classes[row % len(classes)] for row in range(4)]
+    predictions, _, _ = merged([(range(4), truth, found) for found in outputs], [labels, labels])
+    assert predictions.columns.is_unique
+    for model, found in enumerate(outputs):
+        columns = evaluate.score_columns(labels, model)
+        np.testing.assert_allclose(predictions[columns], softmax(found, axis=1), rtol=1e-6)
+    both = softmax(outputs, axis=2)
+    np.testing.assert_allclose(predictions[evaluate.score_columns(labels)], both.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(predictions[evaluate.spread_columns(labels)], both.std(axis=0, ddof=1), rtol=1e-6)
+
+
+def test_a_prediction_that_is_not_finite_is_told(merged):
+    with pytest.raises(RnalmError, match="predictions are not finite in the units of the labels"):
+        merged([([0, 1], [1.0, 2.0], [0.5, 1e6])], [LOG])
+
+
 def test_models_that_predict_different_classes_are_not_combined(merged):
     part = ([0], ["early"], [[1.0, 0.0]])
     labels = [Labels("classification", classes=("early", "late")), Labels("classification", classes=("early", "mid"))]

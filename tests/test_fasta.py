@@ -32,6 +32,12 @@ def test_lines_blank_lines_and_line_ends_are_no_part_of_a_sequence(tmp_path, end
     assert [(record.id, record.sequence) for record in found] == [("x", "ACGTNNRYACGTACGT"), ("y", "U")]
 
 
+def test_a_tab_ends_an_id_too(tmp_path):
+    (tmp_path / "a.fasta").write_text(">id1\tfrom a  tool\nACGT\n")
+    [record] = sources.read(Fasta(path=str(tmp_path / "a.fasta")))
+    assert (record.id, record.description) == ("id1", "from a  tool")
+
+
 def test_lower_case_is_kept_on_request(tmp_path):
     assert read(tmp_path / "a.fa", ">x\nacGTn\n")[0].sequence == "ACGTN"
     assert read(tmp_path / "a.fa", ">x\nacGTn\n", case="keep")[0].sequence == "acGTn"

@@ -38,6 +38,13 @@ def test_nucleotides_share_kmers_of_either_strand_and_case(sequences, k, letters
         assert_are_sets(sequences, k, nucleic=True)
 
 
+@given(SEQUENCES)
+def test_a_few_other_letters_leave_nucleotides_nucleotides(sequences):
+    content, sizes, number = kmers.sets([*sequences, "ACGT" * 40 + "XACG", "CGTX" + "ACGT" * 40], 4)
+    assert content.toarray()[number[-1]].sum() == content.toarray()[number[-2]].sum() == sizes[number[-1]]
+    assert (content @ content.T).toarray()[number[-1], number[-2]] == sizes[number[-1]]
+
+
 @given(st.lists(st.text(alphabet="ACEef", max_size=12), max_size=12), st.integers(1, 6))
 def test_other_letters_are_taken_as_they_are(sequences, k):
     assert_are_sets(["LEAD", *sequences], k, nucleic=False)

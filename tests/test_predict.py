@@ -123,6 +123,13 @@ def test_another_tokenizer_is_refused(folder, tmp_path):
         predict.predict_file(folder / "model", tmp_path / "other.parquet", tmp_path / "part.parquet")
 
 
+def test_other_strands_than_those_of_the_model_are_refused(folder, tmp_path):
+    tokenizer = tokenizers.load(folder / "model")
+    encode(source(folder), tokenizer, tmp_path / "both.parquet", Encode(reverse_complement="average"))
+    with pytest.raises(RnalmError, match=r"reverse_complement is average, but the model .* was trained with none; leave it"):
+        predict.predict_file(folder / "model", tmp_path / "both.parquet", tmp_path / "part.parquet")
+
+
 def test_another_task_is_refused(folder, tmp_path):
     encode(source(folder), tokenizers.load(folder / "model"), tmp_path / "classes.parquet", task="classification")
     with pytest.raises(RnalmError, match="a model for regression, but the configuration says task: classification"):
@@ -136,5 +143,5 @@ def test_an_unknown_class_is_refused(folder, tmp_path):
     tokenizers.save(tokenizer, tmp_path / "model" / "tokenizer.json")
     Labels("classification", classes=("0", "one")).save(tmp_path / "model" / "labels.json")
     encode(source(folder), tokenizer, tmp_path / "classes.parquet", task="classification")
-    with pytest.raises(RnalmError, match=r"class '1' is not among the classes of the model; valid: 0, one"):
+    with pytest.raises(RnalmError, match=r"classes.parquet: the label of 's1' is no class of the model: '1'; valid: 0, one"):
         predict.predict_file(tmp_path / "model", tmp_path / "classes.parquet", tmp_path / "part.parquet")

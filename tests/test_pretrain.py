@@ -1,14 +1,19 @@
 import json
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from interruption import killed_before, results
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from rnalm import encode, models, pretrain, tokenizers, vocabulary
+from rnalm import encode, folds, models, pretrain, tokenizers, vocabulary
 from rnalm.config import Pretrain, Table
 from rnalm.datasets import Encoded
 from rnalm.masking import MaskedSet, Masking
@@ -102,6 +107,61 @@ def test_groups_are_on_one_side(files):
     assert not {s.id for s in training.sequences} & {s.id for s in validation.sequences}
     assert len(training) + len(validation) == 60
     assert len(validation) == 12
+
+
+@given(st.lists(st.sampled_from([None, "a", "b", "c"]), min_size=4, max_size=60), st.integers(1, 50), st.integers(0, 99))
+def test_groups_are_whole_unless_they_are_larger_than_what_validates(groups, percent, seed):
+    part = pretrain.set_aside(groups, percent, seed)
+    wanted = max(1, round(len(groups) * percent / 100))
+    assert {folds.TRAIN, folds.VALIDATION} <= set(part)
+    assert np.sum(part == folds.VALIDATION) <= 2 * wanted
+    for name in set(groups) - {None}:
+        mine = part[[group == name for group in groups]]
+        if len(mine) <= wanted:
+            assert len(set(mine)) == 1
+        # No row trains beside one that validates: they may overlap.
+        beside = set(pairwise(mine))
+        assert not beside & {(folds.TRAIN, folds.VALIDATION), (folds.VALIDATION, folds.TRAIN)}
+
+
+def test_one_chromosome_in_chunks_is_enough_to_pretrain_on():
+    part = pretrain.set_aside(["chr1"] * 100, 5, seed=1)
+    assert np.bincount(part + 1).tolist() in ([2, 93, 5], [1, 94, 5])  # at an end, a run has one neighbour
+
+
+def test_tokens_may_have_any_ids(tmp_path):
+    tokenizer = Tokenizer(WordLevel({"<s>": 0, "<pad>": 1, "A": 2, "C": 3, "G": 4, "T": 5, "<unk>": 6, "<mask>": 7}, "<unk>"))
+    tokenizer.add_special_tokens(["<s>", "<pad>", "<unk>", "<mask>"])
+    tokenizers.save(tokenizer, tmp_path / "tokenizer.json")
+    (tmp_path / "table.tsv").write_text("id\tsequence\n" + "".join(f"s{i}\tACGTACGT\n" for i in range(9)) + "s9\tNNN\n")
+    source = Table(path=str(tmp_path / "table.tsv"), columns={"id": 1, "sequence": 2})
+    encode.encode(source, tokenizer, tmp_path / "encoded.parquet")
+    one = job(tmp_path, "")
+    model = masked.create(MODEL, 8, tokenizers.special_ids(tokenizer))
+    training, validation = pretrain.load_parts(one, tokenizer, model)
+    assert training.masking.plain.tolist() == [2, 3, 4, 5]
+    # One of unknown letters alone teaches nothing.
+    assert "s9" not in {sequence.id for sequence in (*training.sequences, *validation.sequences)}
+
+
+def test_pretraining_goes_on_in_full_precision_from_weights_in_half(pretrained, tmp_path):
+    AutoModelForMaskedLM.from_pretrained(pretrained, dtype=torch.bfloat16).save_pretrained(tmp_path)
+    special = {"unk": 0, "pad": 1, "cls": 2, "sep": 3, "mask": 4, "bos": 5, "eos": 6}
+    again = masked.create({"type": None, "config": {}, "pretrained": str(tmp_path)}, 11, special)
+    assert {weight.dtype for weight in again.parameters()} == {torch.float32}
+
+
+def test_decoders_are_not_pretrained_so(refusal):
+    config = {
+        "d_model": 16,
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2,
+    }
+    options = {"name": "hf", "type": "bart", "config": config, "pretrained": None}
+    special = {"unk": 0, "pad": 1, "cls": 2, "sep": 3, "mask": 4, "bos": 5, "eos": 6}
+    assert refusal(masked.create, options, 11, special).startswith("pretrain: bart writes tokens one after the other; expected")
 
 
 def test_fine_tuning_starts_from_the_pretrained_body(pretrained):

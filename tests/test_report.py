@@ -19,6 +19,7 @@ from rnalm.files import write_json
 from rnalm.perturb import scores
 from rnalm.perturb.merge import merge
 from rnalm.predict import predict_file
+from rnalm.report.blocks import number
 from rnalm.report.job import Job, Query
 from rnalm.report.write import write
 
@@ -400,3 +401,11 @@ def test_a_report_that_fails_leaves_no_file(experiment, tmp_path):
     with pytest.raises(FileNotFoundError):
         write(replace(job, figures=str(tmp_path / "figures")), tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1234.0, "1,234"), (1.0, "1.000"), (1, "1"), (0.25, "0.250"), (0.00025, "0.00025"), (0.0, "0.000"), (None, "–")],
+)
+def test_numbers_keep_the_digits_that_matter(value, shown):
+    assert number(value) == shown

@@ -18,15 +18,19 @@ import optuna
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from interruption import Killed
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
+from transformers import DistilBertConfig
 
 from rnalm import best, folds, journal, sweep, tokenizers, train, vocabulary
 from rnalm.checkpoints import State
-from rnalm.config import Columns, Finetune, Folds, Saluki, Table
-from rnalm.config.sweep import Sweep
+from rnalm.config import Columns, Finetune, Folds, HuggingFace, Saluki, Table
+from rnalm.config.sweep import Parameter, Sweep
 from rnalm.encode import encode
 from rnalm.errors import RnalmError
 from rnalm.files import lock, write_json
@@ -393,6 +397,35 @@ def test_a_trial_that_cannot_be_trained_is_noted(pretended, caplog):
     assert f"trial {rows['13.0']['trial']}: unlucky" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+)
+def test_a_model_that_does_not_fit_into_memory_is_noted(pretended, monkeypatch, error):
+    def fit(job, *arguments):
+        if job.model["filters"] == 64:
+            raise error
+        return pretend(job, *arguments)
+
+    monkeypatch.setattr(train, "fit", fit)
+    folder = finish(pretended, search({"filters": {"values": [2, 64]}}))
+    rows = {row["model.filters"]: (row["state"], row["note"]) for row in table(folder)}
+    note = "the model does not fit into memory; lower its size, or finetune.batch_size"
+    assert rows == {"2": ("complete", ""), "64": ("failed", note)}
+
+
+def test_a_fault_of_the_program_is_not_blamed_on_values(pretended, monkeypatch):
+    def fit(*arguments):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(train, "fit", fit)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        sweep.work(pretended, search())
+
+
 def test_a_study_in_which_nothing_can_be_trained_is_a_mistake(pretended, refusal):
     found = refusal(finish, pretended, search({"lr": {"values": [13.0]}}))
     assert found == "sweep: none of the 1 trials of fold 0 could be trained; the first: unlucky"
@@ -410,6 +443,56 @@ def test_of_equals_the_first_is_the_best(pretended):
     folder = finish(pretended, search({"weight_decay": {"values": [0.1, 0.2, 0.3]}}))
     assert len({row["loss"] for row in table(folder)}) == 1
     assert yaml.safe_load((folder / "best.yaml").read_text())["trial"] == 0
+
+
+# Keys that a model does not have
+
+TINY = {"dim": 8, "n_layers": 1, "n_heads": 2, "hidden_dim": 8}
+
+
+def transformer(job: train.Job, parameters: dict, kind: str | None = "distilbert", **given) -> tuple[train.Job, Sweep]:
+    """Give the job and the sweep of a transformer."""
+    model = HuggingFace(name="hf", type=kind, **given)
+    settings = Sweep(parameters=parameters).resolve("regression", model, FINETUNE)
+    return dataclasses.replace(job, model=model.model_dump()), settings
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"model.config.dims": {"values": [8]}}, "model.config.dims: distilbert has no such entry; did you mean 'dim'?"),
+        (
+            {"model.config.vocab_size": {"min": 8, "max": 9}},
+            "model.config.vocab_size: it is set here, from tokenizer, task and",
+        ),
+        ({"model.config.block_size": {"values": [8]}}, "model.config.block_size: it is set here, from tokenizer, task and"),
+        ({"model.config.dims.width": {"values": [8]}}, "model.config.dims: distilbert has no such entry; did you mean 'dim'?"),
+        ({"lr": {"values": [1]}, "type": {"values": ["distilbert", "brt"]}}, "model.type: 'brt' is no architecture of"),
+        (
+            {"type": {"values": ["distilbert", "bert"]}, "model.config.dim": {"values": [8]}},
+            "model.config.dim: bert has no such entry; ",
+        ),
+    ],
+)
+def test_a_key_that_a_model_does_not_have_is_refused_before_any_trial(pretended, refusal, parameters, message):
+    job, settings = transformer(pretended, parameters)
+    assert refusal(sweep.work, dataclasses.replace(job, encoded="not read"), settings).startswith(message)
+    assert not Path(job.output).exists()
+
+
+def test_the_keys_of_a_model_can_be_tried(pretended):
+    parameters = {"model.config.hidden_size": {"values": [8, 16]}, "model.config.dropout": {"min": 0, "max": 0.2}}
+    sweep.check(*transformer(pretended, parameters | {"lr": {"min": 0.1, "max": 1}}, config=TINY))
+    parameters = {"model.config.rope_parameters.rope_theta": {"values": [1000.0]}}
+    sweep.check(*transformer(pretended, parameters, "llama"))
+
+
+def test_what_does_not_fit_pretrained_weights_is_refused_before_any_trial(pretended, tmp_path, refusal):
+    folder = str(tmp_path / "language")
+    DistilBertConfig(**TINY).save_pretrained(folder)
+    sweep.check(*transformer(pretended, {"model.config.dropout": {"min": 0, "max": 0.2}}, None, pretrained=folder))
+    wrong = transformer(pretended, {"model.config.dim": {"values": [8, 16]}}, None, pretrained=folder)
+    assert refusal(sweep.check, *wrong) == f"model.config.dim: 16 does not fit the weights of {folder}; leave it out"
 
 
 # What belongs to a study
@@ -485,6 +568,42 @@ def test_a_journal_that_a_full_disk_cut_is_gone_on_with(pretended, tmp_path):
 def test_what_a_key_can_be_is_said_to_optuna(parameter, distribution):
     settings = Sweep(parameters={"lr": parameter})
     assert journal.distribution(settings.parameters["lr"]) == distribution
+
+
+RANGE = st.tuples(st.integers(-(10**6), 10**6), st.integers(1, 1000), st.integers(1, 30), st.integers(0, 8))
+
+
+@given(RANGE)
+def test_all_values_of_a_range_are_known_to_optuna(drawn):
+    low, step, steps, digits = drawn
+    low, high, step = (float(f"{number}e-{digits}") for number in (low, low + step * steps, step))
+    assume(max(abs(low), abs(high)) <= step * 1e7)
+    parameter = Parameter(min=low, max=high, step=step)
+    space = journal.distribution(parameter)
+    assert space.high == high
+    assert all(space._contains(value) for value in parameter.listed())
+
+
+@pytest.mark.parametrize("method", ["grid", "random", "bayes"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.0, 0.1, 0.2, 0.3],
+        [0.1, 0.2, 0.3],
+        [0.0, 0.2, 0.4, 0.6],
+        [1e-4, 2e-4, 3e-4],
+        [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35],
+    ],
+)
+def test_fractions_are_tried_as_one_would_write_them(values, method, tmp_path):
+    steps = {"warmup": {"min": values[0], "max": values[-1], "step": values[1] if values[0] == 0 else values[0]}}
+    settings = search(steps, method, trials=len(values) if method == "grid" else 40)
+    study = journal.open_study(tmp_path, "study", settings)
+    while (trial := journal.claim(study, tmp_path, settings, 0, (1, 0))) is not None:
+        study.tell(trial, 1.0)
+    found = [journal.values_of(trial)["finetune.warmup"] for trial in study.get_trials()]
+    assert sorted(set(found)) == values
+    assert method != "grid" or sorted(found) == values
 
 
 def test_values_that_are_no_text_come_back_as_they_were():

@@ -93,6 +93,38 @@ def test_the_other_strand_of_rna_is_rna(write_source):
     assert [tokenizer.id_to_token(int(index)) for index in found.reverse_ids] == list("AGUU")
 
 
+@pytest.mark.parametrize(
+    ("known", "sequence", "expected"),
+    [
+        ("ACGUNI.*", "GAUC", "GAUC"),
+        ("ACGTNI.*", "GATC", "GATC"),
+        ("ACGUNI.*", "GAC", "GUC"),
+        ("ACGTU", "GAUC", "GAUC"),
+        ("ACGTU", "GATC", "GATC"),
+        ("ACGTU", "GAC", "GTC"),
+        ("acgtACGU", "GAUc", "gAUC"),
+    ],
+)
+def test_the_letters_of_a_sequence_say_whether_its_other_strand_has_u(write_source, known, sequence, expected):
+    tokenizer = vocabulary.learn(write_source(f"id\tsequence\na\t{known}\n"))
+    found = RecordTokenizer(tokenizer, Encode(reverse_complement="augment"))(record(sequence))
+    assert [tokenizer.id_to_token(int(index)) for index in found.reverse_ids] == list(expected)
+
+
+def test_tokens_of_several_letters_do_not_say_what_an_atomic_vocabulary_is(write_source):
+    tokenizer = vocabulary.learn(write_source("id\tsequence\na\tA,C,G,U,tRNA\n", token_sep=","))
+    assert RecordTokenizer(tokenizer, Encode(reverse_complement="augment")).of_rna("GAC")
+
+
+def test_what_is_kept_of_a_sequence_does_not_hold_the_rest_in_memory(subwords):
+    for truncate in ("left", "right"):
+        options = Encode(block_size=3, truncate=truncate, reverse_complement="augment")
+        found = RecordTokenizer(subwords["kmer"], options)(record("ACGT" * 10))
+        for array in (found.input_ids, found.offsets, found.reverse_ids):
+            assert len(array) == 3
+            assert array.base is None
+
+
 def test_the_other_strand_is_that_of_the_letters_that_are_kept(write_source):
     tokenizer = vocabulary.learn(write_source("id\tsequence\na\tACGT\n"))
     found = RecordTokenizer(tokenizer, Encode(reverse_complement="augment", block_size=3, truncate="left"))(record("ACGTT"))
@@ -124,6 +156,24 @@ def test_tokens_of_several_letters_are_merged_as_the_letters_that_replace_them(w
     # In text without separators the same tokens are found where they stand, three letters long.
     assert tokenizer.encode("agejc", add_special_tokens=False).offsets[-1][1] == 5
     assert tokenizers.letters(tokenizer) == {"gej": "E"}
+
+
+def test_tokens_of_several_letters_are_cut_with_all_their_letters(write_source):
+    source = write_source("id\tsequence\n" + "".join(f"s{i}\tgejaggejc\n" for i in range(5)))
+    tokenizer = vocabulary.learn(source, Tokenizer(type="bpe", max_token_length=1, atomic_replacements={"gej": "E"}))
+    for truncate, expected in (("right", ("geja", [[0, 3], [3, 4]])), ("left", ("gejc", [[5, 8], [8, 9]]))):
+        found = RecordTokenizer(tokenizer, Encode(block_size=2, truncate=truncate))(record("gejaggejc"))
+        assert (found.sequence, found.offsets.tolist()) == expected
+
+
+@pytest.mark.parametrize("sequence", ["aEc", ["a", "E", "c"]])
+def test_a_letter_that_replaces_a_token_is_no_letter_of_a_sequence(write_source, refusal, sequence):
+    source = write_source("id\tsequence\ns\tagejc\n")
+    tokenizer = vocabulary.learn(source, Tokenizer(type="bpe", atomic_replacements={"gej": "E"}))
+    hint = "tokenizer.atomic_replacements must give a letter that the data do not have"
+    assert refusal(RecordTokenizer(tokenizer, Encode()), record(sequence)) == (
+        f"table.tsv, line 2: found 'E', the letter that replaces 'gej'; {hint}"
+    )
 
 
 def slow_kept_range(ids: list[int], block_size: int, truncate: str, center: int | None) -> tuple[int, int]:

@@ -2,12 +2,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Regex, Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.normalizers import Lowercase
+from tokenizers.pre_tokenizers import Split, WhitespaceSplit
 
-from rnalm import tokenizers, vocabulary
+from rnalm import config, tokenizers, vocabulary
 from rnalm.config import Table
+from rnalm.tokenizers import FOREIGN, SPECIAL_TOKENS
 
 SEPARATORS = [",", "|", ".", " ", "*", "^", "\\", "||", "--"]
 KNOWN_TOKENS = ["a", "c", "m6A", "aCg", "ψ", "1"]
+
+#: Tokens of several letters that begin and end alike, one within another, and letters of one, two and three bytes.
+LETTERS = {"gej": "E", "gg": "É", "jga": "漢", "ggej": "X"}
 
 
 def table(*sequences: str) -> str:
@@ -29,6 +37,17 @@ def test_a_path_without_a_tokenizer_is_named(tmp_path, refusal):
     assert refusal(tokenizers.load, tmp_path) == f"{tmp_path}: model folder without a tokenizer.json"
     assert refusal(tokenizers.load, tmp_path / "no") == f"{tmp_path / 'no'}: no such file or model folder"
     assert refusal(tokenizers.load, tmp_path / "bad.json").startswith(f"{tmp_path / 'bad.json'}: not a tokenizer (")
+
+
+@pytest.mark.parametrize("read", [tokenizers.load, tokenizers.borrow])
+def test_what_a_file_says_of_truncation_and_padding_is_left_out(write_source, tmp_path, read):
+    tokenizer = vocabulary.learn(write_source(table("acgt")))
+    tokenizer.enable_truncation(5)
+    tokenizer.enable_padding(length=8)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    found = read(str(tmp_path))
+    assert found.encode("acgtacgtacgt").ids == [7, 8, 9, 10] * 3
+    assert found.truncation is found.padding is None
 
 
 # Encoding
@@ -81,3 +100,105 @@ def test_known_fields_come_back_from_their_ids(separated, fields):
 @pytest.mark.parametrize("text", ["", []])
 def test_nothing_has_no_ids(contiguous, text):
     assert tokenizers.encoder(contiguous)(text)[0].tolist() == []
+
+
+# Tokens of several letters
+
+
+@pytest.fixture(scope="module")
+def replacing(tmp_path_factory):
+    """Tokenizers that replace tokens of several letters, of contiguous text."""
+    path = tmp_path_factory.mktemp("replacing") / "table.tsv"
+    draw = np.random.default_rng(0)
+    path.write_text(table(*("".join(draw.choice(["a", "c", "g", "j", *LETTERS], 40)) for _ in range(30))))
+    source = Table(path=str(path), columns={"id": 1, "sequence": 2})
+    return {
+        kind: vocabulary.learn(source, config.Tokenizer(type=kind, vocab_size=40, atomic_replacements=LETTERS))
+        for kind in ("bpe", "unigram")
+    }
+
+
+def replaced(text: str) -> str:
+    for token in sorted(LETTERS, key=lambda token: (-len(token), token)):
+        text = text.replace(token, LETTERS[token])
+    return text
+
+
+@given(st.sampled_from(["bpe", "unigram"]), st.lists(st.sampled_from(["a", "c", "g", "e", "j", "z", *LETTERS])))
+def test_positions_cover_all_letters_of_tokens_that_are_replaced(replacing, kind, pieces):
+    text = "".join(pieces)
+    ids, offsets = tokenizers.encoder(replacing[kind])(text)
+    assert "".join(text[start:end] for start, end in offsets) == text
+    assert ids.tolist() == tokenizers.encoder(replacing[kind])(replaced(text))[0].tolist()
+    assert ids.tolist() == replacing[kind].encode(text, add_special_tokens=False).ids
+    for index, (start, end) in zip(ids, offsets, strict=True):
+        token = replacing[kind].id_to_token(int(index)).removeprefix("▁")
+        assert token in ("[UNK]", replaced(text[start:end]))
+
+
+@given(st.sampled_from(["bpe", "unigram"]), st.lists(st.sampled_from(["a", "c", "g", "e", "j", *LETTERS])))
+def test_separate_tokens_are_no_other_token_by_their_spelling(replacing, kind, fields):
+    ids, offsets = tokenizers.encoder(replacing[kind])(fields)
+    assert (
+        ids.tolist()
+        == tokenizers.encoder(tokenizers.without_letters(replacing[kind]))(
+            "".join(LETTERS.get(field, field) for field in fields)
+        )[0].tolist()
+    )
+    assert [field for start, end in offsets for field in fields[start:end]] == fields
+
+
+def test_letters_are_those_that_replace_tokens_of_several_the_longest_first(replacing):
+    for tokenizer in replacing.values():
+        assert list(tokenizers.letters(tokenizer).items()) == [("ggej", "X"), ("gej", "E"), ("jga", "漢"), ("gg", "É")]
+        assert tokenizers.letters(tokenizers.without_letters(tokenizer)) == {}
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram", "kmer"])
+def test_a_token_of_several_letters_that_nothing_replaces_is_unknown(write_source, kind):
+    source = write_source(table(*["acgtacgtgac"] * 5))
+    tokenizer = vocabulary.learn(source, config.Tokenizer(type=kind, **({"k": 1} if kind == "kmer" else {})))
+    ids, offsets = tokenizers.encoder(tokenizer)(["a", "never", "c"])
+    found = [(token, end - start) for token, (start, end) in zip(ids, offsets, strict=True) if end > start]
+    assert found[1] == (SPECIAL_TOKENS.index("[UNK]"), 1)
+    assert [length for _, length in found] == [1, 1, 1]
+    assert ids.tolist().count(SPECIAL_TOKENS.index("[UNK]")) == 1
+
+
+def test_it_is_unknown_also_to_a_tokenizer_that_has_a_token_for_every_letter(write_source):
+    tokenizer = vocabulary.learn(write_source(table(*[f"a{FOREIGN}c"] * 5)), config.Tokenizer(type="bpe", max_token_length=1))
+    assert tokenizers.encoder(tokenizer)(["a", "never", "c"])[0].tolist() == [7, 0, 8]
+
+
+# Words
+
+
+def words(*names: str) -> Tokenizer:
+    vocabulary = {name: index for index, name in enumerate([*SPECIAL_TOKENS, *names])}
+    found = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
+    found.add_special_tokens(list(SPECIAL_TOKENS))
+    return found
+
+
+def test_words_are_looked_up_as_they_stand_unless_the_tokenizer_changes_them():
+    plain, lower, spaces, own = (words("a", "c", "gej") for _ in range(4))
+    lower.normalizer = Lowercase()
+    spaces.pre_tokenizer = WhitespaceSplit()
+    own.pre_tokenizer = Split(Regex(tokenizers.LETTER), behavior="isolated")
+    assert [tokenizers.is_atomic(tokenizer) for tokenizer in (plain, lower, spaces, own)] == [True, False, False, True]
+
+
+def test_words_are_changed_as_the_tokenizer_says():
+    tokenizer = words("a", "c", "gej")
+    tokenizer.normalizer = Lowercase()
+    for sequence, expected in (("AcX", [7, 8, 0]), (["A", "GEJ", "x", "c"], [7, 9, 0, 8])):
+        ids, offsets = tokenizers.encoder(tokenizer)(sequence)
+        assert ids.tolist() == expected
+        assert offsets.tolist() == [[index, index + 1] for index in range(len(expected))]
+
+
+def test_words_are_cut_as_the_tokenizer_says():
+    tokenizer = words("a", "gej")
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    assert [found.tolist() for found in tokenizers.encoder(tokenizer)("a gej")] == [[7, 8], [[0, 1], [2, 5]]]
+    assert [found.tolist() for found in tokenizers.encoder(tokenizer)(["gej", "a"])] == [[8, 7], [[0, 1], [1, 2]]]

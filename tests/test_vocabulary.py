@@ -77,6 +77,13 @@ def test_a_vocabulary_without_tokens_is_refused(write_source, refusal):
     assert message == f"{source.path}: no token occurs at least 2 times (tokenizer.min_freq)"
 
 
+@pytest.mark.parametrize("kind", ["atomic", "bpe", "unigram", "kmer"])
+def test_a_vocabulary_without_room_for_tokens_is_refused(write_source, refusal, kind):
+    options = Tokenizer(type=kind, vocab_size=8, special_tokens=[*SPECIAL_TOKENS, "[X]"])
+    message = refusal(vocabulary.learn, write_source(table("acgt")), options)
+    assert message == "tokenizer.vocab_size: 8 has no room beside 8 special tokens; expected 9 or more"
+
+
 def test_the_vocabulary_can_be_learned_from_a_sample(write_source):
     source = write_source(table(*(chr(0x100 + i) for i in range(50))))
     samples = [tuple(tokenizers.tokens(vocabulary.learn(source, Tokenizer(sample_size=5), seed))) for seed in (1, 1, 2)]
@@ -141,7 +148,7 @@ def test_the_same_sequences_give_the_same_bytes_of_any_tokenizer(dna, tmp_path, 
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-@pytest.mark.parametrize(("kind", "longest"), [("bpe", 2), ("bpe", 3), ("bpe", 5), ("unigram", 4)])
+@pytest.mark.parametrize(("kind", "longest"), [("bpe", 1), ("bpe", 2), ("bpe", 3), ("bpe", 5), ("unigram", 1), ("unigram", 4)])
 def test_tokens_are_no_longer_than_asked(dna, kind, longest):
     tokenizer = vocabulary.learn(dna, Tokenizer(type=kind, max_token_length=longest))
     assert max(len(token.strip("▁")) for token in tokenizers.tokens(tokenizer)) == longest
@@ -176,3 +183,57 @@ def test_special_tokens_play_the_roles_that_their_names_say(dna):
     options = Tokenizer(special_tokens=["<s>", "</s>", "<unk>", "<pad>", "<mask>"])
     found = tokenizers.special_ids(vocabulary.learn(dna, options))
     assert found == {"cls": 0, "bos": 0, "sep": 1, "eos": 1, "unk": 2, "pad": 3, "mask": 4}
+
+
+# Tokens of several letters
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_a_token_of_several_letters_needs_one_that_replaces_it(write_source, refusal, kind):
+    source = write_source(table("a,c", "a,gej,xyz"), token_sep=",")
+    message = refusal(vocabulary.learn, source, Tokenizer(type=kind, atomic_replacements={"gej": "E"}))
+    problem = "token 3 is 'xyz', of several letters; give it a letter in tokenizer.atomic_replacements"
+    assert message == f"{source.path}, line 3: {problem}"
+
+
+def test_kmers_are_of_single_letters(write_source, refusal):
+    source = write_source(table("a,gej,c"), token_sep=",")
+    assert refusal(vocabulary.learn, source, Tokenizer(type="kmer", k=2)) == (
+        f"{source.path}, line 2: token 2 is 'gej', of several letters; "
+        "k-mers are of single letters; type: atomic takes such tokens, bpe and unigram do with atomic_replacements"
+    )
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+@pytest.mark.parametrize(("sequence", "token_sep"), [("acEgej", None), ("a,c,E,gej", ",")])
+def test_a_letter_that_replaces_a_token_is_no_letter_of_the_data(write_source, refusal, kind, sequence, token_sep):
+    source = write_source(table(sequence), token_sep=token_sep)
+    message = refusal(vocabulary.learn, source, Tokenizer(type=kind, atomic_replacements={"gej": "E"}))
+    hint = "tokenizer.atomic_replacements must give a letter that the data do not have"
+    assert message == f"{source.path}, line 2: found 'E', the letter that replaces 'gej'; {hint}"
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_separate_tokens_are_learned_as_they_stand(write_source, kind):
+    rows = ["a,c,g,t", "t,g,a,c", "g,a,c,t", "ac,g,t"] * 10
+    options = {"type": kind, "vocab_size": 40, "max_token_length": 2}
+    with_ac = Tokenizer(**options, atomic_replacements={"ac": "E"})
+    found = set(tokenizers.tokens(vocabulary.learn(write_source(table(*rows), token_sep=","), with_ac)))
+    other = [row.replace("ac,", "E,").replace(",", "") for row in rows]
+    expected = set(tokenizers.tokens(vocabulary.learn(write_source(table(*other)), Tokenizer(**options))))
+    assert found == expected
+    assert {"E", "ac"} <= found
+
+
+@pytest.mark.parametrize("letter", [" ", "▁", "²"])
+def test_a_letter_that_unigram_takes_for_another_replaces_no_token(write_source, refusal, letter):
+    options = Tokenizer(type="unigram", atomic_replacements={"gej": letter})
+    message = refusal(vocabulary.learn, write_source(table("acgej")), options)
+    found = f"'gej' is replaced by {letter!r}, which unigram reads as another letter"
+    assert message == f"tokenizer.atomic_replacements: {found}; expected one such as those of A-Z"
+
+
+@pytest.mark.parametrize("token", ["", "a"])
+def test_single_letters_are_not_replaced(write_source, refusal, token):
+    message = refusal(vocabulary.learn, write_source(table("ac")), Tokenizer(type="bpe", atomic_replacements={token: "E"}))
+    assert message == f"tokenizer.atomic_replacements: found {token!r}, expected a token of several letters"

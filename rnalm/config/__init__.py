@@ -94,7 +94,9 @@ as Weights & Biases writes it."""
         if self.sweep is not None:
             if not self.trains:
                 raise ValueError("sweep is for training; expected null where model gives trained ones")
-            self.sweep.resolve(self.task, self.model, self.finetune)
+            sweep = self.sweep.resolve(self.task, self.model, self.finetune)
+            if self.pretrain and not self.finetune.from_scratch:
+                sweep.check_pretrained()
         if self.interpret.precision == "tf32" and not self.finetune.gpus:
             raise ValueError("interpret.precision: tf32 needs a GPU, found finetune.gpus: 0; expected float32 or bf16")
         return self
@@ -116,6 +118,10 @@ as Weights & Biases writes it."""
             raise ValueError("pretrain is for language models (model.name: hf), found model.name: saluki")
         if self.finetune.from_scratch and isinstance(self.model, HuggingFace) and self.model.pretrained:
             raise ValueError("finetune.from_scratch: model.pretrained has weights; expected model.type and model.config")
+        if self.interpret.scorer == "incremental" and isinstance(self.model, HuggingFace):
+            raise ValueError(
+                "interpret.scorer: incremental is for local architectures, found model.name: hf; expected naive or auto"
+            )
         if self.finetune.metric not in METRICS[self.task]:
             hint = nearest(self.finetune.metric, METRICS[self.task])
             raise ValueError(f"finetune.metric: {self.finetune.metric!r} is no metric of {self.task}; {hint}")

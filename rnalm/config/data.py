@@ -45,7 +45,7 @@ pieces that make the data most probable, as in SentencePiece. `kmer`: every `k` 
     """Letters of a token, at most; null: 10 for `bpe`, 16 for `unigram`."""
     atomic_replacements: dict[str, Annotated[str, Field(min_length=1, max_length=1)]] = {}
     """For `bpe` and `unigram`: tokens of several letters and, for each, the one letter as which it is merged with others, as \
-in `{gej: E}`."""
+in `{gej: E}`; a letter that the data do not have."""
     k: int | None = Field(default=None, ge=1)
     """Letters of a token, for `kmer`; null: 5."""
     stride: int | None = Field(default=None, ge=1)

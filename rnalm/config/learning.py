@@ -154,7 +154,7 @@ class Pretrain(Optimization):
     mask_prob: float = Field(default=0.15, gt=0, lt=1)
     """Share of tokens that the model has to find."""
     random_prob: float = Field(default=0.1, ge=0, le=1)
-    """Share of these that stand there as another token, drawn at random, not as `[MASK]`."""
+    """Share of these that stand there as a token drawn at random, not as `[MASK]`."""
     keep_prob: float = Field(default=0.1, ge=0, le=1)
     """Share of these that stand there as they are."""
     learning_rate: float = Field(default=5e-4, gt=0)

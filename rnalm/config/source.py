@@ -62,9 +62,10 @@ class Table(Section):
         """Whether records have a ``label``, ``weight``, ``group`` or ``split``."""
         return getattr(self.columns, key) is not None
 
-    def of_sequences(self) -> "Table":
-        """Leave out what one who reads only the sequences need not know."""
-        return self.model_copy(update={"columns": Columns(id=self.columns.id, sequence=self.columns.sequence)})
+    def of_sequences(self, grouped: bool = False) -> "Table":
+        """Leave out what one who reads only the sequences, and perhaps their groups, need not know."""
+        kept = {"id": self.columns.id, "sequence": self.columns.sequence, "group": self.columns.group if grouped else None}
+        return self.model_copy(update={"columns": Columns(**kept)})
 
 
 class AttributeColumns(Section):
@@ -121,6 +122,12 @@ def _files(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _named(value: Any) -> Any:
+    """Take numbers for names, as YAML reads them: ``classes: {0: a.fa, 1: b.fa}``."""
+    whole = isinstance(value, dict) and all(type(name) in (str, int) for name in value)
+    return {str(name): files for name, files in value.items()} if whole else value
+
+
 Files = Annotated[list[str], Field(min_length=1), BeforeValidator(_files, json_schema_input_type=str | list[str])]
 
 
@@ -129,7 +136,7 @@ class Fasta(Section):
 
     path: Files | None = None
     """The file, or a list of files."""
-    classes: Annotated[dict[str, Files], Field(min_length=1)] | None = None
+    classes: Annotated[dict[str, Files], Field(min_length=1), BeforeValidator(_named)] | None = None
     """Instead of `path`: for each class its file, or a list of files. They are read in the order of the names of classes."""
     attributes: Attributes | None = None
     """A table with labels, or weights, groups and splits, by id."""
@@ -172,9 +179,13 @@ class Fasta(Section):
         told = self.attributes is not None and getattr(self.attributes.columns, key) is not None
         return told or chunked or (key == "label" and self.classes is not None)
 
-    def of_sequences(self) -> "Fasta":
-        """Leave out what one who reads only the sequences need not know."""
-        return self.model_copy(update={"path": self.fasta, "classes": None, "attributes": None})
+    def of_sequences(self, grouped: bool = False) -> "Fasta":
+        """Leave out what one who reads only the sequences, and perhaps their groups, need not know."""
+        attributes = None
+        if grouped and self.attributes and (group := self.attributes.columns.group) is not None:
+            columns = AttributeColumns(id=self.attributes.columns.id, group=group)
+            attributes = self.attributes.model_copy(update={"columns": columns})
+        return self.model_copy(update={"path": self.fasta, "classes": None, "attributes": attributes})
 
 
 def check_positions(header: bool, columns: Section) -> None:

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from copy import deepcopy
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -20,6 +21,8 @@ from rnalm.files import read_json
 TRIALS = 20
 #: A grid of more combinations than this is a mistake.
 LARGEST_GRID = 100_000
+#: A fractional step that is a smaller share of its range's ends than this is lost in the rounding of floats.
+FINEST = 1e-7
 #: Keys that decide what is trained and how fast, not how well.
 FIXED = (
     *(f"finetune.{key}" for key in ("metric", "extra_epochs", "replicates", "gpus", "torch_compile", "from_scratch")),
@@ -57,7 +60,7 @@ class Parameter(Section):
         if self.values is not None:
             if (self.min, self.max, self.step, self.log) != (None, None, None, False):
                 raise ValueError("values cannot stand beside min, max, step and log")
-            if len(set(map(json.dumps, self.values))) < len(self.values):
+            if len(set(map(_written, self.values))) < len(self.values):
                 raise ValueError(f"values must differ from each other, found {self.values}")
         elif self.min is None or self.max is None:
             raise ValueError("values is missing, or min and max")
@@ -66,7 +69,16 @@ class Parameter(Section):
         elif self.log and (self.min <= 0 or self.step is not None):
             found = f"min {self.min}" if self.min <= 0 else f"step {self.step}"
             raise ValueError(f"log needs a min above 0 and no step, found {found}")
+        elif self.step is not None and not self._divisible():
+            found = f"steps of {self.step} from {self.min} to {self.max}"
+            raise ValueError(f"{found} are too fine to be counted exactly; round these numbers, or leave step out")
         return self
+
+    def _divisible(self) -> bool:
+        """Whether numbers have digits enough to tell the steps of a range apart, and to say where they end."""
+        last = self.size - 1
+        exact = Fraction(str(self.at(last))) == climb(self.min, self.step, last)
+        return self.integer or (exact and self.step >= FINEST * max(abs(self.min), abs(self.max)))
 
     @property
     def integer(self) -> bool:
@@ -80,20 +92,42 @@ class Parameter(Section):
             return len(self.values)
         if self.step is None and not self.integer:
             return None
-        # A hair more: 0.3 is three steps of 0.1 from 0, whatever floats say.
-        return 1 + math.floor((self.max - self.min) / (self.step or 1) + 1e-9)
+        low, high, step = (Fraction(str(number)) for number in (self.min, self.max, self.step or 1))
+        return 1 + (high - low) // step
+
+    def at(self, place: int) -> Any:
+        """Give the value at a place, from 0, where values can be counted."""
+        if self.values is not None:
+            return self.values[place]
+        value = climb(self.min, self.step or 1, place)
+        return int(value) if self.integer else float(value)
 
     def listed(self) -> list[Any]:
         """List all values, where they can be counted."""
-        return self.values or [self.min + k * (self.step or 1) for k in range(self.size)]
+        return [self.at(place) for place in range(self.size)]
 
     def probes(self) -> list[Any]:
         """Give values that stand for all: if these are valid, so are those between them."""
         if self.values is not None:
             return self.values
+        if self.size is not None:
+            return [self.at(place) for place in sorted({0, 1, self.size - 1}) if place < self.size]
         # Where any number can be drawn, so can a fraction.
-        inside = self.min + (self.step or (self.max - self.min) / math.pi)
-        return [self.min, self.max] if self.integer else [self.min, inside, self.max]
+        return [self.min, self.min + (self.max - self.min) / math.pi, self.max]
+
+
+def climb(low: float, step: float, count: int) -> Fraction:
+    """Go up some steps in decimals, as numbers are written: from 0, three of 0.1 lead to 0.3, which they miss in floats."""
+    return Fraction(str(low)) + count * Fraction(str(step))
+
+
+def _written(value: Any) -> str:
+    """Write a value as JSON, as studies keep it."""
+    try:
+        return json.dumps(value)
+    except TypeError:
+        expected = "expected numbers, text, true, false, null, or lists of these; put a date in quotes"
+        raise ValueError(f"values: found {value}; {expected}") from None
 
 
 class Sweep(Section):
@@ -174,6 +208,21 @@ class Sweep(Section):
             raise ValueError("sweep.epochs cannot stand beside parameters.finetune.epochs")
         return self.model_copy(update={"metric": metric, "goal": goal, "parameters": dict(sorted(parameters.items()))})
 
+    def check_pretrained(self) -> None:
+        """Refuse keys, in full, that a model which is pretrained here leaves no choice of.
+
+        Raises
+        ------
+        ValueError
+            In one line that begins with the key.
+        """
+        for key in self.parameters:
+            if key.startswith("model.") and "drop" not in key.rpartition(".")[2]:
+                raise ValueError(
+                    f"sweep.parameters.{key}: trials start from the weights of pretrain, which fix all of a model but its "
+                    "dropout; set finetune.from_scratch: true, or sweep over keys of finetune"
+                )
+
 
 def merge(model: Mapping[str, Any], options: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[dict, dict]:
     """Set values in the sections that describe a training.
@@ -199,8 +248,13 @@ def merge(model: Mapping[str, Any], options: Mapping[str, Any], values: Mapping[
     for key, value in values.items():
         *path, name = key.split(".")
         place = sections
-        for part in path:
+        for depth, part in enumerate(path, start=1):
+            # An entry of a configuration may stand below one that is at its default, as in rope_parameters.
+            if place.get(part) is None:
+                place[part] = {}
             place = place[part]
+            if not isinstance(place, dict):
+                raise ValueError(f"{'.'.join(path[:depth])} is {place!r}, below which there are no keys")
         place[name] = value
     try:
         merged = ARCHITECTURES[sections["model"]["name"]](**sections["model"]).model_dump(mode="json")
@@ -244,6 +298,8 @@ def _read(given: Any) -> Any:
         return Sweep.model_validate(content)
     except FileNotFoundError:
         raise RnalmError(f"{given}: no such file") from None
+    except OSError as error:
+        raise RnalmError(f"{given}: cannot be read ({error.strerror}); expected a JSON or YAML file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RnalmError(f"{given}: not a YAML file ({str(error).splitlines()[0]})") from None
     except ValidationError as error:

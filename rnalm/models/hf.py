@@ -31,6 +31,9 @@ ROTARY = {"rope_theta", "rope_scaling", "partial_rotary_factor"}
 #: float32 it moves by 1e-5 of that, or by a tenth and more where padding matters.
 TOLERANCE = 1e-3
 
+#: Tokens of the longest sequence on which that is tried: some architectures treat only short sequences exactly.
+LONGEST = 200
+
 
 def create(options: dict, vocab_size: int, n_outputs: int, special: dict[str, int], **extra) -> PreTrainedModel:
     """Make a new model; random weights are drawn from torch's global generator.
@@ -180,7 +183,7 @@ def _enlarged(model: PreTrainedModel) -> PreTrainedModel:
 def check_padding(model: PreTrainedModel, tokens: list[int]) -> None:
     """Refuse a model whose outputs for a sequence depend on its padding or on other sequences of a batch, or not on itself.
 
-    The model itself is asked, with three short sequences: some of more than a hundred architectures mix all positions, or draw
+    The model itself is asked, with three sequences, twice: some of more than a hundred architectures mix all positions, or draw
     some at random, and none says so.
 
     Parameters
@@ -198,20 +201,24 @@ def check_padding(model: PreTrainedModel, tokens: list[int]) -> None:
     most = limit(model.config)
     if most is not None and most < 2:
         raise RnalmError(f"model.config.max_position_embeddings: too small; {kind} would take {max(0, most)} tokens")
-    longest = min(23, most or 23)
+    longest = min(LONGEST, most or LONGEST)
     lengths = [1, max(1, longest // 3), max(1, longest // 2)]  # also odd ones, which pooling does not divide
     drawn = torch.randint(len(tokens), (len(lengths), longest), generator=torch.Generator().manual_seed(0))
     ids, mask = torch.tensor(tokens)[drawn], (torch.arange(longest) < torch.tensor(lengths)[:, None]).long()
     was_training = model.training
     with telling(f"model: a {kind} does not read sequences"), torch.inference_mode(), torch.random.fork_rng(devices=[]):
         model.eval()
-        alone = torch.cat([model(row[None, :length]).logits for row, length in zip(ids, lengths, strict=True)])  # (3, outputs)
+        alone, again = (  # (3, outputs)
+            torch.cat([model(row[None, :length]).logits for row, length in zip(ids, lengths, strict=True)]) for _ in range(2)
+        )
         padded = torch.stack([model(ids[:, :width], mask[:, :width]).logits for width in (max(lengths) + 1, longest)])
     model.train(was_training)
     spread = alone.std(dim=0)
     wrong = None
     if not (spread > 1e-5 * alone.abs()).all():
         wrong = "does not depend on it"  # as where its kernels are for another machine
+    elif not ((again - alone).abs() <= TOLERANCE * spread).all():
+        wrong = "differs from one time to the next"
     elif not ((padded - alone).abs() <= TOLERANCE * spread).all():
         wrong = "depends on its padding"
     if wrong:

@@ -1,5 +1,6 @@
 """Any architecture of transformers that fills in masked tokens, from random weights or from pretrained ones."""
 
+import torch
 from transformers import AutoModelForMaskedLM, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import (
@@ -41,18 +42,21 @@ def create(options: dict, vocab_size: int, special: dict[str, int], **extra) -> 
     if kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         known = sorted(set(MODEL_FOR_MASKED_LM_MAPPING_NAMES) & set(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES))
         raise RnalmError(f"pretrain: {kind} has no masked language model; {nearest(kind, known)}")
-    entries = settings | NEEDED.get(kind, {}) | extra
+    # Also where they are pretrained ones in half precision.
+    entries = settings | NEEDED.get(kind, {}) | extra | {"dtype": "float32"}
     entries |= {f"{role}_token_id": special.get(role) for role in ("pad", "mask", "cls", "sep", "bos", "eos")}
     if theirs is None:
         config = CONFIG_MAPPING[kind](**entries, vocab_size=vocab_size)
     else:
         config = type(theirs).from_dict(theirs.to_dict() | entries)
+    if config.is_encoder_decoder:
+        raise RnalmError(f"pretrain: {kind} writes tokens one after the other; expected an encoder, such as bert or modernbert")
     config.frame = choose_frame(config, special)
     with telling(f"pretrain: no {kind} can be made"):
         if theirs is None:
             model = AutoModelForMaskedLM.from_config(config)
         else:
-            model = AutoModelForMaskedLM.from_pretrained(pretrained, config=config, use_safetensors=True)
+            model = AutoModelForMaskedLM.from_pretrained(pretrained, config=config, dtype=torch.float32, use_safetensors=True)
     # Weights that are those of the embedding are kept once; the Trainer must not miss them.
     model._keys_to_ignore_on_save = sorted(model.all_tied_weights_keys) or None
     return model

@@ -72,15 +72,18 @@ def check_pretrained(pretrained: str, tokenizer: Tokenizer) -> None:
     """
     config = read_config(pretrained)
     absent = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-    file = cached_file(pretrained, "tokenizer.json", **absent)
-    if file is None:
-        known, here = config.vocab_size, tokenizer.get_vocab_size()
-        if known != here:
+    ours = {index: token for token, index in tokenizer.get_vocab().items()}
+    if file := cached_file(pretrained, "tokenizer.json", **absent):
+        theirs = {index: token for token, index in tokenizers.load(file).get_vocab().items()}
+    elif file := cached_file(pretrained, "vocab.txt", **absent):
+        theirs = dict(enumerate(Path(file).read_text(encoding="utf-8").splitlines()))
+    else:
+        if (known := config.vocab_size) != len(ours):
             raise RnalmError(
-                f"model.pretrained: {pretrained} knows {known} tokens, the tokenizer of this experiment has {here}"
+                f"model.pretrained: {pretrained} knows {known} tokens, the tokenizer of this experiment has {len(ours)}"
             )
+        log.warning("%s: without a tokenizer; that its ids mean the same tokens cannot be checked", pretrained)
         return
-    theirs, ours = ({index: token for token, index in one.get_vocab().items()} for one in (tokenizers.load(file), tokenizer))
     for index in range(max([*theirs, *ours]) + 1):
         if theirs.get(index) != ours.get(index):
             there, here = (repr(one[index]) if index in one else "nothing" for one in (theirs, ours))

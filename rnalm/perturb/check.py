@@ -13,7 +13,7 @@ from rnalm.tokenizers import is_atomic, letters, tokens
 AVERAGE = "encode.reverse_complement: average"
 
 
-def check(interpret: Interpret, both_strands: bool, tokenizer: Tokenizer, classes: Sequence[str]) -> None:
+def check(interpret: Interpret, both_strands: bool, modifiers: int, tokenizer: Tokenizer, classes: Sequence[str]) -> None:
     """Check the ``interpret`` section against vocabulary and classes.
 
     Parameters
@@ -21,13 +21,16 @@ def check(interpret: Interpret, both_strands: bool, tokenizer: Tokenizer, classe
     interpret : Interpret
     both_strands : bool
         Whether scores are the mean over both strands.
+    modifiers : int
+        How many a token has.
     tokenizer : tokenizers.Tokenizer
     classes : sequence of str
 
     Raises
     ------
     RnalmError
-        If a token or class is unknown, or the tokens of both strands are not each other's complements.
+        If a token or class is unknown, there are no modifiers to replace, or the tokens of both strands are not each other's
+        complements.
     """
     bases = interpret.level == "base" and not is_atomic(tokenizer)
     if both_strands and "loo" in interpret.method and not bases:
@@ -35,6 +38,8 @@ def check(interpret: Interpret, both_strands: bool, tokenizer: Tokenizer, classe
     if both_strands and "integrated_gradients" in interpret.method:
         check_strands("interpret.method: integrated_gradients", "method: loo and level: base", tokenizer)
     if "loo" in interpret.method and "replace" in interpret.modes:
+        if not (interpret.replacements or modifiers):
+            raise RnalmError("interpret.replace_modifiers: tokens have no modifiers (source.modifier_sep); set replacements")
         (replacement_letters if bases else replacement_ids)(interpret.replacements, tokenizer, both_strands)
     if interpret.explain not in ("predicted", "all"):
         class_index(interpret.explain, classes)

@@ -73,6 +73,7 @@ def choose(
     replacements: Mapping[str, list[str]] | None = None,
     replace_modifiers: bool = False,
     both_strands: bool = False,
+    most: int | None = None,
 ) -> Editor:
     """Make the editor for a level. Where each base is a token the levels are one.
 
@@ -89,6 +90,8 @@ def choose(
         For ``replace``: also keep the token and set its modifiers to 0, where it has any.
     both_strands : bool
         Whether to edit the other strand, too.
+    most : int, optional
+        Tokens that the model takes: what an edit of a base pushes beyond them is cut off.
 
     Raises
     ------
@@ -96,7 +99,7 @@ def choose(
         If a replacement is unknown, or tokens of several letters are to be edited on both strands.
     """
     if level == "base" and not is_atomic(tokenizer):
-        return BaseEditor(mode, tokenizer, options, replacements, both_strands)
+        return BaseEditor(mode, tokenizer, options, replacements, both_strands, most)
     return TokenEditor(mode, tokenizer, replacements, replace_modifiers, both_strands)
 
 
@@ -170,7 +173,7 @@ class TokenEditor:
 def complements(tokenizer: Tokenizer) -> np.ndarray:
     """Give each token's complement, by ids: special tokens are their own, what has none in the vocabulary is unknown."""
     letters = tokens(tokenizer)
-    rna, vocabulary = is_rna("".join(letters)), tokenizer.get_vocab()
+    rna, vocabulary = is_rna(filter(is_nucleic, letters)), tokenizer.get_vocab()
     found = np.arange(tokenizer.get_vocab_size())
     for letter in letters:
         other = reverse_complement(letter, rna) if is_nucleic(letter) else ""
@@ -181,9 +184,10 @@ def complements(tokenizer: Tokenizer) -> np.ndarray:
 class BaseEditor:
     """Edits the letters of sequences, and tokenizes each edited sequence again, as it was encoded; see :func:`choose`.
 
-    The letters are those that were kept when the sequence was cut; what an edit pushes beyond ``encode.block_size`` is cut off
-    again. In mode ``mask``, where the mask is a token, what is left and right of it is tokenized by itself; every k-mer that
-    holds a masked base is masked. The mark that SentencePiece puts before a sequence stands there and nowhere else.
+    The letters are those that were kept when the sequence was cut; what an edit pushes beyond ``encode.block_size``, or what
+    the model takes, is cut off again. In mode ``mask``, where the mask is a token, what is left and right of it is tokenized by
+    itself; every k-mer that holds a masked base is masked. The mark that SentencePiece puts before a sequence stands there and
+    nowhere else.
     """
 
     def __init__(
@@ -193,10 +197,11 @@ class BaseEditor:
         options: Encode,
         replacements: Mapping[str, list[str]] | None = None,
         both_strands: bool = False,
+        most: int | None = None,
     ) -> None:
         self.mode, self.options, self.both_strands = mode, options, both_strands
-        encoding = RecordTokenizer(tokenizer, options)
-        self.center, self.rna = encoding.center, encoding.rna
+        self.most = min(options.block_size, most or options.block_size)
+        self.encoding = RecordTokenizer(tokenizer, options)
         self.others = replacement_letters(replacements or {}, tokenizer, both_strands) if mode == "replace" else {}
         self.retokenizer = retokenizer(tokenizer)
 
@@ -204,12 +209,13 @@ class BaseEditor:
         """List the perturbations of a sequence, each of one letter."""
         text, twin = sequence.sequence, None
         changes = self._changes(text)
-        edits = self._edits(text, sequence.input_ids, changes, (self.options.truncate, self.center))
-        if self.both_strands:
-            mirrored = [(len(text) - 1 - place, self._complement(came)) for place, came in changes]
-            other = reverse_complement(text, self.rna)
-            twin = self._edits(other, sequence.reverse_ids, mirrored, ("right", None))
         first = 0 if sequence.offsets is None or not len(sequence.offsets) else sequence.offsets[0, 0]
+        edits = self._edits(text, sequence.input_ids, changes, (self.options.truncate, self.encoding.center), first == 0)
+        if self.both_strands:
+            rna = self.encoding.of_rna(text)
+            mirrored = [(len(text) - 1 - place, self._complement(came, rna)) for place, came in changes]
+            other = reverse_complement(text, rna)
+            twin = self._edits(other, sequence.reverse_ids, mirrored, ("right", None))
         start = first + np.array([place for place, _ in changes], dtype=np.int64)
         replacement = pa.array([came for _, came in changes], pa.string()) if self.mode == "replace" else None
         letters = pa.array([text[place] for place, _ in changes], pa.string())
@@ -221,14 +227,16 @@ class BaseEditor:
         came = self.retokenizer.mask if self.mode == "mask" else ""
         return [(place, came) for place in range(len(text))]
 
-    def _complement(self, came: str) -> str:
-        return came if came in ("", self.retokenizer.mask) else reverse_complement(came, self.rna)
+    def _complement(self, came: str, rna: bool) -> str:
+        return came if came in ("", self.retokenizer.mask) else reverse_complement(came, rna)
 
-    def _edits(self, text: str, ids: np.ndarray, changes: list[Change], side: tuple[str, int | None]) -> Edits:
+    def _edits(
+        self, text: str, ids: np.ndarray, changes: list[Change], side: tuple[str, int | None], begins: bool = True
+    ) -> Edits:
         """Turn changes of a text into edits of its tokens; where these would be too many they are cut on a side."""
 
         def cut(found: np.ndarray) -> np.ndarray:
-            start, stop = kept_range(found, self.options.block_size, *side)
+            start, stop = kept_range(found, self.most, *side)
             return found[start:stop]
 
-        return Edits.of(self.retokenizer.edits(text, ids, changes, cut), len(ids))
+        return Edits.of(self.retokenizer.edits(text, ids, changes, cut, begins), len(ids))

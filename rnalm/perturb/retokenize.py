@@ -44,7 +44,7 @@ class Subwords:
         # A masked letter leaves the mark before it where it was.
         self.before_mask = MARK if self.unmarked and tokenizer.token_to_id(MARK) is not None else ""
 
-    def edits(self, text: str, ids: np.ndarray, changes: list[Change], cut: Cut) -> list[Spans]:
+    def edits(self, text: str, ids: np.ndarray, changes: list[Change], cut: Cut, begins: bool = True) -> list[Spans]:
         """Say how the tokens of a text change with it.
 
         Parameters
@@ -55,6 +55,8 @@ class Subwords:
         changes : list of tuple
             Each is made by itself.
         cut : callable
+        begins : bool
+            Whether the text is where its sequence begins, which SentencePiece marks.
 
         Returns
         -------
@@ -66,8 +68,7 @@ class Subwords:
             mark = self.before_mask if tokenizer is self.marked and text.startswith(self.mask) else ""
             return cut(np.array(tokenizer.encode(mark + text, add_special_tokens=False).ids, dtype=np.int64))
 
-        # What was cut at the 5′ end took the mark before the sequence with it.
-        using = next((unmarked for unmarked in self.unmarked if np.array_equal(encode(unmarked, text), ids)), self.marked)
+        using = self.marked if begins or not self.unmarked else self.unmarked[0]
         return [differing(ids, encode(using, text[:place] + came + text[place + 1 :])) for place, came in changes]
 
 
@@ -87,7 +88,7 @@ class Kmers:
         self.vocabulary, roles = tokenizer.get_vocab(), special_ids(tokenizer)
         self.unknown, self.masked = roles["unk"], roles["mask"]
 
-    def edits(self, text: str, ids: np.ndarray, changes: list[Change], cut: Cut) -> list[Spans]:
+    def edits(self, text: str, ids: np.ndarray, changes: list[Change], cut: Cut, begins: bool = True) -> list[Spans]:
         """Say how the k-mers of a text change with it, as :meth:`Subwords.edits`; there are never too many."""
         return [self._edit(text, ids, *change) for change in changes]
 

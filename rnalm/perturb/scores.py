@@ -21,6 +21,7 @@ from rnalm.config import Encode
 from rnalm.datasets import Encoded
 from rnalm.files import replacing
 from rnalm.labels import Labels, check_same
+from rnalm.models.framed import limit
 from rnalm.perturb import editors
 from rnalm.perturb.gradients import IntegratedGradients
 from rnalm.perturb.loo import LeaveOneOut, averages
@@ -144,6 +145,7 @@ def _method(
         job.replacements,
         job.replace_modifiers,
         both_strands=any(map(averages, loaded)),
+        most=min((most for model in loaded if (most := limit(model.config)) is not None), default=None),
     )
     return LeaveOneOut(subject, editor, job.scorer, job.batch_tokens, job.precision)
 

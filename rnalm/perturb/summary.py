@@ -25,8 +25,8 @@ class Profile:
     sequence : str
     label, pred : float or str or None
     tokens : list of str
-    starts : numpy.ndarray
-        0-based positions ``(tokens,)``.
+    starts, ends : numpy.ndarray
+        Where each token stands, 0-based and half-open ``(tokens,)``.
     loo : numpy.ndarray
         Score of each token ``(tokens,)``; the mean over its replacements, if there are.
     """
@@ -36,6 +36,7 @@ class Profile:
     pred: float | str
     tokens: list[str]
     starts: np.ndarray
+    ends: np.ndarray
     loo: np.ndarray
 
 
@@ -74,12 +75,12 @@ def profile(frame: pd.DataFrame) -> Profile:
     """Make the profile of one sequence of its rows, for one class."""
     frame = of_one_class(frame)
     grouped = frame.groupby(places(frame), sort=True)
-    tokens = grouped.agg(token=("token", "first"), loo=("loo", "mean"), start=("start_offset", "first"))
+    where = {"starts": ("start_offset", "first"), "ends": ("end_offset", "first")}
+    tokens = grouped.agg(tokens=("token", "first"), loo=("loo", "mean"), **where)
     first = frame.iloc[0]
     label = None if pd.isna(first["label"]) else first["label"]
-    return Profile(
-        first["sequence"], label, first["pred"], tokens["token"].tolist(), tokens["start"].to_numpy(), tokens["loo"].to_numpy()
-    )
+    found = {name: tokens[name].to_numpy() for name in ("starts", "ends", "loo")}
+    return Profile(first["sequence"], label, first["pred"], tokens["tokens"].tolist(), **found)
 
 
 def summarize(
@@ -100,7 +101,7 @@ def summarize(
     shown = list(shown)
     kept: dict[str, Profile] = {}
     total, count = np.zeros(BINS), np.zeros(BINS)
-    exchanges: list[pd.DataFrame] = []
+    exchanges: pd.DataFrame | None = None
     magnitudes: list[np.ndarray] = []
     inside: list[np.ndarray] = []
     for frame in frames:
@@ -114,15 +115,15 @@ def summarize(
         total += np.bincount(bins, np.abs(found.loo), BINS)
         count += np.bincount(bins, minlength=BINS)
         if "replacement" in frame:
-            exchanges.append(of_one_class(frame).groupby(["token", "replacement"])["loo"].agg(["sum", "count"]))
+            sums = of_one_class(frame).groupby(["token", "replacement"])["loo"].agg(["sum", "count"])
+            exchanges = sums if exchanges is None else exchanges.add(sums, fill_value=0)
         if elements is not None:
             magnitudes.append(np.abs(found.loo).astype(np.float32))
-            inside.append(_inside(found.starts, elements.get(found.sequence, [])))
+            inside.append(_inside(found, elements.get(found.sequence, [])))
     summary.profiles = [kept[name] for name in shown if name in kept]
     summary.position = np.divide(total, count, out=np.full(BINS, np.nan), where=count > 0)
-    if exchanges:
-        sums = pd.concat(exchanges).groupby(level=[0, 1]).sum()
-        summary.exchanges = (sums["sum"] / sums["count"]).unstack()
+    if exchanges is not None:
+        summary.exchanges = (exchanges["sum"] / exchanges["count"]).unstack()
     if elements is not None and magnitudes:
         summary.elements = recovery(np.concatenate(magnitudes), np.concatenate(inside))
     return summary
@@ -136,7 +137,7 @@ def recovery(magnitude: np.ndarray, inside: np.ndarray) -> dict[str, float]:
     magnitude : numpy.ndarray
         |loo| of every token ``(tokens,)``.
     inside : numpy.ndarray
-        Whether the token is in a known element, bool ``(tokens,)``.
+        Whether the token has a letter in a known element, bool ``(tokens,)``.
 
     Returns
     -------
@@ -159,10 +160,11 @@ def recovery(magnitude: np.ndarray, inside: np.ndarray) -> dict[str, float]:
     }
 
 
-def _inside(starts: np.ndarray, elements: list[tuple[int, int, str]]) -> np.ndarray:
-    found = np.zeros(len(starts), dtype=bool)
+def _inside(tokens: Profile, elements: list[tuple[int, int, str]]) -> np.ndarray:
+    """Say which tokens have a letter in an element: bool ``(tokens,)``."""
+    found = np.zeros(len(tokens.starts), dtype=bool)
     for start, end, _ in elements:
-        found |= (starts >= start) & (starts < end)
+        found |= (tokens.starts < end) & (tokens.ends > start)
     return found
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment
 from matplotlib.figure import Figure
@@ -70,4 +71,6 @@ def number(value: float) -> str:
     """Write a number for a table; a dash where there is none."""
     if pd.isna(value):
         return "–"
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 2 else f"{value:.3f}"
+    if isinstance(value, int | np.integer) or (float(value).is_integer() and abs(value) >= 2):
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if value == 0 or abs(value) >= 0.01 else f"{value:.2g}"

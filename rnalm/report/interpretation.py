@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from matplotlib.colors import to_hex
 
 from rnalm import figures
+from rnalm.evaluate import score_columns
 from rnalm.perturb import merge, summary
 from rnalm.perturb.summary import Profile
 from rnalm.report.blocks import Block, Section, number, picture
@@ -83,7 +84,7 @@ def _extremes(job: Job, query: Query, mode: str) -> list[str]:
     scored: set[str] = set()
     for batch in pq.ParquetFile(query.scores[mode]).iter_batches(columns=["sequence"]):
         scored.update(batch.column(0).unique().to_pylist())
-    column = next((f"prob_{name}" for name in job.meaning.classes[-1:]), "pred")
+    column = score_columns(job.meaning)[-1]
     frame = pd.read_parquet(query.predictions, columns=["id", column]).set_index("id")[column]
     ordered = frame[frame.index.isin(scored)].sort_values(kind="stable").index.tolist()
     low = ordered[: count // 2]

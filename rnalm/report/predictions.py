@@ -27,14 +27,14 @@ def predictions(job: Job, query: Query) -> Section:
     return Section(query.title("Predictions"), blocks)
 
 
-def _models(job: Job, query: Query) -> dict[str, str]:
-    """Name all models together and, if there are several, each; with the end of the names of their columns."""
+def _models(job: Job, query: Query) -> dict[str, int | None]:
+    """Name all models together, which have no number, and, if there are several, each."""
     count, unit = len(job.models), job.unit(query)
     if count == 1:
-        return {"all rows": ""}
+        return {"all rows": None}
     together = "pooled" if unit == "fold" else f"mean of {count} models"
     names = job.fold_names if job.summary else [f"model {k}" for k in range(count)]
-    return {together: ""} | {name: f".{k}" for k, name in enumerate(names)}
+    return {together: None} | {name: k for k, name in enumerate(names)}
 
 
 def _models_table(found: dict[str, dict[str, float]], folded: str) -> Block:

@@ -154,6 +154,7 @@ def test_a_mistake_in_the_config_is_told_in_one_line(kind, config, message, refu
         ("fnet", {"hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 16}),
         ("funnel", {"d_model": 16, "n_head": 2, "d_head": 8, "d_inner": 16, "block_sizes": [2, 2]}),
         ("nystromformer", WIDE | {"intermediate_size": 16}),
+        ("reformer", {"hidden_size": 32, "attention_head_size": 16, "axial_pos_embds": False, "feed_forward_size": 32}),
         ("yoso", WIDE | {"intermediate_size": 16}),
     ],
 )
@@ -248,6 +249,11 @@ def test_another_tokenizer_than_that_of_the_pretrained_model_is_refused(language
     )
     other.add_tokens(["N"])
     (language_model / "tokenizer.json").unlink()
+    (language_model / "vocab.txt").write_text("\n".join(sorted(own_tokenizer.get_vocab(), reverse=True)))
+    assert "has another tokenizer than this experiment: id 1 is" in refusal(
+        check_pretrained, str(language_model), own_tokenizer
+    )
+    (language_model / "vocab.txt").unlink()
     message = refusal(check_pretrained, str(language_model), other)
     assert message == f"model.pretrained: {language_model} knows 11 tokens, the tokenizer of this experiment has 12"
     assert refusal(models.create, section(None, language_model), 12, 0, 1, SPECIAL) == (

@@ -249,9 +249,9 @@ def test_of_a_cut_sequence_only_the_kept_letters_change_and_it_never_grows_beyon
     if mode == "mask":
         return
     # What was cut at the left is no sequence that begins there.
-    using = tokenizer if len(sequence.input_ids) == encoder(tokenizer)(text)[0].size or cut["truncate"] == "right" else None
+    using = tokenizer if first == 0 else unmarked(tokenizer)
     for ids, (_, _, changed) in zip(found, edited_texts(kept, mode), strict=True):
-        whole = encoder(using or unmarked(tokenizer))(changed)[0]
+        whole = encoder(using)(changed)[0]
         start, stop = kept_range(whole, cut["block_size"], cut["truncate"])
         assert ids == whole[start:stop].tolist()
 
@@ -264,6 +264,18 @@ def test_an_edit_that_changes_no_letter_changes_no_token(vocabularies, kind, tex
     sequence = encoded(tokenizer, text, **cut)
     changes = editors.choose("replace", "base", tokenizer, Encode(**cut), same).perturbations(sequence)
     assert all(ids == sequence.input_ids.tolist() for ids in ids_made(sequence, changes.edits))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_edited_sequence_has_no_more_tokens_than_the_model_takes(vocabularies, kind):
+    tokenizer = vocabularies[kind]
+    sequence = encoded(tokenizer, "ACGTNACGTACCGGTTACGT")
+    most = len(sequence.input_ids)
+    free, bounded = (
+        editors.choose("replace", "base", tokenizer, Encode(), REPLACEMENTS, most=limit).perturbations(sequence).edits
+        for limit in (None, most)
+    )
+    assert [ids[:most] for ids in ids_made(sequence, free)] == ids_made(sequence, bounded)
 
 
 def test_positions_count_letters_of_the_whole_sequence(vocabularies):

@@ -129,6 +129,11 @@ def test_elements_are_found_by_position_in_the_uncut_sequence_half_open_whatever
     assert found["auroc"] == 1
 
 
+def test_a_token_is_in_an_element_if_one_of_its_letters_is():
+    kmers = scores("s", "a" * 20, [0.0] * 20).assign(end_offset=lambda rows: rows["start_offset"] + 6)
+    assert summarize([kmers], elements={"s": [(10, 14, "")]}).elements["element_tokens"] == 9
+
+
 def test_no_elements_are_no_recovery():
     assert summarize([scores("s", "ca", [1, 2])]).elements is None
     found = summarize([scores("s", "ca", [1, 2])], elements={}).elements

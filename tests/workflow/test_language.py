@@ -62,6 +62,15 @@ def test_the_pickle_is_for_shap(language):
     assert "<svg" in shap.plots.text(explanations[0], display=False)
 
 
+def test_what_was_pretrained_predicts_without_being_pretrained_again(language, make_experiment, tmp_path):
+    experiment = make_experiment(tmp_path)
+    experiment.config = {key: value for key, value in language.config.items() if key not in ("sweep", "encode")}
+    experiment.config["model"] = [str(language.output / "fine-tune" / "0")]
+    for name in ("yes.fasta", "no.fasta"):
+        shutil.copyfile(language.folder / name, tmp_path / name)
+    assert not {"pretrain_model", "finetune_fold"} & set(experiment.plan())
+
+
 def mistakes() -> dict:
     """Changes of a good experiment, and the end of the message."""
 

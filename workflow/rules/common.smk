@@ -44,8 +44,10 @@ REPLICATES = range(settings.finetune.replicates)
 TRAINED = [f"{fold}.{replicate}" if replicate else f"{fold}" for fold in FOLDS for replicate in REPLICATES]
 MODELS = {str(k): path for k, path in enumerate(GIVEN)} or {name: f"{OUT}/fine-tune/{name}" for name in TRAINED}
 SOURCES = ({"source": settings.source} if settings.source else {}) | dict(settings.inference)
-# Without labels: what a file for pretraining says of its sequences is passed over.
-PRETRAINING = {"pretraining": settings.pretrain.source.of_sequences()} if settings.pretrain and settings.pretrain.source else {}
+# Given models are not pretrained.
+PRETRAIN = settings.pretrain if settings.trains else None
+# Without labels: but for groups, what a file for pretraining says of its sequences is passed over.
+PRETRAINING = {"pretraining": PRETRAIN.source.of_sequences(grouped=True)} if PRETRAIN and PRETRAIN.source else {}
 ENCODED = SOURCES | PRETRAINING
 
 SWEEP = settings.sweep.resolve(settings.task, settings.model, settings.finetune) if settings.sweep else None
@@ -177,14 +179,14 @@ def scored(source, mode):
 
 def first_weights():
     """List the files of the model from which fine-tuning starts, none where weights are random."""
-    pretrained = settings.pretrain and not settings.finetune.from_scratch
+    pretrained = PRETRAIN and not settings.finetune.from_scratch
     return [f"{OUT}/pretrain/{name}" for name in LANGUAGE_MODEL] if pretrained else starting_point()
 
 
 def model_to_train():
     """Give the model section, with the pretrained model in place of its architecture where there is one."""
     values = settings.model.model_dump() if TRAINED else {}
-    pretrained = settings.pretrain and not settings.finetune.from_scratch
+    pretrained = PRETRAIN and not settings.finetune.from_scratch
     return values | ({"type": None, "config": {}, "pretrained": f"{OUT}/pretrain"} if pretrained else {})
 
 
@@ -226,7 +228,7 @@ def targets(stage):
     return {
         "tokenize": [f"{OUT}/tokenizer.json"],
         "encode": [f"{OUT}/encoded/{source}.parquet" for source in ENCODED],
-        "pretrain": [f"{OUT}/pretrain/{name}" for name in PRETRAINED] if settings.pretrain else [],
+        "pretrain": [f"{OUT}/pretrain/{name}" for name in PRETRAINED] if PRETRAIN else [],
         "sweep": (
             [f"{OUT}/sweep/index.html", *(f"{OUT}/sweep/{fold}/{name}" for fold in FOLDS for name in SEARCHED)]
             if settings.sweep
@@ -272,7 +274,7 @@ def picture(kind, category, source=None, mode=None):
 def pictures():
     """List the pictures of the HTML report."""
     found = [picture("data", "Data")] + [picture("learning_curves", "Training") for _ in FOLDS[:1]]
-    found += [picture("pretraining", "Training")] if settings.pretrain else []
+    found += [picture("pretraining", "Training")] if PRETRAIN else []
     for source in QUERIES:
         found.append(picture("predictions", "Predictions", source))
         if settings.task == "classification" and len(MODELS) > 1:

@@ -13,7 +13,7 @@ rule pretrain_model:
         ENV
     threads: 4
     resources:
-        gpu=settings.pretrain.gpus if settings.pretrain else 0,
+        gpu=PRETRAIN.gpus if PRETRAIN else 0,
         nodes=1,  # with all of its GPUs
         mem_mb=growing(16000),
         runtime=2880,
@@ -23,10 +23,10 @@ rule pretrain_model:
         job=plain(
             {
                 "model": settings.model.model_dump(),
-                "options": settings.pretrain.model_dump(mode="json", exclude={"source", "gpus"}),
+                "options": PRETRAIN.model_dump(mode="json", exclude={"source", "gpus"}),
                 "seed": settings.seed,
             }
-            if settings.pretrain
+            if PRETRAIN
             else {}
         ),
     script:

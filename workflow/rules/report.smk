@@ -22,7 +22,7 @@ rule write_report:
         results=[f"{OUT}/{place('predict', source)}/results.json" for source in QUERIES],
         scores=settled([f"{scored(*asked)}.parquet" for asked in ASKED], LINEAGE),
         annotations=ANNOTATIONS,
-        pretraining=[f"{OUT}/pretrain/{name}" for name in ("eval_results.json", "trainer_state.json") if settings.pretrain],
+        pretraining=[f"{OUT}/pretrain/{name}" for name in ("eval_results.json", "trainer_state.json") if PRETRAIN],
         spectra=SPECTRA if settings.powerlaw else [],
     output:
         html=f"{OUT}/report.html",

@@ -18,8 +18,9 @@ def work():
         classes = Labels.load(files.labels[0]).classes
     else:
         classes = sorted(datasets.column(files.encoded, "label").drop_null().unique().to_pylist())
-    both_strands = encode.metadata(files.encoded)["reverse_complement"] == "average"
-    check(Interpret(**snakemake.params.job), both_strands, tokenizers.load(files.tokenizer), classes)
+    found = encode.metadata(files.encoded)
+    both_strands, modifiers = found["reverse_complement"] == "average", found["modifier_channels"]
+    check(Interpret(**snakemake.params.job), both_strands, modifiers, tokenizers.load(files.tokenizer), classes)
     if files.annotations:
         read_bed(files.annotations[0])
     Path(snakemake.output[0]).touch()
