@@ -13,7 +13,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from rnalm.config.sweep import Parameter, Sweep, climb
+from rnalm.config.parameter import Parameter, climb
+from rnalm.config.sweep import Sweep
 from rnalm.files import is_locked
 
 log = logging.getLogger(__name__)

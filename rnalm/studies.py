@@ -16,7 +16,8 @@ from optuna.distributions import CategoricalDistribution
 
 from rnalm import journal
 from rnalm.best import cell
-from rnalm.config.sweep import Parameter, Sweep
+from rnalm.config.parameter import Parameter
+from rnalm.config.sweep import Sweep
 from rnalm.figures import GREY, LOWER, RAISE, canvas, plain
 from rnalm.report.blocks import Block, Section, render
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from rnalm.config import Finetune, HuggingFace, Saluki
-from rnalm.config.sweep import OptionalSweep, Parameter, Sweep, merge
+from rnalm.config.parameter import Parameter
+from rnalm.config.sweep import OptionalSweep, Sweep, merge
 from rnalm.configfile import load
 
 #: As the tutorial of genomeNLP prints it.

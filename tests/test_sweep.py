@@ -30,7 +30,8 @@ from transformers import DistilBertConfig
 from rnalm import best, folds, journal, sweep, tokenizers, train, vocabulary
 from rnalm.checkpoints import State
 from rnalm.config import Columns, Finetune, Folds, HuggingFace, Saluki, Table
-from rnalm.config.sweep import Parameter, Sweep
+from rnalm.config.parameter import Parameter
+from rnalm.config.sweep import Sweep
 from rnalm.encode import encode
 from rnalm.errors import RnalmError
 from rnalm.files import lock, write_json
