@@ -29,6 +29,9 @@ class Masking:
     mask : int
         Id of the mask token.
     vocab_size : int
+    span : int
+        Neighbours that are hidden together. Of overlapping k-mers, one could be read off those beside it (Ji et al.,
+        Bioinformatics 2021).
     """
 
     mask_prob: float
@@ -37,6 +40,7 @@ class Masking:
     special: tuple[int, ...]
     mask: int
     vocab_size: int
+    span: int = 1
 
     @cached_property
     def plain(self) -> np.ndarray:
@@ -61,10 +65,13 @@ class Masking:
         shown, wanted : numpy.ndarray
             What the model sees, and what it shall find or ``IGNORED``, int64 ``(length,)``.
         """
-        able = np.flatnonzero(self.able(ids))
-        chosen = able[draw.random(len(able)) < self.mask_prob]
-        if not len(chosen) and len(able):
-            chosen = draw.choice(able, 1)
+        able = self.able(ids)
+        # A token is hidden if one of as many places begins a span as a span is long.
+        begins = draw.random(len(ids) + self.span - 1) < 1 - (1 - self.mask_prob) ** (1 / self.span)
+        chosen = np.flatnonzero(able & np.convolve(begins, np.ones(self.span), "valid").astype(bool))
+        if not len(chosen) and able.any():
+            first = draw.choice(np.flatnonzero(able))
+            chosen = first + np.flatnonzero(able[first : first + self.span])
         shown, wanted = ids.astype(np.int64), np.full(len(ids), IGNORED, dtype=np.int64)
         wanted[chosen] = ids[chosen]
         fate = draw.random(len(chosen))

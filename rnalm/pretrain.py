@@ -133,7 +133,9 @@ def load_parts(job: Job, tokenizer: tokenizers.Tokenizer, model: PreTrainedModel
     special = tokenizers.special_ids(tokenizer)
     options = {key: job.options[key] for key in ("mask_prob", "random_prob", "keep_prob")}
     never = tuple(map(tokenizer.token_to_id, tokenizers.special(tokenizer)))
-    masking = Masking(**options, special=never, mask=special["mask"], vocab_size=tokenizer.get_vocab_size())
+    masking = Masking(
+        **options, special=never, mask=special["mask"], vocab_size=tokenizer.get_vocab_size(), span=overlap(tokenizer)
+    )
     part = set_aside(datasets.column(job.encoded, "group").to_pylist(), job.options["validation"], job.seed)
     part[[not masking.able(sequence.input_ids).any() for sequence in sequences]] = NEITHER
     if left_out := int(np.sum(part == NEITHER)):
@@ -145,6 +147,12 @@ def load_parts(job: Job, tokenizer: tokenizers.Tokenizer, model: PreTrainedModel
         return MaskedSet(chosen, masking, model.config.frame, special["pad"], job.seed)
 
     return make(folds.TRAIN, twins=True), make(folds.VALIDATION, twins=False)
+
+
+def overlap(tokenizer: tokenizers.Tokenizer) -> int:
+    """Count the neighbours, itself included, that share a letter with a token and stand right of it."""
+    k, stride = tokenizers.kmers(tokenizer) or (1, 1)
+    return -(-k // stride)
 
 
 def set_aside(groups: Sequence[str | None], percent: int, seed: int) -> np.ndarray:

@@ -26,6 +26,24 @@ def test_only_plain_tokens_are_hidden_and_what_is_wanted_is_what_was_there(ids, 
     assert all(token == MASK or token >= 7 for token in shown[hidden])
 
 
+@given(st.integers(1, 9), st.integers(2, 7), st.integers(0, 50))
+def test_neighbours_are_hidden_together(length, span, seed):
+    ids = np.full(length, 8, dtype=np.int32)
+    hidden = masking(span=span).hide(ids, np.random.default_rng(seed))[1] != IGNORED
+    runs = "".join("x" if one else " " for one in hidden).split()
+    # Those at the ends may go on beyond them.
+    inner = runs[bool(hidden[0]) : len(runs) - bool(hidden[-1])]
+    assert runs
+    assert all(len(run) >= span for run in inner)
+
+
+@pytest.mark.parametrize("span", [1, 4])
+def test_the_share_of_hidden_tokens_does_not_depend_on_the_span(span):
+    ids = np.full(100_000, 8, dtype=np.int32)
+    _, wanted = masking(mask_prob=0.2, span=span).hide(ids, np.random.default_rng(0))
+    assert (wanted != IGNORED).mean() == pytest.approx(0.2, abs=0.01)
+
+
 @pytest.mark.parametrize(("random_prob", "keep_prob"), [(0.1, 0.1), (0.5, 0.0), (0.0, 0.0), (0.2, 0.7)])
 def test_shares_are_those_asked_for(random_prob, keep_prob):
     ids = np.full(100_000, 8, dtype=np.int32)

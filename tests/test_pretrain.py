@@ -15,6 +15,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from rnalm import encode, folds, models, pretrain, tokenizers, vocabulary
 from rnalm.config import Pretrain, Table
+from rnalm.config import Tokenizer as Options
 from rnalm.datasets import Encoded
 from rnalm.masking import MaskedSet, Masking
 from rnalm.models import masked
@@ -142,6 +143,12 @@ def test_tokens_may_have_any_ids(tmp_path):
     assert training.masking.plain.tolist() == [2, 3, 4, 5]
     # One of unknown letters alone teaches nothing.
     assert "s9" not in {sequence.id for sequence in (*training.sequences, *validation.sequences)}
+
+
+@pytest.mark.parametrize(("k", "stride", "together"), [(4, 1, 4), (3, 3, 1), (5, 2, 3), (2, 3, 1)])
+def test_kmers_are_hidden_with_all_that_share_a_letter(files, k, stride, together):
+    source = Table(path=str(files / "table.tsv"), columns={"id": 1, "sequence": 2})
+    assert pretrain.overlap(vocabulary.learn(source, Options(type="kmer", k=k, stride=stride))) == together
 
 
 def test_pretraining_goes_on_in_full_precision_from_weights_in_half(pretrained, tmp_path):

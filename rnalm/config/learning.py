@@ -152,7 +152,7 @@ class Pretrain(Optimization):
     validation: int = Field(default=5, ge=1, le=50)
     """Percentage of sequences, of whole groups, on which progress is measured."""
     mask_prob: float = Field(default=0.15, gt=0, lt=1)
-    """Share of tokens that the model has to find."""
+    """Share of tokens that the model has to find; of k-mers that overlap, as many together as share a letter."""
     random_prob: float = Field(default=0.1, ge=0, le=1)
     """Share of these that stand there as a token drawn at random, not as `[MASK]`."""
     keep_prob: float = Field(default=0.1, ge=0, le=1)
