@@ -59,7 +59,20 @@ def run(settings: dict, cores: str) -> Path:
     file = ROOT / f"{settings['output']}.yaml"
     file.parent.mkdir(exist_ok=True)
     file.write_text(yaml.safe_dump(settings))
-    command = [sys.executable, "-m", "snakemake", "finetune", "--configfile", str(file), "--cores", cores, "--quiet", "all"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "finetune",
+        "--configfile",
+        str(file),
+        "--cores",
+        cores,
+        "--quiet",
+        "all",
+        "--set-threads",
+        "finetune_fold=1",
+    ]
     subprocess.run(command, cwd=ROOT, check=True)
     return ROOT / settings["output"]
 

@@ -81,6 +81,35 @@ class Masking:
         return shown, wanted
 
 
+@dataclass(frozen=True)
+class Blanking:
+    """Masks tokens of training rows, so that a model relies on none of them alone.
+
+    Attributes
+    ----------
+    prob : float
+        Share of tokens.
+    special : tuple of int
+        Ids that stay.
+    mask : int
+        Id of the mask token.
+    seed : int
+    """
+
+    prob: float
+    special: tuple[int, ...]
+    mask: int
+    seed: int
+
+    def __call__(self, ids: torch.Tensor, rows: Sequence[int], epoch: int) -> torch.Tensor:
+        """Mask tokens of a batch ``(batch, length)``, as seed, epoch and row say."""
+        shown = ids.numpy().copy()
+        for line, row in zip(shown, rows, strict=True):
+            hidden = np.random.default_rng([self.seed, epoch, row]).random(len(line)) < self.prob
+            line[hidden & ~np.isin(line, self.special)] = self.mask
+        return torch.from_numpy(shown)
+
+
 class MaskedSet(Dataset):
     """Sequences of which tokens are hidden anew in each epoch, as seed, epoch and row say.
 

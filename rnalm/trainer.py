@@ -8,12 +8,13 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
-from rnalm import losses, metrics
+from rnalm import losses, metrics, tokenizers
 from rnalm.checkpoints import Checkpoints, identify
 from rnalm.config import METRICS
 from rnalm.datasets import TrainingSet
 from rnalm.epochs import EpochTrainer, Run
 from rnalm.labels import Labels
+from rnalm.masking import Blanking
 from rnalm.predict import predict
 
 
@@ -87,13 +88,19 @@ class FoldTrainer(EpochTrainer):
         checkpoints: Checkpoints,
         epochs: int,
     ) -> None:
-        self.meaning, self.class_weights = meaning, class_weights
+        self.meaning, self.class_weights, self.blanking = meaning, class_weights, blanking(job)
         super().__init__(job.run(checkpoints.folder), model, training, validation, checkpoints, epochs)
 
     def get_train_dataloader(self) -> DataLoader:
         """Batch by length; the sampler itself divides batches among processes."""
-        training, channels = self.train_dataset, self.model.config.modifier_channels
-        return DataLoader(training, batch_sampler=self.sampler, collate_fn=lambda rows: training.batch(rows, channels))
+        training, channels, sampler = self.train_dataset, self.model.config.modifier_channels, self.sampler
+
+        def batch(rows: list[int]) -> dict[str, torch.Tensor]:
+            found = training.batch(rows, channels)
+            shown = self.blanking(found["input_ids"], rows, sampler.epoch) if self.blanking.prob else found["input_ids"]
+            return found | {"input_ids": shown}
+
+        return DataLoader(training, batch_sampler=sampler, collate_fn=batch)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Compute the weighted loss of a batch, and the model's own penalty."""
@@ -108,6 +115,13 @@ class FoldTrainer(EpochTrainer):
     def validate(self) -> dict[str, float]:
         """Compute the loss, weighted as in training, and all metrics on the validation rows."""
         return validate(self.model, self.meaning, self.eval_dataset, self.class_weights, self.batch_tokens)
+
+
+def blanking(job: Job) -> Blanking:
+    """Say which tokens a job masks in training."""
+    tokenizer = tokenizers.load(job.tokenizer)
+    never = tuple(map(tokenizer.token_to_id, tokenizers.special(tokenizer)))
+    return Blanking(job.options["mask_prob"], never, tokenizers.special_ids(tokenizer)["mask"], job.fold_seed)
 
 
 def unit(model: PreTrainedModel) -> float:

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rnalm.datasets import Encoded
-from rnalm.masking import IGNORED, MaskedSet, Masking
+from rnalm.masking import IGNORED, Blanking, MaskedSet, Masking
 
 SPECIAL, MASK, PAD = tuple(range(7)), 4, 1
 
@@ -54,6 +55,27 @@ def test_shares_are_those_asked_for(random_prob, keep_prob):
     # A fifth of the tokens drawn at random are the token itself.
     assert (shown[hidden] == MASK).mean() == pytest.approx(1 - random_prob - keep_prob, abs=0.01)
     assert (shown[hidden] == 8).mean() == pytest.approx(keep_prob + random_prob / 5, abs=0.01)
+
+
+@given(st.lists(st.integers(0, 11), min_size=1, max_size=40), st.sampled_from([0.0, 0.3, 0.9]), st.integers(0, 9))
+def test_training_rows_are_blanked_as_seed_epoch_and_row_say(ids, prob, epoch):
+    blanking, batch = Blanking(prob, SPECIAL, MASK, seed=1), torch.tensor([ids, ids])
+    shown = blanking(batch, [3, 5], epoch)
+    changed = shown != batch
+    assert (batch[changed] >= 7).all()
+    assert (shown[changed] == MASK).all()
+    assert prob or not changed.any()
+    # Not as the batch is put together, or padded.
+    wider = torch.nn.functional.pad(batch[1:], (0, 4), value=PAD)
+    assert blanking(wider, [5], epoch)[0, : len(ids)].equal(shown[1])
+    assert (blanking(wider, [5], epoch)[0, len(ids) :] == PAD).all()
+
+
+def test_other_tokens_are_blanked_in_each_epoch():
+    blanking, batch = Blanking(0.3, SPECIAL, MASK, seed=1), torch.full((1, 10_000), 8)
+    first, second = (blanking(batch, [0], epoch)[0] == MASK for epoch in (0, 1))
+    assert first.float().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert (first & second).float().mean().item() == pytest.approx(0.09, abs=0.02)
 
 
 def sequences(*lengths: int) -> list[Encoded]:

@@ -317,6 +317,17 @@ def test_processes_that_are_launched_inherit_what_is_meant_to_be_inherited(tmp_p
     assert str(tmp_path / "own") not in caplog.messages
 
 
+def test_a_model_that_is_shown_a_part_of_the_tokens_goes_on_after_a_kill_as_any_other(tmp_path, trained, monkeypatch):
+    whole = prepare(tmp_path / "whole", table(), mask_prob=0.3)
+    train.finetune(whole)
+    assert results(whole.output)["model.safetensors"] != results(trained.output)["model.safetensors"]
+    job = prepare(tmp_path / "killed", table(), mask_prob=0.3)
+    with killed_before(2, monkeypatch):
+        train.finetune(job)
+    train.finetune(job)
+    assert results(job.output) == results(whole.output)
+
+
 def test_a_compiled_model_is_trained_and_written_as_any_other(tmp_path, trained, monkeypatch):
     compiled = []
 

@@ -136,6 +136,8 @@ class Finetune(Optimization):
     """Train a finished model for this many further epochs."""
     metric: str = "loss"
     """Validation metric that selects the model and stops training early."""
+    mask_prob: float = Field(default=0.0, ge=0, lt=1)
+    """Share of tokens that are shown as `[MASK]` in training, others in each epoch, so that the model relies on none alone."""
     replicates: int = Field(default=1, ge=1)
     """Models a fold, each from a seed of its own; predictions and scores are their mean."""
     from_scratch: bool = False

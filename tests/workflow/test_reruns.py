@@ -246,6 +246,7 @@ KEYS = {
     "finetune.max_grad_norm": ("regression", 1.0, TRAINING),
     "finetune.metric": ("regression", "mse", TRAINING),
     "finetune.patience": ("regression", None, TRAINING),
+    "finetune.mask_prob": ("regression", 0.2, TRAINING),
     "finetune.replicates": ("regression", 2, TRAINING),
     "finetune.gpus": ("regression", 2, set()),
     "finetune.bf16": ("regression", True, TRAINING),
