@@ -55,7 +55,8 @@ def test_the_conda_environment_has_what_the_package_needs():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = [re.match(r"([\w-]+)(.*)", requirement).groups() for requirement in project["dependencies"]]
     environment = yaml.safe_load((ROOT / "workflow" / "envs" / "rnalm.yaml").read_text())["dependencies"]
-    assert {f"{conda_names.get(name, name)} {version}" for name, version in needed} <= set(environment)
+    found = {entry for part in environment for entry in (part["pip"] if isinstance(part, dict) else [part])}
+    assert {f"{conda_names.get(name, name)} {version}" for name, version in needed} <= found
 
 
 def test_every_pinned_dependency_is_one_that_the_package_allows():
