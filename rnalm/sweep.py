@@ -118,7 +118,8 @@ class Reporter(TrainerCallback):
 
     def is_hopeless(self) -> bool:
         """Say whether to prune the trial; not after its last epoch, when there is nothing to save."""
-        return self.reported < self.epochs and self.trial.should_prune()
+        # Optuna's answer is a numpy.bool, which a checkpoint cannot hold.
+        return self.reported < self.epochs and bool(self.trial.should_prune())
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
         """Report, but for what was reported before a worker was killed."""
