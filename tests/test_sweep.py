@@ -24,7 +24,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from interruption import Killed
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.trial import Trial, TrialState
 from transformers import DistilBertConfig
 
 from rnalm import best, folds, journal, sweep, tokenizers, train, vocabulary
@@ -144,6 +144,15 @@ def test_the_best_is_the_trial_with_the_least_loss(finished):
             "model.filters": int(row["model.filters"]),
         },
     }
+
+
+def test_a_true_training_can_be_pruned(job, tmp_path, monkeypatch):
+    def should_prune(trial):
+        return np.bool_(trial.number == 1 and trial.study.trials[1].intermediate_values)
+
+    monkeypatch.setattr(Trial, "should_prune", should_prune)
+    folder = finish(at(job, tmp_path), search({"finetune.learning_rate": {"values": [0.01, 0.1]}}))
+    assert [(row["state"], row["epochs"]) for row in table(folder)] == [("complete", "2"), ("pruned", "1")]
 
 
 def test_trials_leave_nothing_but_their_study(finished):
