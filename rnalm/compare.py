@@ -1,6 +1,6 @@
 """Predictions ─► labels against predictions, of all models together and of each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,21 +17,21 @@ GRID = np.linspace(0, 1, 501)
 KINDS = ("roc", "pr", "f1")
 
 
-def read(path: str | Path, labels: Labels, models: Mapping[str, int | None]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Read what models predicted for the rows that have a label, holding no more than one model's predictions.
+def read(path: str | Path, labels: Labels, models: Mapping[str, Sequence[int]]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Read what models predicted for the rows that have a label, holding no more than those of two models.
 
     Parameters
     ----------
     path : path
         ``predictions.parquet``, from :func:`rnalm.evaluate.merge`.
     labels : Labels
-    models : mapping of str to int or None
-        By name, the number of a model; None: all models together.
+    models : mapping of str to sequence of int
+        By name, numbers of models whose mean is asked for; none: what all predict together.
 
     Yields
     ------
     str
-        Name of a model that predicted rows with a label.
+        A name whose models predicted rows with a label.
     numpy.ndarray
         Labels of these rows, or their class indices ``(rows,)``.
     numpy.ndarray
@@ -40,12 +40,16 @@ def read(path: str | Path, labels: Labels, models: Mapping[str, int | None]) -> 
     column = pd.read_parquet(path, columns=["label"])["label"]
     known = column.notna().to_numpy()
     truth = labels.to_targets(column[known].to_numpy()) if labels.classes else column[known].to_numpy(float)
-    for name, model in models.items() if known.any() else ():
-        columns = score_columns(labels, model)
-        predicted = pd.read_parquet(path, columns=columns)[columns].to_numpy(float)[known]
+    for name, numbers in models.items() if known.any() else ():
+        predicted = sum(_scores(path, score_columns(labels, model)) for model in numbers or [None])[known]
+        predicted /= max(1, len(numbers))
         saw = ~np.isnan(predicted[:, 0])
         if saw.any():
             yield name, truth[saw], predicted[saw] if labels.classes else predicted[saw, 0]
+
+
+def _scores(path: str | Path, columns: list[str]) -> np.ndarray:
+    return pd.read_parquet(path, columns=columns)[columns].to_numpy(float)
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def test_each_model_has_the_labelled_rows_that_it_predicted(predictions):
     path = predictions(
         **{"label": [1.0, np.nan, 3.0], "pred": [1.5, 2.5, 3.5], "pred.0": [1.5, 2.5, np.nan], "pred.1": [np.nan, np.nan, 3.5]}
     )
-    models = {"all": None, "first": 0, "second": 1}
+    models = {"all": [], "first": [0], "second": [1]}
     found = {
         name: (truth.tolist(), predicted.tolist())
         for name, truth, predicted in compare.read(path, Labels("regression"), models)
@@ -123,19 +123,25 @@ def test_each_model_has_the_labelled_rows_that_it_predicted(predictions):
 
 def test_classes_are_read_as_indices_and_probabilities(predictions):
     path = predictions(**{"label": ["b.c", None, "a"], "prob_a": [0.25, 0.5, 0.75], "prob_b.c": [0.75, 0.5, 0.25]})
-    [(name, truth, predicted)] = compare.read(path, Labels("classification", classes=("a", "b.c")), {"all": None})
+    [(name, truth, predicted)] = compare.read(path, Labels("classification", classes=("a", "b.c")), {"all": []})
     assert name == "all"
     assert truth.tolist() == [1, 0]
     assert predicted.tolist() == [[0.25, 0.75], [0.75, 0.25]]
 
 
+def test_models_of_one_name_count_by_their_mean(predictions):
+    path = predictions(**{"label": [1.0, 2.0], "pred": [9.0, 9.0], "pred.0": [1.0, np.nan], "pred.1": [2.0, np.nan]})
+    [(_, truth, predicted)] = compare.read(path, Labels("regression"), {"fold 0": [0, 1]})
+    assert (truth.tolist(), predicted.tolist()) == ([1], [1.5])
+
+
 @pytest.mark.parametrize("label", [None, np.nan])
 def test_without_labels_there_is_nothing_to_compare(predictions, label):
     path = predictions(label=[label, label], pred=[1.0, 2.0])
-    assert list(compare.read(path, Labels("regression"), {"all": None})) == []
+    assert list(compare.read(path, Labels("regression"), {"all": []})) == []
 
 
 def test_a_model_that_predicted_no_labelled_row_is_left_out(predictions):
     path = predictions(**{"label": [1.0, np.nan], "pred": [1.0, 2.0], "pred.0": [1.0, np.nan], "pred.1": [np.nan, 2.0]})
-    found = compare.read(path, Labels("regression"), {"first": 0, "second": 1})
+    found = compare.read(path, Labels("regression"), {"first": [0], "second": [1]})
     assert [name for name, *_ in found] == ["first"]

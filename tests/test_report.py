@@ -336,13 +336,17 @@ def test_further_sources_are_predicted_by_the_mean_of_models(experiment, tmp_pat
     assert "pooled" not in text
 
 
-def test_replicates_are_named_as_their_folders(experiment, tmp_path):
+def test_replicates_stand_together_for_their_fold(experiment, tmp_path):
     job = experiment()
+    summary = tmp_path / "summary.csv"
+    summary.write_text(Path(job.summary).read_text().replace("fold_1", "fold_0.1", 1))
     folders = []
     for name, folder in zip(("0", "0.1"), job.models, strict=True):
         folders.append(str(shutil.copytree(folder, tmp_path / "replicates" / name)))
-    text = written(replace(job, models=folders), tmp_path).text
-    assert [row[0] for row in rows_of(text, "Metrics of each fold")] == ["pooled", "fold 0", "fold 0.1"]
+    text = written(replace(job, models=folders, summary=str(summary)), tmp_path).text
+    assert [row[0] for row in rows_of(text, "Metrics of each fold")] == ["pooled", "fold 0"]
+    assert "Metrics on the test rows of each fold, the mean of its models" in text
+    assert "fold 0.1" in text[text.index("All figures of all models") :]
 
 
 def test_without_labels_only_the_folder_has_a_picture_of_confusion(page):

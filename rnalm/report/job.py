@@ -73,6 +73,14 @@ class Job:
         """Names of the models that were trained here."""
         return [f"fold {Path(model).name}" for model in self.models]
 
+    @property
+    def by_fold(self) -> dict[str, list[int]]:
+        """Numbers of the models that were trained here, by fold: the replicates of a fold are together."""
+        found: dict[str, list[int]] = {}
+        for number, name in enumerate(self.fold_names):
+            found.setdefault(name.partition(".")[0], []).append(number)
+        return found
+
     def unit(self, query: Query) -> str:
         """Name what a model stands for: a fold, where it predicts only what its fold held out."""
         return "fold" if query.name == "source" and self.summary else "model"

@@ -1,5 +1,7 @@
 """How well models predict."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from rnalm import compare, curves, figures, metrics
@@ -27,14 +29,13 @@ def predictions(job: Job, query: Query) -> Section:
     return Section(query.title("Predictions"), blocks)
 
 
-def _models(job: Job, query: Query) -> dict[str, int | None]:
-    """Name all models together, which have no number, and, if there are several, each."""
+def _models(job: Job, query: Query) -> dict[str, Sequence[int]]:
+    """Name all models together, and, if there are several, those of each fold or else each; with their numbers."""
     count, unit = len(job.models), job.unit(query)
     if count == 1:
-        return {"all rows": None}
+        return {"all rows": []}
     together = "pooled" if unit == "fold" else f"mean of {count} models"
-    names = job.fold_names if job.summary else [f"model {k}" for k in range(count)]
-    return {together: None} | {name: k for k, name in enumerate(names)}
+    return {together: []} | (job.by_fold if job.summary else {f"model {k}": [k] for k in range(count)})
 
 
 def _models_table(found: dict[str, dict[str, float]], folded: str) -> Block:

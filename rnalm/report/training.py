@@ -40,12 +40,16 @@ def training(job: Job) -> Section:
     histories = [read_json(Path(model) / "trainer_state.json")["log_history"] for model in job.models]
     drawn = curves.learning_curves(dict(zip(job.fold_names, histories, strict=True)), job.config["finetune"]["metric"])
     part = "test" if tested else "validation"
+    folds = {name: [f"fold_{Path(job.models[k]).name}" for k in numbers] for name, numbers in job.by_fold.items()}
+    by_fold = pd.DataFrame({name.replace(" ", "_"): shown[models].mean(axis=1) for name, models in folds.items()})
+    by_fold = by_fold.assign(mean=shown["mean"], sd=shown["sd"])
+    of_means = ", the mean of its models" if len(folds) < len(job.models) else ""
     units = ", in the units of the labels" if job.config["task"] == "regression" else ""
     return Section(
         "Training",
         [
-            Block(text=f"Metrics on the {part} rows of each fold{units}.", table=_metrics_table(shown)),
-            Block(folded="All figures of all folds", table=_metrics_table(table)),
+            Block(text=f"Metrics on the {part} rows of each fold{of_means}{units}.", table=_metrics_table(by_fold)),
+            Block(folded="All figures of all models", table=_metrics_table(table)),
             picture(
                 job.figures,
                 "learning_curves",
