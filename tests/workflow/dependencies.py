@@ -1,0 +1,48 @@
+"""Which rules depend on which."""
+
+#: Each rule and those that read what it makes.
+READERS = {
+    "train_tokenizer": ("encode_source", "check_interpretation", "pretrain_model", "sweep_worker", "finetune_fold"),
+    "encode_source": (
+        *("assign_folds", "check_interpretation", "pretrain_model", "sweep_worker", "finetune_fold"),
+        *("predict_source", "score_shard", "write_report"),
+    ),
+    "cluster_sequences": ("assign_folds",),
+    "assign_folds": ("sweep_worker", "finetune_fold", "predict_source", "score_shard"),
+    "pretrain_model": ("sweep_worker", "finetune_fold", "write_report"),
+    "sweep_worker": ("conclude_sweep",),
+    "conclude_sweep": ("show_sweeps", "finetune_fold"),
+    "show_sweeps": (),
+    "finetune_fold": (
+        *("predict_source", "evaluate_fold", "gather_models", "merge_predictions", "compare_spectra"),
+        "write_report",
+    ),
+    "gather_models": ("score_shard",),
+    "predict_source": ("evaluate_fold", "merge_predictions"),
+    "evaluate_fold": ("summarize_folds",),
+    "summarize_folds": ("write_report",),
+    "merge_predictions": ("write_report",),
+    "check_interpretation": (),
+    "score_shard": ("merge_scores",),
+    "merge_scores": ("draw_scores", "write_report"),
+    "draw_scores": (),
+    "compare_spectra": ("write_report",),
+    "write_report": (),
+}
+
+
+def below(*rules: str) -> set[str]:
+    """Name rules and all rules below them."""
+    return set(rules).union(*(below(*READERS[rule]) for rule in rules))
+
+
+EVERYTHING = below("train_tokenizer", "cluster_sequences")
+ENCODING = below("encode_source")
+FOLDING = below("assign_folds")
+TRAINING = below("finetune_fold")
+#: What a further file goes through.
+PASSING = {"encode_source", *below("predict_source", "score_shard")} - {"evaluate_fold", "summarize_folds"}
+SCORING = below("score_shard")
+PRETRAINING = below("pretrain_model")
+SWEEPING = below("sweep_worker")
+REPORT = {"write_report"}
