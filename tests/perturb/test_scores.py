@@ -396,9 +396,9 @@ def test_on_both_strands_a_score_is_of_the_mean_output(encode_rows, model_folder
     close(found["pred"].unique(), [predict(ids) for ids in rows])
 
 
-def test_another_strand_that_a_model_does_not_average_over_has_no_effect(encode_rows, model_folder, score):
-    model = model_folder()
-    assert score(model, encode_rows(ROWS, cut=AVERAGE)).equals(score(model, encode_rows(ROWS)))
+def test_another_strand_that_a_model_does_not_average_over_is_refused(encode_rows, model_folder, score, refusal):
+    message = refusal(score, model_folder(), encode_rows(ROWS, cut=AVERAGE))
+    assert "encode.reverse_complement is average, but the model" in message
 
 
 @pytest.mark.parametrize("cut", [{}, AVERAGE], ids=["one strand", "both strands"])
