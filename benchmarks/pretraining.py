@@ -8,8 +8,6 @@ and length, again on these folds.
 """
 
 import argparse
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 
@@ -20,11 +18,11 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from study import ROOT, run
 
 from rnalm import config, folds, sources
 from rnalm.files import read_json
 
-ROOT = Path(__file__).parents[1]
 STUDY = ROOT / "config" / "examples" / "yeast_codon_model.yaml"
 METRICS = ("pearson", "spearman", "r2")
 
@@ -35,9 +33,10 @@ def main() -> None:
     parser.add_argument("--cores", default="2")
     options = parser.parse_args()
     settings = yaml.safe_load(STUDY.read_text())
-    pretrained = run(settings, options.cores)
+    pretrained = run(settings, "finetune", options.cores)
     scratch = run(
         settings | {"output": f"{settings['output']}_from_scratch", "finetune": settings["finetune"] | {"from_scratch": True}},
+        "finetune",
         options.cores,
     )
     learned = read_json(pretrained / "pretrain" / "eval_results.json")
@@ -52,29 +51,6 @@ def main() -> None:
     for name, table in tables.items():
         cells = [f"{table.loc[metric].mean():.3f} ± {table.loc[metric].std():.3f}" for metric in METRICS]
         print(f"| {name} | {' | '.join(cells)} | {' '.join(f'{value:.3f}' for value in table.loc['pearson'])} |")
-
-
-def run(settings: dict, cores: str) -> Path:
-    """Run an experiment up to its trained models; give its folder."""
-    file = ROOT / f"{settings['output']}.yaml"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(yaml.safe_dump(settings))
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "finetune",
-        "--configfile",
-        str(file),
-        "--cores",
-        cores,
-        "--quiet",
-        "all",
-        "--set-threads",
-        "finetune_fold=1",
-    ]
-    subprocess.run(command, cwd=ROOT, check=True)
-    return ROOT / settings["output"]
 
 
 def summary(output: Path) -> pd.DataFrame:

@@ -8,8 +8,6 @@ on canonical 5-mers, on the same folds: what a model is tested on, it has not se
 """
 
 import argparse
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 
@@ -20,16 +18,14 @@ from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
+from study import ROOT, run
 
 from rnalm import config, folds, sources
 from rnalm.strands import reverse_complement
 
-ROOT = Path(__file__).parents[1]
 STUDY = ROOT / "config" / "examples" / "promoters.yaml"
 LETTERS = "ACGT"
 K = 5
-#: Models this small train faster beside each other than with several threads each.
-THREADS = ("--set-threads", "finetune_fold=1", "sweep_worker=1")
 
 
 def main() -> None:
@@ -39,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = []
     for name, settings in (("grouped", yaml.safe_load(STUDY.read_text())), ("leaking", leaking())):
-        output = run(settings, options.cores)
+        output = run(settings, "predict", options.cores)
         records = list(sources.read(config.read_source(settings["source"])))
         labels = np.array([record.label for record in records])
         parts = folds.read(output / "folds.parquet")
@@ -72,28 +68,6 @@ def leaking() -> dict:
     settings.pop("sweep", None)
     settings["encode"] = settings.get("encode", {}) | {"reverse_complement": "none"}
     return settings
-
-
-def run(settings: dict, cores: str) -> Path:
-    """Run a study up to its predictions; give its folder."""
-    file = ROOT / "results" / f"{Path(settings['output']).name}.yaml"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(yaml.safe_dump(settings))
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "predict",
-        "--configfile",
-        str(file),
-        "--cores",
-        cores,
-        "--quiet",
-        "all",
-        *THREADS,
-    ]
-    subprocess.run(command, cwd=ROOT, check=True)
-    return ROOT / settings["output"]
 
 
 def of_ensembles(output: Path, parts: np.ndarray) -> tuple[float, float]:
