@@ -62,7 +62,7 @@ KINDS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
 
 def measure(kind: str, n: int, results: multiprocessing.Queue) -> None:
     """Cluster sequences of a kind; report CPU seconds, peak memory in MiB, and the sizes of clusters."""
-    from rnalm.cluster import cluster
+    from rnalm.sequences.cluster import cluster
 
     letters = KINDS[kind](np.random.default_rng(0), n)
     sequences = [row.tobytes().decode() for row in np.frombuffer(b"ACGT", np.uint8)[letters]]
@@ -81,7 +81,7 @@ def alike(sequences: list[str]) -> dict[tuple[int, int], float]:
     dict
         The highest identity of each pair, over all shifts and both strands.
     """
-    from rnalm.strands import reverse_complement
+    from rnalm.sequences.strands import reverse_complement
 
     def one_hot(sequences: list[str]) -> np.ndarray:
         letters = np.frombuffer("".join(sequences).upper().encode(), np.uint8).reshape(len(sequences), -1, 1)
@@ -105,10 +105,11 @@ def alike(sequences: list[str]) -> dict[tuple[int, int], float]:
 
 def compare(paths: list[str]) -> None:
     """Print the clusters of FASTA files, and for each identity how many pairs there are and how many are apart."""
-    from rnalm import config, sources
-    from rnalm.cluster import cluster
+    from rnalm import config
+    from rnalm.sequences.cluster import cluster
+    from rnalm.sequences.read import read_records
 
-    sequences = [record.sequence for record in sources.read(config.Fasta(path=paths))]
+    sequences = [record.sequence for record in read_records(config.Fasta(path=paths))]
     pairs = alike(sequences)
     for k, shared in ((13, 0.3), (13, 0.5), (11, 0.3), (13, 0.2)):
         clusters = cluster(sequences, k, shared)

@@ -74,16 +74,16 @@ def start(folder: Path) -> None:
     # A job takes its lock, by opening it for writing, as the first thing that it does.
     overhead = (folder / "out/.kept/tokenize.log.lock").stat().st_mtime - began["localrule train_tokenizer:"]
     planning = min(measured([*SNAKEMAKE, "tokenize", *CONFIG, "--dry-run"], folder)[0] for _ in range(3))
-    nothing, library = python("pass"), python("import sys; sys.path.insert(0, '{root}'); import rnalm.jobs")
+    nothing, library = python("pass"), python("import sys; sys.path.insert(0, '{root}'); import rnalm.pipeline.jobs")
     torch = python("import torch, transformers; transformers.PreTrainedModel")
     rows = {
         "on this machine: from the start of a job by Snakemake to its work": overhead,
         "on a cluster: Snakemake once more in the job, and once in its step": 2 * planning,
         "of each: import of Snakemake": python("import snakemake.cli") - nothing,
         "of each: fingerprints of all scripts": python(FINGERPRINTS) - nothing,
-        "in the work: the frame (import of rnalm.jobs)": library - nothing,
+        "in the work: the frame (import of rnalm.pipeline.jobs)": library - nothing,
         "in the work: import of torch and transformers": torch - nothing,
-        "in the work: import of rnalm.perturb.scores after these": python(SCORES) - torch,
+        "in the work: import of rnalm.scoring.shard after these": python(SCORES) - torch,
     }
     print("\n| what | seconds |\n| --- | ---: |")
     for name, seconds in rows.items():
@@ -110,7 +110,7 @@ import sys
 sys.path.insert(0, "{root}")
 import torch, transformers
 transformers.PreTrainedModel
-import rnalm.perturb.scores
+import rnalm.scoring.shard
 """
 
 

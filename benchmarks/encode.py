@@ -36,13 +36,14 @@ def generate(path: Path, n: int) -> None:
 
 def measure(table: Path | None, output: Path, results: multiprocessing.Queue) -> None:
     """Tokenize and encode a table; report peak memory in MiB and seconds."""
-    from rnalm import config, encode, vocabulary
+    from rnalm import config
+    from rnalm.tokens import encode, learn
 
     begin = time.perf_counter()
     if table is not None:
         columns = {"id": "id", "sequence": "sequence", "label": "label", "group": "group"}
         source = config.Table(path=str(table), columns=columns)
-        encode.encode(source, vocabulary.learn(source), output)
+        encode.encode(source, learn.learn(source), output)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     results.put((peak, time.perf_counter() - begin))
 

@@ -28,13 +28,13 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnalm import compute
-from rnalm.datasets import Encoded
 from rnalm.models.saluki import Saluki, SalukiConfig
-from rnalm.perturb.apply import Material, apply
-from rnalm.perturb.edits import DELETED, Edits
-from rnalm.perturb.incremental import IncrementalScorer
-from rnalm.perturb.naive import NaiveScorer
-from rnalm.tokenizers import MASK, PAD
+from rnalm.scoring.edits import DELETED, Edits
+from rnalm.scoring.scorers.incremental import IncrementalScorer
+from rnalm.scoring.scorers.material import Material, apply
+from rnalm.scoring.scorers.naive import NaiveScorer
+from rnalm.tokens.dataset import Encoded
+from rnalm.tokens.tokenizer import MASK, PAD
 
 PADDED = 12_288
 FIRST = 7  # id of the first nucleotide

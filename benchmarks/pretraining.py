@@ -20,8 +20,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from study import ROOT, run
 
-from rnalm import config, folds, sources
+from rnalm import config
 from rnalm.files import read_json
+from rnalm.labels import folds
+from rnalm.sequences.read import read_records
 
 STUDY = ROOT / "config" / "examples" / "yeast_codon_model.yaml"
 METRICS = ("pearson", "spearman", "r2")
@@ -61,7 +63,7 @@ def summary(output: Path) -> pd.DataFrame:
 
 def ridge(settings: dict, output: Path) -> pd.DataFrame:
     """Regress logarithms on codon frequencies and length, and test on the same rows ``(metrics, folds)``."""
-    records = list(sources.read(config.read_source(settings["source"])))
+    records = list(read_records(config.read_source(settings["source"])))
     labels = np.array([float(record.label) for record in records])
     column = {"".join(codon): index for index, codon in enumerate(product("ACGT", repeat=3))}
     features = np.zeros((len(records), len(column) + 1))

@@ -20,8 +20,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from study import ROOT, run
 
-from rnalm import config, folds, sources
-from rnalm.strands import reverse_complement
+from rnalm import config
+from rnalm.labels import folds
+from rnalm.sequences.read import read_records
+from rnalm.sequences.strands import reverse_complement
 
 STUDY = ROOT / "config" / "examples" / "promoters.yaml"
 LETTERS = "ACGT"
@@ -36,7 +38,7 @@ def main() -> None:
     rows = []
     for name, settings in (("grouped", yaml.safe_load(STUDY.read_text())), ("leaking", leaking())):
         output = run(settings, "predict", options.cores)
-        records = list(sources.read(config.read_source(settings["source"])))
+        records = list(read_records(config.read_source(settings["source"])))
         labels = np.array([record.label for record in records])
         parts = folds.read(output / "folds.parquet")
         rows.append((name, "rnalm", *of_ensembles(output, parts)))
@@ -56,7 +58,7 @@ def leaking() -> dict:
     folder = ROOT / "results" / "promoters_leaking"
     folder.mkdir(parents=True, exist_ok=True)
     texts: dict[str, list[str]] = {}
-    for record in sources.read(config.read_source(settings["source"])):
+    for record in read_records(config.read_source(settings["source"])):
         twin = reverse_complement(record.sequence, rna=False)
         texts.setdefault(record.label, []).append(f">{record.id}\n{record.sequence}\n>{record.id}_twin\n{twin}\n")
     for label, records in texts.items():

@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from rnalm import __version__, configfile, reference
+from rnalm import __version__
+from rnalm.config import load, reference
 from rnalm.errors import RnalmError
 
 
@@ -39,7 +40,7 @@ def _check(options: argparse.Namespace) -> None:
     """Check a configuration file, and read the first record of every source."""
     import yaml
 
-    from rnalm import sources
+    from rnalm.sequences.read import read_records
 
     try:
         content = yaml.safe_load(options.file.read_text(encoding="utf-8"))
@@ -47,10 +48,10 @@ def _check(options: argparse.Namespace) -> None:
         raise RnalmError(f"{options.file}: cannot be read as YAML ({' '.join(str(error).split())})") from None
     if not isinstance(content, dict):
         raise RnalmError(f"{options.file}: expected keys and values, found {type(content).__name__}")
-    checked = configfile.load(content, str(options.file))
+    checked = load.load(content, str(options.file))
     for name, source in {"source": checked.source, "tokenizer.source": checked.tokenizer.source, **checked.inference}.items():
         if source is not None:
-            record = next(sources.read(source))
+            record = next(read_records(source))
             first = f"first sequence {record.id!r}, {len(record.sequence)} letters or tokens, label {record.label}"
             print(f"{name}: {source.paths[0]}: {first}")
     print(f"{options.file}: good")

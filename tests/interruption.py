@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from transformers import TrainerCallback
 
-from rnalm.epochs import EpochTrainer
+from rnalm.training.loop import EpochTrainer
 
 #: What has to be the same after an interruption as without.
 RESULTS = ("model.safetensors", "labels.json", "train_results.json", "eval_results.json", "config.json", "tokenizer.json")

@@ -5,7 +5,8 @@ import pytest
 import yaml
 
 import rnalm
-from rnalm import cli, reference
+from rnalm import cli
+from rnalm.config import reference
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-import rnalm.config.wandb as wandb
+import rnalm.config.importers.wandb as wandb
 from rnalm.config.section import Section
 
 #: A fractional step that is a smaller share of its range's ends than this is lost in the rounding of floats.

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-import rnalm.config.wandb as wandb
+import rnalm.config.importers.wandb as wandb
 from rnalm.config.learning import ARCHITECTURES, METRICS, Finetune
 from rnalm.config.parameter import Parameter
 from rnalm.config.section import Section

@@ -32,7 +32,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from rnalm.errors import RnalmError
-from rnalm.tokenizers import special_ids
+from rnalm.tokens.tokenizer import special_ids
 
 #: Types that summarize a sequence at its last position, wherever that is.
 PADDED_LEFT = ("xlnet",)

@@ -10,9 +10,9 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import cached_file
 
-from rnalm import tokenizers
 from rnalm.errors import RnalmError
 from rnalm.models.framed import framed_class, plain_class
+from rnalm.tokens.tokenizer import load_tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def check_pretrained(pretrained: str, tokenizer: Tokenizer) -> None:
     absent = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
     ours = {index: token for token, index in tokenizer.get_vocab().items()}
     if file := cached_file(pretrained, "tokenizer.json", **absent):
-        theirs = {index: token for token, index in tokenizers.load(file).get_vocab().items()}
+        theirs = {index: token for token, index in load_tokenizer(file).get_vocab().items()}
     elif file := cached_file(pretrained, "vocab.txt", **absent):
         theirs = dict(enumerate(Path(file).read_text(encoding="utf-8").splitlines()))
     else:

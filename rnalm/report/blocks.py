@@ -11,8 +11,8 @@ from jinja2 import Environment
 from matplotlib.figure import Figure
 
 import rnalm
-from rnalm import figures
 from rnalm.files import replacing
+from rnalm.report import figures
 
 
 @dataclass
@@ -49,7 +49,7 @@ def render(output: str | Path, title: str, lead: str, cards: Sequence[tuple[str,
         Names and what they amount to.
     sections : sequence of Section
     """
-    template = Environment(autoescape=True, trim_blocks=True).from_string(files(rnalm).joinpath("report.html").read_text())
+    template = Environment(autoescape=True, trim_blocks=True).from_string(files(rnalm).joinpath("report/page.html").read_text())
     with replacing(output) as temporary:
         temporary.write_text(template.render(title=title, lead=lead, cards=cards, sections=sections), encoding="utf-8")
 

@@ -8,12 +8,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 from matplotlib.colors import to_hex
 
-from rnalm import figures
-from rnalm.evaluate import score_columns
-from rnalm.perturb import merge, summary
-from rnalm.perturb.summary import Profile
+from rnalm.prediction.evaluate import score_columns
+from rnalm.report import figures
 from rnalm.report.blocks import Block, Section, number, picture
 from rnalm.report.job import Job, Query
+from rnalm.scoring import merge, summary
+from rnalm.scoring.summary import Profile
 
 #: A letter track has no more tokens than this.
 MAX_LETTERS = 5000

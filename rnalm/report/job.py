@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnalm.labels import Labels
+from rnalm.labels.labels import Labels
 
 
 @dataclass(frozen=True)

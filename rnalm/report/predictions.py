@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from rnalm import compare, curves, figures, metrics
 from rnalm.files import read_json
+from rnalm.labels import metrics
+from rnalm.prediction import measure
+from rnalm.report import curves, figures
 from rnalm.report.blocks import Block, Section, number, picture
 from rnalm.report.job import Job, Query
 from rnalm.report.training import MAIN
@@ -15,9 +17,9 @@ def predictions(job: Job, query: Query) -> Section:
     """Show what was predicted and, where there are labels, how well."""
     meaning, results = job.meaning, read_json(query.results)
     measured, found = [], {}
-    for name, truth, predicted in compare.read(query.predictions, meaning, _models(job, query)):
+    for name, truth, predicted in measure.read(query.predictions, meaning, _models(job, query)):
         if meaning.classes:
-            measured.append(compare.measure(name, truth, predicted))
+            measured.append(measure.measure(name, truth, predicted))
         score = metrics.classification if meaning.classes else metrics.regression
         found[name] = score(truth, predicted) | {"rows": len(truth)}
     blocks = _classified(job, query, measured) if meaning.classes else [_regressed(job, query, results)]
@@ -51,7 +53,7 @@ def _regressed(job: Job, query: Query, results: dict) -> Block:
     return picture(job.figures, f"predictions_{query.name}", drawn, _who_predicts(job, query))
 
 
-def _classified(job: Job, query: Query, measured: list[compare.Measured]) -> list[Block]:
+def _classified(job: Job, query: Query, measured: list[measure.Measured]) -> list[Block]:
     classes, unit, caption = job.meaning.classes, job.unit(query), _who_predicts(job, query)
     together, each = (measured[0], measured[1:]) if measured else (None, [])
     if together is None:

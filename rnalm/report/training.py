@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from rnalm import curves
 from rnalm.files import read_json
+from rnalm.report import curves
 from rnalm.report.blocks import Block, Section, number, picture
 from rnalm.report.job import Job
 

@@ -5,13 +5,14 @@ from pathlib import Path
 import yaml
 
 import rnalm
-from rnalm import datasets, encode, figures, spectra
 from rnalm.files import read_json
+from rnalm.report import figures, spectra
 from rnalm.report.blocks import Block, Section, picture, render
 from rnalm.report.interpretation import interpretation
 from rnalm.report.job import Job
 from rnalm.report.predictions import predictions
 from rnalm.report.training import pretraining, training
+from rnalm.tokens import dataset, encode
 
 
 def write(job: Job, output: str | Path) -> None:
@@ -57,8 +58,8 @@ def _cards(job: Job) -> list[tuple[str, str]]:
 
 def _data(job: Job) -> Section:
     path = job.source or job.queries[0].encoded
-    labels = datasets.column(path, "label").to_pandas()
-    figure = figures.data(datasets.lengths(path), labels, job.meaning.scaler.method == "log")
+    labels = dataset.column(path, "label").to_pandas()
+    figure = figures.data(dataset.lengths(path), labels, job.meaning.scaler.method == "log")
     return Section(
         "Data", [picture(job.figures, "data", figure, "How long the sequences are, and what the model learns to predict.")]
     )

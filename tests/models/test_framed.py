@@ -16,10 +16,10 @@ from transformers import (
 )
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from rnalm import models
 from rnalm.errors import RnalmError
+from rnalm.models import registry
 from rnalm.models.framed import check_length, choose_frame, limit, put_frame, save_tokenizer
-from rnalm.tokenizers import SPECIAL_TOKENS
+from rnalm.tokens.tokenizer import SPECIAL_TOKENS
 
 SPECIAL = {"unk": 0, "pad": 1, "cls": 2, "sep": 3, "mask": 4, "bos": 5, "eos": 6}
 CLS, SEP, BOS, EOS = 2, 3, 5, 6
@@ -73,7 +73,7 @@ def make(kind: str, n_outputs: int = 1, **sizes):
     torch.manual_seed(0)
     options = {"name": "hf", "type": kind, "config": SIZES.get(kind, ({}, None))[0] | sizes, "pretrained": None}
     units = {"output_mean": 3.0, "output_sd": 2.0} if n_outputs == 1 else {}
-    model = models.create(options, 12, 0, n_outputs, SPECIAL, use_cache=False, **units).eval()
+    model = registry.create(options, 12, 0, n_outputs, SPECIAL, use_cache=False, **units).eval()
     for weight in model.parameters():
         if weight.ndim > 1:
             torch.nn.init.normal_(weight, std=0.25)

@@ -16,13 +16,19 @@ from transformers import (
     DistilBertForSequenceClassification,
 )
 
-from rnalm import encode, folds, models, predict, tokenizers, train, vocabulary
 from rnalm.config import Columns, Encode, Finetune, Folds, HuggingFace, Table
-from rnalm.datasets import read
+from rnalm.labels import folds
+from rnalm.models import registry
 from rnalm.models.framed import put_frame
 from rnalm.models.pretrained import check_pretrained, read_config
-from rnalm.perturb.choose import choose
-from rnalm.perturb.naive import NaiveScorer
+from rnalm.prediction import predict
+from rnalm.scoring.scorers.choose import choose
+from rnalm.scoring.scorers.naive import NaiveScorer
+from rnalm.tokens import encode, learn
+from rnalm.tokens.dataset import read
+from rnalm.tokens.tokenizer import load_tokenizer, save_tokenizer
+from rnalm.training import finetune as train
+from rnalm.training.finetune import Job
 
 SPECIAL = {"unk": 0, "pad": 1, "cls": 2, "sep": 3, "mask": 4, "bos": 5, "eos": 6}
 DISTILBERT = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 16, "max_position_embeddings": 64}
@@ -38,7 +44,7 @@ def section(kind: str | None = "distilbert", pretrained: str | Path | None = Non
 
 
 def create(options: dict, special: dict = SPECIAL, **extra):
-    return models.create(options, 11, 0, extra.pop("n_outputs", 1), special, **extra)
+    return registry.create(options, 11, 0, extra.pop("n_outputs", 1), special, **extra)
 
 
 # What a configuration can say.
@@ -175,7 +181,7 @@ def test_an_architecture_that_cannot_compute_here_is_refused(refusal):
 
 
 def test_modifiers_are_refused(refusal):
-    assert refusal(models.create, section(), 11, 2, 1, SPECIAL) == (
+    assert refusal(registry.create, section(), 11, 2, 1, SPECIAL) == (
         "model.name: hf has no modifiers, but tokens have 2 (source.modifier_sep); expected saluki"
     )
 
@@ -195,7 +201,7 @@ def test_encoder_and_decoder_need_an_end(refusal):
 @pytest.fixture
 def own_tokenizer(tmp_path) -> Tokenizer:
     (tmp_path / "acgt.tsv").write_text("id\tsequence\nall\tACGT\n")
-    return vocabulary.learn(Table(path=str(tmp_path / "acgt.tsv"), columns=Columns(id="id", sequence="sequence")))
+    return learn.learn(Table(path=str(tmp_path / "acgt.tsv"), columns=Columns(id="id", sequence="sequence")))
 
 
 @pytest.fixture
@@ -243,7 +249,7 @@ def test_dropout_of_a_pretrained_model_can_be_set_and_its_shape_cannot(language_
 def test_another_tokenizer_than_that_of_the_pretrained_model_is_refused(language_model, own_tokenizer, tmp_path, refusal):
     check_pretrained(str(language_model), own_tokenizer)
     (tmp_path / "acgu.tsv").write_text("id\tsequence\nall\tACGU\n")
-    other = vocabulary.learn(Table(path=str(tmp_path / "acgu.tsv"), columns=Columns(id="id", sequence="sequence")))
+    other = learn.learn(Table(path=str(tmp_path / "acgu.tsv"), columns=Columns(id="id", sequence="sequence")))
     assert refusal(check_pretrained, str(language_model), other) == (
         f"model.pretrained: {language_model} has another tokenizer than this experiment: id 10 is 'T' there, 'U' here"
     )
@@ -256,7 +262,7 @@ def test_another_tokenizer_than_that_of_the_pretrained_model_is_refused(language
     (language_model / "vocab.txt").unlink()
     message = refusal(check_pretrained, str(language_model), other)
     assert message == f"model.pretrained: {language_model} knows 11 tokens, the tokenizer of this experiment has 12"
-    assert refusal(models.create, section(None, language_model), 12, 0, 1, SPECIAL) == (
+    assert refusal(registry.create, section(None, language_model), 12, 0, 1, SPECIAL) == (
         f"model.pretrained: {language_model} knows 11 tokens, the tokenizer has 12"
     )
 
@@ -286,7 +292,7 @@ def test_weights_of_something_else_are_refused(language_model, refusal):
 # From a table to scores.
 
 
-def prepare(folder: Path, options: dict, task: str = "regression", **finetune) -> train.Job:
+def prepare(folder: Path, options: dict, task: str = "regression", **finetune) -> Job:
     draw = np.random.default_rng(0)
     sequences = ["".join(draw.choice(list("ACGT"), draw.integers(2, 20))) for _ in range(40)]
     value = (lambda s: s.count("A") + 10) if task == "regression" else (lambda s: "many" if s.count("A") > 2 else "few")
@@ -294,11 +300,11 @@ def prepare(folder: Path, options: dict, task: str = "regression", **finetune) -
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.tsv").write_text("id\tsequence\tlabel\n" + rows)
     source = Table(path=str(folder / "table.tsv"), columns=Columns(id="id", sequence="sequence", label="label"))
-    tokenizers.save(vocabulary.learn(source), folder / "tokenizer.json")
-    encode.encode(source, tokenizers.load(folder / "tokenizer.json"), folder / "encoded.parquet", task=task)
+    save_tokenizer(learn.learn(source), folder / "tokenizer.json")
+    encode.encode(source, load_tokenizer(folder / "tokenizer.json"), folder / "encoded.parquet", task=task)
     folds.assign_file(folder / "encoded.parquet", folder / "folds.parquet", Folds(), task, seed=1)
     files = {name: str(folder / f"{name}.parquet") for name in ("encoded", "folds")}
-    return train.Job(
+    return Job(
         **files,
         tokenizer=str(folder / "tokenizer.json"),
         output=str(folder / "model"),
@@ -335,7 +341,7 @@ def test_a_killed_training_goes_on_and_ends_as_if_never_killed(kind, tmp_path, m
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> train.Job:
+def trained(tmp_path_factory) -> Job:
     job = prepare(tmp_path_factory.mktemp("trained"), SMALL["distilbert"], epochs=30)
     train.finetune(job)
     return job
@@ -348,13 +354,13 @@ def test_a_small_model_learns(trained):
 
 def test_the_tokenizer_in_the_folder_is_that_of_the_experiment_and_frames_texts(trained):
     assert Path(trained.output, "tokenizer.json").read_bytes() == Path(trained.tokenizer).read_bytes()
-    ids = tokenizers.load(trained.tokenizer).encode("ACGT").ids
+    ids = load_tokenizer(trained.tokenizer).encode("ACGT").ids
     assert AutoTokenizer.from_pretrained(trained.output)("ACGT")["input_ids"] == [2, *ids, 3]
 
 
 def test_a_file_is_predicted_as_each_sequence_by_itself(trained, tmp_path):
     predict.predict_file(trained.output, trained.encoded, tmp_path / "predicted.parquet")
-    model = models.load(trained.output)
+    model = registry.load(trained.output)
     sequences = [sequence for group in read(trained.encoded) for sequence in group]
     together = predict.predict(model, sequences)
     alone = np.concatenate([predict.predict(model, [sequence]) for sequence in sequences])
@@ -367,7 +373,7 @@ def test_sequences_that_are_too_long_are_refused_before_training_and_before_pred
     rows = "".join(f"s{length}\t{'A' * length}\t1\n" for length in (2, 63))
     (tmp_path / "long.tsv").write_text("id\tsequence\tlabel\n" + rows)
     source = Table(path=str(tmp_path / "long.tsv"), columns=Columns(id="id", sequence="sequence", label="label"))
-    encode.encode(source, tokenizers.load(trained.tokenizer), tmp_path / "long.parquet", Encode())
+    encode.encode(source, load_tokenizer(trained.tokenizer), tmp_path / "long.parquet", Encode())
     message = refusal(predict.predict_file, trained.output, tmp_path / "long.parquet", tmp_path / "predicted.parquet")
     assert message.startswith("encode.block_size: sequences have up to 63 tokens, but distilbert takes 62 and 2 special tokens")
 
@@ -381,7 +387,7 @@ def test_classification_is_trained_too(tmp_path):
 
 def test_a_pretrained_model_is_fine_tuned_and_trained_anew_once_it_changes(tmp_path, language_model, refusal):
     job = prepare(tmp_path, section(None, language_model), epochs=1)
-    own = tokenizers.load(job.tokenizer)
+    own = load_tokenizer(job.tokenizer)
     own.save(str(language_model / "tokenizer.json"))
     train.finetune(job)
     before = job.identity()
@@ -414,8 +420,8 @@ def test_scores_are_those_of_passes_over_perturbed_sequences(kind, by_hand_edits
 @pytest.fixture
 def by_hand_edits(own_tokenizer):
     """Give sequences with the edits of each mode, and what is to come of them."""
-    from rnalm.datasets import Encoded
-    from rnalm.perturb.edits import Edits
+    from rnalm.scoring.edits import Edits
+    from rnalm.tokens.dataset import Encoded
 
     found = []
     for ids in ([7, 8, 9, 10, 7], [9]):

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from rnalm import models
 from rnalm.errors import RnalmError
+from rnalm.models import registry
 from rnalm.models.saluki import Saluki, SalukiConfig
-from rnalm.tokenizers import SPECIAL_TOKENS
+from rnalm.tokens.tokenizer import SPECIAL_TOKENS
 
 MASK, PAD, UNK = (SPECIAL_TOKENS.index(f"[{name}]") for name in ("MASK", "PAD", "UNK"))
 
@@ -135,10 +135,10 @@ def test_a_saved_model_loads_through_the_auto_classes(tmp_path):
 def test_a_folder_without_weights_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(RnalmError, match=r"model folder without its model; expected the file model.safetensors in it"):
-        models.load(tmp_path)
+        registry.load(tmp_path)
 
 
 def test_a_mistyped_folder_is_answered_with_the_nearest(tmp_path):
     (tmp_path / "fold0").mkdir()
     with pytest.raises(RnalmError, match=r"fold_0: no such model folder; did you mean '.*fold0'"):
-        models.load(tmp_path / "fold_0")
+        registry.load(tmp_path / "fold_0")

@@ -9,8 +9,8 @@ import pytest
 from dependencies import ENCODING, EVERYTHING, FOLDING, PASSING, PRETRAINING, REPORT, SCORING, SWEEPING, TRAINING, below
 from pydantic import BaseModel
 
-from rnalm import folder
 from rnalm.config import Config
+from rnalm.models import folder
 
 COLUMNS = {"id": "id", "sequence": "sequence", "label": "label", "weight": "weight", "group": "group", "split": "split"}
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from rnalm.labels import Labels
+from rnalm.labels.labels import Labels
 
 
 def set_key(path: str, value):

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from dependencies import ENCODING, EVERYTHING, FOLDING, PASSING, REPORT, SCORING, TRAINING, below
 
-from rnalm import fingerprint
+from rnalm.pipeline import fingerprint
 
 
 def rewrite(path: Path, old: str, new: str) -> None:
@@ -262,6 +262,6 @@ def test_no_script_calls_what_its_fingerprint_leaves_out(finished, language):
     for script, *functions in traces:
         reached = fingerprint.reached(finished.root / f"workflow/scripts/{script}.py", finished.root / "rnalm")
         called = {f"{module}:{name.split('.')[0]}" for module, name in (function.split(":") for function in functions)}
-        work = {name for name in called if not name.startswith("rnalm.jobs:")}
+        work = {name for name in called if not name.startswith("rnalm.pipeline.jobs:")}
         assert work <= set(reached), script
         assert work, script

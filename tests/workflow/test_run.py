@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnalm.checkpoints import SEAL
+from rnalm.training.checkpoints import SEAL
 
 ROOT = Path(__file__).parents[2]
 UTR3 = ROOT / "data" / "utr3_mpra.tsv.gz"

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from slurm import Job, Slurm, missing
 
-from rnalm.checkpoints import SEAL
+from rnalm.training.checkpoints import SEAL
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,11 +14,12 @@ if LIBRARY not in sys.path:
     sys.path.insert(0, LIBRARY)
     os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
 
-from rnalm import digests, fingerprint, folder, receipts
-from rnalm.configfile import load
+from rnalm.models import folder
+from rnalm.pipeline import digests, fingerprint, receipts
+from rnalm.config.load import load
 from rnalm.errors import RnalmError
 from rnalm.files import is_locked, lock, read_json
-from rnalm.perturb.shards import count as count_shards
+from rnalm.pipeline.shards import count as count_shards
 
 try:
     settings = load(config)

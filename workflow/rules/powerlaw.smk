@@ -1,4 +1,4 @@
-from rnalm.powerlaw import weight_files
+from rnalm.models.folder import weight_files
 
 # What is compared, by name: the models of this experiment, and further folders of the user.
 FURTHER = dict(sorted(settings.powerlaw.models.items())) if settings.powerlaw else {}

@@ -1,13 +1,13 @@
 """Group sequences that share much of their k-mer content."""
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
 def work():
-    from rnalm import sources
-    from rnalm.cluster import cluster_file
     from rnalm.config import read_source
+    from rnalm.sequences.cluster import cluster_file
+    from rnalm.sequences.read import read_records
 
     settings = snakemake.params.job
-    cluster_file(sources.read(read_source(settings["source"])), snakemake.output[0], **settings["options"])
+    cluster_file(read_records(read_source(settings["source"])), snakemake.output[0], **settings["options"])

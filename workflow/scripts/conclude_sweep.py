@@ -1,11 +1,11 @@
 """Tabulate the trials of a fold's sweep, and name the best."""
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
 def work():
-    from rnalm.best import conclude
     from rnalm.config.sweep import Sweep
+    from rnalm.training.sweep.best import conclude
 
     conclude(list(snakemake.input), Sweep(**snakemake.params.job["sweep"]))

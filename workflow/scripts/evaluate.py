@@ -1,10 +1,10 @@
 """Compare a model's test predictions with the labels."""
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
 def work():
-    from rnalm.evaluate import evaluate_fold
+    from rnalm.prediction.evaluate import evaluate_fold
 
     evaluate_fold(snakemake.input.part, snakemake.params.model)

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
 def work():
-    from rnalm.train import Job, run
+    from rnalm.training.finetune import Job, run
 
     files = {name: snakemake.input[name] for name in ("encoded", "folds", "tokenizer")}
     files["output"] = str(Path(snakemake.output[0]).parent)
     means = {"threads": snakemake.threads, "gpus": snakemake.resources.gpu}
     settings = dict(snakemake.params.job)
     for chosen in snakemake.input.best:
-        from rnalm import best
+        from rnalm.training.sweep import best
 
         settings |= best.apply(settings["model"], settings["options"], best.read(chosen))
     run(Job(**files, **means, **settings, code=snakemake.params.code))

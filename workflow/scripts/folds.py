@@ -1,12 +1,12 @@
 """Assign rows to train, validation and test."""
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
 def work():
     from rnalm.config import Folds
-    from rnalm.folds import assign_file
+    from rnalm.labels.folds import assign_file
 
     settings = snakemake.params.job
     files = (snakemake.input.encoded, snakemake.output[0])

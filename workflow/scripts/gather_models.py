@@ -1,10 +1,10 @@
 """Note the content of all models in one file, so that those who use all need not wait for hundreds."""
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
 def work():
-    from rnalm import folder
+    from rnalm.models import folder
 
     folder.gather(snakemake.params.models, snakemake.output[0])

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
 def work():
-    from rnalm.evaluate import merge
+    from rnalm.prediction.evaluate import merge
 
     merge(snakemake.input.parts, snakemake.params.models, Path(snakemake.output[0]).parent)

@@ -1,10 +1,10 @@
 """Concatenate shards of leave-one-out scores and export them."""
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
 def work():
-    from rnalm.perturb.merge import merge
+    from rnalm.scoring.merge import merge
 
     merge(snakemake.input, **snakemake.output)

@@ -1,14 +1,15 @@
 """Predict a source, or the test rows of a fold, with one model."""
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
 def work():
     import torch
 
-    from rnalm import compute, folds
-    from rnalm.predict import predict_file
+    from rnalm import compute
+    from rnalm.labels import folds
+    from rnalm.prediction.predict import predict_file
 
     params = snakemake.params
     torch.set_num_threads(snakemake.threads)

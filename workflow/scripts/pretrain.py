@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
 def work():
-    from rnalm.pretrain import Job, run
+    from rnalm.training.pretrain import Job, run
 
     files = {name: snakemake.input[name] for name in ("encoded", "tokenizer")}
     files["output"] = str(Path(snakemake.output[0]).parent)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)

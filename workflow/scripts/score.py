@@ -1,6 +1,6 @@
 """Compute one shard of the scores."""
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
@@ -8,7 +8,7 @@ def work():
     import torch
 
     from rnalm import compute
-    from rnalm.perturb.scores import Job, score_shard
+    from rnalm.scoring.shard import Job, score_shard
 
     torch.set_num_threads(snakemake.threads)
     files = {"encoded": snakemake.input.encoded, "folds": snakemake.input.folds or None}

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
 def work():
     from rnalm.config.sweep import Sweep
-    from rnalm.studies import write
+    from rnalm.report.sweep_page import write
 
     place = Path(snakemake.output[0]).parent
     folders = {str(fold): place / str(fold) for fold in snakemake.params.job["folds"]}

@@ -1,10 +1,10 @@
 """Tabulate the metrics of all models."""
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
 def work():
-    from rnalm.evaluate import summarize
+    from rnalm.prediction.evaluate import summarize
 
     summarize(dict(zip(snakemake.params.models, snakemake.input, strict=True)), snakemake.output[0])

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
 def work():
-    from rnalm import sweep
     from rnalm.config.sweep import Sweep
-    from rnalm.trainer import Job
+    from rnalm.training.sweep import search
+    from rnalm.training.trainer import Job
 
     files = {name: snakemake.input[name] for name in ("encoded", "folds", "tokenizer")}
     files["output"] = str(Path(snakemake.output[0]).parent)
     means = {"threads": snakemake.threads, "gpus": snakemake.resources.gpu}
     training = Job(**files, **means, **snakemake.params.job["training"], code=snakemake.params.code)
-    sweep.work(training, Sweep(**snakemake.params.job["sweep"]), int(snakemake.wildcards.worker))
+    search.work(training, Sweep(**snakemake.params.job["sweep"]), int(snakemake.wildcards.worker))

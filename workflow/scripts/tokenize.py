@@ -1,17 +1,18 @@
 """Learn the tokenizer, or take that of a trained model."""
 
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
 def work():
-    from rnalm import tokenizers, vocabulary
     from rnalm.config import Tokenizer, read_source
+    from rnalm.tokens import learn
+    from rnalm.tokens.tokenizer import borrow_tokenizer, save_tokenizer
 
     settings = snakemake.params.job
     if settings["lender"]:
-        tokenizer = tokenizers.borrow(settings["lender"])
+        tokenizer = borrow_tokenizer(settings["lender"])
     else:
         options = Tokenizer.model_validate(settings["options"])
-        tokenizer = vocabulary.learn(read_source(settings["source"]), options, settings["seed"])
-    tokenizers.save(tokenizer, snakemake.output[0])
+        tokenizer = learn.learn(read_source(settings["source"]), options, settings["seed"])
+    save_tokenizer(tokenizer, snakemake.output[0])

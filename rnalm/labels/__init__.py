@@ -1,0 +1,1 @@
+"""What is learned, who learns and tests it, and how good it is."""

@@ -1,0 +1,83 @@
+"""What a model folder consists of."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rnalm.errors import RnalmError, nearest
+from rnalm.files import read_json, sha256, write_json
+
+#: What loading needs.
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "labels.json")
+
+#: Where weights are: in one file, or in several that an index names.
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+
+
+def check(folder: str | Path) -> Path:
+    """Refuse a folder that holds no whole model.
+
+    Raises
+    ------
+    RnalmError
+        Naming the file that is missing.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        siblings = [str(path) for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
+        raise RnalmError(f"{folder}: no such model folder; {nearest(folder, siblings)}")
+    for name in FILES:
+        if not (folder / name).is_file():
+            what = "a tokenizer" if name == "tokenizer.json" else "its " + name.split(".")[0]
+            raise RnalmError(f"{folder}: model folder without {what}; expected the file {name} in it")
+    return folder
+
+
+def gather(folders: Sequence[str | Path], output: str | Path) -> None:
+    """Write the hash of each model, over all that loading it needs, as JSON by folder.
+
+    Raises
+    ------
+    RnalmError
+        If one of them is not whole.
+    """
+    write_json(output, {str(folder): sha256(*(check(folder) / name for name in FILES)) for folder in folders})
+
+
+def pretrained_files(pretrained: str | None) -> list[Path]:
+    """List what a model that is trained further starts from, if that is a folder here and no name on the Hugging Face hub."""
+    folder = Path(pretrained) if pretrained else None
+    return sorted([*folder.glob("config.json"), *folder.glob("*.safetensors")]) if folder and folder.is_dir() else []
+
+
+def weight_files(folder: str | Path) -> list[Path]:
+    """List the files that hold a model's weights: one, or the index of its shards and these.
+
+    Raises
+    ------
+    RnalmError
+        If there is no such folder, or no weights are in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        siblings = [str(path) for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
+        raise RnalmError(f"{folder}: no such model folder; {nearest(folder, siblings)}")
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    if not (folder / INDEX).is_file():
+        there = sorted(path.name for path in folder.iterdir())
+        found = ", ".join(there[:6]) + ", …" * (len(there) > 6) or "nothing"
+        raise RnalmError(f"{folder}: model folder without weights; found {found}, expected {WEIGHTS} or {INDEX}")
+    files = [folder / INDEX, *sorted(set(weight_places(folder).values()))]
+    for path in files:
+        if not path.is_file():
+            raise RnalmError(f"{path}: no such file, but {INDEX} names it")
+    return files
+
+
+def weight_places(folder: Path) -> dict[str, Path]:
+    """Say in which shard each tensor is."""
+    content = read_json(folder / INDEX)
+    if not isinstance(content, dict) or not isinstance(content.get("weight_map"), dict):
+        raise RnalmError(f"{folder / INDEX}: found no weight_map, expected the shard of each tensor")
+    return {name: folder / shard for name, shard in content["weight_map"].items()}

@@ -1,0 +1,78 @@
+"""Architectures: our own, one file each, registered with the Auto classes of transformers; and any of theirs, in a frame."""
+
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+import rnalm.models.hf as hf
+from rnalm.errors import RnalmError
+from rnalm.models.folder import check
+from rnalm.models.saluki import Saluki, SalukiConfig
+
+# Its bars over weight files would end up in the logs, and its tables of weights that are new on the terminal.
+transformers_logging.disable_progress_bar()
+transformers_logging.set_verbosity_error()
+
+#: Our architectures by the name they have in the configuration.
+ARCHITECTURES = {"saluki": (SalukiConfig, Saluki)}
+
+
+def create(
+    options: dict,
+    vocab_size: int,
+    modifier_channels: int,
+    n_outputs: int,
+    special: dict[str, int] | None = None,
+    **extra,
+) -> PreTrainedModel:
+    """Make a new model; what is random is drawn from torch's global generator.
+
+    Parameters
+    ----------
+    options : dict
+        The ``model`` section of the configuration.
+    vocab_size : int
+        Tokens, special tokens included.
+    modifier_channels, n_outputs : int
+    special : dict, optional
+        Ids of special tokens by their role, for architectures that put them around sequences.
+    **extra
+        Further entries for the model's ``config.json``.
+
+    Raises
+    ------
+    RnalmError
+        If the architecture cannot be made so.
+    """
+    sizes = dict(options)
+    name = sizes.pop("name")
+    if name == "hf":
+        if modifier_channels:
+            raise RnalmError(
+                f"model.name: hf has no modifiers, but tokens have {modifier_channels} (source.modifier_sep); expected saluki"
+            )
+        return hf.create(sizes, vocab_size, n_outputs, special or {"pad": 1}, **extra)
+    config_class, model_class = ARCHITECTURES[name]
+    return model_class(
+        config_class(vocab_size=vocab_size, modifier_channels=modifier_channels, num_labels=n_outputs, **sizes, **extra)
+    )
+
+
+def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedModel:
+    """Load a trained model in evaluation mode.
+
+    Raises
+    ------
+    RnalmError
+        If the folder holds no whole model.
+    """
+    folder = check(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder)
+        ours = any(isinstance(config, config_class) for config_class, _ in ARCHITECTURES.values())
+        model = AutoModelForSequenceClassification.from_pretrained(folder) if ours else hf.load(folder, config)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise RnalmError(f"{folder}: the model cannot be loaded ({str(error).splitlines()[0]})") from None
+    return model.to(device).eval()

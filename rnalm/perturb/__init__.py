@@ -1,1 +1,0 @@
-"""What changes in the prediction when the sequence changes."""

@@ -1,0 +1,1 @@
+"""What makes the workflow: plan, jobs, receipts. Never torch."""

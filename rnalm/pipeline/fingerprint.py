@@ -1,0 +1,280 @@
+"""What a script's results depend on beside its inputs: the code that it reaches, wherever in the library."""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+
+#: Definitions that compute nothing: a new version number alone changes no result.
+IGNORED = {"__version__"}
+
+#: The frame of a job: logs, leases, receipts. It computes nothing of what a job computes.
+FRAME = {"rnalm.pipeline.jobs"}
+
+#: What has a scope of its own.
+INNER_SCOPES = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef),
+    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
+
+#: A reference: module, and name in it; the empty name: what runs at import; None: all of the module.
+Reference = tuple[str, str | None]
+
+
+@dataclass
+class Module:
+    """A module taken apart.
+
+    Attributes
+    ----------
+    definitions : dict
+        Functions, classes and constants by name.
+    imports : dict
+        Names that imports bind, wherever in the module, and what they refer to.
+    loose : list
+        Other statements, which run when the module is imported.
+    imported : set
+        Modules of the package that it imports.
+    """
+
+    definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    imports: dict[str, Reference] = field(default_factory=dict)
+    loose: list[ast.stmt] = field(default_factory=list)
+    imported: set[str] = field(default_factory=set)
+
+
+def code(script: str | Path, package: str | Path = PACKAGE) -> str:
+    """Hash a script with every definition of the package that it reaches through imports.
+
+    Comments, docstrings and layout do not count, nor does what the script never refers to: an edit in one function changes
+    the fingerprints of those scripts that can come to call it. A file beside the modules, such as a template, counts where a
+    definition names it.
+
+    Parameters
+    ----------
+    script : path
+    package : path
+        Folder of the package.
+
+    Returns
+    -------
+    str
+        Short enough to read.
+    """
+    digest = hashlib.sha256()
+    for name, content in sorted(reached(script, package).items()):
+        digest.update(f"{name}\0{content}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def reached(script: str | Path, package: str | Path = PACKAGE) -> dict[str, str]:
+    """Collect what :func:`code` hashes.
+
+    Returns
+    -------
+    dict
+        Canonical code by place: ``module:definition``, ``module:`` for what runs at import, or ``file:name``.
+    """
+    package = Path(package)
+    start = _module(Path(script), package)
+    found = {f":{name}": _canonical(statements) for name, statements in {**start.definitions, "": start.loose}.items()}
+    waiting = [(name, "") for name in start.imported]
+    for statement in (*start.loose, *(statement for group in start.definitions.values() for statement in group)):
+        waiting += _references(statement, "", start, package)
+    seen: set[Reference] = set()
+    while waiting:
+        reference = waiting.pop()
+        if reference in seen or reference[0] in FRAME:
+            continue
+        seen.add(reference)
+        places, further = _look(reference, package)
+        found |= places
+        waiting += further
+    return found
+
+
+@cache
+def _look(reference: Reference, package: Path) -> tuple[dict[str, str], set[Reference]]:
+    """Read what is referred to, and what it refers to in turn."""
+    name, wanted = reference
+    module = _parsed(name, package)
+    further = {(imported, "") for imported in module.imported}
+    if wanted is None:
+        return {}, further | {(name, ""), *((name, definition) for definition in module.definitions)}
+    statements = module.definitions.get(wanted, []) if wanted else module.loose
+    places = {f"{name}:{wanted}": _canonical(statements)} if statements else {}
+    for statement in statements:
+        further |= {*_references(statement, name, module, package)}
+        places |= {f"file:{path.relative_to(package)}": _content(path) for path in _files(statement, package)}
+    return places, further
+
+
+@cache
+def _parsed(name: str, package: Path) -> Module:
+    """Take a module of the package apart; an empty one if there is none of that name."""
+    path = _path(name, package)
+    return _module(path, package) if path else Module()
+
+
+def _path(name: str, package: Path) -> Path | None:
+    """Find the file of a dotted module name."""
+    parts = name.split(".")
+    if parts[0] != package.name:
+        return None
+    place = package.joinpath(*parts[1:])
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+
+
+def _module(path: Path, package: Path) -> Module:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    module = Module()
+    for statement in tree.body:
+        names = _defined(statement)
+        for name in names:
+            if name not in IGNORED:
+                module.definitions.setdefault(name, []).append(statement)
+        if not names and not isinstance(statement, ast.Import | ast.ImportFrom) and not _is_text(statement):
+            module.loose.append(statement)
+    for node in ast.walk(tree):
+        for bound, reference in _bindings(node, package):
+            module.imports[bound] = reference
+            parts = reference[0].split(".")
+            module.imported.update(".".join(parts[:count]) for count in range(1, len(parts) + 1))
+    return module
+
+
+def _defined(statement: ast.stmt) -> list[str]:
+    """Name what a statement at the top of a module defines."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [statement.name]
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    if isinstance(statement, ast.Assign | ast.AnnAssign):
+        return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+    return []
+
+
+def _bindings(node: ast.AST, package: Path) -> Iterator[tuple[str, Reference]]:
+    """Say which names an import of the package binds, and to what."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            if alias.name.split(".")[0] == package.name:
+                # ``import a.b`` binds a; attributes lead on from there.
+                yield (alias.asname, (alias.name, None)) if alias.asname else (package.name, (package.name, None))
+                if not alias.asname:
+                    yield alias.name, (alias.name, None)
+    elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == package.name:
+        for alias in node.names:
+            whole = f"{node.module}.{alias.name}"
+            yield alias.asname or alias.name, (whole, None) if _path(whole, package) else (node.module, alias.name)
+
+
+class _Names(ast.NodeVisitor):
+    """Collects the names that a statement takes from its module, each with the attributes that follow it."""
+
+    def __init__(self) -> None:
+        self.found: set[tuple[str, ...]] = set()
+        self.local: list[set[str]] = []
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        """Take ``a.b.c`` as a whole."""
+        chain = [node.attr]
+        inner = node.value
+        while isinstance(inner, ast.Attribute):
+            chain.append(inner.attr)
+            inner = inner.value
+        if isinstance(inner, ast.Name):
+            self._add(inner.id, *reversed(chain))
+        else:
+            self.visit(inner)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        """Take a name that stands alone."""
+        self._add(node.id)
+
+    def _add(self, name: str, *attributes: str) -> None:
+        if not any(name in names for names in self.local):
+            self.found.add((name, *attributes))
+
+    def _scope(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
+        body = node.body if isinstance(node.body, list) else [node.body]
+        names = {argument.arg for argument in ast.walk(node.args) if isinstance(argument, ast.arg)}
+        inside = [inner for statement in body for inner in _own(statement)]
+        names |= {inner.id for inner in inside if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)}
+        names -= {name for inner in inside if isinstance(inner, ast.Global) for name in inner.names}
+        for outer in (*getattr(node, "decorator_list", []), getattr(node, "returns", None), node.args):
+            if outer is not None:
+                self.visit(outer)
+        self.local.append(names)
+        for statement in body:
+            self.visit(statement)
+        self.local.pop()
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = _scope
+
+
+def _own(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk a function's own scope: what comprehensions and functions inside it bind is not bound in it."""
+    yield node
+    if not isinstance(node, INNER_SCOPES):
+        for child in ast.iter_child_nodes(node):
+            yield from _own(child)
+
+
+def _references(statement: ast.stmt, name: str, module: Module, package: Path) -> Iterator[Reference]:
+    """Find the definitions of the package that a statement refers to."""
+    names = _Names()
+    names.visit(statement)
+    for first, *attributes in names.found:
+        if first in module.definitions:
+            yield name, first
+        if first in module.imports:
+            yield from _follow(module.imports[first], attributes, package)
+
+
+def _follow(reference: Reference, attributes: list[str], package: Path) -> Iterator[Reference]:
+    """Go along attributes of modules, and through modules that pass on what they import, to a definition."""
+    name, wanted = reference
+    if wanted is None and attributes:
+        inner = f"{name}.{attributes[0]}"
+        if _path(inner, package):
+            yield from _follow((inner, None), attributes[1:], package)
+        else:
+            yield from _follow((name, attributes[0]), attributes[1:], package)
+        return
+    yield reference
+    module = _parsed(name, package)
+    if wanted not in module.definitions and wanted in module.imports:
+        yield from _follow(module.imports[wanted], attributes, package)
+
+
+def _files(statement: ast.stmt, package: Path) -> Iterator[Path]:
+    """Find files of the package that a statement names."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value and len(node.value) < 100:
+            path = package / node.value
+            if path.suffix != ".py" and path.is_file():
+                yield path
+
+
+def _content(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _is_text(node: ast.AST) -> bool:
+    """Whether a statement is only a string, such as a docstring."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _canonical(node: object) -> str:
+    """Write code without its layout and docstrings, the same in every version of Python that can parse it."""
+    if isinstance(node, ast.AST):
+        fields = ((name, getattr(node, name, None)) for name in node._fields)
+        shown = (f"{name}={_canonical(value)}" for name, value in fields if value not in (None, []))
+        return f"{type(node).__name__}({','.join(shown)})"
+    if isinstance(node, list):
+        return f"[{','.join(_canonical(item) for item in node if not _is_text(item))}]"
+    return repr(node)

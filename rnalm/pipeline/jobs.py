@@ -1,0 +1,110 @@
+"""The frame around the work of a rule: its log, its GPUs, its receipt, and how a mistake is told."""
+
+import errno
+import logging
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rnalm.errors import RnalmError
+from rnalm.files import lock
+from rnalm.pipeline import lease, receipts
+
+log = logging.getLogger(__name__)
+
+#: A disk with less than this is full, whatever the words in which a library complains: bytes.
+FULL = 2**20
+
+
+def job(snakemake: Any) -> Callable[[Callable[[], None]], None]:
+    """Run the decorated function at once, as the work of a rule.
+
+    Nothing heavy should be imported before: where nothing has changed since last time, the function is not called at all, and
+    GPUs are leased before torch can look for them.
+
+    Parameters
+    ----------
+    snakemake : snakemake.script.Snakemake
+        What a script finds under this name.
+    """
+
+    def run(work: Callable[[], None]) -> None:
+        outputs = [str(path) for path in snakemake.output]
+        place = receipt_of(snakemake.log[0], outputs)
+        # A killed workflow can leave its jobs running: their successors wait, and take what they made.
+        with logged(snakemake.log[0]), lock(f"{place}.lock", wait=True):
+            params = dict(snakemake.params.items())
+            lineage = params.pop("lineage", None)
+            made_of = receipts.identify(params, list(snakemake.input))
+            earlier = place / receipts.LOG
+            text = earlier.read_text(encoding="utf-8") if earlier.exists() else ""
+            if receipts.take(place, made_of, outputs, lineage):
+                write_before(snakemake.log[0], text)
+                log.info("nothing that these results depend on has changed; they are taken as they were")
+                return
+            with lease.lease(getattr(snakemake.resources, "gpu", 0)):
+                work()
+            receipts.keep(place, made_of, outputs, snakemake.log[0], lineage)
+
+    return run
+
+
+def receipt_of(log_file: str | Path, outputs: list[str]) -> Path:
+    """Name the folder of a job's receipt, like its log: both lie in the experiment's folder, with all outputs."""
+    experiment = Path(os.path.commonpath([log_file, *outputs]))
+    return experiment / receipts.FOLDER / Path(log_file).relative_to(experiment / "logs")
+
+
+def write_before(path: str | Path, text: str) -> None:
+    """Let a log begin with what it said last time."""
+    with open(path, "r+", encoding="utf-8") as file:
+        now = file.read()
+        file.seek(0)
+        file.write(text + now)
+        file.truncate()
+
+
+@contextmanager
+def logged(path: str) -> Iterator[None]:
+    """Log to a file; show warnings on the terminal; end in one line on a user's mistake, or when the disk is full.
+
+    Parameters
+    ----------
+    path : str
+        The log file of the job.
+    """
+    to_file = logging.FileHandler(path, mode="a", encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    to_terminal = logging.StreamHandler()
+    to_terminal.setLevel(logging.WARNING)
+    to_terminal.setFormatter(logging.Formatter("rnalm: %(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[to_file, to_terminal])
+    logging.captureWarnings(True)
+    try:
+        yield
+    except RnalmError as error:
+        logging.error("%s", error)
+        sys.exit(1)
+    except Exception as error:
+        folder = Path(path).resolve().parent
+        if is_full(error, folder):
+            logging.raiseExceptions = False  # the log cannot be written either
+            logging.error("%s: no space left on the disk; free some, and give the same command again", folder)
+            sys.exit(1)
+        to_file.stream.write(traceback.format_exc())
+        raise
+
+
+def is_full(error: BaseException, folder: Path) -> bool:
+    """Whether an error comes from a full disk: libraries in other languages do not all say so in their errors."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if getattr(cause, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in str(cause):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return shutil.disk_usage(folder).free < FULL

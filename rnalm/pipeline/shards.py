@@ -1,0 +1,123 @@
+"""Into how many shards to divide scores, from what is known before anything has run."""
+
+import math
+from itertools import islice
+from pathlib import Path
+
+from rnalm.config import Fasta, Interpret, Source
+from rnalm.errors import RnalmError
+from rnalm.files import open_text
+from rnalm.sequences.read import read_records
+
+#: Architectures that are scored incrementally.
+LOCAL = {"saluki"}
+
+#: What a shard should take on one CPU core: minutes hide the seconds in which a job starts, and are soon made up after a crash.
+SECONDS = 900
+
+#: A pass forward and back takes as long as so many forward.
+BACK = 3
+
+#: No experiment is divided more finely.
+MOST = 512
+
+#: How much of a source is looked at.
+RECORDS, CHARACTERS = 64, 2**20
+
+
+def count(source: Source, interpret: Interpret, mode: str, block_size: int, models: float, architecture: str) -> int:
+    """Choose the number of shards of a source's scores in one mode.
+
+    A plain function of the source and the configuration, the same before and after a run, on any machine.
+
+    Parameters
+    ----------
+    source : Source
+    interpret : Interpret
+    mode : {'remove', 'mask', 'replace', 'integrated_gradients'}
+    block_size : int
+        Tokens of a sequence, at most.
+    models : float
+        How many models score a sequence, on average.
+    architecture : str
+        Of the models.
+    """
+    if interpret.shards != "auto":
+        return interpret.shards
+    try:
+        sequences, length = size(source)
+    except RnalmError:  # the job that reads the file says what is wrong with it
+        return 1
+    sequences = min(sequences, interpret.sample_size or math.inf)
+    length = min(length, block_size)
+    if mode == "integrated_gradients":
+        each = BACK * interpret.steps * seconds(length, local=False)
+    else:
+        each = length * edits(interpret, mode) * seconds(length, architecture in LOCAL and interpret.scorer != "naive")
+    return max(1, min(MOST, round(sequences), math.ceil(sequences * each * models / SECONDS)))
+
+
+def seconds(length: float, local: bool) -> float:
+    """Estimate what one perturbation of a sequence of ``length`` tokens takes on one CPU core.
+
+    By ``benchmarks/loo.py`` on two cores, for the full-size model: 20 µs, and 1.5 µs more for each thousand tokens, where only
+    what changes is computed; 1 µs a token where the whole model runs.
+    """
+    return 4e-5 + 3e-9 * length if local else 2e-6 * length
+
+
+def edits(interpret: Interpret, mode: str) -> float:
+    """Say how often a token is perturbed, on average over those that are."""
+    if mode != "replace":
+        return 1
+    replacements = interpret.replacements.values()
+    return sum(map(len, replacements)) / max(1, len(replacements)) + interpret.replace_modifiers
+
+
+def size(source: Source) -> tuple[float, float]:
+    """Estimate the number of sequences in a source, and their mean length in tokens, from its beginning and its size.
+
+    Raises
+    ------
+    RnalmError
+        If the beginning cannot be read.
+    """
+    lengths = [len(record.sequence) for record in islice(read_records(source), RECORDS)]
+    length = sum(lengths) / len(lengths)
+    if isinstance(source, Fasta):
+        # Chunks that overlap are a few more.
+        return max(1.0, sum(map(letters, source.fasta)) / length), length
+    beginning, whole = look(source.path)
+    return max(1.0, whole * max(1, beginning.count("\n")) / len(beginning) - source.header), length
+
+
+def letters(path: str) -> float:
+    """Estimate the letters of all sequences in a FASTA file."""
+    beginning, whole = look(path)
+    found = sum(len(line.strip()) for line in beginning.splitlines() if not line.startswith(">"))
+    return whole * found / len(beginning)
+
+
+def look(path: str) -> tuple[str, int]:
+    """Read the beginning of a text file, and say how long it is in all, in characters.
+
+    A beginning that is the whole is counted, a longer file estimated: its size in bytes is about that in characters.
+    """
+    with open_text(path) as file:
+        beginning = file.read(CHARACTERS)
+    return beginning, len(beginning) if len(beginning) < CHARACTERS else max(unpacked(Path(path)), CHARACTERS)
+
+
+def unpacked(path: Path) -> int:
+    """Say how large a file is, or was before it was compressed: gzip notes that at its end.
+
+    The note has 32 bits, and is of the last block alone where there are several: a text is at least three times its compressed
+    size.
+    """
+    packed = path.stat().st_size
+    if path.suffix != ".gz":
+        return packed
+    with path.open("rb") as file:
+        file.seek(-4, 2)
+        noted = int.from_bytes(file.read(4), "little")
+    return max(noted, 3 * packed)

@@ -1,0 +1,1 @@
+"""Encoded sequences ─► predictions ─► how good they are."""

@@ -1,0 +1,236 @@
+"""Predictions of single models ─► results, tables and ensembles."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+
+from rnalm.errors import RnalmError
+from rnalm.files import read_json, replacing, write_json
+from rnalm.labels import metrics
+from rnalm.labels.labels import Labels, check_same
+
+#: Rows of the source that are merged at a time.
+WINDOW = 2**16
+
+
+def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
+    """Write what a fold's model achieves on its test rows into its folder.
+
+    Writes ``test_predictions.csv``, ``test_results.json``, ``all_results.json`` and, for regression, ``rank_deltas.csv``.
+
+    Parameters
+    ----------
+    part : path
+        The model's predictions, from :func:`rnalm.prediction.predict.predict_file`.
+    model_folder : path
+    """
+    folder = Path(model_folder)
+    labels = Labels.load(folder / "labels.json")
+    table = pq.read_table(part)
+    outputs = stack(table["outputs"])
+    truth = table["label"].to_pandas().to_numpy()
+    frame = describe(labels, table["id"].to_pylist(), truth, labels.to_scores(outputs))
+    results = metrics.score(labels, truth, outputs)
+    found = {f"test_{name}": value for name, value in results.items()} | {"test_rows": len(frame)}
+    if labels.task == "classification":
+        found["test_per_class"] = metrics.per_class(labels.to_targets(truth), labels.to_scores(outputs), labels.classes)
+    found = metrics.finite(found)
+    write_csv(frame, folder / "test_predictions.csv")
+    if labels.task == "regression":
+        write_csv(rank_deltas(frame), folder / "rank_deltas.csv")
+    write_json(folder / "test_results.json", found)
+    write_json(
+        folder / "all_results.json",
+        {**read_json(folder / "train_results.json"), **read_json(folder / "eval_results.json"), **found},
+    )
+
+
+def stack(outputs: pa.ChunkedArray) -> np.ndarray:
+    """Turn a column of lists into float32 ``(rows, outputs)``."""
+    return np.stack(outputs.to_numpy())
+
+
+def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
+    """Tabulate ``id``, ``label``, ``pred`` and, for classes, ``prob_<class>``, from scores ``(rows, outputs)``."""
+    frame = pd.DataFrame({"id": ids, "label": truth})
+    if labels.task == "regression":
+        return frame.assign(pred=scores[:, 0])
+    frame["pred"] = np.array(labels.classes, dtype=object)[scores.argmax(axis=1)]
+    return frame.assign(**dict(zip(score_columns(labels), scores.T, strict=True)))
+
+
+def rank_deltas(frame: pd.DataFrame) -> pd.DataFrame:
+    """Compare the rank of each row's label with that of its prediction (1 = lowest, ties share the mean rank)."""
+    frame = frame[frame["label"].notna()]
+    ranks = frame.assign(label_rank=frame["label"].rank(), pred_rank=frame["pred"].rank())
+    return ranks.assign(rank_delta=ranks["pred_rank"] - ranks["label_rank"])
+
+
+def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as CSV, whole or not at all."""
+    with replacing(path) as temporary:
+        frame.to_csv(temporary, index=False)
+
+
+def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], output: str | Path) -> None:
+    """Combine the predictions of several models, in input order, holding no more of all rows than their numbers.
+
+    Every row is predicted by the mean over the models that saw it in ``parts``: of label-unit predictions, or of class
+    probabilities.
+
+    Parameters
+    ----------
+    parts : sequence of path
+        One a model, from :func:`rnalm.prediction.predict.predict_file`.
+    model_folders : sequence of path
+        The models, in the same order.
+    output : path
+        Folder for ``predictions.parquet`` (mean, standard deviation and each model's own prediction),
+        ``test_predictions.csv``; and, over the rows with labels, ``results.json`` and, for regression, ``rank_deltas.csv``.
+
+    Raises
+    ------
+    RnalmError
+        If the models do not predict the same thing.
+    """
+    output = Path(output)
+    labels = [Labels.load(Path(folder) / "labels.json") for folder in model_folders]
+    check_same(labels, model_folders)
+    with (
+        replacing(output / "predictions.parquet") as parquet,
+        replacing(output / "test_predictions.csv") as table,
+        open(table, "w", newline="", encoding="utf-8") as text,
+    ):
+        writer, schema = None, None
+        for window in _windows(parts):
+            frame, own = _ensemble(window, labels)
+            if writer is None:
+                schema = _schema([*frame.columns, *own.columns], labels[0])
+                writer = pq.ParquetWriter(parquet, schema, compression="zstd")
+            whole = pd.concat([frame, own], axis=1)
+            writer.write_table(pa.Table.from_pandas(whole, schema=schema, preserve_index=False))
+            frame.to_csv(text, index=False, header=text.tell() == 0)
+        if writer is None:
+            raise RnalmError(f"{output}: there are no predictions to merge")
+        writer.close()
+    _write_results(output / "predictions.parquet", labels[0], output)
+
+
+def score_columns(labels: Labels, model: int | None = None) -> list[str]:
+    """Name the columns of predictions that hold the score of each output, by all models together or by one of them.
+
+    The number of a model stands behind a dot, or behind more where the names of classes end in dots and numbers themselves.
+    """
+    names = [f"prob_{name}" for name in labels.classes] or ["pred"]
+    dots, rests = ".", _rests(labels.classes)
+    while any(rest.startswith(dots) and rest.removeprefix(dots).isdigit() for rest in rests):
+        dots += "."
+    return names if model is None else [f"{name}{dots}{model}" for name in names]
+
+
+def spread_columns(labels: Labels) -> list[str]:
+    """Name the columns that hold the standard deviation over models of each score: they end in ``_sd``, or more underscores."""
+    end = "_sd"
+    while end in _rests(labels.classes):
+        end = f"_{end}"
+    return [f"{name}{end}" for name in score_columns(labels)]
+
+
+def _rests(classes: Sequence[str]) -> set[str]:
+    """List what names of classes have more than others with which they begin."""
+    return {longer.removeprefix(name) for name in classes for longer in classes if longer != name and longer.startswith(name)}
+
+
+def _windows(parts: Sequence[str | Path]) -> Iterator[list[pd.DataFrame]]:
+    """Yield, for consecutive ranges of source rows, what each model predicted there."""
+    sources = [pa.dataset.dataset(part) for part in parts]
+    bounds = [_last_row(part) for part in parts]
+    for start in range(0, max(bounds) + 1, WINDOW):
+        field = pa.dataset.field("row")
+        inside = (field >= start) & (field < start + WINDOW)
+        window = [source.to_table(filter=inside).to_pandas() for source in sources]
+        if any(len(frame) for frame in window):
+            yield window
+
+
+def _last_row(part: str | Path) -> int:
+    metadata = pq.read_metadata(part)
+    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
+    return max((group.column(0).statistics.max for group in groups if group.num_rows), default=-1)
+
+
+def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Average what models predicted for a range of rows; in the second table, columns ``<name>.<k>`` are model k's own."""
+    rows = np.unique(np.concatenate([frame["row"].to_numpy() for frame in window]))
+    outputs = len(labels[0].classes) or 1
+    scores = np.full((len(window), len(rows), outputs), np.nan)
+    known = pd.concat(window).drop_duplicates("row").set_index("row").loc[rows]
+    for model, frame in enumerate(window):
+        if len(frame):
+            positions = np.searchsorted(rows, frame["row"])
+            scores[model, positions] = labels[model].to_scores(np.stack(frame["outputs"].to_numpy()))
+    count = np.sum(~np.isnan(scores[:, :, 0]), axis=0)
+    mean = np.nanmean(scores, axis=0)
+    deviation = np.where(
+        count[:, None] > 1, np.sqrt(np.nansum((scores - mean) ** 2, axis=0) / np.maximum(count - 1, 1)[:, None]), np.nan
+    )
+    frame = describe(labels[0], known["id"].to_numpy(), known["label"].to_numpy(), mean)
+    frame = frame.assign(**dict(zip(spread_columns(labels[0]), deviation.T, strict=True)), models=count)
+    own = [pd.DataFrame(found, columns=score_columns(labels[0], model)) for model, found in enumerate(scores)]
+    return frame, pd.concat(own, axis=1)
+
+
+def _schema(columns: Sequence[str], labels: Labels) -> pa.Schema:
+    text = {"id", "label", "pred"} if labels.task == "classification" else {"id"}
+    kinds = {True: pa.string(), False: pa.float64()}
+    return pa.schema([(name, pa.int32() if name == "models" else kinds[name in text]) for name in columns])
+
+
+def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
+    """Write metrics and ranks of the labelled rows; without any, files that say so."""
+    # Numbers alone fit in memory for any number of rows; the ids stream.
+    frame = pd.read_parquet(predictions, columns=list(dict.fromkeys(["label", "pred", *score_columns(labels)])))
+    if labels.task == "regression":
+        _write_rank_deltas(predictions, rank_deltas(frame), output / "rank_deltas.csv")
+    known = frame[frame["label"].notna()]
+    if known.empty:
+        found = {}
+    elif labels.task == "regression":
+        found = metrics.regression(known["label"].to_numpy(float), metrics.check_finite(known["pred"].to_numpy(float)))
+    else:
+        targets, probabilities = labels.to_targets(known["label"].to_numpy()), known[score_columns(labels)].to_numpy()
+        found = metrics.classification(targets, probabilities)
+        found["per_class"] = metrics.per_class(targets, probabilities, labels.classes)
+    write_json(output / "results.json", metrics.finite(found | {"rows": len(known)}))
+
+
+def _write_rank_deltas(predictions: Path, ranks: pd.DataFrame, path: Path) -> None:
+    start = 0
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as text:
+        for batch in pq.ParquetFile(predictions).iter_batches(batch_size=WINDOW, columns=["id"]):
+            ids = batch.to_pandas().set_axis(range(start, start + len(batch)))
+            ids.join(ranks, how="inner").to_csv(text, index=False, header=start == 0)
+            start += len(batch)
+
+
+def summarize(results: Mapping[str, str | Path], output: str | Path) -> None:
+    """Write each metric for each model, and mean ± standard deviation over them, as ``summary.csv``.
+
+    Parameters
+    ----------
+    results : mapping of str to path
+        ``all_results.json`` or, without test rows, ``eval_results.json`` of each model. Models are named after their fold and,
+        from its second model on, the replicate: ``3`` and ``3.1``.
+    output : path
+    """
+    found = {f"fold_{name}": read_json(path) for name, path in results.items()}
+    names = [name for name, value in next(iter(found.values())).items() if not isinstance(value, dict)]
+    frame = pd.DataFrame({model: pd.Series({name: of[name] for name in names}, dtype=float) for model, of in found.items()})
+    spread = frame.std(axis=1, ddof=1) if len(found) > 1 else np.nan
+    frame = frame.assign(mean=frame.mean(axis=1), sd=spread).rename_axis("metric").reset_index()
+    write_csv(frame, output)

@@ -1,0 +1,124 @@
+"""Predictions ─► labels against predictions, of all models together and of each."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics as sk
+
+from rnalm.labels.labels import Labels
+from rnalm.prediction.evaluate import score_columns
+
+#: Where curves are sampled: closer than the pixels of a screen are, and at no more points for a million rows.
+GRID = np.linspace(0, 1, 501)
+#: ROC, precision-recall, and F1 by threshold.
+KINDS = ("roc", "pr", "f1")
+
+
+def read(path: str | Path, labels: Labels, models: Mapping[str, Sequence[int]]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Read what models predicted for the rows that have a label, holding no more than those of two models.
+
+    Parameters
+    ----------
+    path : path
+        ``predictions.parquet``, from :func:`rnalm.prediction.evaluate.merge`.
+    labels : Labels
+    models : mapping of str to sequence of int
+        By name, numbers of models whose mean is asked for; none: what all predict together.
+
+    Yields
+    ------
+    str
+        A name whose models predicted rows with a label.
+    numpy.ndarray
+        Labels of these rows, or their class indices ``(rows,)``.
+    numpy.ndarray
+        Predictions ``(rows,)``, or probabilities ``(rows, classes)``.
+    """
+    column = pd.read_parquet(path, columns=["label"])["label"]
+    known = column.notna().to_numpy()
+    truth = labels.to_targets(column[known].to_numpy()) if labels.classes else column[known].to_numpy(float)
+    for name, numbers in models.items() if known.any() else ():
+        predicted = sum(_scores(path, score_columns(labels, model)) for model in numbers or [None])[known]
+        predicted /= max(1, len(numbers))
+        saw = ~np.isnan(predicted[:, 0])
+        if saw.any():
+            yield name, truth[saw], predicted[saw] if labels.classes else predicted[saw, 0]
+
+
+def _scores(path: str | Path, columns: list[str]) -> np.ndarray:
+    return pd.read_parquet(path, columns=columns)[columns].to_numpy(float)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How well probabilities tell classes apart: each class from the rest or, of two, the last from the first.
+
+    Attributes
+    ----------
+    name : str
+        Of the model.
+    counts : numpy.ndarray
+        Rows by true and most probable class ``(classes, classes)``.
+    lines : dict of str to numpy.ndarray
+        By kind, the height of each curve over :data:`GRID` ``(curves, points)``; NaN for a class that no row has, or every.
+    scores : dict of str to numpy.ndarray
+        Area under the ROC curve, average precision and greatest F1 ``(curves,)``.
+    thresholds : numpy.ndarray
+        Where F1 is greatest ``(curves,)``.
+    """
+
+    name: str
+    counts: np.ndarray
+    lines: dict[str, np.ndarray]
+    scores: dict[str, np.ndarray]
+    thresholds: np.ndarray
+
+
+def measure(name: str, targets: np.ndarray, probabilities: np.ndarray) -> Measured:
+    """Reduce the probabilities of many rows to what can be drawn of them.
+
+    Parameters
+    ----------
+    name : str
+        Of the model.
+    targets : numpy.ndarray
+        Class indices ``(rows,)``.
+    probabilities : numpy.ndarray
+        ``(rows, classes)``
+    """
+    n_classes = probabilities.shape[1]
+    counts = sk.confusion_matrix(targets, probabilities.argmax(axis=1), labels=range(n_classes))
+    positives = [1] if n_classes == 2 else range(n_classes)
+    lines, scores, thresholds = zip(*(_measure_class(targets == c, probabilities[:, c]) for c in positives), strict=True)
+    return Measured(
+        name,
+        counts,
+        {kind: np.stack([of[kind] for of in lines]) for kind in KINDS},
+        {kind: np.array([of[kind] for of in scores]) for kind in KINDS},
+        np.array(thresholds),
+    )
+
+
+def _measure_class(positive: np.ndarray, probability: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, float], float]:
+    """Give heights of curves over the grid, scores, and the threshold of the greatest F1, for one class."""
+    if not 0 < positive.sum() < len(positive):
+        return dict.fromkeys(KINDS, np.full(len(GRID), np.nan)), dict.fromkeys(KINDS, np.nan), np.nan
+    tiny = np.finfo(float).tiny
+    false_rate, true_rate, _ = sk.roc_curve(positive, probability)
+    precision, recall, thresholds = sk.precision_recall_curve(positive, probability)
+    # Precision and recall are 0 at once.
+    f1 = 2 * precision * recall / np.maximum(precision + recall, tiny)
+    # Precision steps from one recall to the next: a straight line between them would promise too much (Davis & Goadrich,
+    # ICML 2006). At recall 0 stands its limit, in place of the 1 that scikit-learn appends.
+    steps = np.searchsorted(recall[-2::-1], np.maximum(GRID, tiny))
+    lines = {
+        "roc": np.interp(GRID, false_rate, true_rate),
+        "pr": precision[-2::-1][steps],
+        "f1": f1[np.searchsorted(thresholds, GRID)],
+    }
+    best = f1[:-1].argmax()
+    areas = sk.roc_auc_score(positive, probability), sk.average_precision_score(positive, probability)
+    return lines, dict(zip(KINDS, (*areas, f1[best]), strict=True)), thresholds[best]

@@ -1,0 +1,195 @@
+"""Encoded sequences ─► predictions."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from tqdm import tqdm
+from transformers import PreTrainedModel
+
+from rnalm.errors import RnalmError, nearest
+from rnalm.files import read_json, replacing
+from rnalm.labels.labels import Labels
+from rnalm.models import folder, registry
+from rnalm.models.framed import check_length
+from rnalm.tokens import dataset, encode
+from rnalm.tokens.dataset import Encoded
+from rnalm.tokens.tokenizer import load_tokenizer as load_tokenizer
+
+log = logging.getLogger(__name__)
+
+
+def predict(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: int = 2**18) -> np.ndarray:
+    """Compute a model's outputs for sequences, on the model's device.
+
+    A model that was trained with ``encode.reverse_complement: average`` gives the mean of its outputs for both strands.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    sequences : sequence of Encoded
+    batch_tokens : int
+        Tokens in one forward pass, at most; fewer when a GPU's memory runs out.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 ``(sequences, outputs)``: scaled values or logits, in the order given.
+
+    Raises
+    ------
+    RnalmError
+        If an output is not finite, or one sequence alone is too long for a GPU.
+    """
+    return Predictor(model, batch_tokens)(sequences)
+
+
+class Predictor:
+    """Computes a model's outputs for one list of sequences after another, in batches that fit into memory.
+
+    Attributes
+    ----------
+    batch_tokens : int
+        Tokens in one forward pass, at most; halved when memory runs out.
+    """
+
+    def __init__(self, model: PreTrainedModel, batch_tokens: int) -> None:
+        self.model, self.batch_tokens = model, batch_tokens
+
+    @torch.inference_mode()
+    def __call__(self, sequences: Sequence[Encoded]) -> np.ndarray:
+        """Compute outputs as :func:`predict` does."""
+        was_training = self.model.training
+        self.model.eval()
+        outputs = self._outputs(sequences)
+        if sequences and getattr(self.model.config, "reverse_complement", "none") == "average":
+            outputs = (outputs + self._outputs([sequence.twin() for sequence in sequences])) / 2
+        self.model.train(was_training)
+        wrong = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+        if len(wrong):
+            hint = "its training diverged; lower finetune.learning_rate"
+            raise RnalmError(
+                f"the model gives no finite output for {len(wrong)} sequences, such as {sequences[wrong[0]].id!r}: {hint}"
+            )
+        return outputs
+
+    def _outputs(self, sequences: Sequence[Encoded]) -> np.ndarray:
+        """Compute the outputs for sequences as they stand: float32 ``(sequences, outputs)``."""
+        outputs = np.empty((len(sequences), self.model.config.num_labels), dtype=np.float32)
+        for indices in dataset.by_length(sequences, self.batch_tokens):
+            self._batch(sequences, indices, outputs)
+        return outputs
+
+    def _batch(self, sequences: Sequence[Encoded], indices: list[int], outputs: np.ndarray) -> None:
+        """Compute the outputs of a batch, in parts where it is larger than what is known to fit."""
+        longest = len(sequences[indices[-1]].input_ids)
+        while indices:
+            size = max(1, self.batch_tokens // longest)
+            part = indices[:size]
+            try:
+                outputs[part] = self._run([sequences[index] for index in part])
+                indices = indices[size:]
+            except torch.OutOfMemoryError:
+                if len(part) == 1:
+                    raise too_long(sequences[part[0]]) from None
+                self.batch_tokens = len(part) * longest // 2
+                log.warning("out of memory; going on with %d tokens at a time", self.batch_tokens)
+
+    def _run(self, sequences: list[Encoded]) -> np.ndarray:
+        """Run the model on sequences, padded to the longest: float32 ``(sequences, outputs)``."""
+        batch = dataset.collate(sequences, self.model.config.modifier_channels)
+        logits = self.model(**{name: tensor.to(self.model.device) for name, tensor in batch.items()}).logits
+        return logits.float().cpu().numpy()
+
+
+def too_long(sequence: Encoded) -> RnalmError:
+    """Make the error about a sequence that does not fit into a GPU's memory even by itself."""
+    found = f"sequence {sequence.id!r} of {len(sequence.input_ids)} tokens does not fit into the memory of the GPU"
+    return RnalmError(f"{found}; lower encode.block_size, or set finetune.gpus: 0 to compute on the CPU")
+
+
+def predict_file(
+    model_folder: str | Path,
+    encoded: str | Path,
+    output: str | Path,
+    rows: np.ndarray | None = None,
+    batch_tokens: int = 2**18,
+    device: str | torch.device = "cpu",
+) -> None:
+    """Predict rows of an encoded file with one model, in a stream.
+
+    Parameters
+    ----------
+    model_folder : path
+    encoded : path
+    output : path
+        Parquet with ``row`` (in the encoded file), ``id``, ``label`` and the raw outputs, a list of float32.
+    rows : numpy.ndarray, optional
+        Sorted row numbers; None: all.
+    batch_tokens : int
+    device : str or torch.device
+
+    Raises
+    ------
+    RnalmError
+        If the file was encoded with another tokenizer than the model's, or labels or lengths do not fit the model.
+    """
+    labels = Labels.load(folder.check(model_folder) / "labels.json")
+    check_fit(model_folder, encoded, labels)
+    model = registry.load(model_folder, device)
+    check_length(model.config, encode.metadata(encoded)["longest"])
+    predictor = Predictor(model, batch_tokens)
+    missing = model.config.modifier_channels - encode.metadata(encoded)["modifier_channels"]
+    if missing > 0:
+        log.warning("%s: tokens have %d modifiers fewer than the model was trained with; they count as 0", encoded, missing)
+    label_type = pq.read_schema(encoded).field("label").type
+    schema = pa.schema([("row", pa.int64()), ("id", pa.string()), ("label", label_type), ("outputs", pa.list_(pa.float32()))])
+    total = encode.metadata(encoded)["sequences"] if rows is None else len(rows)
+    with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for sequences in progress(dataset.read(encoded, rows), total, "predict"):
+            if labels.task == "classification":
+                _check_classes(sequences, labels, encoded)
+            outputs = predictor(sequences)
+            columns = ([s.row for s in sequences], [s.id for s in sequences], [s.label for s in sequences], list(outputs))
+            writer.write_table(pa.table([pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)], schema=schema))
+    log.info("%s: %d sequences predicted", model_folder, total)
+
+
+def _check_classes(sequences: Sequence[Encoded], labels: Labels, encoded: str | Path) -> None:
+    for sequence in sequences:
+        if sequence.label is not None and sequence.label not in labels.classes:
+            hint = nearest(sequence.label, labels.classes)
+            raise RnalmError(f"{encoded}: the label of {sequence.id!r} is no class of the model: {sequence.label!r}; {hint}")
+
+
+def check_fit(model_folder: str | Path, encoded: str | Path, labels: Labels) -> None:
+    """Refuse an encoded file whose ids or labels mean something else to the model.
+
+    Raises
+    ------
+    RnalmError
+    """
+    information = encode.metadata(encoded)
+    if encode.fingerprint(load_tokenizer(model_folder)) != information["tokenizer_sha256"]:
+        raise RnalmError(f"{encoded}: encoded with another tokenizer than that of the model {model_folder}")
+    strands = read_json(Path(model_folder) / "config.json").get("reverse_complement", "none")
+    if (strands == "average") != (information["reverse_complement"] == "average"):
+        found, expected = information["reverse_complement"], strands
+        raise RnalmError(
+            f"{encoded}: encode.reverse_complement is {found}, but the model {model_folder} was trained with {expected}; "
+            "leave it out"
+        )
+    if information["task"] != labels.task:
+        raise RnalmError(f"{model_folder}: a model for {labels.task}, but the configuration says task: {information['task']}")
+
+
+def progress(groups: Iterator[list[Encoded]], total: int, name: str) -> Iterator[list[Encoded]]:
+    """Show a progress bar over sequences, on a terminal only."""
+    with tqdm(total=total, desc=name, unit="seq", disable=None, leave=False) as bar:
+        for group in groups:
+            yield group
+            bar.update(len(group))

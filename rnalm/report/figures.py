@@ -1,0 +1,186 @@
+"""Pictures of data, predicted numbers and scores, as SVG."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rnalm.files import replacing
+from rnalm.scoring.summary import Profile
+
+mpl.use("svg")
+mpl.rcParams |= {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": "medium",
+    "font.size": 9,
+    "legend.frameon": False,
+    # The browser's own letters: small files, and text that can be searched.
+    "svg.fonttype": "none",
+    "svg.hashsalt": "rnalm",
+    "font.sans-serif": ["Helvetica", "Arial", "DejaVu Sans"],
+}
+
+#: Colours of scores: what lowers the prediction when changed, what raises it. Told apart by colour-blind readers too.
+LOWER, RAISE = "#2166ac", "#b2182b"
+GREY = "#8a8f98"
+#: A profile has no more bars than a screen has columns.
+MAX_BARS = 1000
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure as SVG, the same bytes for the same content."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="svg", metadata={"Date": None})
+
+
+def plain(text: str) -> str:
+    """Keep dollar signs in names from being read as formulas."""
+    return text.replace("$", r"\$")
+
+
+def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **kwargs) -> tuple[Figure, np.ndarray]:
+    """Make a figure, and its axes ``(rows, columns)``.
+
+    Parameters
+    ----------
+    width, height : float
+        In inches.
+    rows, columns : int
+    **kwargs
+        For matplotlib's ``subplots``.
+    """
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **kwargs)
+
+
+def data(lengths: np.ndarray, labels: pd.Series, log_labels: bool = False) -> Figure:
+    """Draw how long sequences are and how labels are distributed.
+
+    Parameters
+    ----------
+    lengths : numpy.ndarray
+        Tokens of each sequence ``(rows,)``.
+    labels : pandas.Series
+        Numbers or class names; missing ones are left out.
+    log_labels : bool
+        Whether numbers are drawn on a logarithmic axis.
+    """
+    figure, axes = canvas(8, 2.6, columns=2)
+    left, right = axes[0]
+    left.hist(lengths, bins=40, color=GREY)
+    left.set(xlabel="length (tokens)", ylabel="sequences", title="Sequence length")
+    labels = labels.dropna()
+    if pd.api.types.is_numeric_dtype(labels) and len(labels):
+        logarithmic = log_labels and labels.min() > 0
+        bins = np.geomspace(labels.min(), labels.max(), 41) if logarithmic and labels.min() < labels.max() else 40
+        right.hist(labels, bins=bins, color=GREY)
+        right.set(xlabel="label", ylabel="sequences", title="Labels", xscale="log" if logarithmic else "linear")
+    elif len(labels):
+        counts = labels.value_counts().sort_index()
+        right.barh(counts.index.map(plain), counts, color=GREY)
+        right.set(xlabel="sequences", title="Classes")
+    else:
+        right.text(0.5, 0.5, "no labels", ha="center", color=GREY)
+        right.set_axis_off()
+    return figure
+
+
+def regression(frame: pd.DataFrame, found: Mapping[str, float], logarithmic: bool = False) -> Figure:
+    """Draw predicted against true numbers; without labels, how predictions are distributed.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        With ``label`` and ``pred``.
+    found : mapping
+        Metrics for the title.
+    logarithmic : bool
+        Whether to use logarithmic axes.
+    """
+    figure, axes = canvas(4.2, 3.8)
+    axis = axes[0, 0]
+    known = frame.dropna(subset=["label"])
+    if known.empty:
+        axis.hist(frame["pred"], bins=40, color=GREY)
+        axis.set(xlabel="predicted", ylabel="sequences", title=f"{len(frame):,} predictions")
+        return figure
+    scale = "log" if logarithmic and (known[["label", "pred"]] > 0).all(axis=None) else "linear"
+    # Many thousands of points as vectors would make the report slow to open.
+    axis.scatter(known["label"], known["pred"], s=6, alpha=0.4, color=LOWER, linewidths=0, rasterized=len(known) > 3000)
+    ends = [known[["label", "pred"]].min(axis=None), known[["label", "pred"]].max(axis=None)]
+    axis.plot(ends, ends, color=GREY, linewidth=1, linestyle="--")
+    shown = "  ".join(
+        f"{name} {found[key]:.3f}"
+        for name, key in (("Pearson", "pearson"), ("Spearman", "spearman"))
+        if found.get(key) is not None
+    )
+    axis.set(xlabel="true", ylabel="predicted", xscale=scale, yscale=scale, title=f"{shown}  (n = {len(known):,})")
+    return figure
+
+
+def profiles(shown: Sequence[Profile], elements: Mapping[str, list[tuple[int, int, str]]] | None = None) -> Figure:
+    """Draw scores along sequences, one track each; known elements are marked below.
+
+    Parameters
+    ----------
+    shown : sequence of Profile
+    elements : mapping, optional
+        Start, end and name by sequence.
+    """
+    figure, axes = canvas(10, 0.4 + 1.25 * max(1, len(shown)), rows=max(1, len(shown)))
+    for found, axis in zip(shown, axes[:, 0], strict=False):
+        centres, width, heights = _bars(found)
+        axis.bar(centres, heights, width=width, color=np.where(heights < 0, LOWER, RAISE), linewidth=0)
+        axis.axhline(0, color=GREY, linewidth=0.5)
+        bottom = -1.15 * max(np.abs(heights).max(initial=0), 1e-12)
+        for start, end, _ in (elements or {}).get(found.sequence, []):
+            axis.plot([start, end], [bottom, bottom], color="black", linewidth=2.5, solid_capstyle="butt")
+        label = "" if found.label is None else f", true {_short(found.label)}"
+        axis.set_title(plain(f"{found.sequence}: predicted {_short(found.pred)}{label}"), loc="left", fontsize="small")
+        axis.set(ylabel="loo", xlim=(found.starts[0], found.starts[-1] + 1), ylim=(1.2 * bottom, -1.2 * bottom))
+    axes[-1, 0].set_xlabel("position in the sequence" + ("; black: known elements" if elements else ""))
+    return figure
+
+
+def _bars(found: Profile) -> tuple[np.ndarray, float, np.ndarray]:
+    """Give bars of a profile; in a long one each stands for the largest change in its stretch."""
+    size = -(-len(found.loo) // MAX_BARS)
+    begins = np.arange(0, len(found.loo), size)
+    groups = np.split(found.loo, begins[1:])
+    heights = np.array([group[np.abs(group).argmax()] for group in groups])
+    return found.starts[begins] + size / 2, size, heights
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.3g}"
+
+
+def positions(position: np.ndarray, exchanges: pd.DataFrame | None = None) -> Figure:
+    """Draw mean |loo| by relative position and, for replacements, the mean score of each exchange.
+
+    Parameters
+    ----------
+    position : numpy.ndarray
+        ``(bins,)``
+    exchanges : pandas.DataFrame, optional
+        Tokens by replacements.
+    """
+    figure, axes = canvas(10 if exchanges is not None else 6, 2.8, columns=1 if exchanges is None else 2)
+    axis = axes[0, 0]
+    axis.fill_between((np.arange(len(position)) + 0.5) / len(position), position, color=GREY, alpha=0.6)
+    axis.set(
+        xlabel="relative position (5′ to 3′)", ylabel="mean |loo|", xlim=(0, 1), ylim=(0, None), title="Where tokens matter"
+    )
+    if exchanges is not None:
+        axis, limit = axes[0, 1], np.nanmax(np.abs(exchanges.to_numpy()), initial=1e-12)
+        image = axis.imshow(exchanges, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+        axis.set(xticks=range(exchanges.shape[1]), yticks=range(exchanges.shape[0]), xlabel="replacement", ylabel="token")
+        axis.set_xticklabels(map(plain, exchanges.columns))
+        axis.set_yticklabels(map(plain, exchanges.index))
+        axis.set_title("Mean score of each exchange")
+        figure.colorbar(image, ax=axis, label="mean loo")
+    return figure

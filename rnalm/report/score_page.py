@@ -1,0 +1,245 @@
+"""Merged scores ─► one HTML page that lists all sequences and colours their tokens."""
+
+import base64
+from array import array
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jinja2 import Environment
+
+import rnalm
+from rnalm.errors import RnalmError, nearest
+from rnalm.files import replacing
+from rnalm.scoring.merge import read
+from rnalm.scoring.summary import of_one_class
+from rnalm.scoring.table import places
+
+#: Scores in one page; with the tokens they belong to they take 4 to 8 characters each, up to about 20 MB.
+MAX_SCORES = 3_000_000
+#: Sequences in one page; without its scores each takes about 150 characters.
+MAX_LISTED = 50_000
+#: How many of its strongest tokens are listed for each sequence.
+STRONGEST = 3
+#: A score is stored in 16 bits, as so many of these steps to the largest of its sequence; the lowest number stands for none.
+STEPS, MISSING = 2**15 - 1, -(2**15)
+
+#: Where scores may come from: a title, and what was done.
+METHODS = {
+    "remove": ("Leave-one-out: remove", "Each token was deleted, and what stands right of it moved up."),
+    "mask": ("Leave-one-out: mask", "Each token was blanked."),
+    "replace": ("Leave-one-out: replace", "Each token was exchanged for others; the mean over these is drawn."),
+    "integrated_gradients": (
+        "Integrated gradients",
+        "Together, the contributions of all tokens make the difference from the score of a baseline.",
+    ),
+}
+
+
+def write_page(
+    scores: str | Path,
+    output: str | Path,
+    method: str,
+    name: str = "",
+    sense: int = -1,
+    max_scores: int = MAX_SCORES,
+    max_listed: int = MAX_LISTED,
+) -> None:
+    """Write a page that lists the sequences of merged scores and shows their tokens in colours.
+
+    One file that needs no other, nor a network. Where the scores are too many for it, sequences are chosen by :func:`choose`.
+
+    Parameters
+    ----------
+    scores : path
+        Parquet from :func:`rnalm.scoring.merge.merge`: the rows of a sequence together, by position.
+    output : path
+    method : {'remove', 'mask', 'replace', 'integrated_gradients'}
+        Where the scores come from.
+    name : str
+        Of the sequences, for the title.
+    sense : {-1, 1}
+        Sign by which ``loo`` becomes a contribution, which is positive where a token speaks for what is explained: -1 where
+        ``loo`` is the change on losing the token, 1 where it is the contribution.
+    max_scores, max_listed : int
+        The most scores that are drawn, and the most sequences that are listed.
+
+    Raises
+    ------
+    RnalmError
+        If the method is unknown.
+    """
+    if method not in METHODS:
+        raise RnalmError(f"{method!r}: no such method; {nearest(method, METHODS)}")
+    title, text = METHODS[method]
+    sizes, pred, strength = _survey(scores)
+    listed, drawn = choose(sizes, pred, strength, max_scores, max_listed)
+    counts = {"sequences": len(sizes), "scores": int(sizes.sum()), "listed": int(listed.sum()), "drawn": int(drawn.sum())}
+    source = files(rnalm).joinpath("report/score_page.html").read_text(encoding="utf-8")
+    template = Environment(autoescape=True, trim_blocks=True).from_string(source)
+    page = template.stream(
+        title=f"{title}: {name}" if name else title,
+        method=text,
+        sense=sense,
+        regression=pa.types.is_floating(pq.read_schema(scores).field("pred").type),
+        table=Path(scores).name,
+        counts=counts,
+        numbers={"steps": STEPS, "missing": MISSING},
+        records=_records(scores, sense, listed, drawn),
+    )
+    with replacing(output) as temporary:
+        page.dump(str(temporary), encoding="utf-8")
+
+
+def _survey(scores: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find the number of scores, the prediction (a number for each class) and the largest size of a score of every sequence."""
+    sizes, pred, strength = array("q"), array("d"), array("d")
+    numbers: dict[str, int] = {}
+    for frame in read(scores):
+        found = frame["pred"].iat[0]
+        sizes.append(len(frame))
+        pred.append(numbers.setdefault(found, len(numbers)) if isinstance(found, str) else found)
+        strength.append(frame["loo"].abs().max())
+    return np.array(sizes), np.array(pred), np.array(strength)
+
+
+def choose(
+    sizes: np.ndarray, pred: np.ndarray, strength: np.ndarray, max_scores: int, max_listed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose sequences spread evenly over the ranks of the prediction, from the lowest to the highest.
+
+    Where predictions are the same, as within a class, ranks go by the strongest token.
+
+    Parameters
+    ----------
+    sizes : numpy.ndarray
+        Number of scores of each sequence, int ``(sequences,)``.
+    pred, strength : numpy.ndarray
+        Prediction, and largest size of a score, of each sequence, float ``(sequences,)``.
+    max_scores, max_listed : int
+
+    Returns
+    -------
+    listed, drawn : numpy.ndarray
+        Whether each sequence is listed, at most ``max_listed`` are, and whether its tokens are drawn: of those listed, with
+        at most ``max_scores`` scores together. Bool ``(sequences,)``.
+    """
+    listed = _evenly(np.lexsort((strength, pred)), max_listed)
+    drawn, count = listed, len(listed)
+    while (total := sizes[drawn].sum()) > max_scores:
+        count = min(count - 1, int(count * max_scores / total))
+        drawn = _evenly(listed, count)
+    return np.isin(np.arange(len(sizes)), listed), np.isin(np.arange(len(sizes)), drawn)
+
+
+def _evenly(ordered: np.ndarray, count: int) -> np.ndarray:
+    """Take so many items at even distances, the first and last among them."""
+    return ordered[np.linspace(0, len(ordered) - 1, min(count, len(ordered))).round().astype(int)]
+
+
+def _records(scores: str | Path, sense: int, listed: np.ndarray, drawn: np.ndarray) -> Iterator[dict[str, Any]]:
+    """Describe each listed sequence as the page needs it."""
+    for number, frame in enumerate(read(scores)):
+        if listed[number]:
+            frame = frame.assign(loo=sense * frame["loo"])
+            yield listing(frame) | ({"drawn": pack(frame)} if drawn[number] else {})
+
+
+def listing(frame: pd.DataFrame) -> dict[str, Any]:
+    """Describe a sequence as it is listed.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Its rows, ``loo`` being contributions.
+
+    Returns
+    -------
+    dict
+        ``id``, ``label``, ``pred``, number of ``tokens``, and the ``strongest`` of these, each as token, position and mean
+        contribution. For classification also ``explained``, the class to which it is: of several the predicted one.
+    """
+    one = of_one_class(frame)
+    _, first, count = np.unique(places(one), return_index=True, return_counts=True)
+    starts = one["start_offset"].to_numpy()[first]
+    means = np.add.reduceat(one["loo"].to_numpy(), first) / count
+    order = np.argsort(-np.nan_to_num(np.abs(means), posinf=0), kind="stable")[:STRONGEST]
+    tokens = one["token"].iloc[first[order]]
+    strongest = [[*found] for found in zip(tokens, starts[order].tolist(), map(_value, means[order]), strict=True)]
+    label, pred = (_value(one[name].iat[0]) for name in ("label", "pred"))
+    found = {"id": one["sequence"].iat[0], "label": label, "pred": pred, "tokens": len(starts), "strongest": strongest}
+    return found | ({"explained": one["class"].iat[0] if "class" in one else pred} if isinstance(pred, str) else {})
+
+
+def _value(value: Any) -> float | str | None:
+    """Shorten a number; None where there is none, which JSON cannot tell otherwise."""
+    if isinstance(value, str):
+        return value
+    return float(f"{value:.6g}") if value is not None and np.isfinite(value) else None
+
+
+def pack(frame: pd.DataFrame) -> dict[str, Any]:
+    """Put the scores of a sequence into few characters.
+
+    Arrays are little-endian integers in base64.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Its rows, ``loo`` being contributions.
+
+    Returns
+    -------
+    dict
+        ``alphabet``, the distinct tokens; ``tokens``, an index into it for each token, of as few bytes as it needs;
+        ``starts`` and ``ends``, int32 offsets of each token, or in place of both ``first``, where each token takes one
+        position and none is left out; ``values``, int16 contributions as multiples of ``scale / STEPS``, by class and
+        within it by token; ``limit``, the largest size of a token's contribution, to which colours are scaled. Where there are
+        several classes, ``classes``; where there are replacements, ``counts``, how many each token has, int32, and
+        ``replacements``, their indices in the alphabet; where there are several models, ``sd`` and ``sd_scale``, like
+        ``values`` and ``scale``.
+    """
+    classes = frame["class"].unique().tolist() if "class" in frame else []
+    if len(classes) > 1:
+        frame = frame.iloc[np.argsort(pd.Categorical(frame["class"], classes).codes, kind="stable")]
+    one = frame.iloc[: len(frame) // max(1, len(classes))]
+    _, first, counts = np.unique(places(one), return_index=True, return_counts=True)
+    starts, ends = (one[name].to_numpy()[first] for name in ("start_offset", "end_offset"))
+    tokens = one["token"].iloc[first]
+    replacements = one["replacement"] if "replacement" in one else tokens.iloc[:0]
+    indices, alphabet = pd.factorize(pd.concat([tokens, replacements]))
+    indices = indices.astype(np.min_scalar_type(len(alphabet) - 1))
+    values = frame["loo"].to_numpy()
+    limit = np.abs(np.add.reduceat(values.reshape(-1, len(one)), first, axis=1) / counts)
+    scale, steps = _quantize(values)
+    packed = {"alphabet": alphabet.tolist(), "tokens": _base64(indices[: len(tokens)]), "scale": scale, "values": steps}
+    packed["limit"] = _value(limit[np.isfinite(limit)].max(initial=0))
+    if np.array_equal(starts, starts[0] + np.arange(len(starts))) and np.array_equal(ends, starts + 1):
+        packed["first"] = int(starts[0])
+    else:
+        packed |= {"starts": _base64(starts.astype(np.int32)), "ends": _base64(ends.astype(np.int32))}
+    if len(classes) > 1:
+        packed["classes"] = classes
+    if "replacement" in one:
+        packed |= {"counts": _base64(counts.astype(np.int32)), "replacements": _base64(indices[len(tokens) :])}
+    if "loo_sd" in frame:
+        packed["sd_scale"], packed["sd"] = _quantize(frame["loo_sd"].to_numpy())
+    return packed
+
+
+def _quantize(values: np.ndarray) -> tuple[float, str]:
+    """Write numbers as multiples of a fraction of the largest: that, and the multiples."""
+    finite = np.isfinite(values)
+    scale = float(np.abs(values[finite]).max(initial=0)) or 1.0
+    steps = np.full(len(values), MISSING, dtype=np.int16)
+    steps[finite] = np.rint(values[finite] / scale * STEPS)
+    return scale, _base64(steps)
+
+
+def _base64(integers: np.ndarray) -> str:
+    return base64.b64encode(integers.astype(integers.dtype.newbyteorder("<")).tobytes()).decode()

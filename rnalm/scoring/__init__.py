@@ -1,0 +1,1 @@
+"""What each token does to a prediction: perturbations ─► scores ─► tables."""

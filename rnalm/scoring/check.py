@@ -1,0 +1,117 @@
+"""Whether an interpretation fits the data; told before training rather than after it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from tokenizers import Tokenizer
+
+from rnalm.config import Interpret
+from rnalm.errors import RnalmError, nearest
+from rnalm.sequences.strands import is_nucleic
+from rnalm.tokens.tokenizer import is_atomic, letters_for_tokens, plain_tokens
+
+#: What is told where both strands are scored.
+AVERAGE = "encode.reverse_complement: average"
+
+
+def check(interpret: Interpret, both_strands: bool, modifiers: int, tokenizer: Tokenizer, classes: Sequence[str]) -> None:
+    """Check the ``interpret`` section against vocabulary and classes.
+
+    Parameters
+    ----------
+    interpret : Interpret
+    both_strands : bool
+        Whether scores are the mean over both strands.
+    modifiers : int
+        How many a token has.
+    tokenizer : tokenizers.Tokenizer
+    classes : sequence of str
+
+    Raises
+    ------
+    RnalmError
+        If a token or class is unknown, there are no modifiers to replace, or the tokens of both strands are not each other's
+        complements.
+    """
+    bases = interpret.level == "base" and not is_atomic(tokenizer)
+    if both_strands and "loo" in interpret.method and not bases:
+        check_strands("interpret.level: token", "level: base", tokenizer)
+    if both_strands and "integrated_gradients" in interpret.method:
+        check_strands("interpret.method: integrated_gradients", "method: loo and level: base", tokenizer)
+    if "loo" in interpret.method and "replace" in interpret.modes:
+        if not (interpret.replacements or modifiers):
+            raise RnalmError("interpret.replace_modifiers: tokens have no modifiers (source.modifier_sep); set replacements")
+        (replacement_letters if bases else replacement_ids)(interpret.replacements, tokenizer, both_strands)
+    if interpret.explain not in ("predicted", "all"):
+        class_index(interpret.explain, classes)
+
+
+def check_strands(setting: str, instead: str, tokenizer: Tokenizer) -> None:
+    """Refuse to score tokens on both strands where they are longer than a letter: no token of one stands for one of the other.
+
+    Parameters
+    ----------
+    setting, instead : str
+        What of the configuration asks for it, and what could be asked for.
+    tokenizer : tokenizers.Tokenizer
+
+    Raises
+    ------
+    RnalmError
+    """
+    if not is_atomic(tokenizer):
+        raise RnalmError(
+            f"{setting} cannot be scored on both strands with tokens longer than a letter ({AVERAGE}); set {instead}"
+        )
+
+
+def replacement_ids(
+    replacements: Mapping[str, Sequence[str]], tokenizer: Tokenizer, both_strands: bool = False
+) -> dict[int, list[int]]:
+    """Turn the tokens of a mapping of replacements into ids.
+
+    Raises
+    ------
+    RnalmError
+        If a token is not in the vocabulary, or has no complement where both strands are scored.
+    """
+    _check_names(replacements, set(plain_tokens(tokenizer)), "token", both_strands)
+    index = tokenizer.get_vocab()
+    return {index[token]: [index[other] for other in others] for token, others in replacements.items()}
+
+
+def replacement_letters(
+    replacements: Mapping[str, Sequence[str]], tokenizer: Tokenizer, both_strands: bool = False
+) -> dict[str, list[str]]:
+    """Spell a mapping of replacements with one letter each.
+
+    Raises
+    ------
+    RnalmError
+        If a letter is in no token, or has no complement where both strands are scored.
+    """
+    known = {letter for token in plain_tokens(tokenizer) for letter in token}
+    spelled = {name: letter for name, letter in letters_for_tokens(tokenizer).items() if letter in known}
+    _check_names(replacements, known | set(spelled), "letter", both_strands)
+    return {spelled.get(name, name): [spelled.get(o, o) for o in others] for name, others in replacements.items()}
+
+
+def _check_names(replacements: Mapping[str, Sequence[str]], known: Iterable[str], kind: str, both_strands: bool) -> None:
+    for name in (name for token, others in replacements.items() for name in (token, *others)):
+        if name not in known:
+            hint = nearest(name, sorted(known), limit=30)
+            raise RnalmError(f"interpret.replacements: {kind} {name!r} is not in the vocabulary; {hint}")
+        if both_strands and not is_nucleic(name):
+            raise RnalmError(f"interpret.replacements: {name!r} is no nucleotide code, and has no complement ({AVERAGE})")
+
+
+def class_index(explain: str, classes: Sequence[str]) -> int:
+    """Find the output of a class.
+
+    Raises
+    ------
+    RnalmError
+        If there is no such class.
+    """
+    if explain not in classes:
+        raise RnalmError(f"interpret.explain: no class {explain!r}; {nearest(explain, [*classes, 'predicted', 'all'])}")
+    return list(classes).index(explain)

@@ -1,0 +1,160 @@
+"""What to change: edits of a sequence, on its encoded form."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnalm.errors import RnalmError
+from rnalm.tokens.dataset import Encoded
+
+#: In place of a token: nothing.
+DELETED = -1
+
+#: In place of a position whose modifiers a token takes: it has none.
+NOWHERE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """Perturbations of one sequence: in each, spans of tokens give way to others.
+
+    Spans of one perturbation do not overlap and go from left to right. Make them with :meth:`of` or :meth:`single`.
+
+    Attributes
+    ----------
+    first : numpy.ndarray
+        Spans ``first[i]:first[i + 1]`` are those of perturbation i, int64 ``(edits + 1,)``.
+    start, end : numpy.ndarray
+        Half-open range of the tokens that go, int64 ``(spans,)``; empty for an insertion.
+    offset : numpy.ndarray
+        Tokens ``offset[k]:offset[k + 1]`` come in place of span k, int64 ``(spans + 1,)``.
+    token : numpy.ndarray
+        Ids of the tokens that come, int64 ``(tokens,)``.
+    keep : numpy.ndarray
+        Position in the sequence whose modifiers such a token takes, or ``NOWHERE``, int64 ``(tokens,)``.
+    """
+
+    first: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    offset: np.ndarray
+    token: np.ndarray
+    keep: np.ndarray
+
+    @classmethod
+    def of(cls, perturbations: Sequence[Sequence[tuple[int, int, Sequence[int]]]], length: int) -> "Edits":
+        """Make edits of lists of ``(start, end, tokens)``, one list a perturbation.
+
+        Tokens take the modifiers of those in whose place they stand, one by one from the left; what is beyond has none.
+
+        Parameters
+        ----------
+        perturbations : sequence of sequence of tuple
+        length : int
+            Tokens of the sequence.
+
+        Raises
+        ------
+        RnalmError
+            If a span is not in the sequence, or overlaps the one before it.
+        """
+        for spans in perturbations:
+            after = 0
+            for start, end, _ in spans:
+                if not after <= start <= end <= length:
+                    raise RnalmError(f"an edit replaces tokens {start} to {end}, expected a range within {after} to {length}")
+                after = end
+        spans = [span for spans in perturbations for span in spans]
+        start, end = (np.array([span[side] for span in spans], dtype=np.int64) for side in (0, 1))
+        count = np.array([len(span[2]) for span in spans], dtype=np.int64)
+        place = ranges(start, count)
+        return cls(
+            first=offsets([len(spans) for spans in perturbations]),
+            start=start,
+            end=end,
+            offset=offsets(count),
+            token=np.array([token for span in spans for token in span[2]], dtype=np.int64),
+            keep=np.where(place < np.repeat(end, count), place, NOWHERE),
+        )
+
+    @classmethod
+    def single(cls, position: np.ndarray, token: np.ndarray, clear: np.ndarray | None = None) -> "Edits":
+        """Make edits of one token each.
+
+        Parameters
+        ----------
+        position : numpy.ndarray
+            Of the token that goes ``(edits,)``.
+        token : numpy.ndarray
+            The id that comes in its place, with its modifiers, or ``DELETED`` ``(edits,)``.
+        clear : numpy.ndarray, optional
+            Whether the token that comes loses its modifiers, bool ``(edits,)``.
+        """
+        comes = token != DELETED
+        keep = position if clear is None else np.where(clear, NOWHERE, position)
+        return cls(np.arange(len(position) + 1), position, position + 1, offsets(comes), token[comes], keep[comes])
+
+    def __len__(self) -> int:
+        return len(self.first) - 1
+
+    def __getitem__(self, chosen: slice | np.ndarray) -> "Edits":
+        """Choose perturbations by a slice or by their numbers (not by a mask)."""
+        if isinstance(chosen, slice):
+            chosen = np.arange(len(self))[chosen]
+        spans = ranges(self.first[chosen], np.diff(self.first)[chosen])
+        tokens = ranges(self.offset[spans], self.count[spans])
+        return Edits(
+            offsets(np.diff(self.first)[chosen]),
+            self.start[spans],
+            self.end[spans],
+            offsets(self.count[spans]),
+            self.token[tokens],
+            self.keep[tokens],
+        )
+
+    def check(self, sequence: Encoded, vocab_size: int | None) -> None:
+        """Refuse edits that do not fit a sequence and a vocabulary: on a GPU they would end it, or change what is not meant.
+
+        Raises
+        ------
+        RnalmError
+        """
+        length, end = len(sequence.input_ids), self.end.max(initial=0)
+        if end > length:
+            raise RnalmError(f"an edit replaces tokens up to {end}, but sequence {sequence.id!r} has {length}")
+        lowest, highest = self.token.min(initial=0), self.token.max(initial=0)
+        if lowest < 0 or (vocab_size is not None and highest >= vocab_size):
+            wrong = lowest if lowest < 0 else highest
+            raise RnalmError(f"an edit puts token {wrong}, expected an id below the size of the vocabulary, {vocab_size}")
+
+    @property
+    def count(self) -> np.ndarray:
+        """Tokens that come in place of each span ``(spans,)``."""
+        return np.diff(self.offset)
+
+    @property
+    def owner(self) -> np.ndarray:
+        """The perturbation to which each span belongs ``(spans,)``."""
+        return np.repeat(np.arange(len(self)), np.diff(self.first))
+
+    @property
+    def shift(self) -> np.ndarray:
+        """By how many tokens each span moves what is right of it; the spans left of it not counted ``(spans,)``."""
+        return self.count - (self.end - self.start)
+
+    @property
+    def growth(self) -> np.ndarray:
+        """By how many tokens each perturbed sequence is longer ``(edits,)``."""
+        return np.diff(offsets(self.shift)[self.first])
+
+
+def offsets(counts: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Tell where runs of the given lengths begin, and where the last ends: int64 ``(runs + 1,)``."""
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+
+
+def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Concatenate ranges: ``starts[i], starts[i] + 1, …``, ``counts[i]`` numbers of each."""
+    before = offsets(counts)
+    return np.arange(before[-1]) + np.repeat(starts - before[:-1], counts)

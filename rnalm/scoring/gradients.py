@@ -1,0 +1,188 @@
+"""Integrated gradients: what each token adds to the prediction, on the way from a baseline (Sundararajan et al., ICML 2017).
+
+The baseline of a sequence has the same length and the same frame around it, and each of its tokens is ``[PAD]``, without
+modifiers: zeros in a one-hot input. What tokens add sums to the score of the sequence minus that of its baseline.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from rnalm.compute import SHARE, fitting, free_memory, multiplying
+from rnalm.labels.labels import Labels
+from rnalm.prediction.predict import too_long
+from rnalm.scoring.check import check_strands
+from rnalm.scoring.editors import Sites, token_names, token_sites
+from rnalm.scoring.loo import averages
+from rnalm.scoring.path import Path
+from rnalm.scoring.table import Contrast, Subject, predicted
+from rnalm.tokens.dataset import Encoded
+from rnalm.tokens.tokenizer import special_ids
+
+log = logging.getLogger(__name__)
+
+#: Tokens in one pass forward and back, at most: all that the layers put out is kept until the way back.
+MOST_TOKENS = {"cpu": 2**13, "cuda": 2**16}
+
+#: Up to here, in parts of the way, half of the steps are taken: behind normalization most changes are near the baseline.
+BEND = 0.1
+
+#: What tokens add may sum to something else than it should by this share of its size, before the log says so.
+TOLERANCE = 0.05
+
+
+class IntegratedGradients:
+    """Attributes predictions to tokens.
+
+    Parameters
+    ----------
+    subject : Subject
+    tokenizer : tokenizers.Tokenizer
+    steps : int
+        On the way from the baseline, where Gauss-Legendre quadrature places them in two parts.
+    batch_tokens : int, optional
+        Tokens in one pass, at most; None: a power of two that free memory allows.
+    precision : {'float32', 'tf32', 'bf16'}
+
+    Raises
+    ------
+    RnalmError
+        If both strands are to be explained and tokens are longer than a letter.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        tokenizer: Tokenizer,
+        steps: int,
+        batch_tokens: int | None = None,
+        precision: str = "float32",
+    ) -> None:
+        if any(map(averages, subject.models)):
+            check_strands("interpret.method: integrated_gradients", "method: loo and level: base", tokenizer)
+        self.subject, self.steps, self.batch_tokens, self.precision = subject, steps, batch_tokens, precision
+        self.names, self.pad = token_names(tokenizer), special_ids(tokenizer)["pad"]
+        self.memory, self.warned = SHARE * free_memory(subject.models[0].device), False
+        for model in subject.models:
+            model.requires_grad_(False)  # of the weights; only inputs need one
+        log.info("integrated gradients of %s in %d steps, in %s", subject.models[0].config.model_type, steps, precision)
+
+    def cost(self, lengths: np.ndarray) -> np.ndarray:
+        """Estimate what explaining sequences costs, in any unit ``(sequences,)``."""
+        return lengths.astype(np.float64)
+
+    def launch(self, sequence: Encoded, using: Sequence[int]) -> Callable[[], tuple[Sites, Contrast]]:
+        """Explain a sequence with some of the models.
+
+        Returns
+        -------
+        callable
+            Gives what was found; ``base`` is the score of the baseline.
+
+        Raises
+        ------
+        RnalmError
+            If the sequence does not fit into a GPU's memory.
+        """
+        labels = [self.subject.labels[number] for number in using]
+        try:
+            with multiplying(self.precision), _differentiable(self.subject.models[0]):
+                paths = [Path(self.subject.models[number], sequence, self.pad, self.precision) for number in using]
+                outputs = [path.outputs(*path.values).cpu().numpy()[0] for path in paths]
+                pred, chosen, classes = predicted(outputs, labels, self.subject.explained)
+                added = [self._explain(path, meaning, chosen) for path, meaning in zip(paths, labels, strict=True)]
+        except torch.OutOfMemoryError:
+            raise too_long(sequence) from None
+        base = np.mean([base for _, base in added], axis=0).tolist()
+        found = Contrast(pred, classes, base, np.stack([each for each, _ in added]))
+        self._check_sums(sequence, found, outputs, labels, chosen)
+        return lambda: (token_sites(sequence, self.names), found)
+
+    def _explain(self, path: Path, labels: Labels, chosen: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Attribute the outputs of one model: ``(tokens, chosen)``, and the scores of the baseline ``(chosen,)``."""
+        from captum.attr import IntegratedGradients as Integral
+
+        with torch.no_grad():
+            base = score(labels, path.outputs(*path.baselines), self.subject.scale)[0].cpu().numpy()[chosen]
+        added = np.zeros((len(path.places[0]), len(chosen)))
+        for column, output in enumerate(chosen):
+            integral = Integral(
+                lambda *values, output=output: score(labels, path.outputs(*values), self.subject.scale)[:, output]
+            )
+            for start, end, steps in ((0, BEND, self.steps // 2), (BEND, 1, -(-self.steps // 2))):
+                added[:, column] += self._integrate(integral, path, start, end, steps)
+        return added, base
+
+    def _integrate(self, integral: Any, path: Path, start: float, end: float, steps: int) -> np.ndarray:
+        """Integrate over a part of the way, so many steps at a time as fit into memory: ``(tokens,)``."""
+        rows = self._rows(path)
+        while True:
+            try:
+                part = integral.attribute(path.at(end), path.at(start), n_steps=steps, internal_batch_size=rows)
+                return path.by_token(part)
+            except torch.OutOfMemoryError:
+                if rows == 1:
+                    raise
+                rows = min(rows, steps) // 2 or 1
+                log.warning("out of memory; going on with %d steps at a time", rows)
+
+    def _rows(self, path: Path) -> int:
+        """Choose how many steps go together."""
+        tokens = self.batch_tokens or MOST_TOKENS[path.model.device.type]
+        if not self.batch_tokens and tokens * path.bytes > self.memory:
+            tokens = fitting(tokens, path.bytes, self.memory, "tokens")
+        return max(1, tokens // path.length)
+
+    def _check_sums(
+        self, sequence: Encoded, found: Contrast, outputs: list[np.ndarray], labels: list[Labels], chosen: list[int]
+    ) -> None:
+        """Log once where too few steps leave sums that are wrong."""
+        scores = [
+            meaning.to_scores(output, self.subject.scale)[chosen] for meaning, output in zip(labels, outputs, strict=True)
+        ]
+        due, total = np.mean(scores, axis=0) - found.base, found.difference.sum(axis=1).mean(axis=0)
+        excess = np.abs(total - due) - TOLERANCE * np.abs(found.difference).sum(axis=1).mean(axis=0)
+        worst = int(excess.argmax())
+        if excess[worst] > 0 and not self.warned:
+            self.warned = True
+            log.warning(
+                "interpret.steps %d: in sequence %r what tokens add sums to %.3g, expected %.3g; more steps come closer",
+                *(self.steps, sequence.id, total[worst], due[worst]),
+            )
+
+
+@contextmanager
+def _differentiable(model: PreTrainedModel) -> Iterator[None]:
+    """Do without cuDNN where a model is recurrent: it has gradients of that in training mode only."""
+    recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
+    with torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext():
+        yield
+
+
+def score(labels: Labels, outputs: Tensor, scale: str) -> Tensor:
+    """Turn a model's outputs into what is explained, as :meth:`rnalm.labels.labels.Labels.to_scores` does, with gradients.
+
+    Parameters
+    ----------
+    labels : Labels
+    outputs : Tensor
+        ``(rows, outputs)``
+    scale : {'probability', 'logit'}
+
+    Returns
+    -------
+    Tensor
+        float64 ``(rows, outputs)``
+    """
+    outputs = outputs.double()
+    if labels.task == "classification":
+        return outputs if scale == "logit" else outputs.softmax(dim=-1)
+    values = outputs * labels.scaler.scale + labels.scaler.center
+    return values.exp() if labels.scaler.method == "log" else values

@@ -1,0 +1,1 @@
+"""Two ways to compute what perturbations change, with the same results."""

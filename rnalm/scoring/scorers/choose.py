@@ -1,0 +1,38 @@
+"""Which scorer a model gets."""
+
+from transformers import PreTrainedModel
+
+from rnalm.errors import RnalmError
+from rnalm.scoring.scorers.base import Scorer
+from rnalm.scoring.scorers.incremental import IncrementalScorer
+from rnalm.scoring.scorers.naive import NaiveScorer
+
+
+def choose(model: PreTrainedModel, scorer: str = "auto", batch_tokens: int | None = None, precision: str = "float32") -> Scorer:
+    """Make the scorer for a model.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    scorer : {'auto', 'naive', 'incremental'}
+        ``auto``: incremental if the model says how, by a method ``local``.
+    batch_tokens : int, optional
+    precision : {'float32', 'tf32', 'bf16'}
+
+    Raises
+    ------
+    RnalmError
+        If the model cannot be scored so.
+    """
+    local = hasattr(model, "local")
+    if model.device.type not in ("cpu", "cuda"):
+        raise RnalmError(f"scores are computed on a CPU or a CUDA GPU, found {model.device.type}")
+    if scorer == "incremental" and not local:
+        raise RnalmError(
+            f"interpret.scorer: incremental needs a local architecture, which {model.config.model_type} is not; "
+            "expected naive or auto"
+        )
+    if precision == "tf32" and model.device.type != "cuda":
+        raise RnalmError("interpret.precision: tf32 needs a GPU, and none is used here; expected float32 or bf16")
+    kind = IncrementalScorer if local and scorer != "naive" else NaiveScorer
+    return kind(model, batch_tokens, precision)

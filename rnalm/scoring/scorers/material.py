@@ -1,0 +1,97 @@
+"""Make perturbed sequences, on the device of the model."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnalm.compute import send
+from rnalm.scoring.edits import NOWHERE, Edits
+from rnalm.tokens.dataset import PAD, Encoded, fit_modifiers
+
+
+class Material:
+    """All tokens that perturbed sequences are made of: the sequence, the tokens that come, and one ``[PAD]``.
+
+    Parameters
+    ----------
+    sequence : Encoded
+    edits : Edits
+    modifier_channels : int
+        Channels that the model has.
+    device : torch.device
+
+    Raises
+    ------
+    RnalmError
+        If the sequence has more modifiers than the model has channels for.
+
+    Attributes
+    ----------
+    length : int
+        Tokens of the sequence.
+    ids : Tensor
+        int64 ``(length + tokens + 1,)``
+    modifiers : Tensor or None
+        float32 ``(modifier_channels, length + tokens + 1)``; None for a model without.
+    """
+
+    def __init__(self, sequence: Encoded, edits: Edits, modifier_channels: int, device: torch.device) -> None:
+        self.length = length = len(sequence.input_ids)
+        self.ids = send(np.concatenate([sequence.input_ids.astype(np.int64), edits.token, [PAD]]), device)
+        self.modifiers = None
+        own = np.pad(fit_modifiers(sequence, modifier_channels), ((0, 0), (0, 1)))  # the last column is NOWHERE's
+        if modifier_channels:
+            keep = np.where(edits.keep == NOWHERE, length, edits.keep)
+            self.modifiers = send(np.concatenate([own[:, :length], own[:, keep], own[:, length:]], axis=1), device)
+
+    def take(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Look up tokens.
+
+        Parameters
+        ----------
+        index : Tensor
+            ``(rows, positions)``
+
+        Returns
+        -------
+        ids : Tensor
+            ``(rows, positions)``
+        modifiers : Tensor or None
+            ``(rows, modifier_channels, positions)``
+        """
+        return self.ids[index], None if self.modifiers is None else self.modifiers[:, index].transpose(0, 1)
+
+
+def apply(material: Material, edits: Edits, chosen: np.ndarray) -> Tensor:
+    """Make perturbed sequences.
+
+    Parameters
+    ----------
+    material : Material
+        Of these edits.
+    edits : Edits
+    chosen : numpy.ndarray
+        Which of them to make: one at least, all of one growth, so that the results have one length.
+
+    Returns
+    -------
+    Tensor
+        Index of each token in the material, int64 ``(chosen, length + growth)``.
+    """
+    length = material.length
+    whole = length + int(edits.growth[chosen[0]])
+    position = torch.arange(whole, device=material.ids.device)
+    index = position.repeat(len(chosen), 1)
+    first, spans = edits.first[chosen], np.diff(edits.first)[chosen]
+    grown = np.zeros(len(chosen), dtype=np.int64)
+    for number in range(spans.max()):
+        has = number < spans
+        span = np.where(has, first + number, 0)
+        # Where a perturbation has no such span, it stands at the end and changes nothing.
+        begin = np.where(has, edits.start[span] + grown, whole)
+        end = np.where(has, begin + edits.count[span], whole)
+        grown = np.where(has, grown + edits.shift[span], grown)
+        columns = send(np.stack([begin, end, length + edits.offset[span] - begin, grown]), position.device)
+        begins, ends, comes, moved = columns[:, :, None]
+        index = torch.where(position >= begins, torch.where(position < ends, position + comes, position - moved), index)
+    return index

@@ -1,0 +1,113 @@
+"""The naive scorer: one whole forward pass a perturbation. The reference for every faster one."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from rnalm.compute import SHARE, fetch, fitting, free_memory, multiplying, send
+from rnalm.prediction.predict import too_long
+from rnalm.scoring.edits import Edits
+from rnalm.scoring.scorers.base import Scorer
+from rnalm.scoring.scorers.material import Material, apply
+from rnalm.tokens.dataset import Encoded
+
+log = logging.getLogger(__name__)
+
+#: Tokens in one forward pass, at most. On a CPU more only spills its caches, on a GPU more is no faster.
+MOST_TOKENS = {"cpu": 2**15, "cuda": 2**20}
+
+
+class NaiveScorer(Scorer):
+    """Scores perturbed sequences by running the model on each.
+
+    Perturbed sequences are made on the device; those of one length go together, so nothing is padded.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        In evaluation mode; work is done on its device.
+    batch_tokens : int, optional
+        Tokens in one forward pass, at most; None: a power of two that free memory allows.
+    precision : {'float32', 'tf32', 'bf16'}
+    """
+
+    name = "naive"
+
+    def __init__(self, model: PreTrainedModel, batch_tokens: int | None = None, precision: str = "float32") -> None:
+        self.model, self.device, self.precision = model, model.device, precision
+        self.modifier_channels = getattr(model.config, "modifier_channels", 0)
+        self.vocab_size = getattr(model.config, "vocab_size", None)
+        self.batch_tokens, self.memory = batch_tokens, SHARE * free_memory(model.device)
+
+    def cost(self, lengths: np.ndarray) -> np.ndarray:
+        """Estimate the cost of scoring every token of sequences: passes times their length."""
+        return lengths.astype(np.float64) ** 2
+
+    @torch.inference_mode()
+    def launch(self, sequence: Encoded, edits: Edits) -> Callable[[], np.ndarray]:
+        """Begin to score."""
+        edits.check(sequence, self.vocab_size)
+        try:
+            return fetch(self._outputs(sequence, edits))
+        except torch.OutOfMemoryError:
+            raise too_long(sequence) from None
+
+    def _outputs(self, sequence: Encoded, edits: Edits) -> Tensor:
+        """Compute the outputs of every perturbation, and last of the sequence ``(edits + 1, outputs)``."""
+        material = Material(sequence, edits, self.modifier_channels, self.device)
+        with multiplying(self.precision), counting(self.model) as activations:
+            base = self._run(material, torch.arange(material.length, device=self.device)[None])
+        tokens = self.batch_tokens or MOST_TOKENS[self.device.type]
+        if not self.batch_tokens and len(edits) * sum(activations) > self.memory:
+            tokens = fitting(tokens, sum(activations) / max(1, material.length), self.memory, "tokens")
+        outputs = base.repeat(len(edits) + 1, 1)
+        with multiplying(self.precision):
+            for growth in np.unique(edits.growth).tolist():
+                alike = np.flatnonzero(edits.growth == growth)
+                self._score(material, edits, alike, max(1, tokens // max(1, material.length + growth)), outputs)
+        return outputs
+
+    def _score(self, material: Material, edits: Edits, chosen: np.ndarray, size: int, outputs: Tensor) -> None:
+        """Score some perturbations, all of one length, in batches."""
+        at = 0
+        while at < len(chosen):
+            part = chosen[at : at + size]
+            try:
+                index = apply(material, edits, part)
+                outputs[send(part, self.device)] = self._run(material, index)
+                at += size
+            except torch.OutOfMemoryError:
+                if len(part) == 1:
+                    raise
+                size = len(part) // 2
+                log.warning("out of memory; going on with %d sequences at a time", size)
+
+    def _run(self, material: Material, index: Tensor) -> Tensor:
+        """Run the model on sequences of one length: float32 ``(rows, outputs)``."""
+        ids, modifiers = material.take(index)
+        inputs = {} if modifiers is None else {"modifiers": modifiers}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            return self.model(input_ids=ids, **inputs).logits.float()
+
+
+@contextmanager
+def counting(model: nn.Module) -> Iterator[list[int]]:
+    """Count the bytes that the layers of a model put out, all together: more than what of it a forward pass holds at once."""
+    sizes: list[int] = []
+
+    def count(module: nn.Module, inputs: tuple, output: object) -> None:
+        sizes.extend(
+            x.numel() * x.element_size() for x in (output if isinstance(output, tuple) else [output]) if torch.is_tensor(x)
+        )
+
+    hooks = [module.register_forward_hook(count) for module in model.modules() if not list(module.children())]
+    try:
+        yield sizes
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,163 @@
+"""A table of sequences ─► records, one at a time."""
+
+import csv
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO
+
+import numpy as np
+
+from rnalm.config import Attributes, Table
+from rnalm.errors import RnalmError, nearest
+from rnalm.files import open_text
+from rnalm.sequences.records import Record
+
+# A sequence in one field is far longer than the csv module's default limit of 131,072 characters.
+csv.field_size_limit(sys.maxsize)
+
+
+def read(source: Table) -> Iterator[Record]:
+    """Read the records of a table, in order and in constant memory.
+
+    Raises
+    ------
+    RnalmError
+        Naming file and line: missing column, short row, empty id or sequence, malformed quoting or modifier.
+    """
+    split_tokens = _token_splitter(source)
+    found = False
+    for place, fields in read_fields(source):
+        found = True
+        if not fields["sequence"]:
+            raise RnalmError(f"{place}: the sequence of {fields['id']!r} is empty")
+        sequence, modifiers = split_tokens(fields.pop("sequence"), place)
+        optional = {key: fields.get(key) or None for key in ("label", "weight", "group", "split")}
+        yield Record(place, fields["id"], sequence, modifiers, **optional)
+    if not found:
+        raise RnalmError(f"{source.path}: no sequences in it")
+
+
+def read_fields(source: Table | Attributes) -> Iterator[tuple[str, dict[str, str]]]:
+    """Read the configured columns of a table, row by row.
+
+    Yields
+    ------
+    place : str
+        File and line.
+    fields : dict
+        By the names that columns have in the configuration; the id is not empty.
+
+    Raises
+    ------
+    RnalmError
+        Naming file and line: missing column, short row, empty id, malformed quoting.
+    """
+    with open_text(source.path) as file:
+        rows = _rows(file, source)
+        columns = _columns(rows, source)
+        width = max(columns.values()) + 1
+        for line, row in rows:
+            if not row or row == [""]:
+                continue
+            place = f"{source.path}, line {line}"
+            if len(row) < width:
+                raise RnalmError(
+                    f"{place}: found {len(row)} columns, expected at least {width}; is column_sep {source.column_sep!r} right?"
+                )
+            fields = {key: row[position].strip() for key, position in columns.items()}
+            if not fields["id"]:
+                raise RnalmError(f"{place}: the id is empty")
+            yield place, fields
+
+
+def _rows(file: IO[str], source: Table | Attributes) -> Iterator[tuple[int, list[str]]]:
+    """Yield 1-based line numbers and fields."""
+    if len(source.column_sep) > 1:
+        for number, text in enumerate(file, start=1):
+            yield number, text.rstrip("\r\n").split(source.column_sep)
+        return
+    quoting = {"quotechar": source.quote} if source.quote else {"quoting": csv.QUOTE_NONE}
+    reader = csv.reader(file, delimiter=source.column_sep, strict=True, **quoting)
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        hint = f"; if {source.quote!r} is an ordinary character, set quote: null" if source.quote else ""
+        raise RnalmError(f"{source.path}, line {reader.line_num}: {error}{hint}") from None
+
+
+def _columns(rows: Iterator[tuple[int, list[str]]], source: Table | Attributes) -> dict[str, int]:
+    """Map each configured column to its 0-based position, reading the header if there is one."""
+    header = None
+    if source.header:
+        header = [name.strip() for name in next(rows, (0, []))[1]]
+        if not any(header):
+            raise RnalmError(f"{source.path}: the file is empty, expected a header")
+    wanted = {key: column for key, column in source.columns if column is not None}
+    positions = {}
+    for key, column in wanted.items():
+        if isinstance(column, int):
+            positions[key] = column - 1
+            if header and column > len(header):
+                raise RnalmError(f"{source.path}: columns.{key} is {column}, but the file has {len(header)} columns")
+            if header and key == "label" and _is_number(header[column - 1]):
+                hint = "if there is no header, set header: false"
+                raise RnalmError(f"{source.path}: the label in the header is {header[column - 1]!r}; {hint}")
+        elif header.count(column) == 1:
+            positions[key] = header.index(column)
+        elif column in header:
+            raise RnalmError(
+                f"{source.path}: {header.count(column)} columns are named {column!r}; give columns.{key} as a position"
+            )
+        else:
+            raise RnalmError(f"{source.path}: no column {column!r} for columns.{key}; {nearest(column, header)}")
+    return positions
+
+
+def _token_splitter(source: Table) -> Callable[[str, str], tuple[Sequence[str], np.ndarray | None]]:
+    """Make the function that takes a sequence field apart."""
+    if source.token_sep is None:
+        return lambda text, place: (text, None)
+    if source.modifier_sep is None:
+        return lambda text, place: (_fields(text, source.token_sep, place), None)
+
+    def split_modifiers(text: str, place: str) -> tuple[Sequence[str], np.ndarray]:
+        decorated = [field.split(source.modifier_sep) for field in _fields(text, source.token_sep, place)]
+        tokens = [parts[0] for parts in decorated]
+        if not all(tokens):
+            raise RnalmError(f"{place}: token {tokens.index('') + 1} has a modifier but no name")
+        modifiers = np.zeros((max(map(len, decorated)) - 1, len(tokens)), dtype=np.float32)
+        for position, (_, *numbers) in enumerate(decorated):
+            for channel, number in enumerate(numbers):
+                modifiers[channel, position] = _modifier(number, place, position)
+        return tokens, modifiers
+
+    return split_modifiers
+
+
+def _fields(text: str, token_sep: str, place: str) -> list[str]:
+    fields = text.split(token_sep)
+    if not fields[-1]:
+        fields.pop()  # a separator after the last token
+    if not all(fields):
+        raise RnalmError(f"{place}: token {fields.index('') + 1} is empty, between two {token_sep!r}")
+    return fields
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _modifier(text: str, place: str, position: int) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not abs(number) <= float(np.finfo(np.float32).max):
+        raise RnalmError(f"{place}: token {position + 1} has the modifier {text!r}, expected a number")
+    return number

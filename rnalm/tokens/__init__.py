@@ -1,0 +1,1 @@
+"""Sequences ─► tokens ─► encoded Parquet ─► batches."""

@@ -1,0 +1,1 @@
+"""Encoded sequences and folds ─► trained models."""

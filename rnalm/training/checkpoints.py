@@ -1,0 +1,146 @@
+"""Checkpoints of one fine-tuning: which belong to it, where it stands, how it goes on."""
+
+import hashlib
+import json
+import logging
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rnalm.files import sha256, write_json
+from rnalm.models.folder import pretrained_files
+
+log = logging.getLogger(__name__)
+
+#: The last file of a checkpoint to be written.
+SEAL = "sizes.json"
+
+#: What a training may be given more or less of, or write elsewhere, and go the same course.
+FREE = ("output", "threads", "gpus")
+
+
+@dataclass(frozen=True)
+class State:
+    """Where training stood when a checkpoint was written."""
+
+    folder: Path
+    step: int
+    epoch: int
+    best_step: int | None
+    patience_used: int
+
+
+class Checkpoints:
+    """The folder of checkpoints of one fine-tuning.
+
+    ``run.json`` in it tells what the run is made of and where its regular epochs ended. Checkpoints of a run made of
+    anything else are deleted, not resumed.
+
+    Parameters
+    ----------
+    folder : path
+    identity : str
+        Hash of everything that decides the course of training.
+    """
+
+    def __init__(self, folder: str | Path, identity: str) -> None:
+        self.folder = Path(folder)
+        self.run = self.folder / "run.json"
+        self.identity = identity
+
+    def prepare(self, extra_epochs: int = 0) -> None:
+        """Make the folder ready: drop what belongs to another run, went further than asked, or is not whole."""
+        newest, finished = self.newest(), self.finished_epoch
+        beyond = finished is not None and newest is not None and newest.epoch > finished + extra_epochs
+        if self._read().get("identity") != self.identity or beyond:
+            if newest is not None:
+                log.info("%s: the checkpoints there are from other settings; starting anew", self.folder)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            write_json(self.run, {"identity": self.identity, "finished_epoch": None})
+        for folder in self._folders():
+            if _state(folder) is None:
+                log.warning("%s: this checkpoint is not whole, and is not used", folder)
+                shutil.rmtree(folder)
+        # A run goes on from its newest checkpoint, and needs the best one at its end.
+        while (newest := self.newest()) and newest.best_step and not self._folder(newest.best_step).is_dir():
+            shutil.rmtree(newest.folder)
+
+    @property
+    def finished_epoch(self) -> int | None:
+        """The epoch at which the regular epochs ended, None while they have not."""
+        return self._read().get("finished_epoch")
+
+    def finish(self, epoch: int) -> None:
+        """Note that the regular epochs ended."""
+        write_json(self.run, {"identity": self.identity, "finished_epoch": epoch})
+
+    def newest(self) -> State | None:
+        """Find the newest whole checkpoint."""
+        states = [state for state in map(_state, self._folders()) if state]
+        return max(states, key=lambda state: state.step, default=None)
+
+    def best(self, state: State) -> Path:
+        """Find the checkpoint of the best model so far, or the given one where no metric chose."""
+        return self._folder(state.best_step) if state.best_step else state.folder
+
+    def _folder(self, step: int) -> Path:
+        return self.folder / f"checkpoint-{step}"
+
+    def _folders(self) -> list[Path]:
+        return [path for path in self.folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
+
+    def _read(self) -> dict:
+        try:
+            return json.loads(self.run.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+
+
+def identify(job: Any, files: Sequence[str], **replaced: Any) -> str:
+    """Hash what decides the course of a training, so that only a run of the same is resumed.
+
+    Parameters
+    ----------
+    job : dataclass
+        With the section ``model`` among its fields.
+    files : sequence of str
+        Fields that name files: their content counts.
+    **replaced
+        What counts in place of fields.
+    """
+    settings = asdict(job) | replaced
+    contents = [settings.pop(name) for name in files]
+    for name in FREE:
+        del settings[name]
+    if start := pretrained_files(job.model.get("pretrained")):
+        del settings["model"]["pretrained"]
+    settings["files"] = sha256(*contents, *start)
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def seal(folder: str | Path) -> None:
+    """Note the size of each file of a checkpoint, by which to tell later that it is whole."""
+    sizes = {path.name: path.stat().st_size for path in Path(folder).iterdir() if path.is_file()}
+    write_json(Path(folder) / SEAL, sizes)
+
+
+def _state(folder: Path) -> State | None:
+    """Read a checkpoint's state; None if the checkpoint is not whole."""
+    try:
+        sizes = json.loads((folder / SEAL).read_text())
+        if any((folder / name).stat().st_size < size for name, size in sizes.items()):
+            return None
+        state = json.loads((folder / "trainer_state.json").read_text())
+        stopping = state["stateful_callbacks"].get("EarlyStoppingCallback", {}).get("attributes", {})
+        return State(
+            folder,
+            step=state["global_step"],
+            epoch=round(state["epoch"]),
+            best_step=state["best_global_step"],
+            patience_used=stopping.get("early_stopping_patience_counter", 0),
+        )
+    except (FileNotFoundError, ValueError, KeyError):
+        return None

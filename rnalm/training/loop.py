@@ -1,0 +1,288 @@
+"""Training, epoch by epoch: the Hugging Face Trainer with our batches and our way to resume."""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers.integrations import TensorBoardCallback
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from rnalm import compute
+from rnalm.errors import RnalmError
+from rnalm.tokens.dataset import LengthBuckets
+from rnalm.training.checkpoints import Checkpoints, State, seal
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the Trainer needs to know of a training.
+
+    Attributes
+    ----------
+    name : str
+        Its section in the configuration.
+    options : dict
+        That section.
+    folder : path
+        For checkpoints; ``tensorboard`` stands beside it.
+    metric : str
+        Validation metric that selects the model.
+    greater_is_better : bool
+    seed : int
+    gpus : int
+        What the training may use.
+    """
+
+    name: str
+    options: dict
+    folder: Path
+    metric: str
+    greater_is_better: bool
+    seed: int
+    gpus: int
+
+
+def is_main() -> bool:
+    """Whether this process writes the files."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
+def effective_batch(options: dict, processes: int, name: str = "finetune") -> tuple[int, int]:
+    """Divide the batch among processes so that an optimizer step sees as many sequences as with one.
+
+    Returns
+    -------
+    tuple of int
+        Batch size a process, and forward passes an optimizer step.
+
+    Raises
+    ------
+    RnalmError
+        If neither the accumulation nor the batch can be divided.
+    """
+    size, accumulation = options["batch_size"], options["gradient_accumulation"]
+    if accumulation % processes and size % processes == 0 and size // processes < 2:
+        raise RnalmError(f"{name}.batch_size: {size} is too small to be divided among {processes} GPUs; each needs 2 rows")
+    if accumulation % processes == 0:
+        return size, accumulation // processes
+    if size % processes == 0:
+        return size // processes, accumulation
+    raise RnalmError(
+        f"{name}.gpus: {processes} divides neither gradient_accumulation ({accumulation}) nor batch_size ({size}); "
+        "make one of them a multiple of it"
+    )
+
+
+def too_large(run: Run, size: int) -> RnalmError:
+    """Make the error about batches, of which a GPU gets ``size`` rows, that do not fit into its memory."""
+    found = f"{run.name}.batch_size: {run.options['batch_size']} does not fit into the memory of the GPU"
+    if size <= 2:
+        return RnalmError(f"{found}, and is as small as it can be; lower encode.block_size, or the model's size")
+    effective = f"raise {run.name}.gradient_accumulation ({run.options['gradient_accumulation']}) by the same factor"
+    return RnalmError(f"{found}; lower it, and {effective} to keep the effective batch")
+
+
+class EpochTrainer(Trainer):
+    """The Hugging Face Trainer with batches of similar length, validation and checkpoints after each epoch, and a log.
+
+    Parameters
+    ----------
+    run : Run
+    model : PreTrainedModel
+    training, validation : Dataset
+        With ``lengths`` ``(rows,)``.
+    checkpoints : Checkpoints
+    epochs : int
+        Where training ends.
+    """
+
+    #: Our loss is a mean over a batch; the Trainer divides it by the accumulation steps.
+    loss_is_scaled_for_ga = False
+
+    def __init__(
+        self,
+        run: Run,
+        model: PreTrainedModel,
+        training: Dataset,
+        validation: Dataset,
+        checkpoints: Checkpoints,
+        epochs: int,
+    ) -> None:
+        self.run, self.checkpoints = run, checkpoints
+        arguments = training_arguments(run, epochs)
+        # What fits into memory in training fits in validation.
+        self.batch_tokens = arguments.per_device_train_batch_size * int(training.lengths.max())
+        self.sampler = LengthBuckets(
+            training.lengths,
+            arguments.per_device_train_batch_size,
+            run.seed,
+            rank=arguments.process_index,
+            world=arguments.world_size,
+        )
+        super().__init__(model=model, args=arguments, train_dataset=training, eval_dataset=validation)
+        for callback in (PrinterCallback, ProgressCallback):
+            self.remove_callback(callback)
+        self.add_callback(EpochCallback(self.sampler))
+        if is_main():
+            self.add_callback(SealCallback())
+            self.add_callback(LogCallback(run.name))
+            self.add_callback(TensorBoardCallback(SummaryWriter(str(run.folder.parent / "tensorboard"))))
+
+    def resume(self, fresh_patience_after: int = 0) -> State:
+        """Train from the newest checkpoint, or from the start, to the last epoch.
+
+        Parameters
+        ----------
+        fresh_patience_after : int
+            Early stopping counts anew after this epoch.
+
+        Raises
+        ------
+        RnalmError
+            If a batch does not fit into the memory of a GPU.
+        """
+        state = self.checkpoints.newest()
+        patience = self.run.options["patience"]
+        counting = state is not None and state.epoch > fresh_patience_after
+        if counting and patience is not None and state.patience_used >= patience:
+            return state
+        if state is not None and state.epoch >= self.args.num_train_epochs:
+            return state
+        if patience is not None:
+            self.add_callback(EarlyStoppingCallback(patience))
+        # Without this, an interrupted run would forget how long it has been waiting for an improvement.
+        self.args.restore_callback_states_from_checkpoint = counting
+        if state is not None:
+            log.info("resuming after epoch %d", state.epoch)
+        try:
+            self.train(resume_from_checkpoint=str(state.folder) if state else None)
+        except torch.OutOfMemoryError:
+            raise too_large(self.run, self.args.per_device_train_batch_size) from None
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()  # the first process may still be writing the last checkpoint
+        return self.checkpoints.newest()
+
+    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
+        """Validate in the first process, whose figures all others take, so that all stop at the same time."""
+        box = [self.validate() if is_main() else None]
+        if torch.distributed.is_initialized():
+            torch.distributed.broadcast_object_list(box, src=0)
+        [found] = box
+        found = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
+        self.log(found)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
+        return found
+
+    def validate(self) -> dict[str, float]:
+        """Compute all metrics on the validation rows."""
+        raise NotImplementedError
+
+
+def training_arguments(run: Run, epochs: int) -> TrainingArguments:
+    """Translate our options into the Trainer's."""
+    options = run.options
+    size, accumulation = effective_batch(options, int(os.environ.get("WORLD_SIZE", 1)), run.name)
+    arguments = TrainingArguments(
+        output_dir=str(run.folder),
+        num_train_epochs=epochs,
+        per_device_train_batch_size=size,
+        gradient_accumulation_steps=accumulation,
+        learning_rate=options["learning_rate"],
+        lr_scheduler_type=options["scheduler"]
+        if not (options["scheduler"] == "constant" and options["warmup"])
+        else "constant_with_warmup",
+        warmup_steps=options["warmup"],
+        optim="adamw_torch",
+        adam_beta1=options["betas"][0],
+        adam_beta2=options["betas"][1],
+        weight_decay=options["weight_decay"],
+        max_grad_norm=options["max_grad_norm"],
+        bf16=options["bf16"],
+        torch_compile=options["torch_compile"],
+        seed=run.seed,
+        use_cpu=compute.count(run.gpus) == 0,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        logging_strategy="epoch",
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model=f"eval_{run.metric}",
+        greater_is_better=run.greater_is_better,
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        report_to="none",
+    )
+    if arguments.world_size == 1:
+        # One process uses one GPU, also where more are visible.
+        arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
+
+
+class EpochCallback(TrainerCallback):
+    """Tell the sampler which epoch begins, also after resuming."""
+
+    def __init__(self, sampler: LengthBuckets) -> None:
+        self.sampler = sampler
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        """Set the epoch."""
+        self.sampler.set_epoch(round(state.epoch or 0))
+
+
+class SealCallback(TrainerCallback):
+    """Seal checkpoints once they are written."""
+
+    def on_save(self, args, state, control, **kwargs):
+        """Seal the newest."""
+        seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+
+class LogCallback(TrainerCallback):
+    """A line an epoch in the log; a progress bar on a terminal."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.bar: tqdm | None = None
+        self.training: dict[str, float] = {}
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        """Open the bar."""
+        self.bar = tqdm(
+            total=state.max_steps, initial=state.global_step, desc=self.name, unit="step", disable=None, leave=False
+        )
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Advance the bar."""
+        self.bar.update()
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        """Write the line once validation has its figures too."""
+        if "loss" in logs:
+            self.training = logs
+        elif "eval_loss" in logs:
+            found = {
+                name.removeprefix("eval_"): value
+                for name, value in logs.items()
+                if name.startswith("eval_") and "scaled" not in name
+            }
+            shown = "  ".join(f"{name} {value:.4f}" for name, value in found.items())
+            log.info(
+                "epoch %d/%d  train loss %.4f  validation %s",
+                round(state.epoch),
+                args.num_train_epochs,
+                self.training.get("loss", np.nan),
+                shown,
+            )
+
+    def on_train_end(self, args, state, control, **kwargs):
+        """Close the bar."""
+        self.bar.close()

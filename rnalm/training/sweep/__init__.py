@@ -1,0 +1,1 @@
+"""Training with many values ─► the values with which a fold trains best."""

@@ -1,0 +1,61 @@
+"""Write the folder of a model whose training has ended."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel
+
+from rnalm.files import replacing, write_json
+from rnalm.labels.metrics import finite
+from rnalm.models.framed import save_tokenizer
+from rnalm.training.checkpoints import State
+
+
+def write(
+    output: str | Path,
+    model: PreTrainedModel,
+    tokenizer: Tokenizer,
+    state: State,
+    train_rows: int,
+    validate: Callable[[], dict[str, float]],
+) -> None:
+    """Write a model folder that loads by itself, each file whole or not at all; last the history of the training.
+
+    Parameters
+    ----------
+    output : path
+    model : PreTrainedModel
+        With the weights of the best epoch.
+    tokenizer : tokenizers.Tokenizer
+    state : State
+        Where training ended.
+    train_rows : int
+    validate : callable
+        Gives the figures of the validation rows, once the model is in its folder.
+    """
+    output, history = Path(output), state.folder / "trainer_state.json"
+    with tempfile.TemporaryDirectory(dir=output, prefix=".model-") as temporary:
+        model.save_pretrained(temporary)
+        save_tokenizer(model.config, tokenizer, temporary)
+        for file in Path(temporary).iterdir():
+            _copy(file, output / file.name)
+    write_json(output / "train_results.json", finite(_of_best_epoch(state, history) | {"train_rows": train_rows}))
+    write_json(output / "eval_results.json", finite(validate()))
+    _copy(history, output / history.name)
+
+
+def _copy(file: Path, place: Path) -> None:
+    with replacing(place) as beside:
+        shutil.copyfile(file, beside)
+
+
+def _of_best_epoch(state: State, history: Path) -> dict[str, float]:
+    """Read the loss of the epoch that is kept, and which of how many it is."""
+    step = state.best_step or state.step
+    entries = json.loads(history.read_text())["log_history"]
+    best = next(entry for entry in entries if entry["step"] == step and "loss" in entry)
+    return {"train_loss": best["loss"], "epochs": state.epoch, "best_epoch": round(best["epoch"])}

@@ -1,0 +1,73 @@
+"""An interpretation that does not fit the data is refused in one line, before training."""
+
+import pytest
+
+from rnalm.config import Interpret, Table, Tokenizer
+from rnalm.scoring.check import check
+from rnalm.tokens import learn
+
+
+@pytest.fixture(scope="module")
+def subwords(tmp_path_factory):
+    path = tmp_path_factory.mktemp("subwords") / "table.tsv"
+    path.write_text("id\tsequence\n" + "".join(f"s{i}\tACGTACCGTTgejACGGT\n" for i in range(20)))
+    source = Table(path=str(path), columns={"id": 1, "sequence": 2})
+    return learn.learn(source, Tokenizer(type="bpe", vocab_size=20, atomic_replacements={"gej": "E"}))
+
+
+def options(**changed) -> Interpret:
+    return Interpret(**changed)
+
+
+def test_what_fits_passes(tokenizer, subwords):
+    replace = {"modes": ["replace"], "replacements": {"A": ["C", "G"]}}
+    check(options(), True, 0, tokenizer, [])
+    check(options(method="integrated_gradients"), True, 0, tokenizer, [])
+    check(options(method=["loo", "integrated_gradients"]), False, 0, subwords, [])
+    check(options(level="base", **replace), True, 0, subwords, [])
+    check(options(explain="late"), False, 0, tokenizer, ["early", "late"])
+
+
+@pytest.mark.parametrize("level", ["token", "base"])
+def test_a_replacement_that_is_not_in_the_vocabulary_names_the_nearest(tokenizer, refusal, level):
+    message = refusal(check, options(level=level, modes=["replace"], replacements={"a": ["C"]}), False, 0, tokenizer, [])
+    assert message == ("interpret.replacements: token 'C' is not in the vocabulary; did you mean 'c'? (valid: a, c, g, t)")
+
+
+def test_at_level_base_replacements_are_letters(subwords, refusal):
+    message = refusal(check, options(level="base", modes=["replace"], replacements={"AC": ["G"]}), False, 0, subwords, [])
+    assert message.startswith("interpret.replacements: letter 'AC' is not in the vocabulary; ")
+
+
+def test_at_level_base_a_token_of_several_letters_may_be_named_by_them(subwords):
+    check(options(level="base", modes=["replace"], replacements={"gej": ["A"], "E": ["C"]}), False, 0, subwords, [])
+
+
+def test_modifiers_that_are_not_there_cannot_be_replaced(tokenizer, refusal):
+    of_modifiers = options(modes=["replace"], replace_modifiers=True)
+    check(of_modifiers, False, 1, tokenizer, [])
+    message = refusal(check, of_modifiers, False, 0, tokenizer, [])
+    assert message == "interpret.replace_modifiers: tokens have no modifiers (source.modifier_sep); set replacements"
+
+
+def test_long_tokens_have_no_scores_on_both_strands(subwords, refusal):
+    assert refusal(check, options(), True, 0, subwords, []) == (
+        "interpret.level: token cannot be scored on both strands with tokens longer than a letter "
+        "(encode.reverse_complement: average); set level: base"
+    )
+    assert refusal(check, options(method="integrated_gradients"), True, 0, subwords, []) == (
+        "interpret.method: integrated_gradients cannot be scored on both strands with tokens longer than a letter "
+        "(encode.reverse_complement: average); set method: loo and level: base"
+    )
+
+
+def test_on_both_strands_a_replacement_needs_a_complement(subwords, refusal):
+    message = refusal(check, options(level="base", modes=["replace"], replacements={"A": ["E"]}), True, 0, subwords, [])
+    assert message == (
+        "interpret.replacements: 'E' is no nucleotide code, and has no complement (encode.reverse_complement: average)"
+    )
+
+
+def test_an_unknown_class_to_explain_names_the_nearest(tokenizer, refusal):
+    message = refusal(check, options(explain="Early"), False, 0, tokenizer, ["early", "late"])
+    assert message == "interpret.explain: no class 'Early'; did you mean 'early'? (valid: early, late, predicted, all)"

@@ -1,0 +1,166 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnalm.errors import RnalmError
+from rnalm.scoring import summary
+from rnalm.scoring.summary import BINS, profile, read_bed, recovery, summarize
+
+
+def scores(sequence: str, letters: str, loo: list[float], first: int = 0, **columns) -> pd.DataFrame:
+    starts = np.arange(first, first + len(letters))
+    frame = pd.DataFrame({"sequence": sequence, "token": list(letters), "label": 1.0, "pred": 2.0})
+    return frame.assign(start_offset=starts, end_offset=starts + 1, loo=loo).assign(**columns)
+
+
+def test_a_profile_has_one_score_a_token():
+    found = profile(scores("s", "cga", [0.1, -0.2, 0.3], first=5))
+    assert (found.sequence, found.label, found.pred) == ("s", 1.0, 2.0)
+    assert found.tokens == ["c", "g", "a"]
+    assert found.starts.tolist() == [5, 6, 7]
+    assert found.loo.tolist() == [0.1, -0.2, 0.3]
+
+
+def test_a_profile_has_no_label_where_there_is_none():
+    assert profile(scores("s", "ca", [0.1, 0.2], label=np.nan)).label is None
+    assert profile(scores("s", "ca", [0.1, 0.2], label=None)).label is None
+
+
+def test_a_profile_of_replacements_is_their_mean():
+    frame = scores("s", "aac", [0.5, 0.1, -0.2], replacement=["c", "g", "t"], start_offset=[3, 3, 4])
+    found = profile(frame)
+    assert found.tokens == ["a", "c"]
+    assert found.loo.tolist() == pytest.approx([0.3, -0.2])
+
+
+def test_a_profile_of_all_classes_is_that_of_the_predicted_one():
+    columns = {"start_offset": [0, 0, 1, 1], "class": ["no", "yes"] * 2, "pred": "yes", "label": "no"}
+    found = profile(scores("s", "aacc", [-0.1, 0.1, -0.4, 0.4], **columns))
+    assert (found.label, found.pred) == ("no", "yes")
+    assert found.loo.tolist() == [0.1, 0.4]
+
+
+def test_a_profile_of_a_named_class_is_that_of_this_class():
+    columns = {"class": "no", "pred": "yes"}
+    assert profile(scores("s", "ac", [-0.1, -0.4], **columns)).loo.tolist() == [-0.1, -0.4]
+
+
+def test_sequences_and_scores_are_counted():
+    found = summarize([scores("s", "ca", [1, 2]), scores("t", "g", [3])])
+    assert (found.sequences, found.scores) == (2, 3)
+
+
+def test_profiles_are_those_asked_for_in_the_order_asked():
+    frames = [scores(name, "ca", [1, 2]) for name in "stuv"]
+    found = summarize(frames, shown=["v", "missing", "s"])
+    assert [profile.sequence for profile in found.profiles] == ["v", "s"]
+    assert summarize(frames).profiles == []
+
+
+def test_positions_run_from_the_5_prime_to_the_3_prime_end():
+    long = scores("s", "a" * 100, [0.0] * 90 + [-2.0] * 10)
+    found = summarize([long]).position
+    assert found.shape == (BINS,)
+    assert found[:45].tolist() == [0] * 45
+    assert found[45:].tolist() == [2] * 5
+
+
+def test_positions_are_means_of_sizes_over_all_tokens_in_a_bin():
+    frames = [scores("s", "a" * BINS, [1.0] * BINS), scores("t", "a" * 2 * BINS, [-4.0] * 2 * BINS)]
+    assert summarize(frames).position.tolist() == pytest.approx([3] * BINS)
+
+
+def test_bins_without_a_token_are_nan():
+    found = summarize([scores("s", "c", [1.0])]).position
+    assert np.flatnonzero(~np.isnan(found)).tolist() == [BINS // 2]
+    assert np.isnan(summarize([]).position).all()
+
+
+def test_exchanges_are_mean_scores_by_token_and_replacement():
+    frames = [
+        scores("s", "aac", [1.0, 2.0, 5.0], replacement=["c", "g", "t"], start_offset=[0, 0, 1]),
+        scores("t", "aa", [3.0, 4.0], replacement=["c", "g"], start_offset=[0, 0]),
+    ]
+    found = summarize(frames).exchanges
+    assert found.loc["a"].dropna().to_dict() == {"c": 2.0, "g": 3.0}
+    assert found.loc["c"].dropna().to_dict() == {"t": 5.0}
+    assert summarize([scores("s", "ca", [1, 2])]).exchanges is None
+
+
+def test_exchanges_are_those_of_the_predicted_class_where_all_are_explained():
+    # Over all classes, changes of probability cancel out.
+    columns = {"start_offset": [0, 0], "replacement": "c", "class": ["no", "yes"], "pred": "yes"}
+    found = summarize([scores("s", "aa", [-0.3, 0.3], **columns)]).exchanges
+    assert found.loc["a", "c"] == pytest.approx(0.3)
+
+
+def test_perfect_scores_find_the_elements():
+    found = recovery(np.array([0.1] * 18 + [5.0, 6.0]), np.array([False] * 18 + [True] * 2))
+    assert found == {"auroc": 1, "auroc_top_decile": 1, "recall_top_decile": 1, "tokens": 20, "element_tokens": 2}
+
+
+def test_scores_that_avoid_the_elements_are_worse_than_chance():
+    found = recovery(np.array([5.0] * 18 + [0.1, 0.2]), np.array([False] * 18 + [True] * 2))
+    assert found["auroc"] == 0
+    assert found["recall_top_decile"] == 0
+
+
+def test_equal_scores_are_chance_and_their_top_decile_is_still_a_tenth():
+    inside = np.zeros(100, dtype=bool)
+    inside[::2] = True
+    found = recovery(np.ones(100), inside)
+    assert found["auroc"] == 0.5
+    assert found["recall_top_decile"] == 0.1
+
+
+@pytest.mark.parametrize("inside", [[False] * 4, [True] * 4])
+def test_recovery_is_not_defined_without_elements_or_without_anything_else(inside):
+    found = recovery(np.arange(4.0), np.array(inside))
+    assert np.isnan([found["auroc"], found["auroc_top_decile"], found["recall_top_decile"]]).all()
+    assert found["tokens"] == 4
+    assert found["element_tokens"] == sum(inside)
+
+
+def test_elements_are_found_by_position_in_the_uncut_sequence_half_open_whatever_the_sign():
+    frames = [scores("s", "a" * 20, [0.0] * 8 + [-3.0, 3.0] + [0.0] * 10, first=30), scores("t", "c" * 20, [0.1] * 20)]
+    found = summarize(frames, elements={"s": [(38, 40, "motif")], "other": [(0, 99, "")]}).elements
+    assert found["tokens"] == 40
+    assert found["element_tokens"] == 2
+    assert found["auroc"] == 1
+
+
+def test_a_token_is_in_an_element_if_one_of_its_letters_is():
+    kmers = scores("s", "a" * 20, [0.0] * 20).assign(end_offset=lambda rows: rows["start_offset"] + 6)
+    assert summarize([kmers], elements={"s": [(10, 14, "")]}).elements["element_tokens"] == 9
+
+
+def test_no_elements_are_no_recovery():
+    assert summarize([scores("s", "ca", [1, 2])]).elements is None
+    found = summarize([scores("s", "ca", [1, 2])], elements={}).elements
+    assert np.isnan(found["auroc"])
+    assert found["element_tokens"] == 0
+
+
+def test_a_bed_file_may_have_comments_headers_blank_lines_and_crlf(tmp_path):
+    path = tmp_path / "known.bed"
+    path.write_bytes(b"# made by hand\ntrack name=known\nbrowser position s\r\n\ns\t3\t7\tmotif\t0\t+\r\nt\t0\t2\ns\t9\t11\n")
+    assert read_bed(path) == {"s": [(3, 7, "motif"), (9, 11, "")], "t": [(0, 2, "")]}
+
+
+def test_a_sequence_may_be_called_track_something(tmp_path):
+    path = tmp_path / "known.bed"
+    path.write_text("tracker-1\t0\t2\tmotif\n")
+    assert read_bed(path) == {"tracker-1": [(0, 2, "motif")]}
+
+
+@pytest.mark.parametrize("wrong", ["s 3 7", "s\t3", "s\tthree\t7"])
+def test_a_wrong_line_of_a_bed_file_is_named(tmp_path, wrong):
+    path = tmp_path / "known.bed"
+    path.write_text(f"# header\ns\t1\t2\n{wrong}\n")
+    with pytest.raises(RnalmError, match=r"known\.bed, line 3: expected sequence, start and end, separated by tabs"):
+        read_bed(path)
+
+
+def test_a_bed_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(RnalmError, match=r"known\.bed: no such file"):
+        summary.read_bed(tmp_path / "known.bed")

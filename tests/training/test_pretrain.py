@@ -1,0 +1,198 @@
+import json
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from interruption import killed_before, results
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+from rnalm.config import Pretrain, Table
+from rnalm.config import Tokenizer as Options
+from rnalm.labels import folds
+from rnalm.models import masked, registry
+from rnalm.tokens import encode, learn
+from rnalm.tokens.dataset import Encoded
+from rnalm.tokens.tokenizer import load_tokenizer, save_tokenizer, special_ids
+from rnalm.training import pretrain
+from rnalm.training.masking import MaskedSet, Masking
+
+SMALL = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 32, "max_position_embeddings": 64}
+MODEL = {"name": "hf", "type": "distilbert", "config": SMALL, "pretrained": None}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Encode sequences in which each letter follows from the one before it."""
+    folder = tmp_path_factory.mktemp("pretrain")
+    draw = np.random.default_rng(0)
+    rows = [
+        ("ACGT" * 20)[start : start + length]
+        for start, length in zip(draw.integers(0, 4, 60), draw.integers(8, 40, 60), strict=True)
+    ]
+    (folder / "table.tsv").write_text("id\tsequence\n" + "".join(f"s{i}\t{row}\n" for i, row in enumerate(rows)))
+    source = Table(path=str(folder / "table.tsv"), columns={"id": 1, "sequence": 2})
+    save_tokenizer(learn.learn(source), folder / "tokenizer.json")
+    encode.encode(source, load_tokenizer(folder / "tokenizer.json"), folder / "encoded.parquet")
+    return folder
+
+
+def job(files, output, **options) -> pretrain.Job:
+    settings = Pretrain(**{"epochs": 3, "batch_size": 8, "learning_rate": 0.01, "validation": 20, "gpus": 0} | options)
+    found = settings.model_dump(mode="json", exclude={"source"})
+    return pretrain.Job(
+        str(files / "encoded.parquet"), str(files / "tokenizer.json"), str(output), MODEL, found, seed=1, threads=1, gpus=0
+    )
+
+
+@pytest.fixture(scope="module")
+def pretrained(files, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pretrained")
+    pretrain.pretrain(job(files, folder, epochs=100, scheduler="constant", learning_rate=0.003))
+    return folder
+
+
+def test_what_follows_from_its_neighbours_is_found(pretrained):
+    found = json.loads((pretrained / "eval_results.json").read_text())
+    assert found["eval_masked_accuracy"] > 0.9 > 0.5 > found["baseline_masked_accuracy"]
+    assert found["eval_perplexity"] < 1.6 < 3 < found["baseline_perplexity"]
+    assert found["eval_perplexity"] == pytest.approx(math.exp(found["eval_loss"]))
+
+
+def test_the_folder_loads_by_itself(pretrained, files):
+    model, tokenizer = AutoModelForMaskedLM.from_pretrained(pretrained).eval(), AutoTokenizer.from_pretrained(pretrained)
+    assert (pretrained / "tokenizer.json").read_bytes() == (files / "tokenizer.json").read_bytes()
+    inputs = tokenizer("ACGTAC[MASK]TACGT", return_tensors="pt")
+    place = (inputs["input_ids"][0] == tokenizer.mask_token_id).nonzero().item()
+    assert tokenizer.decode(model(**inputs).logits[0, place].argmax()) == "G"
+
+
+def test_a_killed_pretraining_goes_on_and_ends_the_same(files, tmp_path, monkeypatch):
+    pretrain.pretrain(job(files, tmp_path / "whole"))
+
+    with killed_before(2, monkeypatch):
+        pretrain.pretrain(job(files, tmp_path / "killed"))
+    pretrain.pretrain(job(files, tmp_path / "killed"))
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")
+
+
+def test_the_baseline_knows_how_frequent_tokens_are():
+    tokens = [np.array(ids) for ids in ([7, 7, 7, 8], [7, 8])]
+    rows = [Encoded(i, str(i), ids, None, None, 1.0, None) for i, ids in enumerate(tokens)]
+    # Everything has to be found.
+    masking = Masking(1 - 1e-12, 0.0, 0.0, special=tuple(range(7)), mask=4, vocab_size=10)
+    data = MaskedSet(rows, masking, {"start": [2], "end": [3]}, 1, seed=1)
+    found = pretrain.baseline(data, data)
+    # Counts 4, 2 and 0, each one more.
+    losses = [-math.log(5 / 9)] * 4 + [-math.log(3 / 9)] * 2
+    assert found["baseline_loss"] == pytest.approx(np.mean(losses))
+    assert found["baseline_perplexity"] == pytest.approx(math.exp(np.mean(losses)))
+    assert found["baseline_masked_accuracy"] == pytest.approx(4 / 6)
+
+
+def test_validation_does_not_depend_on_the_batch(pretrained, files):
+    model = AutoModelForMaskedLM.from_pretrained(pretrained)
+    small = job(files, "")
+    _, validation = pretrain.load_parts(small, load_tokenizer(small.tokenizer), model)
+    one, other = (pretrain.validate(model, validation, tokens) for tokens in (1, 10_000))
+    assert one == pytest.approx(other, rel=1e-5)
+
+
+def test_groups_are_on_one_side(files):
+    one = job(files, "")
+    model = masked.create(MODEL, 11, {"unk": 0, "pad": 1, "cls": 2, "sep": 3, "mask": 4})
+    training, validation = pretrain.load_parts(one, load_tokenizer(one.tokenizer), model)
+    assert not {s.id for s in training.sequences} & {s.id for s in validation.sequences}
+    assert len(training) + len(validation) == 60
+    assert len(validation) == 12
+
+
+@given(st.lists(st.sampled_from([None, "a", "b", "c"]), min_size=4, max_size=60), st.integers(1, 50), st.integers(0, 99))
+def test_groups_are_whole_unless_they_are_larger_than_what_validates(groups, percent, seed):
+    part = pretrain.set_aside(groups, percent, seed)
+    wanted = max(1, round(len(groups) * percent / 100))
+    assert {folds.TRAIN, folds.VALIDATION} <= set(part)
+    assert np.sum(part == folds.VALIDATION) <= 2 * wanted
+    for name in set(groups) - {None}:
+        mine = part[[group == name for group in groups]]
+        if len(mine) <= wanted:
+            assert len(set(mine)) == 1
+        # No row trains beside one that validates: they may overlap.
+        beside = set(pairwise(mine))
+        assert not beside & {(folds.TRAIN, folds.VALIDATION), (folds.VALIDATION, folds.TRAIN)}
+
+
+def test_one_chromosome_in_chunks_is_enough_to_pretrain_on():
+    part = pretrain.set_aside(["chr1"] * 100, 5, seed=1)
+    assert np.bincount(part + 1).tolist() in ([2, 93, 5], [1, 94, 5])  # at an end, a run has one neighbour
+
+
+def test_tokens_may_have_any_ids(tmp_path):
+    tokenizer = Tokenizer(WordLevel({"<s>": 0, "<pad>": 1, "A": 2, "C": 3, "G": 4, "T": 5, "<unk>": 6, "<mask>": 7}, "<unk>"))
+    tokenizer.add_special_tokens(["<s>", "<pad>", "<unk>", "<mask>"])
+    save_tokenizer(tokenizer, tmp_path / "tokenizer.json")
+    (tmp_path / "table.tsv").write_text("id\tsequence\n" + "".join(f"s{i}\tACGTACGT\n" for i in range(9)) + "s9\tNNN\n")
+    source = Table(path=str(tmp_path / "table.tsv"), columns={"id": 1, "sequence": 2})
+    encode.encode(source, tokenizer, tmp_path / "encoded.parquet")
+    one = job(tmp_path, "")
+    model = masked.create(MODEL, 8, special_ids(tokenizer))
+    training, validation = pretrain.load_parts(one, tokenizer, model)
+    assert training.masking.plain.tolist() == [2, 3, 4, 5]
+    # One of unknown letters alone teaches nothing.
+    assert "s9" not in {sequence.id for sequence in (*training.sequences, *validation.sequences)}
+
+
+@pytest.mark.parametrize(("k", "stride", "together"), [(4, 1, 4), (3, 3, 1), (5, 2, 3), (2, 3, 1)])
+def test_kmers_are_hidden_with_all_that_share_a_letter(files, k, stride, together):
+    source = Table(path=str(files / "table.tsv"), columns={"id": 1, "sequence": 2})
+    assert pretrain.overlap(learn.learn(source, Options(type="kmer", k=k, stride=stride))) == together
+
+
+def test_pretraining_goes_on_in_full_precision_from_weights_in_half(pretrained, tmp_path):
+    AutoModelForMaskedLM.from_pretrained(pretrained, dtype=torch.bfloat16).save_pretrained(tmp_path)
+    special = {"unk": 0, "pad": 1, "cls": 2, "sep": 3, "mask": 4, "bos": 5, "eos": 6}
+    again = masked.create({"type": None, "config": {}, "pretrained": str(tmp_path)}, 11, special)
+    assert {weight.dtype for weight in again.parameters()} == {torch.float32}
+
+
+def test_decoders_are_not_pretrained_so(refusal):
+    config = {
+        "d_model": 16,
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2,
+    }
+    options = {"name": "hf", "type": "bart", "config": config, "pretrained": None}
+    special = {"unk": 0, "pad": 1, "cls": 2, "sep": 3, "mask": 4, "bos": 5, "eos": 6}
+    assert refusal(masked.create, options, 11, special).startswith("pretrain: bart writes tokens one after the other; expected")
+
+
+def test_fine_tuning_starts_from_the_pretrained_body(pretrained):
+    special = {"unk": 0, "pad": 1, "cls": 2, "sep": 3, "mask": 4, "bos": 5, "eos": 6}
+    model = registry.create({"name": "hf", "type": None, "config": {}, "pretrained": str(pretrained)}, 11, 0, 2, special)
+    body = AutoModelForMaskedLM.from_pretrained(pretrained).distilbert.state_dict()
+    assert all(torch.equal(weight, body[name]) for name, weight in model.distilbert.state_dict().items())
+
+
+def test_an_architecture_without_masked_language_model_is_refused(refusal):
+    options = {
+        "name": "hf",
+        "type": "xlnet",
+        "config": {"d_model": 16, "n_layer": 1, "n_head": 2, "d_inner": 16},
+        "pretrained": None,
+    }
+    message = refusal(masked.create, options, 11, {"unk": 0, "pad": 1, "cls": 2, "sep": 3, "mask": 4})
+    assert message.startswith("pretrain: xlnet has no masked language model; ")
+
+
+def test_sequences_longer_than_the_model_takes_are_refused(files, tmp_path, refusal):
+    short = replace(job(files, tmp_path), model=MODEL | {"config": SMALL | {"max_position_embeddings": 16}})
+    message = refusal(pretrain.pretrain, short)
+    assert message.startswith("encode.block_size: sequences have up to 37 tokens, but distilbert takes 14 and 2 special tokens")

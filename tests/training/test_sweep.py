@@ -1,0 +1,632 @@
+"""Workers that share a study, are killed and go on; trials that see no test row; the best of them."""
+
+import csv
+import dataclasses
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import optuna
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from interruption import Killed
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import Trial, TrialState
+from transformers import DistilBertConfig
+
+from rnalm.config import Columns, Finetune, Folds, HuggingFace, Saluki, Table
+from rnalm.config.parameter import Parameter
+from rnalm.config.sweep import Sweep
+from rnalm.errors import RnalmError
+from rnalm.files import lock, write_json
+from rnalm.labels import folds
+from rnalm.tokens import learn
+from rnalm.tokens.encode import encode
+from rnalm.tokens.tokenizer import save_tokenizer
+from rnalm.training import finetune as train
+from rnalm.training.checkpoints import State
+from rnalm.training.finetune import Job
+from rnalm.training.sweep import best
+from rnalm.training.sweep import study as journal
+from rnalm.training.sweep.search import check, identity, work
+from rnalm.training.sweep.study import WARM_UP_EPOCHS, WARM_UP_TRIALS, claim, open_study, propose, values_of, worker_lock
+
+MODEL = Saluki(filters=2, layers=1, kernel_size=3)
+FINETUNE = Finetune(epochs=2, batch_size=16, patience=None)
+GRID = {"lr": {"values": [0.001, 0.01, 0.1]}, "filters": {"min": 2, "max": 3}}
+RESULTS = ("trials.csv", "best.yaml")
+
+
+def make(folder: Path, task: str = "regression", **finetune) -> Job:
+    """Make encoded file, folds and tokenizer; give the job of a study."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draw = np.random.default_rng(0)
+    sequences = ["".join(draw.choice(list("ACGT"), draw.integers(8, 16))) for _ in range(40)]
+    labels = [text.count("A") if task == "regression" else f"c{row % 2}" for row, text in enumerate(sequences)]
+    rows = [f"s{row}\t{text}\t{label}\n" for row, (text, label) in enumerate(zip(sequences, labels, strict=True))]
+    (folder / "table.tsv").write_text("".join(["id\tsequence\tlabel\n", *rows]))
+    source = Table(path=str(folder / "table.tsv"), columns=Columns(id="id", sequence="sequence", label="label"))
+    tokenizer = learn.learn(source)
+    save_tokenizer(tokenizer, folder / "tokenizer.json")
+    encode(source, tokenizer, folder / "encoded.parquet", task=task)
+    folds.assign_file(folder / "encoded.parquet", folder / "folds.parquet", Folds(), task, seed=1)
+    files = {name: str(folder / f"{name}.parquet") for name in ("encoded", "folds")}
+    return Job(
+        **files,
+        tokenizer=str(folder / "tokenizer.json"),
+        output=str(folder / "study"),
+        fold=0,
+        replicate=0,
+        task=task,
+        scaling="none",
+        class_weights=False,
+        model=MODEL.model_dump(),
+        options=FINETUNE.model_copy(update=finetune).model_dump(mode="json", exclude={"replicates", "gpus"}),
+        seed=3,
+        threads=1,
+    )
+
+
+def search(parameters=GRID, method="grid", task="regression", **settings) -> Sweep:
+    return Sweep(method=method, parameters=parameters, **settings).resolve(task, MODEL, FINETUNE)
+
+
+def at(job: Job, folder: Path) -> Job:
+    return dataclasses.replace(job, output=str(folder))
+
+
+def finish(job: Job, settings: Sweep) -> Path:
+    """Run the one worker of a study, and conclude."""
+    work(job, settings)
+    best.conclude([f"{job.output}/worker-0.json"], settings)
+    return Path(job.output)
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in RESULTS}
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "trials.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory) -> Job:
+    return make(tmp_path_factory.mktemp("data"))
+
+
+# With true trainings
+
+
+@pytest.fixture(scope="module")
+def start() -> Callable[[Job, Sweep, int], multiprocessing.Process]:
+    """Start a worker in a process of its own."""
+    # Its processes are copies of one that has imported everything, and done nothing yet.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["rnalm.training.sweep.search"])
+
+    def start(*arguments) -> multiprocessing.Process:
+        process = context.Process(target=work, args=arguments)
+        process.start()
+        return process
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def finished(job, tmp_path_factory) -> Path:
+    """Give the folder of a grid that one worker has gone through."""
+    return finish(at(job, tmp_path_factory.mktemp("finished")), search())
+
+
+def test_a_grid_is_gone_through_once(finished):
+    found = [(row["finetune.learning_rate"], row["model.filters"]) for row in table(finished)]
+    assert sorted(found) == [(rate, filters) for rate in ("0.001", "0.01", "0.1") for filters in ("2", "3")]
+    assert [row["trial"] for row in table(finished)] == list("012345")
+    assert {(row["state"], row["epochs"], row["note"]) for row in table(finished)} == {("complete", "2", "")}
+
+
+def test_the_best_is_the_trial_with_the_least_loss(finished):
+    row = min(table(finished), key=lambda row: float(row["loss"]))
+    assert yaml.safe_load((finished / "best.yaml").read_text()) == {
+        "metric": "loss",
+        "goal": "minimize",
+        "value": float(row["loss"]),
+        "trial": int(row["trial"]),
+        "parameters": {
+            "finetune.learning_rate": float(row["finetune.learning_rate"]),
+            "model.filters": int(row["model.filters"]),
+        },
+    }
+
+
+def test_a_true_training_can_be_pruned(job, tmp_path, monkeypatch):
+    def should_prune(trial):
+        return np.bool_(trial.number == 1 and trial.study.trials[1].intermediate_values)
+
+    monkeypatch.setattr(Trial, "should_prune", should_prune)
+    folder = finish(at(job, tmp_path), search({"finetune.learning_rate": {"values": [0.01, 0.1]}}))
+    assert [(row["state"], row["epochs"]) for row in table(folder)] == [("complete", "2"), ("pruned", "1")]
+
+
+def test_trials_leave_nothing_but_their_study(finished):
+    assert {path.name for path in finished.iterdir() if path.name[0] != "."} == {*RESULTS, "journal.log", "worker-0.json"}
+
+
+def test_a_trial_is_what_the_training_of_the_fold_would_be(job, finished, tmp_path):
+    settings = best.apply(job.model, job.options, best.read(finished / "best.yaml"))
+    train.finetune(dataclasses.replace(job, output=str(tmp_path), **settings))
+    found = json.loads((tmp_path / "eval_results.json").read_text())["eval_loss"]
+    assert found == pytest.approx(yaml.safe_load((finished / "best.yaml").read_text())["value"], rel=1e-5)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["filters"] == settings["model"]["filters"]
+
+
+def test_no_test_row_is_read(job, finished, tmp_path):
+    rows = folds.test_rows(job.folds, 0)
+    encoded = pq.read_table(job.encoded)
+    metadata = {b"rnalm": pq.read_metadata(job.encoded).metadata[b"rnalm"]}
+    labels = encoded["label"].to_numpy().copy()
+    labels[rows] = np.nan
+    ids = encoded["input_ids"].to_pylist()
+    for row in rows:
+        ids[row] = ids[row][::-1]
+    for name, values in (("label", labels), ("input_ids", ids)):
+        place = encoded.column_names.index(name)
+        encoded = encoded.set_column(place, encoded.schema.field(name), pa.array(values, encoded.schema.field(name).type))
+    pq.write_table(encoded.replace_schema_metadata(metadata), tmp_path / "encoded.parquet")
+    blind = dataclasses.replace(at(job, tmp_path / "study"), encoded=str(tmp_path / "encoded.parquet"))
+    assert results(finish(blind, search())) == results(finished)
+
+
+def test_two_workers_share_a_study_and_one_that_was_killed_loses_nothing(job, finished, tmp_path, start):
+    settings, killed, shared = search(workers=2), at(job, tmp_path / "killed"), at(job, tmp_path / "shared")
+    victim = start(killed, settings, 0)
+    workers = [start(shared, settings, worker) for worker in (0, 1)]
+    path = tmp_path / "killed" / "journal.log"
+    while not (path.exists() and path.read_text().count("intermediate_value") >= 3):  # in the middle of the second trial
+        assert victim.is_alive()
+        time.sleep(0.005)
+    while path.with_name("journal.log.lock").exists():  # killed while it writes, it would be waited for for half a minute
+        time.sleep(0.001)
+    victim.kill()
+    for process in (victim, *workers):
+        process.join()
+    assert [process.exitcode for process in (victim, *workers)] == [-signal.SIGKILL, 0, 0]
+    best.conclude([tmp_path / "shared" / f"worker-{worker}.json" for worker in (0, 1)], settings)
+    assert results(tmp_path / "shared") == results(finished)
+
+    name = identity(killed, settings)
+    before = open_study(killed.output, name, settings).get_trials()
+    assert len(before) < settings.count
+    assert results(finish(killed, settings)) == results(finished)
+    after = open_study(killed.output, name, settings).get_trials()
+    assert len(after) == settings.count
+    assert [trial.params for trial in after[: len(before)]] == [trial.params for trial in before]
+
+
+def test_values_with_which_training_diverges_are_no_reason_to_end(tmp_path):
+    job = make(tmp_path, "classification", max_grad_norm=0)
+    rates = {"lr": {"values": [0.01, 1e30]}}
+    folder = finish(job, search(rates, task="classification", metric="eval/f1", epochs=1))
+    states = {row["finetune.learning_rate"]: (row["state"], row["note"]) for row in table(folder)}
+    assert states["0.01"] == ("complete", "")
+    state, note = states["1e+30"]
+    assert state == "failed"
+    assert "diverged; lower finetune.learning_rate" in note
+    assert yaml.safe_load((folder / "best.yaml").read_text())["metric"] == "f1_weighted"
+
+
+# With trainings that only pretend
+
+
+def pretend(job, meaning, training, validation, class_weights, callbacks):
+    """Stand in for :func:`train.fit`: a loss that is least at a learning rate of 0.01, with few filters, after 6 epochs."""
+    control, path = SimpleNamespace(should_training_stop=False), Path(job.output, "trainer_state.json")
+    history = json.loads(path.read_text())["log_history"] if path.exists() else []
+    rate = job.options["learning_rate"]
+    if rate == 13:
+        raise RnalmError("unlucky")
+    for epoch in range(len(history) + 1, job.options["epochs"] + 1):
+        loss = abs(np.log10(rate) + 2) + job.model["filters"] + abs(6 - epoch) if rate < 10 else np.nan
+        history.append({"step": epoch, "epoch": epoch, "eval_loss": loss})
+        for callback in callbacks:
+            callback.on_evaluate(None, SimpleNamespace(epoch=epoch), control, history[-1])
+        write_json(path, {"log_history": history})
+        if control.should_training_stop:
+            break
+    return None, State(path.parent, len(history), len(history), min(6, len(history)), 0)
+
+
+@pytest.fixture
+def pretended(job, tmp_path, monkeypatch) -> Job:
+    monkeypatch.setattr(train, "fit", pretend)
+    monkeypatch.setattr(os, "fsync", lambda file: None)
+    return at(job, tmp_path / "study")
+
+
+RANGES = {"lr": {"min": 1e-4, "max": 1.0, "log": True}, "filters": {"min": 2, "max": 64}}
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_the_same_study_has_the_same_trials(pretended, tmp_path, method):
+    settings = search(RANGES, method, trials=15)
+    first = results(finish(pretended, settings))
+    assert results(finish(at(pretended, tmp_path / "again"), settings)) == first
+    other = dataclasses.replace(at(pretended, tmp_path / "other"), seed=4)
+    assert results(finish(other, settings)) != first
+    fold = dataclasses.replace(at(pretended, tmp_path / "fold"), seed=3, fold=0)
+    assert results(finish(fold, settings)) == first
+
+
+def test_bayes_looks_where_it_was_good(pretended, tmp_path):
+    def late(method: str, folder: str) -> float:
+        rows = table(finish(at(pretended, tmp_path / folder), search(RANGES, method, trials=30, pruning=False)))
+        return float(np.median([float(row["loss"]) for row in rows[15:]]))
+
+    assert late("bayes", "bayes") < late("random", "random") - 5
+
+
+def killed_at(count: int, monkeypatch, job: Job, settings: Sweep) -> bool:
+    """Work until something has been written into the journal for so many times; say whether it came to that."""
+    append, writes = JournalFileBackend.append_logs, []
+
+    def append_and_die(self, logs):
+        append(self, logs)
+        writes.append(logs)
+        if len(writes) == count:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JournalFileBackend, "append_logs", append_and_die)
+        try:
+            work(job, settings)
+        except Killed:
+            return True
+    return False
+
+
+def test_wherever_a_worker_is_killed_the_study_ends_the_same(pretended, tmp_path, monkeypatch):
+    monkeypatch.setattr(journal, "WARM_UP_EPOCHS", 1)
+    monkeypatch.setattr(journal, "WARM_UP_TRIALS", 1)
+    settings = search({"filters": {"min": 2, "max": 64}}, "bayes", trials=5, epochs=3)
+    whole = results(finish(pretended, settings))
+    assert b"pruned" in whole["trials.csv"]
+    count = 1
+    while killed_at(count, monkeypatch, job := at(pretended, tmp_path / f"{count}"), settings):
+        assert results(finish(job, settings)) == whole
+        count += 1
+    assert count > 15
+
+
+def test_many_workers_run_each_trial_once(pretended, tmp_path):
+    settings = search({"lr": {"values": [k / 100 for k in range(1, 17)]}}, workers=4)
+    alone = results(finish(at(pretended, tmp_path / "alone"), settings))
+    threads = [threading.Thread(target=work, args=(pretended, settings, worker)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told = [(Path(pretended.output) / f"worker-{worker}.json").read_bytes() for worker in range(4)]
+    assert len(set(told)) == 1
+    best.conclude([f"{pretended.output}/worker-0.json"], settings)
+    assert results(Path(pretended.output)) == alone
+
+
+def left_by(worker: int, job: Job, settings: Sweep) -> None:
+    """Leave a trial as a worker does that is killed in it."""
+    study = open_study(job.output, identity(job, settings), settings)
+    assert claim(study, job.output, settings, worker, (job.seed, job.fold)).number == 0
+
+
+def test_the_trial_of_another_worker_is_left_to_it(pretended, refusal):
+    settings = search(workers=2)
+    left_by(1, pretended, settings)
+    work(pretended, settings, 0)
+    workers = [f"{pretended.output}/worker-0.json"]
+    message = f"{pretended.output}/journal.log: 5 trials are finished, expected 6; run the workers again"
+    assert refusal(best.conclude, workers, settings) == message
+    work(pretended, settings, 1)
+    best.conclude(workers, settings)
+
+
+@pytest.mark.parametrize("alive", [False, True])
+def test_the_trial_of_a_worker_beyond_those_of_now_is_gone_on_with_unless_it_lives(pretended, alive):
+    settings = search(workers=1)
+    left_by(3, pretended, search(workers=4))
+    held = lock(worker_lock(pretended.output, 3)) if alive else None
+    work(pretended, settings, 0)
+    study = open_study(pretended.output, identity(pretended, settings), settings)
+    assert study.get_trials()[0].state == (TrialState.RUNNING if alive else TrialState.COMPLETE)
+    if held:
+        held.close()
+
+
+def test_a_trial_that_is_gone_on_with_belongs_to_who_does(pretended):
+    settings = search(workers=2)
+    left_by(3, pretended, search(workers=4))
+    study = open_study(pretended.output, identity(pretended, settings), settings)
+    assert [claim(study, pretended.output, settings, worker, (3, 0)).number for worker in (0, 1, 0, 1)] == [0, 1, 0, 1]
+
+
+# Pruning and failing
+
+
+def test_a_trial_that_does_worse_than_half_of_the_others_is_pruned(pretended):
+    folder = finish(pretended, search({"lr": {"values": [k / 100 for k in range(1, 17)]}}, epochs=8))
+    epochs = {"complete": "8", "pruned": f"{WARM_UP_EPOCHS}"}
+    assert all(row["epochs"] == epochs[row["state"]] for row in table(folder))
+    assert {row["state"] for row in table(folder)[:WARM_UP_TRIALS]} == {"complete"}
+    assert {row["state"] for row in table(folder)[WARM_UP_TRIALS:]} == {"complete", "pruned"}
+    assert yaml.safe_load((folder / "best.yaml").read_text())["parameters"] == {"finetune.learning_rate": 0.01}
+
+
+def test_a_trial_that_was_killed_when_it_had_to_end_goes_no_further(pretended, tmp_path, monkeypatch):
+    settings = search({"lr": {"values": [k / 100 for k in range(1, 17)]}}, epochs=8)
+    whole = results(finish(at(pretended, tmp_path / "whole"), settings))
+
+    def pretend_and_die(*arguments):
+        found = pretend(*arguments)
+        if arguments[-1][0].pruned:
+            raise Killed
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "fit", pretend_and_die)
+        with pytest.raises(Killed):
+            work(pretended, settings)
+    assert results(finish(pretended, settings)) == whole
+
+
+def test_a_trial_is_as_good_as_its_best_epoch(pretended):
+    [row] = table(finish(pretended, search({"filters": {"values": [3]}}, epochs=8)))
+    rate = pretended.options["learning_rate"]
+    assert float(row["loss"]) == pytest.approx(3 + abs(np.log10(rate) + 2))
+    assert row["epochs"] == "8"
+
+
+def test_nothing_is_pruned_where_it_is_not_wanted_nor_after_the_last_epoch(pretended, tmp_path):
+    rates = {"lr": {"values": [k / 20 for k in range(1, 17)]}}
+    for name, settings in (("off", {"pruning": False, "epochs": 8}), ("short", {"epochs": WARM_UP_EPOCHS})):
+        rows = table(finish(at(pretended, tmp_path / name), search(rates, **settings)))
+        assert {row["state"] for row in rows} == {"complete"}
+
+
+def test_a_trial_that_cannot_be_trained_is_noted(pretended, caplog):
+    folder = finish(pretended, search({"lr": {"values": [0.1, 11.0, 13.0]}}))
+    rows = {row["finetune.learning_rate"]: row for row in table(folder)}
+    assert rows["0.1"]["state"] == "complete"
+    assert (rows["11.0"]["state"], rows["11.0"]["note"]) == ("failed", "loss is not defined for what it predicts")
+    assert (rows["13.0"]["state"], rows["13.0"]["note"]) == ("failed", "unlucky")
+    assert f"trial {rows['13.0']['trial']}: unlucky" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+)
+def test_a_model_that_does_not_fit_into_memory_is_noted(pretended, monkeypatch, error):
+    def fit(job, *arguments):
+        if job.model["filters"] == 64:
+            raise error
+        return pretend(job, *arguments)
+
+    monkeypatch.setattr(train, "fit", fit)
+    folder = finish(pretended, search({"filters": {"values": [2, 64]}}))
+    rows = {row["model.filters"]: (row["state"], row["note"]) for row in table(folder)}
+    note = "the model does not fit into memory; lower its size, or finetune.batch_size"
+    assert rows == {"2": ("complete", ""), "64": ("failed", note)}
+
+
+def test_a_fault_of_the_program_is_not_blamed_on_values(pretended, monkeypatch):
+    def fit(*arguments):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(train, "fit", fit)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        work(pretended, search())
+
+
+def test_a_study_in_which_nothing_can_be_trained_is_a_mistake(pretended, refusal):
+    found = refusal(finish, pretended, search({"lr": {"values": [13.0]}}))
+    assert found == "sweep: none of the 1 trials of fold 0 could be trained; the first: unlucky"
+
+
+def test_values_that_do_not_go_together_are_noted(pretended):
+    settings = search({"lr": {"values": [0.1, 0.2]}})
+    wrong = settings.parameters["finetune.learning_rate"].model_copy(update={"values": [0.1, -1]})
+    folder = finish(pretended, settings.model_copy(update={"parameters": {"finetune.learning_rate": wrong}}))
+    notes = {row["finetune.learning_rate"]: row["note"] for row in table(folder)}
+    assert notes == {"0.1": "", "-1": "finetune.learning_rate -1: input should be greater than 0"}
+
+
+def test_of_equals_the_first_is_the_best(pretended):
+    folder = finish(pretended, search({"weight_decay": {"values": [0.1, 0.2, 0.3]}}))
+    assert len({row["loss"] for row in table(folder)}) == 1
+    assert yaml.safe_load((folder / "best.yaml").read_text())["trial"] == 0
+
+
+# Keys that a model does not have
+
+TINY = {"dim": 8, "n_layers": 1, "n_heads": 2, "hidden_dim": 8}
+
+
+def transformer(job: Job, parameters: dict, kind: str | None = "distilbert", **given) -> tuple[Job, Sweep]:
+    """Give the job and the sweep of a transformer."""
+    model = HuggingFace(name="hf", type=kind, **given)
+    settings = Sweep(parameters=parameters).resolve("regression", model, FINETUNE)
+    return dataclasses.replace(job, model=model.model_dump()), settings
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"model.config.dims": {"values": [8]}}, "model.config.dims: distilbert has no such entry; did you mean 'dim'?"),
+        (
+            {"model.config.vocab_size": {"min": 8, "max": 9}},
+            "model.config.vocab_size: it is set here, from tokenizer, task and",
+        ),
+        ({"model.config.block_size": {"values": [8]}}, "model.config.block_size: it is set here, from tokenizer, task and"),
+        ({"model.config.dims.width": {"values": [8]}}, "model.config.dims: distilbert has no such entry; did you mean 'dim'?"),
+        ({"lr": {"values": [1]}, "type": {"values": ["distilbert", "brt"]}}, "model.type: 'brt' is no architecture of"),
+        (
+            {"type": {"values": ["distilbert", "bert"]}, "model.config.dim": {"values": [8]}},
+            "model.config.dim: bert has no such entry; ",
+        ),
+    ],
+)
+def test_a_key_that_a_model_does_not_have_is_refused_before_any_trial(pretended, refusal, parameters, message):
+    job, settings = transformer(pretended, parameters)
+    assert refusal(work, dataclasses.replace(job, encoded="not read"), settings).startswith(message)
+    assert not Path(job.output).exists()
+
+
+def test_the_keys_of_a_model_can_be_tried(pretended):
+    parameters = {"model.config.hidden_size": {"values": [8, 16]}, "model.config.dropout": {"min": 0, "max": 0.2}}
+    check(*transformer(pretended, parameters | {"lr": {"min": 0.1, "max": 1}}, config=TINY))
+    parameters = {"model.config.rope_parameters.rope_theta": {"values": [1000.0]}}
+    check(*transformer(pretended, parameters, "llama"))
+
+
+def test_what_does_not_fit_pretrained_weights_is_refused_before_any_trial(pretended, tmp_path, refusal):
+    folder = str(tmp_path / "language")
+    DistilBertConfig(**TINY).save_pretrained(folder)
+    check(*transformer(pretended, {"model.config.dropout": {"min": 0, "max": 0.2}}, None, pretrained=folder))
+    wrong = transformer(pretended, {"model.config.dim": {"values": [8, 16]}}, None, pretrained=folder)
+    assert refusal(check, *wrong) == f"model.config.dim: 16 does not fit the weights of {folder}; leave it out"
+
+
+# What belongs to a study
+
+
+def test_more_trials_go_on_with_the_study_and_fewer_are_its_first(pretended, tmp_path):
+    few, many = search(RANGES, "bayes", trials=4), search(RANGES, "bayes", trials=7, workers=1)
+    first = results(finish(at(pretended, tmp_path / "few"), few))
+    finish(pretended, few)
+    grown = results(finish(pretended, many))
+    assert grown == results(finish(at(pretended, tmp_path / "many"), many))
+    assert results(finish(pretended, few)) == first
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 4},
+        {"code": "another"},
+        {"scaling": "standard"},
+        {"options": FINETUNE.model_copy(update={"weight_decay": 0.1}).model_dump(mode="json", exclude={"replicates", "gpus"})},
+    ],
+)
+def test_a_study_of_other_settings_is_not_gone_on_with(pretended, tmp_path, change, caplog):
+    settings = search()
+    other = dataclasses.replace(pretended, **change)
+    finish(other, settings)
+    with caplog.at_level(logging.INFO):
+        found = results(finish(pretended, settings))
+    assert "the trials there are from other settings; starting anew" in caplog.text
+    assert found == results(finish(at(pretended, tmp_path / "new"), settings))
+
+
+def test_a_sweep_over_other_values_is_another_study(pretended):
+    known = {
+        identity(pretended, settings)
+        for settings in (
+            search(),
+            search({"lr": {"values": [1]}}),
+            search(epochs=1),
+            search(pruning=False),
+            search(RANGES, "random"),
+        )
+    }
+    assert len(known) == 5
+    assert identity(pretended, search(trials=3, workers=5)) in known
+
+
+def test_a_journal_that_a_full_disk_cut_is_gone_on_with(pretended, tmp_path):
+    settings = search()
+    whole = results(finish(at(pretended, tmp_path / "whole"), settings))
+    left_by(0, pretended, settings)
+    with open(f"{pretended.output}/journal.log", "a") as file:
+        file.write('{"op_code": 5, "work')
+    assert results(finish(pretended, settings)) == whole
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("parameter", "distribution"),
+    [
+        ({"values": [None, 1, [0.9, 0.99]]}, optuna.distributions.CategoricalDistribution(["null", "1", "[0.9, 0.99]"])),
+        ({"min": 1, "max": 6}, optuna.distributions.IntDistribution(1, 6)),
+        ({"min": 1, "max": 6, "step": 2}, optuna.distributions.IntDistribution(1, 5, step=2)),
+        ({"min": 1, "max": 6, "log": True}, optuna.distributions.IntDistribution(1, 6, log=True)),
+        ({"min": 0.5, "max": 6}, optuna.distributions.FloatDistribution(0.5, 6)),
+        ({"min": 0.5, "max": 6, "log": True}, optuna.distributions.FloatDistribution(0.5, 6, log=True)),
+        ({"min": 0, "max": 1.1, "step": 0.25}, optuna.distributions.FloatDistribution(0, 1, step=0.25)),
+    ],
+)  # fmt: skip
+def test_what_a_key_can_be_is_said_to_optuna(parameter, distribution):
+    settings = Sweep(parameters={"lr": parameter})
+    assert journal.distribution(settings.parameters["lr"]) == distribution
+
+
+RANGE = st.tuples(st.integers(-(10**6), 10**6), st.integers(1, 1000), st.integers(1, 30), st.integers(0, 8))
+
+
+@given(RANGE)
+def test_all_values_of_a_range_are_known_to_optuna(drawn):
+    low, step, steps, digits = drawn
+    low, high, step = (float(f"{number}e-{digits}") for number in (low, low + step * steps, step))
+    assume(max(abs(low), abs(high)) <= step * 1e7)
+    parameter = Parameter(min=low, max=high, step=step)
+    space = journal.distribution(parameter)
+    assert space.high == high
+    assert all(space._contains(value) for value in parameter.listed())
+
+
+@pytest.mark.parametrize("method", ["grid", "random", "bayes"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.0, 0.1, 0.2, 0.3],
+        [0.1, 0.2, 0.3],
+        [0.0, 0.2, 0.4, 0.6],
+        [1e-4, 2e-4, 3e-4],
+        [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35],
+    ],
+)
+def test_fractions_are_tried_as_one_would_write_them(values, method, tmp_path):
+    steps = {"warmup": {"min": values[0], "max": values[-1], "step": values[1] if values[0] == 0 else values[0]}}
+    settings = search(steps, method, trials=len(values) if method == "grid" else 40)
+    study = open_study(tmp_path, "study", settings)
+    while (trial := claim(study, tmp_path, settings, 0, (1, 0))) is not None:
+        study.tell(trial, 1.0)
+    found = [values_of(trial)["finetune.warmup"] for trial in study.get_trials()]
+    assert sorted(set(found)) == values
+    assert method != "grid" or sorted(found) == values
+
+
+def test_values_that_are_no_text_come_back_as_they_were():
+    settings = search({"betas": {"values": [[0.9, 0.99], [0.8, 0.9]]}, "patience": {"values": [None, 3]}})
+    found = [values_of(propose(settings, [], (seed,))) for seed in range(30)]
+    assert {(tuple(values["finetune.betas"]), values["finetune.patience"]) for values in found} == {
+        (betas, patience) for betas in ((0.9, 0.99), (0.8, 0.9)) for patience in (None, 3)
+    }
