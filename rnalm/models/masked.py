@@ -57,6 +57,4 @@ def create(options: dict, vocab_size: int, special: dict[str, int], **extra) -> 
             model = AutoModelForMaskedLM.from_config(config)
         else:
             model = AutoModelForMaskedLM.from_pretrained(pretrained, config=config, dtype=torch.float32, use_safetensors=True)
-    # Weights that are those of the embedding are kept once; the Trainer must not miss them.
-    model._keys_to_ignore_on_save = sorted(model.all_tied_weights_keys) or None
     return model

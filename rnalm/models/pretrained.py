@@ -71,11 +71,10 @@ def check_pretrained(pretrained: str, tokenizer: Tokenizer) -> None:
     RnalmError
     """
     config = read_config(pretrained)
-    absent = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
     ours = {index: token for token, index in tokenizer.get_vocab().items()}
-    if file := cached_file(pretrained, "tokenizer.json", **absent):
+    if file := _file_of(pretrained, "tokenizer.json"):
         theirs = {index: token for token, index in load_tokenizer(file).get_vocab().items()}
-    elif file := cached_file(pretrained, "vocab.txt", **absent):
+    elif file := _file_of(pretrained, "vocab.txt"):
         theirs = dict(enumerate(Path(file).read_text(encoding="utf-8").splitlines()))
     else:
         if (known := config.vocab_size) != len(ours):
@@ -91,6 +90,14 @@ def check_pretrained(pretrained: str, tokenizer: Tokenizer) -> None:
                 f"model.pretrained: {pretrained} has another tokenizer than this experiment: id {index} is {there} there, "
                 f"{here} here"
             )
+
+
+def _file_of(pretrained: str, name: str) -> str | None:
+    """Find a file of a pretrained model, here or on the Hugging Face hub; None if it has none."""
+    try:
+        return cached_file(pretrained, name)
+    except OSError:
+        return None
 
 
 def check_shapes(pretrained: str, theirs: PreTrainedConfig, settings: dict) -> None:

@@ -88,10 +88,15 @@ def apply(model: Mapping[str, Any], options: Mapping[str, Any], values: Mapping[
     values : mapping
         By key, as in ``finetune.learning_rate``.
 
+    Returns
+    -------
+    dict
+        ``model`` and ``options``, with the same keys as before.
+
     Raises
     ------
     RnalmError
-        If they do not go together.
+        If these values are not valid together.
     """
     try:
         return dict(zip(("model", "options"), merge(model, options, values), strict=True))

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from rnalm.config.parameter import Parameter, climb
 from rnalm.config.sweep import Sweep
 from rnalm.files import is_locked
+from rnalm.training._compat import live_trial
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,15 @@ def open_study(folder: str | Path, name: str, sweep: Sweep) -> optuna.Study:
     """Open a study in the journal of a folder; a new one if there is none of that name.
 
     Studies with other settings stay in the journal as they are: someone may still be working on them.
+
+    Parameters
+    ----------
+    folder : path
+        Of the journal; made where it is not there.
+    name : str
+        From :func:`~rnalm.training.sweep.search.study_name`.
+    sweep : Sweep
+        Says whether trials are pruned, and what is better.
     """
     journal = Path(folder) / FILE
     journal.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +74,7 @@ def claim(study: optuna.Study, folder: str | Path, sweep: Sweep, worker: int, se
     folder : path
         Of the journal.
     sweep : Sweep
+        What to try, and how often.
     worker : int
         No two that run have the same number.
     seeds : sequence of int
@@ -76,9 +87,9 @@ def claim(study: optuna.Study, folder: str | Path, sweep: Sweep, worker: int, se
     """
     with _alone(Path(folder) / "claims"):
         trials = study.get_trials(deepcopy=False)
-        for found in trials[: sweep.count]:
-            if found.state == TrialState.RUNNING and _is_left(found.user_attrs["worker"], worker, sweep.workers, folder):
-                trial = Trial(study, found._trial_id)
+        for begun in trials[: sweep.count]:
+            if begun.state == TrialState.RUNNING and _is_left(begun.user_attrs["worker"], worker, sweep.workers, folder):
+                trial = live_trial(study, begun)
                 trial.set_user_attr("worker", worker)
                 log.info("going on with trial %d", trial.number)
                 return trial
@@ -88,7 +99,7 @@ def claim(study: optuna.Study, folder: str | Path, sweep: Sweep, worker: int, se
         # At once with all of its values: a worker that is killed leaves the whole trial or none.
         attributes = {"params": new.params, "distributions": new.distributions, "user_attrs": {"worker": worker}}
         study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING, **attributes))
-        return Trial(study, study.get_trials(deepcopy=False)[-1]._trial_id)
+        return live_trial(study, study.get_trials(deepcopy=False)[-1])
 
 
 def worker_lock(folder: str | Path, worker: int) -> Path:
@@ -111,9 +122,16 @@ def propose(sweep: Sweep, earlier: Sequence[FrozenTrial], seeds: Sequence[int]) 
     Parameters
     ----------
     sweep : Sweep
+        What to try, and by which method.
     earlier : sequence of FrozenTrial
+        All trials before it, in their order.
     seeds : sequence of int
         What to draw from.
+
+    Returns
+    -------
+    Trial
+        With its values, of a study in memory.
     """
     space = {key: distribution(parameter) for key, parameter in sorted(sweep.parameters.items())}
     if sweep.method == "grid":
@@ -134,7 +152,13 @@ def _draw(*seeds: int) -> int:
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:
-    """Say to Optuna what values a key can have; those of a list as JSON, for they need not be numbers or text."""
+    """Say to Optuna what values a key can have; those of a list as JSON, for they need not be numbers or text.
+
+    Parameters
+    ----------
+    parameter : Parameter
+        A list, or a range of whole numbers or of fractions.
+    """
     if parameter.values is not None:
         return CategoricalDistribution(_points(parameter))
     low, high, step, log = parameter.min, parameter.max, parameter.step, parameter.log
