@@ -6,14 +6,19 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-import rnalm.models.hf as hf
 from rnalm.errors import RnalmError
+from rnalm.models import hf, saluki
 from rnalm.models.folder import check
 from rnalm.models.saluki import Saluki, SalukiConfig
+from rnalm.tokens.dataset import PAD
+from rnalm.tokens.tokenizer import SPECIAL_TOKENS
 
 # Its bars over weight files would end up in the logs, and its tables of weights that are new on the terminal.
 transformers_logging.disable_progress_bar()
 transformers_logging.set_verbosity_error()
+
+#: Ids of special tokens by their role, where the configuration names no others.
+USUAL = {name.strip("[]").lower(): index for index, name in enumerate(SPECIAL_TOKENS)}
 
 #: Our architectures by the name they have in the configuration.
 ARCHITECTURES = {"saluki": (SalukiConfig, Saluki)}
@@ -35,9 +40,13 @@ def create(
         The ``model`` section of the configuration.
     vocab_size : int
         Tokens, special tokens included.
-    modifier_channels, n_outputs : int
+    modifier_channels : int
+        Modifiers of a token.
+    n_outputs : int
+        Values or classes to predict.
     special : dict, optional
-        Ids of special tokens by their role, for architectures that put them around sequences.
+        Ids of all special tokens by their role, or by their name where they have none (see
+        :func:`rnalm.tokens.tokenizer.all_special_ids`); None: the usual ones.
     **extra
         Further entries for the model's ``config.json``.
 
@@ -53,15 +62,19 @@ def create(
             raise RnalmError(
                 f"model.name: hf has no modifiers, but tokens have {modifier_channels} (source.modifier_sep); expected saluki"
             )
-        return hf.create(sizes, vocab_size, n_outputs, special or {"pad": 1}, **extra)
-    config_class, model_class = ARCHITECTURES[name]
-    return model_class(
-        config_class(vocab_size=vocab_size, modifier_channels=modifier_channels, num_labels=n_outputs, **sizes, **extra)
-    )
+        return hf.create(sizes, vocab_size, n_outputs, special or USUAL, **extra)
+    return saluki.create(sizes, vocab_size, modifier_channels, n_outputs, special or USUAL, **extra)
 
 
 def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedModel:
     """Load a trained model in evaluation mode.
+
+    Parameters
+    ----------
+    folder : path
+        A model folder.
+    device : str or torch.device
+        Where the model is to be.
 
     Raises
     ------
@@ -76,3 +89,8 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedMo
     except (OSError, ValueError, RuntimeError) as error:
         raise RnalmError(f"{folder}: the model cannot be loaded ({str(error).splitlines()[0]})") from None
     return model.to(device).eval()
+
+
+def pad_id(model: PreTrainedModel) -> int:
+    """Give the id that fills up shorter sequences of a batch: that of ``[PAD]``, which the model's configuration names."""
+    return getattr(model.config, "pad_token_id", PAD)

@@ -7,6 +7,8 @@ The prediction for a sequence does not depend on padding: every layer up to the 
 so what a sequence yields stands at the left of its row, whatever follows; and the GRU starts at the sequence's own end.
 """
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +16,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from rnalm.models.local import Layer, Local, Recurrent
+from rnalm.tokens.dataset import PAD
 
 
 class SalukiConfig(PreTrainedConfig):
@@ -23,8 +26,10 @@ class SalukiConfig(PreTrainedConfig):
     ----------
     vocab_size : int
         Tokens, special tokens included.
-    special_tokens : int
-        The first so many ids have no channel: they are zero vectors.
+    special_tokens : int or iterable of int
+        Ids that have no channel: they are zero vectors. A number stands for the first so many ids; as such they are kept.
+    pad_token_id : int
+        The special token that fills up shorter sequences of a batch; kept where it is not the usual one.
     modifier_channels : int
         Channels that follow the one-hot channels.
     filters, kernel_size, layers, dropout, shift, l2, layer_norm_eps, batch_norm_momentum
@@ -35,11 +40,13 @@ class SalukiConfig(PreTrainedConfig):
     """
 
     model_type = "saluki"
+    #: Of models whose ``config.json`` names no other.
+    pad_token_id = PAD
 
     def __init__(
         self,
         vocab_size: int = 11,
-        special_tokens: int = 7,
+        special_tokens: int | Iterable[int] = 7,
         modifier_channels: int = 0,
         filters: int = 64,
         kernel_size: int = 5,
@@ -51,10 +58,16 @@ class SalukiConfig(PreTrainedConfig):
         batch_norm_momentum: float = 0.1,
         output_mean: float = 0.0,
         output_sd: float = 1.0,
+        pad_token_id: int = PAD,
         **kwargs,
     ) -> None:
         self.vocab_size = vocab_size
+        if not isinstance(special_tokens, int):
+            ids = sorted(set(special_tokens))
+            special_tokens = len(ids) if ids == list(range(len(ids))) else ids
         self.special_tokens = special_tokens
+        if pad_token_id != self.pad_token_id:
+            self.pad_token_id = pad_token_id
         self.modifier_channels = modifier_channels
         self.filters = filters
         self.kernel_size = kernel_size
@@ -71,7 +84,15 @@ class SalukiConfig(PreTrainedConfig):
     @property
     def channels(self) -> int:
         """Rows of the model input."""
-        return self.vocab_size - self.special_tokens + self.modifier_channels
+        special = self.special_tokens if isinstance(self.special_tokens, int) else len(self.special_tokens)
+        return self.vocab_size - special + self.modifier_channels
+
+    @property
+    def plain(self) -> slice | list[int]:
+        """Ids that are not special, each of which has a channel, in this order."""
+        if isinstance(self.special_tokens, int):
+            return slice(self.special_tokens, None)
+        return [index for index in range(self.vocab_size) if index not in self.special_tokens]
 
     @property
     def minimum_length(self) -> int:
@@ -121,6 +142,7 @@ class Saluki(PreTrainedModel):
     def __init__(self, config: SalukiConfig) -> None:
         super().__init__(config)
         filters = config.filters
+        self.plain = config.plain
         self.stem = nn.Conv1d(config.channels, filters, config.kernel_size, bias=False)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = LayerNorm(filters, eps=config.layer_norm_eps)
@@ -186,7 +208,7 @@ class Saluki(PreTrainedModel):
     def channels(self, input_ids: Tensor, modifiers: Tensor | None = None) -> Tensor:
         """Make the model input ``(batch, channels, length)`` of ids ``(batch, length)`` and modifiers."""
         config = self.config
-        one_hot = F.one_hot(input_ids, config.vocab_size)[..., config.special_tokens :]  # (batch, length, tokens)
+        one_hot = F.one_hot(input_ids, config.vocab_size)[..., self.plain]  # (batch, length, plain tokens)
         x = one_hot.transpose(1, 2).to(self.stem.weight.dtype)
         if config.modifier_channels:
             if modifiers is None:
@@ -252,6 +274,29 @@ class Saluki(PreTrainedModel):
         """Sum of squared weights of all kernels but the recurrent one, times ``l2``."""
         kernels = [m.weight for m in self.modules() if isinstance(m, (nn.Conv1d, nn.Linear))] + [self.gru.weight_ih_l0]
         return self.config.l2 * sum(kernel.square().sum() for kernel in kernels)
+
+
+def create(options: dict, vocab_size: int, modifier_channels: int, n_outputs: int, special: dict[str, int], **extra) -> Saluki:
+    """Make a new model; what is random is drawn from torch's global generator.
+
+    Parameters
+    ----------
+    options : dict
+        Sizes and rates, as :class:`rnalm.config.Saluki` has them.
+    vocab_size : int
+        Tokens, special tokens included.
+    modifier_channels : int
+        Modifiers of a token.
+    n_outputs : int
+        Outputs: 1 for regression, else the number of classes.
+    special : dict
+        Ids of all special tokens, by their role or their name; ``pad`` among them.
+    **extra
+        Further entries for the model's ``config.json``.
+    """
+    sizes = {"vocab_size": vocab_size, "modifier_channels": modifier_channels, "num_labels": n_outputs}
+    tokens = {"special_tokens": special.values(), "pad_token_id": special["pad"]}
+    return Saluki(SalukiConfig(**sizes, **tokens, **options, **extra))
 
 
 AutoConfig.register("saluki", SalukiConfig)

@@ -101,7 +101,7 @@ class Predictor:
 
     def _run(self, sequences: list[Encoded]) -> np.ndarray:
         """Run the model on sequences, padded to the longest: float32 ``(sequences, outputs)``."""
-        batch = dataset.collate(sequences, self.model.config.modifier_channels)
+        batch = dataset.collate(sequences, self.model.config.modifier_channels, registry.pad_id(self.model))
         logits = self.model(**{name: tensor.to(self.model.device) for name, tensor in batch.items()}).logits
         return logits.float().cpu().numpy()
 

@@ -17,7 +17,7 @@ from rnalm.labels import folds, labels
 from rnalm.models import registry
 from rnalm.tokens import dataset, encode
 from rnalm.tokens.dataset import Encoded, TrainingSet
-from rnalm.tokens.tokenizer import load_tokenizer, special_ids
+from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer
 from rnalm.training import processes, start, write
 from rnalm.training.checkpoints import State
 from rnalm.training.loop import is_main
@@ -214,7 +214,7 @@ def new_model(job: Job, data: FoldData) -> PreTrainedModel:
             entries["label2id"] = {name: index for index, name in enumerate(data.meaning.classes)}
         channels = encode.metadata(job.encoded)["modifier_channels"]
         sizes = (tokenizer.get_vocab_size(), channels, data.meaning.n_outputs)
-        return registry.create(job.model, *sizes, special_ids(tokenizer), **entries)
+        return registry.create(job.model, *sizes, all_special_ids(tokenizer), **entries)
 
     return start.new_model(job, create)
 

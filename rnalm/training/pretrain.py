@@ -19,7 +19,7 @@ from rnalm.labels import folds
 from rnalm.models import masked
 from rnalm.tokens import dataset
 from rnalm.tokens.dataset import Encoded, by_length
-from rnalm.tokens.tokenizer import kmer_layout, load_tokenizer, special_ids, special_tokens
+from rnalm.tokens.tokenizer import all_special_ids, kmer_layout, load_tokenizer
 from rnalm.training import _compat, processes, start, write
 from rnalm.training.loop import EpochTrainer, Run, is_main
 from rnalm.training.masking import IGNORED, MaskedSet, Masking
@@ -79,7 +79,7 @@ def pretrain(job: Job) -> None:
     """
 
     def create(tokenizer: Tokenizer, entries: dict[str, Any]) -> PreTrainedModel:
-        return masked.create(job.model, tokenizer.get_vocab_size(), special_ids(tokenizer), **entries)
+        return masked.create(job.model, tokenizer.get_vocab_size(), all_special_ids(tokenizer), **entries)
 
     model, tokenizer = start.new_model(job, create), load_tokenizer(job.tokenizer)
     _compat.save_shared_weights_once(model)
@@ -113,12 +113,10 @@ def load_rows(job: Job, tokenizer: Tokenizer, model: PreTrainedModel) -> tuple[M
         Tokens of the first are hidden anew in each epoch.
     """
     sequences = [sequence for group in dataset.read(job.encoded) for sequence in group]
-    special = special_ids(tokenizer)
+    special = all_special_ids(tokenizer)
     options = {key: job.options[key] for key in ("mask_prob", "random_prob", "keep_prob")}
-    never = tuple(map(tokenizer.token_to_id, special_tokens(tokenizer)))
-    masking = Masking(
-        **options, special=never, mask=special["mask"], vocab_size=tokenizer.get_vocab_size(), span=overlap(tokenizer)
-    )
+    ids, size = tuple(special.values()), tokenizer.get_vocab_size()
+    masking = Masking(**options, special=ids, mask=special["mask"], vocab_size=size, span=overlap(tokenizer))
     part = set_aside(dataset.column(job.encoded, "group").to_pylist(), job.options["validation"], job.seed)
     part[[not masking.able(sequence.input_ids).any() for sequence in sequences]] = NEITHER
     if left_out := int(np.sum(part == NEITHER)):

@@ -11,9 +11,10 @@ from transformers import PreTrainedModel
 from rnalm.config import METRICS
 from rnalm.labels import losses, metrics
 from rnalm.labels.labels import Labels
+from rnalm.models import registry
 from rnalm.prediction.predict import predict
 from rnalm.tokens.dataset import TrainingSet
-from rnalm.tokens.tokenizer import load_tokenizer, special_ids, special_tokens
+from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer
 from rnalm.training.checkpoints import Checkpoints, settings_hash
 from rnalm.training.loop import EpochTrainer, Run
 from rnalm.training.masking import Blanking
@@ -111,10 +112,11 @@ class FoldTrainer(EpochTrainer):
 
     def get_train_dataloader(self) -> DataLoader:
         """Batch by length; the sampler itself divides batches among processes."""
-        training, channels, sampler = self.data.training, self.model.config.modifier_channels, self.sampler
+        training, sampler = self.data.training, self.sampler
+        channels, pad = self.model.config.modifier_channels, registry.pad_id(self.model)
 
         def collate(rows: list[int]) -> dict[str, torch.Tensor]:
-            batch = training.batch(rows, channels)
+            batch = training.batch(rows, channels, pad)
             if self.blanking.prob:
                 batch["input_ids"] = self.blanking(batch["input_ids"], rows, sampler.epoch)
             return batch
@@ -139,8 +141,8 @@ class FoldTrainer(EpochTrainer):
 def blanking(job: Job) -> Blanking:
     """Say which tokens a job masks in training."""
     tokenizer = load_tokenizer(job.tokenizer)
-    never = tuple(map(tokenizer.token_to_id, special_tokens(tokenizer)))
-    return Blanking(job.options["mask_prob"], never, special_ids(tokenizer)["mask"], job.fold_seed)
+    special = all_special_ids(tokenizer)
+    return Blanking(job.options["mask_prob"], tuple(special.values()), special["mask"], job.fold_seed)
 
 
 def unit(model: PreTrainedModel) -> float:
