@@ -1,7 +1,7 @@
 """Configuration of sources: tables and FASTA files."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, model_validator
 
@@ -28,6 +28,7 @@ class Columns(Section):
 class Table(Section):
     """A separated table with a sequence in each row."""
 
+    title: ClassVar[str] = "a table"
     path: str
     """The table; gzip-compressed if the name ends in `.gz`."""
     header: bool = True
@@ -134,6 +135,7 @@ Files = Annotated[list[str], Field(min_length=1), BeforeValidator(_files, json_s
 class Fasta(Section):
     """FASTA files, of which the first word of a header is the id. They may be gzip-compressed, with names in `.gz`."""
 
+    title: ClassVar[str] = "FASTA"
     path: Files | None = None
     """The file, or a list of files."""
     classes: Annotated[dict[str, Files], Field(min_length=1), BeforeValidator(_named)] | None = None

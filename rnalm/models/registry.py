@@ -1,22 +1,26 @@
 """Architectures: our own, one file each, registered with the Auto classes of transformers; and any of theirs, in a frame."""
 
+from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 import rnalm.models.hf as hf
+from rnalm.config import ARCHITECTURES
 from rnalm.errors import RnalmError
 from rnalm.models.folder import check
-from rnalm.models.saluki import Saluki, SalukiConfig
 
 # Its bars over weight files would end up in the logs, and its tables of weights that are new on the terminal.
 transformers_logging.disable_progress_bar()
 transformers_logging.set_verbosity_error()
 
-#: Our architectures by the name they have in the configuration.
-ARCHITECTURES = {"saluki": (SalukiConfig, Saluki)}
+#: What makes a model of each architecture; their modules register our own with the Auto classes of transformers.
+MAKERS: dict[str, Callable[..., PreTrainedModel]] = {
+    name: resolve_name(section.network) for name, section in ARCHITECTURES.items()
+}
 
 
 def create(
@@ -47,17 +51,8 @@ def create(
         If the architecture cannot be made so.
     """
     sizes = dict(options)
-    name = sizes.pop("name")
-    if name == "hf":
-        if modifier_channels:
-            raise RnalmError(
-                f"model.name: hf has no modifiers, but tokens have {modifier_channels} (source.modifier_sep); expected saluki"
-            )
-        return hf.create(sizes, vocab_size, n_outputs, special or {"pad": 1}, **extra)
-    config_class, model_class = ARCHITECTURES[name]
-    return model_class(
-        config_class(vocab_size=vocab_size, modifier_channels=modifier_channels, num_labels=n_outputs, **sizes, **extra)
-    )
+    make = MAKERS[sizes.pop("name")]
+    return make(sizes, vocab_size, modifier_channels, n_outputs, special or {"pad": 1}, **extra)
 
 
 def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedModel:
@@ -71,7 +66,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedMo
     folder = check(folder)
     try:
         config = AutoConfig.from_pretrained(folder)
-        ours = any(isinstance(config, config_class) for config_class, _ in ARCHITECTURES.values())
+        ours = config.model_type in ARCHITECTURES
         model = AutoModelForSequenceClassification.from_pretrained(folder) if ours else hf.load(folder, config)
     except (OSError, ValueError, RuntimeError) as error:
         raise RnalmError(f"{folder}: the model cannot be loaded ({str(error).splitlines()[0]})") from None

@@ -254,5 +254,27 @@ class Saluki(PreTrainedModel):
         return self.config.l2 * sum(kernel.square().sum() for kernel in kernels)
 
 
+def create(options: dict, vocab_size: int, modifier_channels: int, n_outputs: int, special: dict[str, int], **extra) -> Saluki:
+    """Make a new model; what is random is drawn from torch's global generator.
+
+    Parameters
+    ----------
+    options : dict
+        Sizes and rates, as :class:`rnalm.config.Saluki` has them.
+    vocab_size : int
+        Tokens, special tokens included.
+    modifier_channels : int
+        Modifiers of a token.
+    n_outputs : int
+        Outputs: 1 for regression, else the number of classes.
+    special : dict
+        Ids of special tokens by their role.
+    **extra
+        Further entries for the model's ``config.json``.
+    """
+    sizes = {"vocab_size": vocab_size, "modifier_channels": modifier_channels, "num_labels": n_outputs}
+    return Saluki(SalukiConfig(**sizes, **options, **extra))
+
+
 AutoConfig.register("saluki", SalukiConfig)
 AutoModelForSequenceClassification.register(SalukiConfig, Saluki)

@@ -40,7 +40,7 @@ def job(snakemake: Any) -> Callable[[Callable[[], None]], None]:
         with logged(snakemake.log[0]), lock(f"{place}.lock", wait=True):
             params = dict(snakemake.params.items())
             lineage = params.pop("lineage", None)
-            made_of = receipts.identify(params, list(snakemake.input))
+            made_of = receipts.made_of(params, list(snakemake.input))
             earlier = place / receipts.LOG
             text = earlier.read_text(encoding="utf-8") if earlier.exists() else ""
             if receipts.take(place, made_of, outputs, lineage):
