@@ -108,9 +108,9 @@ as Weights & Biases writes it."""
             raise ValueError(f"inference.{name}: the name {name!r} is taken; choose another")
 
     def _check_training(self) -> None:
-        columns = "source.columns" if isinstance(self.source, Table) else "source.attributes.columns"
+        columns = self.source.columns_key
         if not self.source.gives("label"):
-            also = "" if isinstance(self.source, Table) else " (or source.classes)"
+            also = " (or source.classes)" if "classes" in type(self.source).model_fields else ""
             raise ValueError(f"{columns}.label{also} is missing: training needs labels")
         if self.folds.method in ("column", "rotate") and not self.source.gives("split"):
             raise ValueError(f"{columns}.split is missing: folds.method {self.folds.method} reads splits from a column")

@@ -52,8 +52,8 @@ def code(script: str | Path, package: str | Path = PACKAGE) -> str:
     """Hash a script with every definition of the package that it reaches through imports.
 
     Comments, docstrings and layout do not count, nor does what the script never refers to: an edit in one function changes
-    the fingerprints of those scripts that can come to call it. What a text names counts as well: a file beside the modules, such
-    as a template, by its path, and an entry of a registry, such as ``"rnalm.models.saluki:create"``, by its place.
+    the fingerprints of those scripts that can come to call it. What a text names counts as well: a file beside the modules,
+    such as a template, by its path, and an entry of a registry, such as ``"rnalm.models.saluki:create"``, by its place.
 
     Parameters
     ----------

@@ -100,6 +100,21 @@ def logged(path: str) -> Iterator[None]:
         raise
 
 
+def errors_since(time: float, folder: str | Path) -> list[str]:
+    """Read what jobs told of mistakes, each once, from the logs that were written to since a time.
+
+    Parameters
+    ----------
+    time : float
+        Seconds since the epoch.
+    folder : path
+        Folder of all logs.
+    """
+    logs = [path for path in Path(folder).rglob("*.log") if path.stat().st_mtime >= time]
+    lines = [line for path in sorted(logs) for line in path.read_text(encoding="utf-8").splitlines()]
+    return list(dict.fromkeys(line.partition(" ERROR ")[2] for line in lines if " ERROR " in line))
+
+
 def is_full(error: BaseException, folder: Path) -> bool:
     """Whether an error comes from a full disk: libraries in other languages do not all say so in their errors."""
     cause: BaseException | None = error

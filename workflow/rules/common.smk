@@ -16,7 +16,8 @@ if LIBRARY not in sys.path:
 from rnalm.config import load, outputs
 from rnalm.errors import RnalmError
 from rnalm.files import is_locked, lock
-from rnalm.pipeline import content as contents, fingerprint, receipts
+from rnalm.pipeline import content as contents
+from rnalm.pipeline import fingerprint, jobs, receipts
 from rnalm.pipeline.plan import STAGES, Plan
 
 try:
@@ -94,7 +95,5 @@ def start():
 
 def repeat_errors():
     """End with what is wrong with the data, as the logs of the jobs that failed in this run say it."""
-    logs = [path for path in Path(OUT, "logs").rglob("*.log") if path.stat().st_mtime >= STARTED]
-    lines = [line for path in sorted(logs) for line in path.read_text(encoding="utf-8").splitlines()]
-    for message in dict.fromkeys(line.partition(" ERROR ")[2] for line in lines if " ERROR " in line):
+    for message in jobs.errors_since(STARTED, f"{OUT}/logs"):
         print(f"rnalm: {message}", file=sys.stderr)
