@@ -108,19 +108,20 @@ as Weights & Biases writes it."""
             raise ValueError(f"inference.{name}: the name {name!r} is taken; choose another")
 
     def _check_training(self) -> None:
-        columns = "source.columns" if isinstance(self.source, Table) else "source.attributes.columns"
+        columns = self.source.columns_key
         if not self.source.gives("label"):
-            also = "" if isinstance(self.source, Table) else " (or source.classes)"
+            also = " (or source.classes)" if "classes" in type(self.source).model_fields else ""
             raise ValueError(f"{columns}.label{also} is missing: training needs labels")
         if self.folds.method in ("column", "rotate") and not self.source.gives("split"):
             raise ValueError(f"{columns}.split is missing: folds.method {self.folds.method} reads splits from a column")
-        if self.pretrain and not isinstance(self.model, HuggingFace):
-            raise ValueError("pretrain is for language models (model.name: hf), found model.name: saluki")
-        if self.finetune.from_scratch and isinstance(self.model, HuggingFace) and self.model.pretrained:
+        if self.pretrain and not self.model.fills_in:
+            raise ValueError(f"pretrain is for language models (model.name: hf), found model.name: {self.model.name}")
+        if self.finetune.from_scratch and getattr(self.model, "pretrained", None):
             raise ValueError("finetune.from_scratch: model.pretrained has weights; expected model.type and model.config")
-        if self.interpret.scorer == "incremental" and isinstance(self.model, HuggingFace):
+        if self.interpret.scorer == "incremental" and not self.model.local:
             raise ValueError(
-                "interpret.scorer: incremental is for local architectures, found model.name: hf; expected naive or auto"
+                f"interpret.scorer: incremental is for local architectures, found model.name: {self.model.name}; "
+                "expected naive or auto"
             )
         if self.finetune.metric not in METRICS[self.task]:
             hint = nearest(self.finetune.metric, METRICS[self.task])

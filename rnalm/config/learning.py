@@ -1,6 +1,6 @@
 """Configuration of models and how they are trained."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, Union
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
@@ -30,9 +30,25 @@ METRICS: dict[str, dict[str, bool]] = {
 }
 
 
-class Saluki(Section):
+class Architecture(Section):
+    """What the configuration has to know of every architecture beside its keys."""
+
+    title: ClassVar[str]
+    #: Where its models are made, as ``module:function``; see ``rnalm.models.registry``.
+    network: ClassVar[str]
+    #: Whether its models have a method ``local()``, by which they are scored incrementally.
+    local: ClassVar[bool] = False
+    #: Whether it can be pretrained to fill in masked tokens.
+    fills_in: ClassVar[bool] = False
+    name: str
+
+
+class Saluki(Architecture):
     """The convolutional-recurrent network of Agarwal & Kelley (Genome Biology 2022)."""
 
+    title = "Saluki"
+    network = "rnalm.models.saluki:create"
+    local = True
     name: Literal["saluki"] = "saluki"
     """The architecture."""
     filters: int = Field(default=64, ge=1)
@@ -53,9 +69,12 @@ class Saluki(Section):
     """Share of the newest batch in the running statistics (torch's convention)."""
 
 
-class HuggingFace(Section):
+class HuggingFace(Architecture):
     """Any architecture of the transformers library that classifies sequences."""
 
+    title = "Hugging Face"
+    network = "rnalm.models.hf:create"
+    fills_in = True
     name: Literal["hf"]
     """`hf`."""
     type: str | None = None
@@ -73,7 +92,8 @@ class HuggingFace(Section):
         return self
 
 
-ARCHITECTURES = {"saluki": Saluki, "hf": HuggingFace}
+#: All architectures by name: a new one is an entry here, and a file in ``rnalm/models/``.
+ARCHITECTURES: dict[str, type[Architecture]] = {"saluki": Saluki, "hf": HuggingFace}
 
 
 def _model_kind(value: Any) -> str:
@@ -86,12 +106,11 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+Trained = Annotated[
+    list[str], Field(min_length=1), BeforeValidator(_as_list, json_schema_input_type=str | list[str]), Tag("trained")
+]
 Model = Annotated[
-    Annotated[Saluki, Tag("saluki")]
-    | Annotated[HuggingFace, Tag("hf")]
-    | Annotated[
-        list[str], Field(min_length=1), BeforeValidator(_as_list, json_schema_input_type=str | list[str]), Tag("trained")
-    ],
+    Union[*(Annotated[section, Tag(name)] for name, section in ARCHITECTURES.items()), Trained],
     Discriminator(_model_kind),
 ]
 

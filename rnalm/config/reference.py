@@ -10,10 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from rnalm.config import Config, Fasta, HuggingFace, Saluki, Section, Table
-
-#: What to call sections of which there is one or another.
-CHOICES = {Table: "a table", Fasta: "FASTA", Saluki: "Saluki", HuggingFace: "Hugging Face"}
+from rnalm.config import Config, Fasta, Section, Table
 
 INTRODUCTION = """\
 # The configuration
@@ -68,7 +65,7 @@ def _sections_of(annotation: Any) -> list[type[Section]]:
 
 
 def _table(path: str, section: type[Section], one_of_several: bool) -> str:
-    kind = f" ({CHOICES[section]})" if one_of_several else ""
+    kind = f" ({section.title})" if one_of_several else ""
     title = f"## `{path}`{kind}" if path else "## Top level"
     rows = [
         f"| `{name}` | {_kind(info)} | {_default(info)} | {_meaning(info)} |" for name, info in section.model_fields.items()

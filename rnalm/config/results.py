@@ -14,11 +14,21 @@ class Predict(Section):
     """Tokens in one forward pass, at most (a longer sequence goes alone)."""
 
 
+#: Methods of interpretation, and the keys that are for one of them alone.
+METHODS: dict[str, tuple[str, ...]] = {
+    "loo": ("level", "modes", "scorer", "replacements", "replace_modifiers"),
+    "integrated_gradients": ("steps",),
+}
+
+#: What of the interpretation is held against the data before any training.
+CHECKED = {"method", "level", "modes", "replacements", "replace_modifiers", "explain"}
+
+
 class Interpret(Section):
     """Leave-one-out (LOO) scores: how the prediction changes when one token changes."""
 
     method: Annotated[
-        list[Literal["loo", "integrated_gradients"]],
+        list[Literal[tuple(METHODS)]],  # pyright: ignore[reportInvalidTypeForm]
         Field(min_length=1),
         BeforeValidator(lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=str | list[str]),
     ] = ["loo"]
@@ -60,7 +70,7 @@ scores; the log reports it."""
             raise ValueError(f"method must not name one twice, found {self.method}")
         if len(set(self.modes)) < len(self.modes):
             raise ValueError(f"modes must differ from each other, found {self.modes}")
-        for key in ("level", "modes", "scorer", "replacements", "replace_modifiers") if "loo" not in self.method else ():
+        for key in METHODS["loo"] if "loo" not in self.method else ():
             if key in self.model_fields_set and getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(f"{key} is for method loo, found method {self.method}")
         if self.replace_modifiers and "replace" not in self.modes:
@@ -71,8 +81,15 @@ scores; the log reports it."""
 
     @property
     def scored(self) -> list[str]:
-        """What is scored: the modes of `loo`, and the other method."""
+        """What is scored: the modes of `loo`, and other methods by their name."""
         return [name for method in self.method for name in (self.modes if method == "loo" else [method])]
+
+    def decisive(self, mode: str) -> set[str]:
+        """Name the keys that decide the scores of a mode, beside its replacements."""
+        own = METHODS.get(mode, METHODS["loo"])
+        return {"explain", "scale", "sample_size", "precision", "batch_tokens", *own} - {
+            *("modes", "replacements", "replace_modifiers")
+        }
 
 
 class Report(Section):

@@ -1,7 +1,7 @@
 """Configuration of sources: tables and FASTA files."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, Union
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, model_validator
 
@@ -28,6 +28,12 @@ class Columns(Section):
 class Table(Section):
     """A separated table with a sequence in each row."""
 
+    title: ClassVar[str] = "a table"
+    kind: ClassVar[str] = "table"
+    #: Where its columns are named.
+    columns_key: ClassVar[str] = "source.columns"
+    #: Whether its records have a description.
+    described: ClassVar[bool] = False
     path: str
     """The table; gzip-compressed if the name ends in `.gz`."""
     header: bool = True
@@ -134,6 +140,10 @@ Files = Annotated[list[str], Field(min_length=1), BeforeValidator(_files, json_s
 class Fasta(Section):
     """FASTA files, of which the first word of a header is the id. They may be gzip-compressed, with names in `.gz`."""
 
+    title: ClassVar[str] = "FASTA"
+    kind: ClassVar[str] = "fasta"
+    columns_key: ClassVar[str] = "source.attributes.columns"
+    described: ClassVar[bool] = True
     path: Files | None = None
     """The file, or a list of files."""
     classes: Annotated[dict[str, Files], Field(min_length=1), BeforeValidator(_named)] | None = None
@@ -154,6 +164,13 @@ class Fasta(Section):
         if repeated := [path for path in self.fasta if self.fasta.count(path) > 1]:
             raise ValueError(f"{repeated[0]!r} is named twice")
         return self
+
+    @classmethod
+    def is_meant(cls, value: dict) -> bool:
+        """Whether a user means FASTA: there are classes, a list of files, or a name that says so, and no columns."""
+        path = value.get("path")
+        named = isinstance(path, list) or (isinstance(path, str) and FASTA.search(path))
+        return "columns" not in value and ("classes" in value or bool(named))
 
     @property
     def fasta(self) -> list[str]:
@@ -204,19 +221,41 @@ def check_positions(header: bool, columns: Section) -> None:
 FASTA = re.compile(r"\.(fa|fasta|fas|fna|ffn|faa|frn|fsa|mpfa)(\.gz)?$", re.IGNORECASE)
 
 
+#: Kinds of sources. A user means the first that recognizes itself, else a table.
+SOURCES = {section.kind: section for section in (Fasta, Table)}
+
+
 def source_kind(value: Any) -> str:
-    """Tell what kind of source a user means: a table has columns, FASTA has classes or a name that says so."""
-    if not isinstance(value, dict):
-        return "fasta" if isinstance(value, Fasta) else "table"
-    path = value.get("path")
-    first = path[0] if isinstance(path, list) and path else path
-    named = isinstance(path, list) or (isinstance(first, str) and FASTA.search(first))
-    return "fasta" if "columns" not in value and ("classes" in value or named) else "table"
+    """Tell what kind of source a user means.
+
+    Parameters
+    ----------
+    value : dict or Section
+        What stands in the configuration, or a source.
+    """
+    if isinstance(value, dict):
+        claims = (kind for kind, section in SOURCES.items() if kind != "table" and section.is_meant(value))
+        return next(claims, "table")
+    return getattr(value, "kind", "table")
 
 
-Source = Annotated[Annotated[Table, Tag("table")] | Annotated[Fasta, Tag("fasta")], Discriminator(source_kind)]
+Source = Annotated[
+    Union[*(Annotated[section, Tag(kind)] for kind, section in reversed(SOURCES.items()))],
+    Discriminator(source_kind),
+]
 
 
 def read_source(values: dict) -> Table | Fasta:
-    """Make a source of plain values, such as a rule gives to its script."""
+    """Make a source of plain values, such as a rule gives to its script.
+
+    Parameters
+    ----------
+    values : dict
+        What stands in the configuration.
+
+    Examples
+    --------
+    >>> read_source({"path": "mrna.fa.gz"}).title
+    'FASTA'
+    """
     return TypeAdapter(Source).validate_python(values)

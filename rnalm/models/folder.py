@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from rnalm.config.outputs import MODEL
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import read_json, sha256, write_json
-
-#: What loading needs.
-FILES = ("config.json", "model.safetensors", "tokenizer.json", "labels.json")
 
 #: Where weights are: in one file, or in several that an index names.
 WEIGHTS = "model.safetensors"
@@ -26,7 +24,7 @@ def check(folder: str | Path) -> Path:
     if not folder.is_dir():
         siblings = [str(path) for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
         raise RnalmError(f"{folder}: no such model folder; {nearest(folder, siblings)}")
-    for name in FILES:
+    for name in MODEL:
         if not (folder / name).is_file():
             what = "a tokenizer" if name == "tokenizer.json" else "its " + name.split(".")[0]
             raise RnalmError(f"{folder}: model folder without {what}; expected the file {name} in it")
@@ -41,7 +39,7 @@ def gather(folders: Sequence[str | Path], output: str | Path) -> None:
     RnalmError
         If one of them is not whole.
     """
-    write_json(output, {str(folder): sha256(*(check(folder) / name for name in FILES)) for folder in folders})
+    write_json(output, {str(folder): sha256(*(check(folder) / name for name in MODEL)) for folder in folders})
 
 
 def pretrained_files(pretrained: str | None) -> list[Path]:

@@ -35,7 +35,9 @@ TOLERANCE = 1e-3
 LONGEST = 200
 
 
-def create(options: dict, vocab_size: int, n_outputs: int, special: dict[str, int], **extra) -> PreTrainedModel:
+def create(
+    options: dict, vocab_size: int, modifier_channels: int, n_outputs: int, special: dict[str, int], **extra
+) -> PreTrainedModel:
     """Make a new model; random weights are drawn from torch's global generator.
 
     Parameters
@@ -44,6 +46,8 @@ def create(options: dict, vocab_size: int, n_outputs: int, special: dict[str, in
         The ``model`` section: ``type`` or ``pretrained``, and ``config``.
     vocab_size : int
         Tokens, special tokens included.
+    modifier_channels : int
+        Refused if there are any: these architectures take tokens alone.
     n_outputs : int
     special : dict
         Ids of special tokens by their role, ``pad`` among them.
@@ -56,6 +60,10 @@ def create(options: dict, vocab_size: int, n_outputs: int, special: dict[str, in
     RnalmError
         If the configuration is not one of a model, pretrained weights do not fit, or predictions would depend on padding.
     """
+    if modifier_channels:
+        raise RnalmError(
+            f"model.name: hf has no modifiers, but tokens have {modifier_channels} (source.modifier_sep); expected saluki"
+        )
     settings, pretrained = options["config"], options["pretrained"]
     theirs = None if pretrained is None else read_config(pretrained)
     kind = check_type(options["type"], "model.type") if theirs is None else check_type(theirs.model_type, "model.pretrained")

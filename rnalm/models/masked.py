@@ -35,7 +35,7 @@ def create(options: dict, vocab_size: int, special: dict[str, int], **extra) -> 
         If the architecture has no masked language model, or one that could not be fine-tuned after it.
     """
     # What is refused for fine-tuning is refused before hours of pretraining.
-    create_classifier(options, vocab_size, 2, special)
+    create_classifier(options, vocab_size, modifier_channels=0, n_outputs=2, special=special)
     settings, pretrained = options["config"], options["pretrained"]
     theirs = None if pretrained is None else read_config(pretrained)
     kind = options["type"] if theirs is None else theirs.model_type

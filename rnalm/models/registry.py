@@ -1,15 +1,17 @@
 """Architectures: our own, one file each, registered with the Auto classes of transformers; and any of theirs, in a frame."""
 
+from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
+from rnalm.config import ARCHITECTURES
 from rnalm.errors import RnalmError
-from rnalm.models import hf, saluki
+from rnalm.models import hf
 from rnalm.models.folder import check
-from rnalm.models.saluki import Saluki, SalukiConfig
 from rnalm.tokens.dataset import PAD
 from rnalm.tokens.tokenizer import SPECIAL_TOKENS
 
@@ -20,8 +22,10 @@ transformers_logging.set_verbosity_error()
 #: Ids of special tokens by their role, where the configuration names no others.
 USUAL = {name.strip("[]").lower(): index for index, name in enumerate(SPECIAL_TOKENS)}
 
-#: Our architectures by the name they have in the configuration.
-ARCHITECTURES = {"saluki": (SalukiConfig, Saluki)}
+#: What makes a model of each architecture; their modules register our own with the Auto classes of transformers.
+MAKERS: dict[str, Callable[..., PreTrainedModel]] = {
+    name: resolve_name(section.network) for name, section in ARCHITECTURES.items()
+}
 
 
 def create(
@@ -56,14 +60,8 @@ def create(
         If the architecture cannot be made so.
     """
     sizes = dict(options)
-    name = sizes.pop("name")
-    if name == "hf":
-        if modifier_channels:
-            raise RnalmError(
-                f"model.name: hf has no modifiers, but tokens have {modifier_channels} (source.modifier_sep); expected saluki"
-            )
-        return hf.create(sizes, vocab_size, n_outputs, special or USUAL, **extra)
-    return saluki.create(sizes, vocab_size, modifier_channels, n_outputs, special or USUAL, **extra)
+    make = MAKERS[sizes.pop("name")]
+    return make(sizes, vocab_size, modifier_channels, n_outputs, special or USUAL, **extra)
 
 
 def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedModel:
@@ -84,7 +82,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedMo
     folder = check(folder)
     try:
         config = AutoConfig.from_pretrained(folder)
-        ours = any(isinstance(config, config_class) for config_class, _ in ARCHITECTURES.values())
+        ours = config.model_type in ARCHITECTURES
         model = AutoModelForSequenceClassification.from_pretrained(folder) if ours else hf.load(folder, config)
     except (OSError, ValueError, RuntimeError) as error:
         raise RnalmError(f"{folder}: the model cannot be loaded ({str(error).splitlines()[0]})") from None

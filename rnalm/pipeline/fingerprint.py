@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -51,8 +52,8 @@ def code(script: str | Path, package: str | Path = PACKAGE) -> str:
     """Hash a script with every definition of the package that it reaches through imports.
 
     Comments, docstrings and layout do not count, nor does what the script never refers to: an edit in one function changes
-    the fingerprints of those scripts that can come to call it. A file beside the modules, such as a template, counts where a
-    definition names it.
+    the fingerprints of those scripts that can come to call it. What a text names counts as well: a file beside the modules,
+    such as a template, by its path, and an entry of a registry, such as ``"rnalm.models.saluki:create"``, by its place.
 
     Parameters
     ----------
@@ -233,6 +234,9 @@ def _references(statement: ast.stmt, name: str, module: Module, package: Path) -
             yield name, first
         if first in module.imports:
             yield from _follow(module.imports[first], attributes, package)
+    for text in _texts(statement):
+        if place := re.fullmatch(rf"({package.name}(?:\.\w+)+):(\w+)", text):
+            yield from _follow((place[1], place[2]), [], package)
 
 
 def _follow(reference: Reference, attributes: list[str], package: Path) -> Iterator[Reference]:
@@ -253,11 +257,17 @@ def _follow(reference: Reference, attributes: list[str], package: Path) -> Itera
 
 def _files(statement: ast.stmt, package: Path) -> Iterator[Path]:
     """Find files of the package that a statement names."""
+    for text in _texts(statement):
+        path = package / text
+        if "." in text and path.suffix != ".py" and path.is_file():
+            yield path
+
+
+def _texts(statement: ast.stmt) -> Iterator[str]:
+    """Find short texts in a statement."""
     for node in ast.walk(statement):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value and len(node.value) < 100:
-            path = package / node.value
-            if path.suffix != ".py" and path.is_file():
-                yield path
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 100:
+            yield node.value
 
 
 def _content(path: Path) -> str:

@@ -40,7 +40,7 @@ def job(snakemake: Any) -> Callable[[Callable[[], None]], None]:
         with logged(snakemake.log[0]), lock(f"{place}.lock", wait=True):
             params = dict(snakemake.params.items())
             lineage = params.pop("lineage", None)
-            made_of = receipts.identify(params, list(snakemake.input))
+            made_of = receipts.made_of(params, list(snakemake.input))
             earlier = place / receipts.LOG
             text = earlier.read_text(encoding="utf-8") if earlier.exists() else ""
             if receipts.take(place, made_of, outputs, lineage):
@@ -98,6 +98,21 @@ def logged(path: str) -> Iterator[None]:
             sys.exit(1)
         to_file.stream.write(traceback.format_exc())
         raise
+
+
+def errors_since(time: float, folder: str | Path) -> list[str]:
+    """Read what jobs told of mistakes, each once, from the logs that were written to since a time.
+
+    Parameters
+    ----------
+    time : float
+        Seconds since the epoch.
+    folder : path
+        Folder of all logs.
+    """
+    logs = [path for path in Path(folder).rglob("*.log") if path.stat().st_mtime >= time]
+    lines = [line for path in sorted(logs) for line in path.read_text(encoding="utf-8").splitlines()]
+    return list(dict.fromkeys(line.partition(" ERROR ")[2] for line in lines if " ERROR " in line))
 
 
 def is_full(error: BaseException, folder: Path) -> bool:

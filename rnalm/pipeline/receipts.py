@@ -28,7 +28,7 @@ RECEIPT = "receipt.json"
 LOG = "log.txt"
 
 
-def identify(params: Mapping[str, Any], inputs: Sequence[str | Path]) -> dict[str, Any]:
+def made_of(params: Mapping[str, Any], inputs: Sequence[str | Path]) -> dict[str, Any]:
     """Say what decides the results of a job: params, fingerprints among them, content of inputs, and versions of libraries.
 
     Another version alone is no reason to run; but a job that runs, for whatever reason, then works.
@@ -50,7 +50,7 @@ def take(place: str | Path, made_of: Mapping[str, Any], outputs: Sequence[str | 
     place : path
         Folder of the job's receipt.
     made_of : dict
-        From :func:`identify`.
+        From :func:`made_of`.
     outputs : sequence of path
     lineage : str, optional
         What to note as the lineage of these results from now on.

@@ -4,13 +4,10 @@ import math
 from itertools import islice
 from pathlib import Path
 
-from rnalm.config import Fasta, Interpret, Source
+from rnalm.config import ARCHITECTURES, Fasta, Interpret, Source
 from rnalm.errors import RnalmError
 from rnalm.files import open_text
 from rnalm.sequences.read import read_records
-
-#: Architectures that are scored incrementally.
-LOCAL = {"saluki"}
 
 #: What a shard should take on one CPU core: minutes hide the seconds in which a job starts, and are soon made up after a crash.
 SECONDS = 900
@@ -53,7 +50,8 @@ def count(source: Source, interpret: Interpret, mode: str, block_size: int, mode
     if mode == "integrated_gradients":
         each = BACK * interpret.steps * seconds(length, local=False)
     else:
-        each = length * edits(interpret, mode) * seconds(length, architecture in LOCAL and interpret.scorer != "naive")
+        local = architecture in ARCHITECTURES and ARCHITECTURES[architecture].local
+        each = length * edits(interpret, mode) * seconds(length, local and interpret.scorer != "naive")
     return max(1, min(MOST, round(sequences), math.ceil(sequences * each * models / SECONDS)))
 
 

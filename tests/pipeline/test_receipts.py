@@ -15,7 +15,7 @@ def kept(tmp_path):
         with open(path, "w") as file:
             file.write(f"results of {path}")
     (tmp_path / "log").write_text("log\n")
-    made_of = receipts.identify({"code": "1", "n": (1, 2)}, [tmp_path / "input"])
+    made_of = receipts.made_of({"code": "1", "n": (1, 2)}, [tmp_path / "input"])
     place = tmp_path / receipts.FOLDER / "job"
     receipts.keep(place, made_of, outputs, tmp_path / "log")
     return place, made_of, outputs
@@ -30,7 +30,7 @@ def test_the_same_work_is_not_done_twice(kept, tmp_path):
     before = read(outputs)
     for path in outputs:
         os.unlink(path)
-    again = receipts.identify({"n": [1, 2], "code": "1"}, [tmp_path / "input"])
+    again = receipts.made_of({"n": [1, 2], "code": "1"}, [tmp_path / "input"])
     assert receipts.take(place, again, outputs)
     assert read(outputs) == before
     assert receipts.take(place, again, outputs), "and a third time"
@@ -49,7 +49,7 @@ def test_other_work_is_done(kept, tmp_path, what):
         (tmp_path / "input").write_text("other")
     if what == "outputs":
         outputs = outputs[:1]
-    assert not receipts.take(place, receipts.identify(params, [tmp_path / "input"]), outputs)
+    assert not receipts.take(place, receipts.made_of(params, [tmp_path / "input"]), outputs)
     assert not place.exists(), "what is written from now on is not what the receipt describes"
 
 
@@ -101,7 +101,7 @@ def test_files_of_an_experiment_in_the_old_place_of_a_moved_one_are_not_damaged(
 def test_another_version_of_a_library_makes_a_job_work_that_runs(kept, tmp_path, monkeypatch):
     place, made_of, outputs = kept
     monkeypatch.setattr(receipts, "version", lambda name: "100")
-    assert not receipts.take(place, receipts.identify(made_of["params"], [tmp_path / "input"]), outputs)
+    assert not receipts.take(place, receipts.made_of(made_of["params"], [tmp_path / "input"]), outputs)
 
 
 def test_where_there_are_no_hard_links_work_is_done_again(kept, tmp_path, monkeypatch):

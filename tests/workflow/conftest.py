@@ -2,12 +2,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from filelock import FileLock
+
+from rnalm.config.load import load
+from rnalm.pipeline.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,8 +89,6 @@ class Experiment:
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder, self.root = folder, root
-        #: Rules that its configuration has work for, once they are known.
-        self.rules: set[str] = set()
         self.variables: dict[str, str] = {}
         self.config = {
             "output": "out",
@@ -117,9 +120,11 @@ class Experiment:
 
     def arguments(self, *more: str) -> list[str]:
         """Give Snakemake's arguments."""
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
+        # Several processes of a test run may plan the same experiment.
+        name = f"config-{os.getpid()}.yaml"
+        (self.folder / name).write_text(yaml.safe_dump(self.config, sort_keys=False))
         # --configfile takes all that follows it up to the next option.
-        return ["--snakefile", str(self.root / "workflow/Snakefile"), "--configfile", "config.yaml", "--cores", "2", *more]
+        return ["--snakefile", str(self.root / "workflow/Snakefile"), "--configfile", name, "--cores", "2", *more]
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "snakemake", *self.arguments(*arguments)]
@@ -148,9 +153,16 @@ class Experiment:
         )
 
     def succeed(self, *arguments: str) -> str:
-        found = self.run(*arguments)
-        assert found.returncode == 0, found.stdout[-6000:]
-        return found.stdout
+        ended = self.run(*arguments)
+        assert ended.returncode == 0, ended.stdout[-6000:]
+        return ended.stdout
+
+    def refusal(self, *arguments: str) -> str:
+        """Run a workflow that must fail without a traceback; give the end of what it printed."""
+        ended = self.run(*arguments)
+        assert ended.returncode != 0
+        assert "Traceback" not in ended.stdout
+        return "\n".join(ended.stdout.splitlines()[-8:])
 
     def snakemake(self, *arguments: str) -> str:
         """Run Snakemake in a copy of this process, which has imported it once for all; give what it printed.
@@ -160,7 +172,7 @@ class Experiment:
         import snakemake.cli
 
         command = self.arguments(*arguments)
-        said = self.folder / "said.txt"
+        said = self.folder / f"said-{os.getpid()}.txt"
         child = os.fork()
         if not child:
             terminal = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -187,8 +199,13 @@ class Experiment:
 
     def plan(self, *arguments: str) -> dict[str, int]:
         """Count the jobs of each rule that a dry run lists, but for target rules."""
-        found = jobs(self.snakemake("--dry-run", *arguments))
-        return {rule: count for rule, count in found.items() if rule != "all"}
+        counts = jobs(self.snakemake("--dry-run", *arguments))
+        return {rule: count for rule, count in counts.items() if rule != "all"}
+
+    def rules(self) -> set[str]:
+        """Name the rules that its configuration has work for."""
+        plan = Plan(load(self.config))
+        return {rule for rule, _ in plan.jobs()}
 
 
 def jobs(text: str) -> dict[str, int]:
@@ -197,12 +214,35 @@ def jobs(text: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in (line.split() for line in table.splitlines()[2:])}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all that is here: it runs the workflow."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@contextmanager
+def once(tmp_path_factory, name: str) -> Iterator[tuple[Path, bool]]:
+    """Give a folder that all processes of a test run share, and whether it is this one that has to fill it."""
+    # Each process of pytest-xdist has a folder of its own in that of the run.
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
+    shared = tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.getbasetemp()
+    folder, done = shared / name, shared / f"{name}.done"
+    with FileLock(shared / f"{name}.lock"):
+        fill = not done.exists()
+        if fill:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        yield folder, fill
+        done.touch()
+
+
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory) -> Path:
     """Copy workflow and library: what is edited while tests run must not disturb them."""
-    folder = tmp_path_factory.mktemp("repository")
-    for name in ("workflow", "rnalm", "config"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    with once(tmp_path_factory, "repository") as (folder, fill):
+        for name in ("workflow", "rnalm", "config") if fill else ():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
 
@@ -220,7 +260,7 @@ def experiment(tmp_path, make_experiment) -> Experiment:
 def run_traced(experiment: Experiment) -> Experiment:
     """Run an experiment to its end, and note which functions of the library each script calls."""
     traces = experiment.folder / "traces"
-    traces.mkdir()
+    traces.mkdir(exist_ok=True)
     (traces / "sitecustomize.py").write_text(TRACE)
     experiment.variables = {"PYTHONPATH": str(traces), "RNALM_TRACES": str(traces)}
     experiment.succeed()
@@ -231,22 +271,31 @@ def run_traced(experiment: Experiment) -> Experiment:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, make_experiment) -> Experiment:
     """Give an experiment that has run to its end."""
-    experiment = run_traced(make_experiment(tmp_path_factory.mktemp("finished")))
-    experiment.rules = set(experiment.plan("--forceall"))
-    return experiment
+    with once(tmp_path_factory, "finished") as (folder, fill):
+        experiment = make_experiment(folder)
+        return run_traced(experiment) if fill else experiment
 
 
 @pytest.fixture(scope="session")
 def language(tmp_path_factory, make_experiment) -> Experiment:
     """Give an experiment with a language model that has run to its end: FASTA, pretraining, a sweep, bases, power laws."""
-    experiment = make_experiment(tmp_path_factory.mktemp("language"))
-    draw = np.random.default_rng(0)
-    for name in ("yes", "no"):
-        rows = ["".join(draw.choice(list("ACGT"), 30)) + ("TATAAT" if name == "yes" else "") for _ in range(24)]
-        text = "".join(f">{name}{i} made up\r\n{row}\r\n" for i, row in enumerate(rows))
-        (experiment.folder / f"{name}.fasta").write_text(text)
+    with once(tmp_path_factory, "language") as (folder, fill):
+        experiment = make_experiment(folder)
+        experiment.config = language_model()
+        if not fill:
+            return experiment
+        draw = np.random.default_rng(0)
+        for name in ("yes", "no"):
+            rows = ["".join(draw.choice(list("ACGT"), 30)) + ("TATAAT" if name == "yes" else "") for _ in range(24)]
+            text = "".join(f">{name}{i} made up\r\n{row}\r\n" for i, row in enumerate(rows))
+            (experiment.folder / f"{name}.fasta").write_text(text)
+        return run_traced(experiment)
+
+
+def language_model() -> dict:
+    """Configure an experiment with a language model."""
     sizes = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 64, "max_position_embeddings": 64}
-    experiment.config = {
+    return {
         "output": "out",
         "task": "classification",
         "source": {"classes": {"yes": "yes.fasta", "no": "no.fasta"}},
@@ -256,11 +305,13 @@ def language(tmp_path_factory, make_experiment) -> Experiment:
         "model": {"name": "hf", "type": "distilbert", "config": sizes},
         "pretrain": {"epochs": 2},
         "sweep": {"method": "grid", "epochs": 1, "parameters": {"learning_rate": {"values": [0.001, 0.01]}}},
-        "finetune": {"epochs": 2, "metric": "f1_weighted"},
-        "interpret": {"method": ["loo", "integrated_gradients"], "level": "base", "sample_size": 4, "shards": 1, "steps": 8},
+        "finetune": {"epochs": 2, "metric": "f1_weighted", "replicates": 2},
+        "interpret": {
+            **{"method": ["loo", "integrated_gradients"], "level": "base", "explain": "all"},
+            **{"sample_size": 4, "shards": 1, "steps": 8},
+        },
         "powerlaw": {},
     }
-    return run_traced(experiment)
 
 
 @pytest.fixture

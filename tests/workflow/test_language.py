@@ -5,7 +5,6 @@ import pickle
 import shutil
 
 import pandas as pd
-import pytest
 import shap
 import yaml
 from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
@@ -47,7 +46,7 @@ def test_models_are_trained_with_the_best_values_of_their_fold(language):
 def test_bases_are_scored_where_they_stand(language):
     scores = pd.read_parquet(language.output / "interpret" / "loo_scores_remove.parquet")
     assert scores["sequence"].nunique() == 4
-    for name, rows in scores.groupby("sequence"):
+    for name, rows in scores[scores["class"] == "yes"].groupby("sequence"):
         file = language.folder / f"{name.rstrip('0123456789')}.fasta"
         text = file.read_text().split(f">{name} made up")[1].split()[0]
         assert "".join(rows["token"]) == text
@@ -71,59 +70,21 @@ def test_what_was_pretrained_predicts_without_being_pretrained_again(language, m
     assert not {"pretrain_model", "finetune_fold"} & set(experiment.plan())
 
 
-def mistakes() -> dict:
-    """Changes of a good experiment, and the end of the message."""
-
-    def write(name: str, text: str):
-        return lambda experiment: (experiment.folder / name).write_text(text)
-
-    def configure(**sections):
-        def change(experiment):
-            for name, values in sections.items():
-                experiment.config[name] = experiment.config.get(name, {}) | values
-
-        return change
-
-    def pretrain_elsewhere(experiment):
-        experiment.config["model"] = {"name": "hf", "pretrained": "other"}
-        experiment.config["tokenizer"] = {"type": "bpe", "vocab_size": 30}
-        del experiment.config["pretrain"], experiment.config["sweep"]
-
-    return {
-        "an empty FASTA file": (
-            write("no.fasta", ""),
-            "no.fasta: no sequences in it; expected FASTA records, each with a header that begins with '>'",
-        ),
-        "a record without a sequence": (
-            write("no.fasta", ">a\nACGT\n>b\n>c\nA\n"),
-            "no.fasta, line 3: the sequence of 'b' is empty",
-        ),
-        "an id in two classes": (
-            write("no.fasta", ">yes0\nACGT\n>b\nACGTA\n"),
-            "yes.fasta, line 1: the id 'yes0' was already used in no.fasta, line 1; ids must be unique",
-        ),
-        "a protein on both strands": (
-            write("no.fasta", ">a\nMKLV\n>b\nMKLVV\n"),
-            "encode.reverse_complement is for DNA and RNA",
-        ),
-        "a sweep over an unknown key": (
-            configure(sweep={"parameters": {"finetune.learning_rat": {"values": [1]}}}),
-            "did you mean 'finetune.learning_rate'?",
-        ),
-        "a pretrained model with another tokenizer": (pretrain_elsewhere, "has another tokenizer than this experiment"),
-    }
+def test_every_class_is_explained(language):
+    scores = pd.read_csv(language.output / "interpret" / "loo_scores_remove.csv")
+    assert set(scores["class"]) == {"yes", "no"}
+    # Probabilities sum to one, so that what one class loses the other wins.
+    assert scores.groupby(["sequence", "start_offset"])["loo"].sum().abs().max() < 1e-6
+    results = json.loads((language.output / "fine-tune" / "0" / "test_results.json").read_text())
+    assert set(results["test_per_class"]) == {"yes", "no"}
+    assert "Confusion" in (language.output / "report.html").read_text()
 
 
-@pytest.mark.parametrize("mistake", mistakes())
-def test_a_mistake_ends_in_one_clear_line(language, make_experiment, tmp_path, mistake):
-    make, message = mistakes()[mistake]
+def test_a_pretrained_model_with_another_tokenizer_is_refused_before_training(language, make_experiment, tmp_path):
     experiment = make_experiment(tmp_path)
     for name in ("yes.fasta", "no.fasta"):
         shutil.copyfile(language.folder / name, tmp_path / name)
     shutil.copytree(language.output / "pretrain", tmp_path / "other", ignore=shutil.ignore_patterns("checkpoints"))
-    experiment.config = dict(language.config)
-    make(experiment)
-    found = experiment.run("finetune")
-    assert found.returncode != 0
-    assert "Traceback" not in found.stdout
-    assert message in "\n".join(found.stdout.splitlines()[-8:])
+    experiment.config = {key: value for key, value in language.config.items() if key not in ("pretrain", "sweep")}
+    experiment.config |= {"model": {"name": "hf", "pretrained": "other"}, "tokenizer": {"type": "bpe", "vocab_size": 30}}
+    assert "has another tokenizer than this experiment" in experiment.refusal("finetune")

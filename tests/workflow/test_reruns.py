@@ -1,92 +1,132 @@
 """Only what changed runs again, always what changed: for each kind of change, exactly which rules."""
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from dependencies import ENCODING, EVERYTHING, FOLDING, PASSING, REPORT, SCORING, TRAINING, below
+from dependencies import ENCODING, EVERYTHING, FOLDING, READERS, REPORT, SCORING, TRAINING, below
 
 from rnalm.pipeline import fingerprint
 
-
-def rewrite(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
+ROOT = Path(__file__).parents[2]
 
 
-#: Edits of the library: file, what stands there, what takes its place, and the rules that run again.
+def statement_in(place: str) -> Callable[[Path], None]:
+    """Edit a function so that it has one more statement, which computes nothing."""
+
+    def edit(library: Path) -> None:
+        path, function = find(library, place)
+        first = function.body[1] if ast.get_docstring(function) else function.body[0]
+        insert(path, first.lineno, " " * first.col_offset + "_ = 0")
+
+    return edit
+
+
+def comment_on(place: str) -> Callable[[Path], None]:
+    """Edit what stands above a function: a comment, and empty lines."""
+
+    def edit(library: Path) -> None:
+        path, function = find(library, place)
+        insert(path, function.lineno, "# Of all.\n\n")
+
+    return edit
+
+
+def docstring_of(place: str) -> Callable[[Path], None]:
+    """Give a function another docstring."""
+
+    def edit(library: Path) -> None:
+        path, function = find(library, place)
+        lines = path.read_text().splitlines()
+        text = function.body[0]
+        lines[text.lineno - 1 : text.end_lineno] = [" " * text.col_offset + '"""Other."""']
+        path.write_text("\n".join(lines) + "\n")
+
+    return edit
+
+
+def function_beside(place: str) -> Callable[[Path], None]:
+    """Put a function that nobody calls beside another."""
+
+    def edit(library: Path) -> None:
+        path, _ = find(library, place)
+        path.write_text(path.read_text() + "\n\ndef nobody_calls_it():\n    return 1\n")
+
+    return edit
+
+
+def end_of(name: str, text: str) -> Callable[[Path], None]:
+    """Add to the end of a file."""
+
+    def edit(library: Path) -> None:
+        path = library / name
+        path.write_text(path.read_text() + text)
+
+    return edit
+
+
+def find(library: Path, place: str) -> tuple[Path, ast.FunctionDef]:
+    """Find a function or, behind a dot, a method of a class by ``package.module:name``."""
+    module, _, name = place.partition(":")
+    path = library / f"{module.replace('.', '/')}.py"
+    node = ast.parse(path.read_text())
+    for part in name.split("."):
+        node = next(inner for inner in node.body if getattr(inner, "name", None) == part)
+    return path, node
+
+
+def insert(path: Path, line: int, text: str) -> None:
+    """Put text before a line, counted from 1."""
+    lines = path.read_text().splitlines()
+    lines.insert(line - 1, text)
+    path.write_text("\n".join(lines) + "\n")
+
+
+#: Edits of the library, and the rules that run again.
 EDITS = {
-    "a comment": ("predict.py", "def predict(", "# Of all sequences.\ndef predict(", set()),
-    "a docstring": ("train.py", '"""Fine-tune a model on one fold."""', '"""Train."""', set()),
-    "a docstring inside": ("folds.py", '"""Who trains, validates and tests in each fold."""', "", set()),
-    "layout": ("labels.py", "\ndef fit(", "\n\n\n\ndef fit(", set()),
-    "a function that nobody calls": ("encode.py", "def encode(", "def decode():\n    return 1\n\n\ndef encode(", set()),
-    "the version": ("__init__.py", "__version__ = ", "__version__ = 'new' or ", set()),
-    "the frame of jobs": ("jobs.py", "    return run", "    run.__name__ = 'run'\n    return run", set()),
-    "the command line": ("cli.py", "    options.run(options)", "    assert options\n        options.run(options)", set()),
-    "how the configuration is read": ("configfile.py", "    more = ", "    assert keys\n    more = ", set()),
-    "report": ("report/write.py", "    sections = [_data(job)]", "    sections = [*[_data(job)]]", REPORT),
-    "its template": ("report.html", "<html", "<html data-new", REPORT),
-    "curves": ("curves.py", "def learning_curves(", "def learning_curves(*_, **more): return more\ndef _learning(", REPORT),
-    "compare": ("compare.py", "    best = f1[:-1].argmax()", "    best = f1[:-1].argmin()", REPORT),
-    "figures": ("figures.py", "def positions(", "def positions(*, _=0, **more): return more\ndef _positions(", REPORT),
-    "perturb.summary": (
-        "perturb/summary.py",
-        "def read_bed(",
-        "def read_bed(*_): return []\ndef _(",
-        REPORT | {"check_interpretation"},
-    ),
-    "perturb.recompute": ("perturb/recompute.py", "import torch\n", "import torch\n\nprint()\n", SCORING),
-    "perturb.scores": ("perturb/scores.py", "    cost = method.cost", "    assert method\n    cost = method.cost", SCORING),
-    "perturb.merge": (
-        "perturb/merge.py",
-        "    schema = pq.read_schema(parts[0])",
-        "    assert parts\n    schema = pq.read_schema(parts[0])",
-        below("merge_scores"),
-    ),
-    "perturb.page": (
-        "perturb/page.py",
-        "    title, text = METHODS[method]",
-        "    [title, text] = METHODS[method]",
-        {"draw_scores"},
-    ),
-    "its page": ("scores.html", "<html", "<html data-new", {"draw_scores"}),
-    "train": ("train.py", "    check_metric(job, validation)", "    check_metric(job, training)", TRAINING),
-    "epochs": (
-        "epochs.py",
-        "    arguments = TrainingArguments(",
-        "    arguments = TrainingArguments(dataloader_pin_memory=True,",
-        TRAINING,
-    ),
-    "losses": ("losses.py", "import torch\n", "import torch\n\nprint()\n", TRAINING),
-    "models.saluki": ("models/saluki.py", "    def forward(", "    new = 1\n\n    def forward(", TRAINING),
-    "predict": ("predict.py", "self.model.eval()", "self.model.eval().eval()", TRAINING),
-    "encode": ("encode.py", "    summary = Summary()", "    summary = Summary(0)", ENCODING),
-    "tables": (
-        "tables.py",
-        "    with open_text(source.path) as file:",
-        "    with open_text(source.path) as file, open_text(source.path):",
-        EVERYTHING,
-    ),
-    "vocabulary.learn": ("vocabulary.py", "def learn(", "def learn(*_, **__): return 1\ndef _(", EVERYTHING),
-    "folds.assign": (
-        "folds.py",
-        "    group_ids = _group_ids(groups, n_rows)",
-        "    group_ids = _group_ids(groups, 0 + n_rows)",
-        FOLDING,
-    ),
-    "evaluate.rank_deltas": (
-        "evaluate.py",
-        'frame = frame[frame["label"].notna()]',
-        'frame = frame.dropna(subset="label")',
-        below("evaluate_fold", "merge_predictions"),
-    ),
-    "a new key": ("config/results.py", "class Report(Section):", "class Report(Section):\n    new: int = 1\n", REPORT),
+    "a comment": (comment_on("prediction.predict:predict"), set()),
+    "a docstring": (docstring_of("training.finetune:finetune"), set()),
+    "a function that nobody calls": (function_beside("tokens.encode:encode"), set()),
+    "the version": (end_of("__init__.py", '__version__ = "new"\n'), set()),
+    "the frame of jobs": (statement_in("pipeline.jobs:job"), set()),
+    "the plan": (statement_in("pipeline.plan:Plan.targets"), set()),
+    "the command line": (statement_in("cli:main"), set()),
+    "how the configuration is read": (statement_in("config.load:load"), set()),
+    "the report": (statement_in("report.write:write"), REPORT),
+    "its template": (end_of("report/page.html", "<p>"), REPORT),
+    "a curve": (statement_in("report.curves:learning_curves"), REPORT),
+    "a measure": (statement_in("prediction.measure:measure"), REPORT),
+    "a picture": (statement_in("report.figures:positions"), REPORT),
+    "a reader of elements": (statement_in("sequences.bed:read_bed"), REPORT | {"check_interpretation"}),
+    "a scorer": (statement_in("scoring.scorers.incremental:IncrementalScorer.score"), SCORING),
+    "a shard": (statement_in("scoring.shard:score_shard"), SCORING),
+    "the merging of shards": (statement_in("scoring.merge:merge"), below("merge_scores")),
+    "the page of scores": (statement_in("report.score_page:write_page"), {"draw_scores"}),
+    "its page": (end_of("report/score_page.html", "<p>"), {"draw_scores"}),
+    "training": (statement_in("training.finetune:finetune"), TRAINING),
+    "a loss": (end_of("labels/losses.py", "print()\n"), TRAINING),
+    "an architecture": (statement_in("models.saluki:Saluki.forward"), TRAINING),
+    "prediction": (statement_in("prediction.predict:predict_file"), below("predict_source")),
+    "encoding": (statement_in("tokens.encode:encode"), ENCODING),
+    "tables": (statement_in("sequences.tables:read"), EVERYTHING),
+    "a tokenizer": (statement_in("tokens.learn:learn"), below("train_tokenizer")),
+    "folds": (statement_in("labels.folds:assign"), FOLDING),
+    "ranks": (statement_in("prediction.evaluate:rank_deltas"), below("evaluate_fold", "merge_predictions")),
+    "a new key": (end_of("config/results.py", "\n\nclass Report(Report):\n    new: int = 1\n"), REPORT),
+}
+
+#: The script of each rule.
+SCRIPTS = {
+    rule: script
+    for path in (ROOT / "workflow" / "rules").glob("*.smk")
+    for rule, script in re.findall(r'^rule (\w+):.*?code\("(\w+\.py)"\)', path.read_text(), re.MULTILINE | re.DOTALL)
 }
 
 
@@ -97,11 +137,24 @@ def edited(repository, tmp_path) -> Path:
     return tmp_path / "edited"
 
 
+def codes(root: Path) -> dict[str, str]:
+    """Fingerprint the code of each rule."""
+    fingerprint._parsed.cache_clear()
+    fingerprint._look.cache_clear()
+    return {rule: fingerprint.code(root / "workflow/scripts" / script, root / "rnalm") for rule, script in SCRIPTS.items()}
+
+
 @pytest.mark.parametrize("edit", EDITS)
-def test_edited_code_reruns_the_rules_that_reach_it(finished, edited, make_experiment, edit):
-    name, old, new, rules = EDITS[edit]
-    rewrite(edited / "rnalm" / name, old, new)
-    assert set(make_experiment(finished.folder, edited).plan()) == rules & finished.rules
+def test_edited_code_reruns_the_rules_that_reach_it(repository, edited, edit):
+    make, rules = EDITS[edit]
+    make(edited / "rnalm")
+    before, after = codes(repository), codes(edited)
+    assert below(*(rule for rule in SCRIPTS if before[rule] != after[rule])) == rules
+
+
+def test_every_rule_has_a_script_and_every_script_a_rule():
+    assert set(SCRIPTS) == set(READERS)
+    assert {path.name for path in (ROOT / "workflow" / "scripts").glob("*.py")} == set(SCRIPTS.values())
 
 
 def touch_all(*places: Path) -> None:
@@ -112,95 +165,71 @@ def touch_all(*places: Path) -> None:
                 path.touch()
 
 
-def check_out_another_branch_and_come_back(experiment, edited: Path) -> None:
+def check_out_another_branch_and_come_back(folder: Path) -> None:
     def git(*arguments: str) -> None:
         command = ["git", "-c", "user.name=x", "-c", "user.email=x", *arguments]
-        subprocess.run(command, cwd=edited, check=True, capture_output=True)
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
     git("init", "--initial-branch=main")
     git("add", ".")
     git("commit", "--message=one")
     git("checkout", "-b", "other")
-    for path in (edited / "rnalm").glob("*.py"):
+    for path in (folder / "rnalm").glob("*.py"):
         path.write_text("")
     git("commit", "--all", "--message=two")
     git("checkout", "main")
-
-
-def exchange_table(experiment, edited: Path) -> None:
-    """Put an older file in the place of the table."""
-    table = experiment.folder / "table.tsv"
-    rewrite(table, "s0", "zero")
-    os.utime(table, (1e9, 1e9))
-
-
-def write_more(experiment, edited: Path) -> None:
-    (experiment.folder / "more.tsv").write_text((experiment.folder / "table.tsv").read_text())
-    experiment.config["inference"] = {"more": {"path": "more.tsv", "columns": {"id": "id", "sequence": "sequence"}}}
-
-
-def reorder(experiment, edited: Path) -> None:
-    experiment.config = {name: reversed_(section) for name, section in reversed(experiment.config.items())}
 
 
 def reversed_(section: object) -> object:
     return {name: reversed_(value) for name, value in reversed(section.items())} if isinstance(section, dict) else section
 
 
-#: Other changes: what is done to a finished experiment and the repository, and the jobs that follow.
-CHANGES = {
-    "nothing": (lambda experiment, edited: None, {}),
-    "a touch of every module, rule and script": (lambda experiment, edited: touch_all(edited), {}),
-    "a touch of every input": (lambda experiment, edited: (experiment.folder / "table.tsv").touch(), {}),
-    "a copy that lost all dates": (lambda experiment, edited: touch_all(experiment.folder), {}),
-    "another branch and back": (check_out_another_branch_and_come_back, {}),
-    "keys in another order": (reorder, {}),
-    "a default written out": (lambda experiment, edited: experiment.config.update(encode={"block_size": 12288}), {}),
-    "a number written otherwise": (lambda experiment, edited: experiment.config["finetune"].update(learning_rate="1e-2"), {}),
-    "an older table in place of the table": (exchange_table, EVERYTHING),
-    "a further inference file": (write_more, PASSING),
-    "one shard deleted": (
-        lambda experiment, edited: (experiment.output / "interpret/parts/source/mask/1-of-2.parquet").unlink(),
-        {"score_shard": 1, "merge_scores": 1, "draw_scores": 1},
-    ),
-    "one model deleted": (
-        lambda experiment, edited: (experiment.output / "fine-tune/1/model.safetensors").unlink(),
-        TRAINING,
-    ),
-    "the report deleted": (lambda experiment, edited: (experiment.output / "report.html").unlink(), REPORT),
-}
+#: Where and how jobs run, which says nothing of their results.
+ELSEWHERE = [
+    *("--set-threads", "finetune_fold=1", "--set-resources", "finetune_fold:mem_mb=100", "score_shard:runtime=5"),
+    *("--resources", "gpu=2", "--default-resources", "slurm_partition=short", "--retries", "3"),
+]
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_change_reruns_what_depends_on_it(finished, copy, edited, change):
-    make, expected = CHANGES[change]
+def test_what_changes_no_result_reruns_nothing(copy, edited, tmp_path):
+    """New dates on everything, another branch and back, keys written otherwise, other machines."""
     experiment = copy()
     experiment.root = edited
-    make(experiment, edited)
-    found = experiment.plan()
-    assert (found == expected) if isinstance(expected, dict) else (set(found) == expected & finished.rules)
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("--set-threads", "finetune_fold=1"),
-        ("--set-resources", "finetune_fold:mem_mb=100", "score_shard:runtime=5"),
-        ("--resources", "gpu=2"),
-        ("--default-resources", "slurm_partition=short"),
-        ("--retries", "3"),
-    ],
-    ids=lambda arguments: arguments[0],
-)
-def test_where_and_how_jobs_run_changes_nothing(finished, arguments):
-    assert finished.plan(*arguments) == {}
-
-
-def test_another_profile_changes_nothing(finished, tmp_path):
-    settings = yaml.safe_load((finished.root / "workflow/profiles/default/config.yaml").read_text())
-    settings |= {"set-resources": {"score_shard": {"mem_mb": 1}}, "cores": 1, "retries": 2}
+    check_out_another_branch_and_come_back(edited)
+    touch_all(edited, experiment.folder)
+    experiment.config["finetune"]["learning_rate"] = "1e-2"
+    experiment.config["encode"] = {"block_size": 12288}
+    experiment.config = reversed_(experiment.config)
+    settings = yaml.safe_load((edited / "workflow/profiles/default/config.yaml").read_text())
+    settings |= {"set-resources": {"score_shard": {"mem_mb": 1}}, "cores": 1}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
-    assert finished.plan("--workflow-profile", str(tmp_path)) == {}
+    assert experiment.plan("--workflow-profile", str(tmp_path), *ELSEWHERE) == {}
+
+
+def test_an_older_table_in_place_of_the_table_is_another(copy):
+    experiment = copy()
+    table = experiment.folder / "table.tsv"
+    table.write_text(table.read_text().replace("s0", "zero"))
+    os.utime(table, (1e9, 1e9))
+    assert set(experiment.plan()) == EVERYTHING & experiment.rules()
+
+
+def test_what_is_gone_is_made_again(copy):
+    experiment = copy()
+    (experiment.output / "interpret/parts/source/mask/1-of-2.parquet").unlink()
+    (experiment.output / "report.html").unlink()
+    assert experiment.plan() == {"score_shard": 1, "merge_scores": 1, "draw_scores": 1, "write_report": 1}
+    (experiment.output / "fine-tune/1/model.safetensors").unlink()
+    assert set(experiment.plan()) == TRAINING & experiment.rules()
+
+
+def test_params_reach_snakemake(copy):
+    """It compares them as a set: of a number that changes places with another it would see nothing."""
+    experiment = copy()
+    experiment.config["interpret"] |= {"sample_size": 100}
+    assert set(experiment.plan()) == SCORING & experiment.rules()
+    experiment.config["seed"] = 2
+    assert set(experiment.plan()) == FOLDING & experiment.rules()
 
 
 def worked(experiment, since: float) -> set[str]:
@@ -210,30 +239,24 @@ def worked(experiment, since: float) -> set[str]:
     return {str(path.relative_to(experiment.output / "logs").with_suffix("")) for path in working}
 
 
-#: Other code that encodes alike.
-REFACTORING = ("    summary = Summary()", "    summary = Summary(sequences=0)")
-
-
 def harm(experiment, edited: Path) -> None:
     """Delete one result, and cut off the end of another."""
     (experiment.output / "interpret/parts/source/mask/1-of-2.parquet").unlink()
     os.truncate(experiment.output / "predict/test_predictions.csv", 100)
 
 
-#: Changes, as by dry run, and the jobs that really work: where a result turns out as it was, those below it need not.
+#: Changes, and the jobs that really work: where a result turns out as it was, those below it need not.
 WORK = {
     "an encoding that comes to the same": (
-        lambda experiment, edited: rewrite(edited / "rnalm" / "encode.py", *REFACTORING),
+        lambda experiment, edited: EDITS["encoding"][0](edited / "rnalm"),
         {"encode/source"},
     ),
     "another label column, with the same labels": (
         lambda experiment, edited: experiment.config["source"]["columns"].update(label=3),
         {"encode/source", "report"},
     ),
-    "an edited report": (
-        lambda experiment, edited: rewrite(edited / "rnalm" / EDITS["report"][0], *EDITS["report"][1:3]),
-        {"report"},
-    ),
+    "an edited report": (lambda experiment, edited: EDITS["the report"][0](edited / "rnalm"), {"report"}),
+    "an edited page": (lambda experiment, edited: EDITS["the page of scores"][0](edited / "rnalm"), {"interpret/draw-mask"}),
     "a deleted shard and a truncated table": (harm, {"predict/merge"}),
 }
 
@@ -257,8 +280,7 @@ def test_no_script_calls_what_its_fingerprint_leaves_out(finished, language):
     """Functions that really ran, against those that were found by reading."""
     files = [path for experiment in (finished, language) for path in (experiment.folder / "traces").glob("*.txt")]
     traces = [path.read_text().splitlines() for path in files]
-    scripts = {path.stem for path in (finished.root / "workflow/scripts").glob("*.py")}
-    assert {script for script, *_ in traces} == scripts
+    assert {f"{script}.py" for script, *_ in traces} == set(SCRIPTS.values())
     for script, *functions in traces:
         reached = fingerprint.reached(finished.root / f"workflow/scripts/{script}.py", finished.root / "rnalm")
         called = {f"{module}:{name.split('.')[0]}" for module, name in (function.split(":") for function in functions)}

@@ -1,8 +1,7 @@
 rule encode_source:
     input:
-        files=lambda wildcards: ancient(ENCODED[wildcards.source].paths),
+        provided("encode_source"),
         tokenizer=f"{OUT}/tokenizer.json",
-        trained=model_files(*MODELS, names=["config.json"]) if GIVEN else [],
     output:
         f"{OUT}/encoded/{{source}}.parquet",
     log:
@@ -17,22 +16,15 @@ rule encode_source:
         runtime=120,
     params:
         code=code("encode.py"),
-        content=lambda wildcards: content(*ENCODED[wildcards.source].paths, *(f"{path}/config.json" for path in GIVEN)),
-        source=lambda wildcards: plain(ENCODED[wildcards.source]),
-        options=plain(settings.encode if settings.trains else settings.encode.model_dump(exclude_unset=True)),
-        task=settings.task,
-        quality=plain(settings.labels.quality),
-        require_labels=lambda wildcards: settings.trains and wildcards.source == "source",
+        content=content("encode_source"),
+        job=job("encode_source"),
     script:
         "../scripts/encode.py"
 
 
-CLUSTERED = settings.source.of_sequences() if settings.source else None
-
-
 rule cluster_sequences:
     input:
-        ancient(CLUSTERED.paths if CLUSTERED else []),
+        provided("cluster_sequences"),
     output:
         f"{OUT}/clusters.parquet",
     log:
@@ -47,13 +39,8 @@ rule cluster_sequences:
         runtime=120,
     params:
         code=code("cluster.py"),
-        content=content(*(CLUSTERED.paths if CLUSTERED else [])),
-        job=plain(
-            {
-                "source": plain(CLUSTERED) if CLUSTERED else None,
-                "options": settings.folds.cluster.model_dump(),
-            }
-        ),
+        content=content("cluster_sequences"),
+        job=job("cluster_sequences"),
     script:
         "../scripts/cluster.py"
 
@@ -61,7 +48,7 @@ rule cluster_sequences:
 rule assign_folds:
     input:
         encoded=f"{OUT}/encoded/source.parquet",
-        clusters=[f"{OUT}/clusters.parquet"] if settings.folds.group == "cluster" else [],
+        clusters=[f"{OUT}/clusters.parquet"] if PLAN.settings.folds.group == "cluster" else [],
     output:
         f"{OUT}/folds.parquet",
     log:
@@ -76,6 +63,6 @@ rule assign_folds:
         runtime=30,
     params:
         code=code("folds.py"),
-        job=plain({"options": settings.folds.model_dump(exclude={"cluster"}), "seed": settings.seed, "task": settings.task}),
+        job=job("assign_folds"),
     script:
         "../scripts/folds.py"

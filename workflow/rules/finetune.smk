@@ -3,10 +3,11 @@ rule finetune_fold:
         encoded=f"{OUT}/encoded/source.parquet",
         folds=f"{OUT}/folds.parquet",
         tokenizer=f"{OUT}/tokenizer.json",
-        pretrained=first_weights(),
-        best=lambda wildcards: best_values(wildcards.model),
+        pretrained=PLAN.first_weights(),
+        start=provided("finetune_fold"),
+        best=lambda wildcards: PLAN.best_values(wildcards.model),
     output:
-        multiext(f"{OUT}/fine-tune/{{model}}/", *LEARNED),
+        multiext(f"{OUT}/fine-tune/{{model}}/", *outputs.FINETUNED),
     log:
         f"{OUT}/logs/finetune/{{model}}.log",
     benchmark:
@@ -15,14 +16,14 @@ rule finetune_fold:
         ENV
     threads: 4
     resources:
-        gpu=settings.finetune.gpus,
+        gpu=PLAN.settings.finetune.gpus,
         nodes=1,  # with all of its GPUs
         mem_mb=growing(8000),
         runtime=1440,
     params:
         code=code("finetune.py"),
-        content=content(*starting_point()),
-        job=lambda wildcards: plain(training(wildcards.model)),
+        content=content("finetune_fold"),
+        job=job("finetune_fold"),
     script:
         "../scripts/finetune.py"
 
@@ -30,10 +31,10 @@ rule finetune_fold:
 rule evaluate_fold:
     input:
         part=f"{OUT}/predict/parts/source/{{model}}.parquet",
-        model=lambda wildcards: model_files(wildcards.model),
+        model=of_models(),
         results=multiext(f"{OUT}/fine-tune/{{model}}/", "train_results.json", "eval_results.json"),
     output:
-        multiext(f"{OUT}/fine-tune/{{model}}/", *TESTED),
+        multiext(f"{OUT}/fine-tune/{{model}}/", *outputs.tested(TASK)),
     log:
         f"{OUT}/logs/evaluate/{{model}}.log",
     benchmark:
@@ -46,14 +47,14 @@ rule evaluate_fold:
         runtime=30,
     params:
         code=code("evaluate.py"),
-        model=lambda wildcards: MODELS[wildcards.model],
+        job=job("evaluate_fold"),
     script:
         "../scripts/evaluate.py"
 
 
 rule summarize_folds:
     input:
-        expand(f"{OUT}/fine-tune/{{model}}/{'all' if HELD_OUT else 'eval'}_results.json", model=TRAINED),
+        expand(f"{OUT}/fine-tune/{{model}}/{'all' if PLAN.held_out else 'eval'}_results.json", model=PLAN.trained),
     output:
         report(f"{OUT}/fine-tune/summary.csv", caption="../report/summary.rst", category="Metrics"),
     log:
@@ -68,6 +69,6 @@ rule summarize_folds:
         runtime=10,
     params:
         code=code("summarize.py"),
-        models=TRAINED,
+        job=job("summarize_folds"),
     script:
         "../scripts/summarize.py"

@@ -1,10 +1,10 @@
 # Goes first, so that a wrong replacement ends the run before hours of training rather than after them.
 rule check_interpretation:
     input:
-        encoded=f"{OUT}/encoded/{list(SOURCES)[0]}.parquet",
+        encoded=f"{OUT}/encoded/{next(iter(PLAN.sources))}.parquet",
         tokenizer=f"{OUT}/tokenizer.json",
-        labels=model_files(*MODELS, names=["labels.json"]) if GIVEN else [],
-        annotations=ANNOTATIONS,
+        labels=of_models(["labels.json"]) if PLAN.given else [],
+        annotations=ancient(PLAN.annotations),
     output:
         f"{OUT}/interpret/checked",
     log:
@@ -20,8 +20,8 @@ rule check_interpretation:
         runtime=10,
     params:
         code=code("check_interpretation.py"),
-        content=content(*ANNOTATIONS, *(f"{path}/labels.json" for path in GIVEN)),
-        job=plain(settings.interpret.model_dump(include=CHECKED)),
+        content=content("check_interpretation"),
+        job=job("check_interpretation"),
     script:
         "../scripts/check_interpretation.py"
 
@@ -29,7 +29,7 @@ rule check_interpretation:
 # One file for all models: shards × models × files would be a hundred thousand inputs.
 rule gather_models:
     input:
-        model_files(*MODELS),
+        of_models(),
     output:
         f"{OUT}/interpret/models.json",
     log:
@@ -44,8 +44,8 @@ rule gather_models:
         runtime=10,
     params:
         code=code("gather_models.py"),
-        content=given_content(*MODELS),
-        models=list(MODELS.values()),
+        content=content("gather_models"),
+        job=job("gather_models"),
     script:
         "../scripts/gather_models.py"
 
@@ -54,7 +54,7 @@ rule score_shard:
     input:
         encoded=f"{OUT}/encoded/{{source}}.parquet",
         models=f"{OUT}/interpret/models.json",
-        folds=lambda wildcards: folds_of(wildcards.source),
+        folds=lambda wildcards: PLAN.folds_of(wildcards.source),
     output:
         f"{OUT}/interpret/parts/{{source}}/{{mode}}/{{shard}}-of-{{shards}}.parquet",
     log:
@@ -65,30 +65,19 @@ rule score_shard:
         ENV
     threads: 1
     resources:
-        gpu=1 if settings.finetune.gpus else 0,
+        gpu=1 if PLAN.settings.finetune.gpus else 0,
         mem_mb=growing(4000),
         runtime=720,
     params:
         code=code("score.py"),
-        job=lambda wildcards: plain(
-            settings.interpret.model_dump(include=scoring(wildcards.mode))
-            | {
-                "model_folders": list(MODELS.values()),
-                "mode": wildcards.mode,
-                "replacements": settings.interpret.replacements if wildcards.mode == "replace" else {},
-                "replace_modifiers": settings.interpret.replace_modifiers and wildcards.mode == "replace",
-                "shard": int(wildcards.shard),
-                "shards": int(wildcards.shards),
-                "seed": settings.seed if settings.interpret.sample_size else None,
-            }
-        ),
+        job=job("score_shard"),
     script:
         "../scripts/score.py"
 
 
 rule merge_scores:
     input:
-        lambda wildcards: shards(source_of(wildcards), wildcards.mode),
+        lambda wildcards: PLAN.shard_files(outputs.source_of(wildcards.place), wildcards.mode),
     output:
         parquet=f"{OUT}/{{place}}/loo_scores_{{mode}}.parquet",
         csv=f"{OUT}/{{place}}/loo_scores_{{mode}}.csv",
@@ -105,6 +94,7 @@ rule merge_scores:
         runtime=120,
     params:
         code=code("merge_scores.py"),
+        job=job("merge_scores"),
     script:
         "../scripts/merge_scores.py"
 
@@ -126,10 +116,6 @@ rule draw_scores:
         runtime=60,
     params:
         code=code("draw_scores.py"),
-        page=lambda wildcards: {
-            "method": wildcards.mode,
-            "name": "/".join(Path(wildcards.place).parts[1:]),
-            "sense": 1 if wildcards.mode == "integrated_gradients" else -1,
-        },
+        job=job("draw_scores"),
     script:
         "../scripts/draw_scores.py"

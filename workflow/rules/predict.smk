@@ -1,8 +1,8 @@
 rule predict_source:
     input:
         encoded=f"{OUT}/encoded/{{source}}.parquet",
-        model=lambda wildcards: model_files(wildcards.model),
-        folds=lambda wildcards: folds_of(wildcards.source),
+        model=of_models(),
+        folds=lambda wildcards: PLAN.folds_of(wildcards.source),
     output:
         f"{OUT}/predict/parts/{{source}}/{{model}}.parquet",
     log:
@@ -13,14 +13,13 @@ rule predict_source:
         ENV
     threads: 1
     resources:
-        gpu=1 if settings.finetune.gpus else 0,
+        gpu=1 if PLAN.settings.finetune.gpus else 0,
         mem_mb=growing(4000),
         runtime=120,
     params:
         code=code("predict.py"),
-        content=lambda wildcards: given_content(wildcards.model),
-        model=lambda wildcards: MODELS[wildcards.model],
-        job=lambda wildcards: {"batch_tokens": settings.predict.batch_tokens, "fold": fold_of(wildcards.model)},
+        content=content("predict_source"),
+        job=job("predict_source"),
     script:
         "../scripts/predict.py"
 
@@ -28,11 +27,11 @@ rule predict_source:
 rule merge_predictions:
     input:
         parts=lambda wildcards: expand(
-            f"{OUT}/predict/parts/{{source}}/{{model}}.parquet", source=source_of(wildcards), model=MODELS
+            f"{OUT}/predict/parts/{{source}}/{{model}}.parquet", source=outputs.source_of(wildcards.place), model=PLAN.models
         ),
-        models=model_files(*MODELS, names=["labels.json"]),
+        models=of_models(["labels.json"]),
     output:
-        multiext(f"{OUT}/{{place}}/", *PREDICTED),
+        multiext(f"{OUT}/{{place}}/", *outputs.predicted(TASK)),
     log:
         f"{OUT}/logs/{{place}}/merge.log",
     benchmark:
@@ -45,7 +44,7 @@ rule merge_predictions:
         runtime=60,
     params:
         code=code("merge_predictions.py"),
-        content=given_content(*MODELS),
-        models=list(MODELS.values()),
+        content=content("merge_predictions"),
+        job=job("merge_predictions"),
     script:
         "../scripts/merge_predictions.py"

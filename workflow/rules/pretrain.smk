@@ -1,10 +1,10 @@
 rule pretrain_model:
     input:
-        encoded=f"{OUT}/encoded/{'pretraining' if PRETRAINING else 'source'}.parquet",
+        encoded=f"{OUT}/encoded/{'pretraining' if PLAN.pretrains_elsewhere else 'source'}.parquet",
         tokenizer=f"{OUT}/tokenizer.json",
-        start=starting_point(),
+        start=provided("pretrain_model"),
     output:
-        multiext(f"{OUT}/pretrain/", *PRETRAINED),
+        multiext(f"{OUT}/pretrain/", *outputs.PRETRAINED),
     log:
         f"{OUT}/logs/pretrain.log",
     benchmark:
@@ -13,21 +13,13 @@ rule pretrain_model:
         ENV
     threads: 4
     resources:
-        gpu=PRETRAIN.gpus if PRETRAIN else 0,
+        gpu=PLAN.pretrain.gpus if PLAN.pretrain else 0,
         nodes=1,  # with all of its GPUs
         mem_mb=growing(16000),
         runtime=2880,
     params:
         code=code("pretrain.py"),
-        content=content(*starting_point()),
-        job=plain(
-            {
-                "model": settings.model.model_dump(),
-                "options": PRETRAIN.model_dump(mode="json", exclude={"source", "gpus"}),
-                "seed": settings.seed,
-            }
-            if PRETRAIN
-            else {}
-        ),
+        content=content("pretrain_model"),
+        job=job("pretrain_model"),
     script:
         "../scripts/pretrain.py"

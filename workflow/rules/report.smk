@@ -1,32 +1,36 @@
-# All that a report depends on, but for what decides only where and in how many pieces the work is done.
-SHOWN = plain(
-    settings.model_dump(mode="json", exclude={"interpret": {"shards"}, "finetune": {"gpus"}, "pretrain": {"gpus"}})
-    | {"sweep": searching() or None}
+LINEAGE = contents.combine(
+    PLAN.params("write_report")["config"],
+    [code(path.name) for path in sorted(SCRIPTS.glob("*.py")) if path.stem not in ("check_interpretation", "draw_scores")],
+    [CONTENTS.of(path) for path in PLAN.all_provided()],
 )
-LINEAGE = digests.combine(
-    SHOWN,
-    [code(script) for script in SCRIPTS if script not in ("check_interpretation.py", "draw_scores.py")],
-    content(*(path for source in [*ENCODED.values(), VOCABULARY] if source for path in source.paths), *ANNOTATIONS),
-    given_content(*MODELS),
-    content(*FURTHER_WEIGHTS, *starting_point()),
-)
+
+# The report passes over scores that can only have been divided among other shards since it was written.
+SETTLED = receipts.lineage(f"{OUT}/{receipts.FOLDER}/report.log") == LINEAGE
 
 
 rule write_report:
     input:
-        encoded=targets("encode"),
-        models=model_files(*MODELS, names=["config.json", "labels.json"]),
-        histories=[f"{OUT}/fine-tune/{name}/trainer_state.json" for name in TRAINED],
-        summary=[f"{OUT}/fine-tune/summary.csv" for _ in FOLDS[:1]],
-        predictions=[f"{OUT}/{place('predict', source)}/predictions.parquet" for source in QUERIES],
-        results=[f"{OUT}/{place('predict', source)}/results.json" for source in QUERIES],
-        scores=settled([f"{scored(*asked)}.parquet" for asked in ASKED], LINEAGE),
-        annotations=ANNOTATIONS,
-        pretraining=[f"{OUT}/pretrain/{name}" for name in ("eval_results.json", "trainer_state.json") if PRETRAIN],
-        spectra=SPECTRA if settings.powerlaw else [],
+        encoded=PLAN.targets("encode"),
+        models=of_models(["config.json", "labels.json"]),
+        histories=expand(f"{OUT}/fine-tune/{{model}}/trainer_state.json", model=PLAN.trained),
+        summary=[f"{OUT}/fine-tune/summary.csv"] if PLAN.trained else [],
+        predictions=[f"{OUT}/{outputs.place('predict', source)}/predictions.parquet" for source in PLAN.queries],
+        results=[f"{OUT}/{outputs.place('predict', source)}/results.json" for source in PLAN.queries],
+        scores=(ancient if SETTLED else list)([f"{PLAN.scored(*asked)}.parquet" for asked in PLAN.asked]),
+        annotations=ancient(PLAN.annotations),
+        pretraining=[f"{OUT}/pretrain/{name}" for name in ("eval_results.json", "trainer_state.json") if PLAN.pretrain],
+        spectra=PLAN.targets("powerlaw") if PLAN.settings.powerlaw else [],
     output:
         html=f"{OUT}/report.html",
-        pictures=pictures(),
+        pictures=[
+            report(
+                f"{OUT}/figures/{picture.name}",
+                caption=f"../report/{picture.kind}.rst",
+                category=picture.category,
+                labels=picture.labels,
+            )
+            for picture in PLAN.pictures()
+        ],
     log:
         f"{OUT}/logs/report.log",
     benchmark:
@@ -39,11 +43,8 @@ rule write_report:
         runtime=60,
     params:
         code=code("report.py"),
-        content=content(*ANNOTATIONS),
+        content=content("write_report"),
         lineage=LINEAGE,
-        config=SHOWN,
-        models=list(MODELS.values()),
-        queries=QUERIES,
-        modes=settings.interpret.scored,
+        job=job("write_report"),
     script:
         "../scripts/report.py"

@@ -3,7 +3,8 @@ rule sweep_worker:
         encoded=f"{OUT}/encoded/source.parquet",
         folds=f"{OUT}/folds.parquet",
         tokenizer=f"{OUT}/tokenizer.json",
-        pretrained=first_weights(),
+        pretrained=PLAN.first_weights(),
+        start=provided("sweep_worker"),
     output:
         f"{OUT}/sweep/{{fold}}/worker-{{worker}}.json",
     log:
@@ -14,22 +15,22 @@ rule sweep_worker:
         ENV
     threads: 4
     resources:
-        gpu=min(1, settings.finetune.gpus),
+        gpu=min(1, PLAN.settings.finetune.gpus),
         mem_mb=growing(8000),
         runtime=1440,
     params:
         code=code("sweep_worker.py"),
-        content=content(*starting_point()),
-        job=lambda wildcards: plain({"training": training(wildcards.fold), "sweep": searching()}),
+        content=content("sweep_worker"),
+        job=job("sweep_worker"),
     script:
         "../scripts/sweep_worker.py"
 
 
 rule conclude_sweep:
     input:
-        [f"{OUT}/sweep/{{fold}}/worker-{worker}.json" for worker in range(SWEEP.workers if SWEEP else 0)],
+        [f"{OUT}/sweep/{{fold}}/worker-{worker}.json" for worker in range(PLAN.sweep.workers if PLAN.sweep else 0)],
     output:
-        multiext(f"{OUT}/sweep/{{fold}}/", "trials.csv", "best.yaml"),
+        multiext(f"{OUT}/sweep/{{fold}}/", *outputs.SEARCHED),
     log:
         f"{OUT}/logs/conclude_sweep/{{fold}}.log",
     benchmark:
@@ -42,14 +43,14 @@ rule conclude_sweep:
         runtime=30,
     params:
         code=code("conclude_sweep.py"),
-        job=plain({"sweep": searching("workers")}),
+        job=job("conclude_sweep"),
     script:
         "../scripts/conclude_sweep.py"
 
 
 rule show_sweeps:
     input:
-        [f"{OUT}/sweep/{fold}/{name}" for fold in FOLDS for name in ("trials.csv", "best.yaml")],
+        expand(f"{OUT}/sweep/{{fold}}/{{name}}", fold=PLAN.folds, name=outputs.SEARCHED),
     output:
         report(f"{OUT}/sweep/index.html", category="Sweep"),
     log:
@@ -64,6 +65,6 @@ rule show_sweeps:
         runtime=30,
     params:
         code=code("show_sweeps.py"),
-        job=plain({"folds": FOLDS, "sweep": searching("workers")}),
+        job=job("show_sweeps"),
     script:
         "../scripts/show_sweeps.py"

@@ -7,4 +7,4 @@ from rnalm.pipeline.jobs import job
 def work():
     from rnalm.report.score_page import write_page
 
-    write_page(snakemake.input[0], snakemake.output[0], **snakemake.params.page)
+    write_page(snakemake.input[0], snakemake.output[0], **snakemake.params.job)

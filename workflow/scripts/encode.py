@@ -9,13 +9,7 @@ def work():
     from rnalm.tokens.encode import encode, inherit
     from rnalm.tokens.tokenizer import load_tokenizer
 
-    params = snakemake.params
-    encode(
-        read_source(params.source),
-        load_tokenizer(snakemake.input.tokenizer),
-        snakemake.output[0],
-        inherit(params.options, snakemake.input.trained) if snakemake.input.trained else Encode(**params.options),
-        params.task,
-        params.quality,
-        params.require_labels,
-    )
+    settings = dict(snakemake.params.job)
+    source, options, trained = (settings.pop(name) for name in ("source", "options", "trained"))
+    options = inherit(options, [f"{model}/config.json" for model in trained]) if trained else Encode(**options)
+    encode(read_source(source), load_tokenizer(snakemake.input.tokenizer), snakemake.output[0], options, **settings)

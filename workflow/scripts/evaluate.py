@@ -7,4 +7,4 @@ from rnalm.pipeline.jobs import job
 def work():
     from rnalm.prediction.evaluate import evaluate_fold
 
-    evaluate_fold(snakemake.input.part, snakemake.params.model)
+    evaluate_fold(snakemake.input.part, snakemake.params.job["model"])

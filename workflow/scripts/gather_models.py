@@ -7,4 +7,4 @@ from rnalm.pipeline.jobs import job
 def work():
     from rnalm.models import folder
 
-    folder.gather(snakemake.params.models, snakemake.output[0])
+    folder.gather(snakemake.params.job["models"], snakemake.output[0])

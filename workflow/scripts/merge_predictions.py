@@ -9,4 +9,4 @@ from rnalm.pipeline.jobs import job
 def work():
     from rnalm.prediction.evaluate import merge
 
-    merge(snakemake.input.parts, snakemake.params.models, Path(snakemake.output[0]).parent)
+    merge(snakemake.input.parts, snakemake.params.job["models"], Path(snakemake.output[0]).parent)

@@ -11,8 +11,8 @@ def work():
     from rnalm.labels import folds
     from rnalm.prediction.predict import predict_file
 
-    params = snakemake.params
+    settings = snakemake.params.job
     torch.set_num_threads(snakemake.threads)
-    rows = folds.test_rows(snakemake.input.folds, params.job["fold"]) if snakemake.input.folds else None
+    rows = folds.test_rows(snakemake.input.folds, settings["fold"]) if snakemake.input.folds else None
     device = compute.choose(snakemake.resources.gpu)
-    predict_file(params.model, snakemake.input.encoded, snakemake.output[0], rows, params.job["batch_tokens"], device)
+    predict_file(settings["model"], snakemake.input.encoded, snakemake.output[0], rows, settings["batch_tokens"], device)

@@ -7,4 +7,4 @@ from rnalm.pipeline.jobs import job
 def work():
     from rnalm.prediction.evaluate import summarize
 
-    summarize(dict(zip(snakemake.params.models, snakemake.input, strict=True)), snakemake.output[0])
+    summarize(dict(zip(snakemake.params.job["models"], snakemake.input, strict=True)), snakemake.output[0])

@@ -7,8 +7,11 @@ from typing import Any
 
 from rnalm.files import sha256, write_json
 
+#: Characters of a hash: short enough to read, long enough that no two files share one by chance.
+LENGTH = 16
 
-class Digests:
+
+class Contents:
     """Hashes of files, noted with size and time of change, so that a file is read again only after it was written to.
 
     Parameters
@@ -26,9 +29,21 @@ class Digests:
         self.new = False
 
     def of(self, *paths: str | Path) -> str | None:
-        """Hash the content of files; None if there are no files, or one of them is missing."""
-        found = [self._look(Path(path)) for path in paths]
-        return "-".join(found) if found and None not in found else None
+        """Hash the content of files.
+
+        Parameters
+        ----------
+        *paths : path
+            The files, in the order that counts.
+
+        Returns
+        -------
+        str or None
+            None if there are no files, or one of them is missing.
+        """
+        hashes = [self._look(Path(path)) for path in paths]
+        known = [content for content in hashes if content is not None]
+        return "-".join(known) if known and len(known) == len(hashes) else None
 
     def save(self) -> None:
         """Write the ledger if there is anything new."""
@@ -42,12 +57,23 @@ class Digests:
         now = [status.st_size, status.st_mtime_ns, status.st_ino]
         *before, content = self.noted.get(str(path), [None])
         if before != now:
-            content = sha256(path)[:16]
+            content = sha256(path)[:LENGTH]
             self.noted[str(path)] = [*now, content]
             self.new = True
         return content
 
 
 def combine(*values: Any) -> str:
-    """Hash plain values, whatever the order of keys."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+    """Hash plain values, whatever the order of keys.
+
+    Parameters
+    ----------
+    *values : plain values
+        What JSON can hold.
+
+    Examples
+    --------
+    >>> combine({"a": 1, "b": 2}) == combine({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:LENGTH]

@@ -1,33 +1,33 @@
 import os
 
-from rnalm.pipeline import digests
-from rnalm.pipeline.digests import Digests
+from rnalm.pipeline import content
+from rnalm.pipeline.content import Contents, combine
 
 
 def test_content_counts_and_dates_do_not(tmp_path):
     (tmp_path / "a").write_text("one")
-    before = Digests(tmp_path / "ledger.json").of(tmp_path / "a")
+    before = Contents(tmp_path / "ledger.json").of(tmp_path / "a")
     os.utime(tmp_path / "a", (1, 1))
-    assert Digests(tmp_path / "ledger.json").of(tmp_path / "a") == before
+    assert Contents(tmp_path / "ledger.json").of(tmp_path / "a") == before
     (tmp_path / "a").write_text("two")
-    assert Digests(tmp_path / "ledger.json").of(tmp_path / "a") != before
+    assert Contents(tmp_path / "ledger.json").of(tmp_path / "a") != before
 
 
 def test_a_file_that_was_not_written_to_is_not_read_again(tmp_path, monkeypatch):
     (tmp_path / "a").write_text("one")
-    first = Digests(tmp_path / "ledger.json")
-    content = first.of(tmp_path / "a")
+    first = Contents(tmp_path / "ledger.json")
+    before = first.of(tmp_path / "a")
     first.save()
-    monkeypatch.setattr(digests, "sha256", lambda path: "read" * 16)
-    second = Digests(tmp_path / "ledger.json")
-    assert second.of(tmp_path / "a") == content
+    monkeypatch.setattr(content, "sha256", lambda path: "read" * 16)
+    second = Contents(tmp_path / "ledger.json")
+    assert second.of(tmp_path / "a") == before
     os.utime(tmp_path / "a", (1, 1))
     assert second.of(tmp_path / "a") == "read" * 4
 
 
 def test_nothing_is_known_of_files_that_are_not_there(tmp_path):
     (tmp_path / "a").write_text("one")
-    ledger = Digests(tmp_path / "folder" / "ledger.json")
+    ledger = Contents(tmp_path / "folder" / "ledger.json")
     assert ledger.of() is None
     assert ledger.of(tmp_path / "a", tmp_path / "b") is None
     assert not ledger.ledger.exists()
@@ -36,12 +36,12 @@ def test_nothing_is_known_of_files_that_are_not_there(tmp_path):
 def test_a_broken_ledger_is_as_good_as_none(tmp_path):
     (tmp_path / "a").write_text("one")
     (tmp_path / "ledger.json").write_text('{"a": [')
-    ledger = Digests(tmp_path / "ledger.json")
+    ledger = Contents(tmp_path / "ledger.json")
     assert ledger.of(tmp_path / "a")
     ledger.save()
-    assert Digests(tmp_path / "ledger.json").noted == ledger.noted
+    assert Contents(tmp_path / "ledger.json").noted == ledger.noted
 
 
 def test_the_order_of_keys_does_not_count():
-    assert digests.combine({"a": 1, "b": 2}) == digests.combine({"b": 2, "a": 1})
-    assert digests.combine({"a": 1}) != digests.combine({"a": 2})
+    assert combine({"a": 1, "b": 2}) == combine({"b": 2, "a": 1})
+    assert combine({"a": 1}) != combine({"a": 2})

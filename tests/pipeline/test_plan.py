@@ -1,88 +1,20 @@
-"""A key of the configuration that changes reruns exactly the rules that depend on it."""
+"""The plan says what is made and by which jobs; a changed key reaches exactly the jobs that depend on it."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import get_args
 
 import pytest
+from configurations import BASES, COLUMNS
 from dependencies import ENCODING, EVERYTHING, FOLDING, PASSING, PRETRAINING, REPORT, SCORING, SWEEPING, TRAINING, below
 from pydantic import BaseModel
 
-from rnalm.config import Config
-from rnalm.models import folder
-
-COLUMNS = {"id": "id", "sequence": "sequence", "label": "label", "weight": "weight", "group": "group", "split": "split"}
-
-
-def source(path: str, **more) -> dict:
-    return {"path": path, "token_sep": ",", "columns": dict(COLUMNS)} | more
-
-
-#: Configurations in which every key has a meaning in one or the other.
-BASES = {
-    "regression": {
-        "output": "out",
-        "source": source("table.tsv"),
-        "inference": {"more": source("more.tsv")},
-        "folds": {"n": 2},
-        "interpret": {"modes": ["mask", "replace"], "replacements": {"A": ["C"]}, "shards": 2},
-    },
-    "vocabulary": {
-        "output": "out",
-        "source": source("table.tsv"),
-        "tokenizer": {"source": source("more.tsv")},
-        "interpret": {"shards": 2},
-    },
-    "classes": {
-        "output": "out",
-        "task": "classification",
-        "source": source("table.tsv", columns={key: name for key, name in COLUMNS.items() if key != "weight"}),
-        "interpret": {"shards": 2},
-    },
-    "given": {
-        "output": "out",
-        "model": ["given"],
-        "source": source("table.tsv"),
-        "interpret": {"shards": 2, "sample_size": 100},
-    },
-    "language": {
-        "output": "out",
-        "task": "classification",
-        "source": {
-            "path": ["a.fa", "b.fa"],
-            "attributes": {"path": "table.tsv", "columns": {name: name for name in ("id", "label", "group", "split")}},
-            "chunk": {"length": 100},
-        },
-        "tokenizer": {"type": "bpe"},
-        "folds": {"n": 2, "group": "cluster"},
-        "model": {"name": "hf", "type": "distilbert", "config": {"dim": 16}},
-        "pretrain": {},
-        "sweep": {"parameters": {"finetune.learning_rate": {"values": [0.1, 0.2]}}},
-        "powerlaw": {},
-        "interpret": {"shards": 2},
-    },
-    "kmers": {
-        "output": "out",
-        "task": "classification",
-        "source": {"classes": {"a": ["a.fa"], "b": ["b.fa"]}},
-        "tokenizer": {"type": "kmer"},
-        "interpret": {"method": ["integrated_gradients"], "shards": 2},
-    },
-    "elsewhere": {
-        "output": "out",
-        "source": source("table.tsv"),
-        "model": {"name": "hf", "type": "distilbert"},
-        "pretrain": {"source": {"path": "a.fa"}},
-        "interpret": {"shards": 2},
-    },
-    "splits": {
-        "output": "out",
-        "source": source("table.tsv"),
-        "folds": {"method": "column", "validation": ["a"], "test": ["b"], "splits": ["a", "b", "c"]},
-        "interpret": {"shards": 2},
-    },
-}
+from rnalm.config import Config, outputs
+from rnalm.config.load import load
+from rnalm.pipeline.content import Contents
+from rnalm.pipeline.plan import Plan
 
 
 def reading(prefix: str, told: set[str], labelled: set[str], path: str) -> dict[str, tuple]:
@@ -218,7 +150,7 @@ KEYS = {
     "interpret.explain": ("classes", "a", SCORING | {"check_interpretation"}),
     "interpret.scale": ("classes", "logit", SCORING),
     "interpret.sample_size": ("regression", 3, SCORING),
-    "interpret.shards": ("finished", 3, SCORING - REPORT),
+    "interpret.shards": ("regression", 3, SCORING),
     "interpret.scorer": ("regression", "naive", SCORING),
     "interpret.precision": ("regression", "bf16", SCORING),
     "interpret.batch_tokens": ("regression", 100, SCORING),
@@ -262,29 +194,40 @@ def changed(config: dict, key: str, value: object, also: dict | None = None, mor
     return config | (more or {})
 
 
-@pytest.fixture(scope="module")
-def bases(tmp_path_factory, make_experiment) -> dict:
-    """Give experiments for which Snakemake has noted that everything ran, though their files are empty."""
-    found = {}
-    for name, config in BASES.items():
-        experiment = make_experiment(tmp_path_factory.mktemp(name))
-        experiment.config = config
-        for file in ("more.tsv", "a.fa", "b.fa"):
-            (experiment.folder / file).touch()
-        (experiment.folder / "given").mkdir()
-        for file in folder.FILES:
-            (experiment.folder / "given" / file).write_text("{}")
-        for line in experiment.snakemake("--summary").splitlines():
-            if line.startswith("out/"):
-                path = experiment.folder / line.split("\t")[0]
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch()
-        experiment.snakemake("--touch", "--forceall")
-        assert experiment.plan() == {}
-        # Rules that a configuration has no work for are not in it.
-        experiment.rules = set(experiment.plan("--forceall"))
-        found[name] = experiment
-    return found
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Let the current folder hold all files that the configurations name."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("table.tsv", "more.tsv", "a.fa", "b.fa"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "given").mkdir()
+    for name in outputs.MODEL:
+        (tmp_path / "given" / name).write_text("{}")
+    return tmp_path
+
+
+def described(config: dict) -> dict:
+    """Say of each job of an experiment what decides its results, but for code and the results of other jobs."""
+    plan, contents = Plan(load(config)), Contents("ledger.json")
+    return {
+        (rule, *sorted(values.items())): (plan.out, plan.params(rule, values), contents.of(*plan.provided(rule, values)))
+        for rule, values in plan.jobs()
+    }
+
+
+#: What further sources go through, by name: less than the experiment's own.
+PASSED = {"more": PASSING, "pretraining": {"encode_source"} | PRETRAINING}
+
+
+def rerun(before: dict, after: dict) -> set[str]:
+    """Name the rules of which jobs run again: those that are described otherwise, and all below them."""
+    other = [
+        (rule, dict(wildcards).get("source"))
+        for rule, *wildcards in after
+        if after[rule, *wildcards] != before.get((rule, *wildcards))
+    ]
+    followed = [PASSED[source] if rule == "encode_source" and source in PASSED else below(rule) for rule, source in other]
+    return set().union(*followed) & {job[0] for job in after}
 
 
 def test_every_key_is_declared():
@@ -292,38 +235,45 @@ def test_every_key_is_declared():
 
 
 @pytest.mark.parametrize("key", [key for key, row in KEYS.items() if row])
-def test_a_changed_key_reruns_the_rules_that_depend_on_it(bases, finished, key):
+def test_a_changed_key_reruns_the_rules_that_depend_on_it(files, key):
     base, value, rules, *also = KEYS[key]
-    experiment = finished if base == "finished" else bases[base]
-    original = experiment.config
-    try:
-        experiment.config = changed(original, key, value, *also)
-        assert set(experiment.plan()) == rules & experiment.rules
-    finally:
-        experiment.config = original
+    before, after = described(BASES[base]), described(changed(BASES[base], key, value, *also))
+    assert rerun(before, after) == rules & {job[0] for job in after}
 
 
-def test_values_that_change_places_are_seen(bases):
-    """Snakemake compares params as a set: of a seed that becomes the number of a shard it would see nothing."""
-    experiment = bases["given"]
-    experiment.config = changed(BASES["given"], "seed", 2)
-    assert experiment.plan() == {"score_shard": 2, "merge_scores": 1, "draw_scores": 1, "write_report": 1}
-    experiment = bases["regression"]
-    experiment.config = changed(BASES["regression"], "tokenizer.min_freq", 10)
-    experiment.snakemake("--touch", "--forceall")
-    experiment.config = changed(experiment.config, "tokenizer.vocab_size", 10)
-    assert set(experiment.plan()) == EVERYTHING & experiment.rules
-    experiment.config = BASES["regression"]
-    experiment.snakemake("--touch", "--forceall")
+@pytest.mark.parametrize("base", BASES)
+def test_what_jobs_are_given_is_plain_and_sorted(files, base):
+    plan = Plan(load(BASES[base]))
+
+    def check(value: object) -> None:
+        assert value is None or type(value) in (str, int, float, bool, list, dict)
+        for inner in value if isinstance(value, list) else value.values() if isinstance(value, dict) else []:
+            check(inner)
+        assert not isinstance(value, dict) or list(value) == sorted(value)
+
+    for rule, wildcards in plan.jobs():
+        check(plan.params(rule, wildcards))
 
 
-def test_the_content_of_a_given_model_counts(bases):
-    experiment = bases["given"]
-    experiment.config = BASES["given"]
-    path = experiment.folder / "given/model.safetensors"
-    path.touch()
-    assert experiment.plan() == {}
-    path.write_text("other")
-    expected = {"gather_models", *below("predict_source", "score_shard")} - {"evaluate_fold", "summarize_folds"}
-    assert set(experiment.plan()) == expected & experiment.rules
-    path.write_text("{}")
+def test_the_content_of_a_given_model_counts(files):
+    before = described(BASES["given"])
+    (files / "given/model.safetensors").touch()
+    assert described(BASES["given"]) == before
+    (files / "given/model.safetensors").write_text("other")
+    rules = {"gather_models", *below("predict_source", "score_shard")} - {"evaluate_fold", "summarize_folds"}
+    assert rerun(before, described(BASES["given"])) == rules & {job[0] for job in before}
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_pictures_have_names_of_their_own_that_tell_what_they_show(files, base):
+    pictures = Plan(load(BASES[base])).pictures()
+    assert max(Counter(picture.name for picture in pictures).values()) == 1
+    for picture in pictures:
+        assert picture.name == outputs.picture_name(picture.kind, picture.source, picture.mode)
+        assert picture.labels["picture"] == picture.kind.replace("_", " ")
+        assert picture.category == outputs.PICTURES[picture.kind]
+
+
+@pytest.mark.parametrize("name", ["source", "more", "a-b_1"])
+def test_a_source_is_known_by_the_folder_of_its_results(name):
+    assert outputs.source_of(outputs.place("interpret", name)) == name

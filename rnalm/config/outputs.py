@@ -1,0 +1,119 @@
+"""What jobs write beside each other: the one list of names that writers, rules and tests read."""
+
+#: What loading a trained model needs.
+MODEL = ("config.json", "model.safetensors", "tokenizer.json", "labels.json")
+
+#: How a training went.
+TRAINING = ("train_results.json", "eval_results.json", "trainer_state.json")
+
+#: What fine-tuning a fold leaves in the folder of its model.
+FINETUNED = (*MODEL, "tokenizer_config.json", *TRAINING)
+
+#: A language model, from which fine-tuning can start.
+LANGUAGE_MODEL = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")
+
+#: What pretraining leaves.
+PRETRAINED = (*LANGUAGE_MODEL, *TRAINING)
+
+#: What is noted of the sweep of a fold.
+SEARCHED = ("trials.csv", "best.yaml")
+
+#: What the comparison of models by power laws consists of.
+SPECTRA = ("alphas.csv", "summary.csv", "histogram.pdf", "histogram.svg", "layers.pdf", "layers.svg")
+
+#: Formats of merged scores, by suffix, and the page on which they colour the tokens.
+SCORES = ("parquet", "csv", "pkl")
+PAGE = "html"
+
+#: Pictures of the report, and the chapter in which ``snakemake --report`` shows each.
+PICTURES = {
+    "data": "Data",
+    "pretraining": "Training",
+    "learning_curves": "Training",
+    "predictions": "Predictions",
+    "confusion": "Predictions",
+    "profiles": "Leave-one-out",
+    "positions": "Leave-one-out",
+}
+
+
+def ranks(task: str) -> tuple[str, ...]:
+    """Name the table that compares the ranks of labels and predictions, which classes do not have.
+
+    Parameters
+    ----------
+    task : {'regression', 'classification'}
+        The task of the experiment.
+    """
+    return ("rank_deltas.csv",) if task == "regression" else ()
+
+
+def tested(task: str) -> tuple[str, ...]:
+    """Name what tells how a model does on the test rows of its fold, beside the model.
+
+    Parameters
+    ----------
+    task : {'regression', 'classification'}
+        The task of the experiment.
+    """
+    return ("test_predictions.csv", "test_results.json", "all_results.json", *ranks(task))
+
+
+def predicted(task: str) -> tuple[str, ...]:
+    """Name what is made of the predictions of all models for a source.
+
+    Parameters
+    ----------
+    task : {'regression', 'classification'}
+        The task of the experiment.
+    """
+    return ("predictions.parquet", "test_predictions.csv", "results.json", *ranks(task))
+
+
+def picture_name(kind: str, source: str | None = None, mode: str | None = None) -> str:
+    """Name the file of a picture of the report, without its folder.
+
+    Parameters
+    ----------
+    kind : str
+        One of :data:`PICTURES`.
+    source : str, optional
+        The source whose sequences it shows; None: it shows the whole experiment.
+    mode : str, optional
+        The mode of the scores that it shows.
+
+    Examples
+    --------
+    >>> picture_name("profiles", "source", "mask")
+    'profiles_mask_source.svg'
+    """
+    return "_".join(filter(None, [kind, mode, source])) + ".svg"
+
+
+def place(stage: str, source: str) -> str:
+    """Name the folder of the results of a source: the experiment's own stand at the top.
+
+    Parameters
+    ----------
+    stage : {'predict', 'interpret'}
+        What is done with the source.
+    source : str
+        Its name; ``source`` is that of the experiment's own.
+
+    Examples
+    --------
+    >>> place("predict", "source"), place("predict", "more")
+    ('predict', 'predict/more')
+    """
+    return stage if source == "source" else f"{stage}/{source}"
+
+
+def source_of(place: str) -> str:
+    """Name the source whose results stand in a folder, as :func:`place` names it.
+
+    Parameters
+    ----------
+    place : str
+        The folder, relative to that of the experiment.
+    """
+    return place.partition("/")[2] or "source"

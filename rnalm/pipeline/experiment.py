@@ -1,0 +1,205 @@
+"""What an experiment has: models, sources, what is asked of them, and where their files lie."""
+
+from functools import cached_property
+
+from rnalm.config import Config, Pretrain, Source
+from rnalm.config.outputs import LANGUAGE_MODEL, MODEL, place
+from rnalm.config.sweep import Sweep
+from rnalm.files import read_json
+from rnalm.models import folder
+from rnalm.pipeline import shards
+
+
+class Experiment:
+    """The models, sources and files of an experiment, by name.
+
+    Parameters
+    ----------
+    settings : Config
+        The configuration.
+
+    Attributes
+    ----------
+    out : str
+        Folder of the experiment.
+    given : list of str
+        Folders of models that the user gives; empty where models are trained here.
+    folds : list of int
+        Numbers of the folds that are trained here.
+    trained : list of str
+        Names of the models that are trained here: that of their fold and, from the second model on, the replicate, as in
+        ``3`` and ``3.1``.
+    models : dict of str to str
+        Folders of all models, by name.
+    sources : dict of str to Source
+        What is predicted and, with training, learned from; ``source`` is the experiment's own.
+    encoded : dict of str to Source
+        All that is encoded: the sources, and sequences for pretraining alone.
+    held_out : bool
+        Whether models are trained here and their folds have test rows.
+    queries : list of str
+        Sources that are predicted and interpreted: held-out rows or, with given models, all of ``source``; and further files.
+    asked : list of tuple
+        Source and mode of all scores.
+
+    Raises
+    ------
+    RnalmError
+        If a folder given as a model holds none.
+    """
+
+    def __init__(self, settings: Config) -> None:
+        self.settings, self.out = settings, settings.output
+        self.given = [] if settings.trains else [str(folder.check(path)) for path in settings.model]
+        self.folds = list(range(settings.folds.count)) if settings.trains else []
+        self.replicates = settings.finetune.replicates
+        self.trained = [f"{fold}.{k}" if k else f"{fold}" for fold in self.folds for k in range(self.replicates)]
+        numbered = {str(number): path for number, path in enumerate(self.given)}
+        self.models = numbered or {name: f"{self.out}/fine-tune/{name}" for name in self.trained}
+        own = {"source": settings.source} if settings.source else {}
+        self.sources: dict[str, Source] = own | dict(settings.inference)
+        # Without labels: but for groups, what a file for pretraining says of its sequences is passed over.
+        apart = {"pretraining": self.pretrain.source.of_sequences(grouped=True)} if self.pretrains_elsewhere else {}
+        self.encoded: dict[str, Source] = self.sources | apart
+        self.held_out = settings.trains and settings.folds.tested
+        self.queries = [name for name in self.sources if name != "source" or self.held_out or not settings.trains]
+        self.asked = [(source, mode) for source in self.queries for mode in settings.interpret.scored]
+
+    @property
+    def pretrain(self) -> Pretrain | None:
+        """How models are pretrained; given ones are not."""
+        return self.settings.pretrain if self.settings.trains else None
+
+    @property
+    def pretrains_elsewhere(self) -> bool:
+        """Whether models are pretrained on sequences of their own."""
+        return self.pretrain is not None and self.pretrain.source is not None
+
+    @property
+    def starts_pretrained(self) -> bool:
+        """Whether fine-tuning starts from a model that is pretrained here."""
+        return self.pretrain is not None and not self.settings.finetune.from_scratch
+
+    @cached_property
+    def sweep(self) -> Sweep | None:
+        """The sweep with all names written out; None where there is none."""
+        settings = self.settings
+        return settings.sweep and settings.sweep.resolve(settings.task, settings.model, settings.finetune)
+
+    @cached_property
+    def compared(self) -> dict[str, str]:
+        """Folders of the models that are compared by power laws: those of this experiment, and further ones of the user."""
+        own = {f"fold_{name}" if self.trained else path: path for name, path in self.models.items()}
+        return own | dict(sorted(self.settings.powerlaw.models.items())) if self.settings.powerlaw else own
+
+    @cached_property
+    def further_weights(self) -> list[str]:
+        """Weights of the further models that are compared."""
+        further = self.settings.powerlaw.models if self.settings.powerlaw else {}
+        return [str(path) for _, model in sorted(further.items()) for path in folder.weight_files(model)]
+
+    @property
+    def annotations(self) -> list[str]:
+        """The file of known elements, if there is one."""
+        return [self.settings.report.annotations] if self.settings.report.annotations else []
+
+    @property
+    def lender(self) -> str | None:
+        """The model whose tokenizer is taken: a given one, or one to start from, unless the configuration has another."""
+        if self.given:
+            return self.given[0]
+        start = getattr(self.settings.model, "pretrained", None)
+        return start if "tokenizer" not in self.settings.model_fields_set else None
+
+    @property
+    def vocabulary(self) -> Source | None:
+        """The sequences from which the tokenizer is learned; None where it is taken from a model."""
+        source = self.settings.tokenizer.source or self.settings.source
+        return source.of_sequences() if source and self.lender is None else None
+
+    @property
+    def architecture(self) -> str:
+        """Name of the architecture of the models."""
+        return read_json(f"{self.given[0]}/config.json").get("model_type") if self.given else self.settings.model.name
+
+    def model_files(self, *models: str, names: tuple[str, ...] = MODEL) -> list[str]:
+        """List files of models.
+
+        Parameters
+        ----------
+        *models : str
+            Their names.
+        names : tuple of str
+            Which files of each; by default all that loading needs.
+        """
+        return [f"{self.models[model]}/{name}" for model in models for name in names]
+
+    def starting_point(self) -> list[str]:
+        """List the files of a pretrained model that the user names; none for one of the Hugging Face hub."""
+        return [str(path) for path in folder.pretrained_files(getattr(self.settings.model, "pretrained", None))]
+
+    def first_weights(self) -> list[str]:
+        """List the files of the model that was pretrained here and from which fine-tuning starts; else none."""
+        return [f"{self.out}/pretrain/{name}" for name in LANGUAGE_MODEL] if self.starts_pretrained else []
+
+    def best_values(self, model: str) -> list[str]:
+        """List the file with the values that a model is trained with, where there is a sweep.
+
+        Parameters
+        ----------
+        model : str
+            Name of a model that is trained here.
+        """
+        return [f"{self.out}/sweep/{fold_of(model)}/best.yaml"] if self.sweep else []
+
+    def folds_of(self, source: str) -> list[str]:
+        """Give the folds where a source is predicted by models that held its rows out, else nothing.
+
+        Parameters
+        ----------
+        source : str
+            Its name.
+        """
+        return [f"{self.out}/folds.parquet"] if source == "source" and self.held_out else []
+
+    def shard_files(self, source: str, mode: str) -> list[str]:
+        """List the shards of the scores of a source in a mode.
+
+        Parameters
+        ----------
+        source, mode : str
+            One of :attr:`asked`.
+        """
+        settings = self.settings
+        # How often a sequence is scored, on average: by how many models, on how many strands.
+        own = self.replicates * settings.folds.tests_each if self.folds_of(source) else len(self.models)
+        strands = 2 if settings.encode.reverse_complement == "average" else 1
+        described = (self.sources[source], settings.interpret, mode, settings.encode.block_size)
+        count = shards.count(*described, strands * own, self.architecture)
+        return [f"{self.out}/interpret/parts/{source}/{mode}/{shard}-of-{count}.parquet" for shard in range(count)]
+
+    def scored(self, source: str, mode: str) -> str:
+        """Give the stem of what is made of the scores of a source in a mode.
+
+        Parameters
+        ----------
+        source, mode : str
+            One of :attr:`asked`.
+        """
+        return f"{self.out}/{place('interpret', source)}/loo_scores_{mode}"
+
+
+def fold_of(model: str) -> int:
+    """Give the fold of a model that is trained here.
+
+    Parameters
+    ----------
+    model : str
+        Its name, as in ``3`` or ``3.1``.
+
+    Examples
+    --------
+    >>> fold_of("3.1")
+    3
+    """
+    return int(model.partition(".")[0])

@@ -1,0 +1,196 @@
+"""What each rule gives its jobs beside files: one function a rule, called like it, that takes the rule's wildcards.
+
+Plain values only, and just the part of the configuration that the rule needs: what changes here runs again.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from rnalm.config.outputs import source_of
+from rnalm.config.results import CHECKED
+from rnalm.pipeline.experiment import Experiment, fold_of
+
+Params = dict[str, Any]
+
+
+def plain(section: BaseModel | Mapping[str, Any]) -> Params:
+    """Turn a part of the configuration into plain values with sorted keys.
+
+    Parameters
+    ----------
+    section : BaseModel or mapping
+        Sections of the configuration may stand in it, too.
+
+    Examples
+    --------
+    >>> plain({"b": 1, "a": {"d": 2, "c": 3}})
+    {'a': {'c': 3, 'd': 2}, 'b': 1}
+    """
+    values = section.model_dump(mode="json") if isinstance(section, BaseModel) else section
+    return {key: plain(value) if isinstance(value, BaseModel | Mapping) else value for key, value in sorted(values.items())}
+
+
+def train_tokenizer(experiment: Experiment) -> Params:
+    """Give how the tokenizer is learned, or whose it is."""
+    tokenizer = experiment.settings.tokenizer
+    return {
+        "lender": experiment.lender,
+        "source": experiment.vocabulary,
+        "options": tokenizer.model_dump(exclude={"source"}),
+        "seed": experiment.settings.seed if tokenizer.sample_size else None,
+    }
+
+
+def encode_source(experiment: Experiment, source: str) -> Params:
+    """Give how a source is read and encoded; with given models, only what the user set: the rest is the models' own."""
+    settings = experiment.settings
+    return {
+        "source": experiment.encoded[source],
+        "options": settings.encode.model_dump(exclude_unset=not settings.trains),
+        "trained": experiment.given,
+        "task": settings.task,
+        "quality": settings.labels.quality,
+        "require_labels": settings.trains and source == "source",
+    }
+
+
+def cluster_sequences(experiment: Experiment) -> Params:
+    """Give which sequences are clustered, and how."""
+    return {"source": experiment.settings.source.of_sequences(), "options": experiment.settings.folds.cluster}
+
+
+def assign_folds(experiment: Experiment) -> Params:
+    """Give how rows are divided."""
+    settings = experiment.settings
+    return {"options": settings.folds.model_dump(exclude={"cluster"}), "seed": settings.seed, "task": settings.task}
+
+
+def pretrain_model(experiment: Experiment) -> Params:
+    """Give how the language model is trained."""
+    settings = experiment.settings
+    return {
+        "model": settings.model,
+        "options": settings.pretrain.model_dump(mode="json", exclude={"source", "gpus"}),
+        "seed": settings.seed,
+    }
+
+
+def finetune_fold(experiment: Experiment, model: str) -> Params:
+    """Give how a model is trained, but for the values that a sweep finds."""
+    settings = experiment.settings
+    # The pretrained model stands in the place of its architecture.
+    started = {"type": None, "config": {}, "pretrained": f"{experiment.out}/pretrain"} if experiment.starts_pretrained else {}
+    return {
+        "fold": fold_of(model),
+        "replicate": int(model.partition(".")[2] or 0),
+        "task": settings.task,
+        "scaling": settings.labels.scaling,
+        "class_weights": settings.labels.class_weights,
+        "model": settings.model.model_dump() | started,
+        "options": settings.finetune.model_dump(mode="json", exclude={"replicates", "gpus"}),
+        "seed": settings.seed,
+    }
+
+
+def sweep_worker(experiment: Experiment, fold: str, worker: str) -> Params:
+    """Give the training of a fold, and what of it is tried."""
+    return {"training": finetune_fold(experiment, fold), "sweep": experiment.sweep}
+
+
+def conclude_sweep(experiment: Experiment, fold: str) -> Params:
+    """Give the sweep of a fold; how many workers there were does not matter any more."""
+    return {"sweep": experiment.sweep.model_dump(mode="json", exclude={"workers"})}
+
+
+def show_sweeps(experiment: Experiment) -> Params:
+    """Give the folds whose sweeps stand on one page."""
+    return {"folds": experiment.folds} | conclude_sweep(experiment, "")
+
+
+def evaluate_fold(experiment: Experiment, model: str) -> Params:
+    """Give the folder of a model."""
+    return {"model": experiment.models[model]}
+
+
+def summarize_folds(experiment: Experiment) -> Params:
+    """Give the names of the models that are trained here."""
+    return {"models": experiment.trained}
+
+
+def predict_source(experiment: Experiment, source: str, model: str) -> Params:
+    """Give the model that predicts, and how much at once."""
+    batch_tokens = experiment.settings.predict.batch_tokens
+    return {"model": experiment.models[model], "batch_tokens": batch_tokens, "fold": fold_of(model)}
+
+
+def merge_predictions(experiment: Experiment, place: str) -> Params:
+    """Give the folders of all models."""
+    return gather_models(experiment)
+
+
+def gather_models(experiment: Experiment) -> Params:
+    """Give the folders of all models."""
+    return {"models": list(experiment.models.values())}
+
+
+def check_interpretation(experiment: Experiment) -> Params:
+    """Give what of the interpretation is held against the data."""
+    return experiment.settings.interpret.model_dump(include=CHECKED)
+
+
+def score_shard(experiment: Experiment, source: str, mode: str, shard: str, shards: str) -> Params:
+    """Give what is scored in a shard, and how."""
+    interpret = experiment.settings.interpret
+    return interpret.model_dump(include=interpret.decisive(mode)) | {
+        "model_folders": list(experiment.models.values()),
+        "mode": mode,
+        "replacements": interpret.replacements if mode == "replace" else {},
+        "replace_modifiers": interpret.replace_modifiers and mode == "replace",
+        "shard": int(shard),
+        "shards": int(shards),
+        "seed": experiment.settings.seed if interpret.sample_size else None,
+    }
+
+
+def merge_scores(experiment: Experiment, place: str, mode: str) -> Params:
+    """Give nothing: the shards say all."""
+    return {}
+
+
+def draw_scores(experiment: Experiment, place: str, mode: str) -> Params:
+    """Give what the page of the scores is called."""
+    source = source_of(place)
+    return {"method": mode, "name": "" if source == "source" else source}
+
+
+def compare_spectra(experiment: Experiment) -> Params:
+    """Give the folders of the models that are compared, by name."""
+    return {"models": experiment.compared}
+
+
+def write_report(experiment: Experiment) -> Params:
+    """Give all that the report shows of the configuration.
+
+    What decides only where and in how many pieces the work is done is not in it.
+    """
+    apart = {"interpret": {"shards"}, "finetune": {"gpus"}, "pretrain": {"gpus"}}
+    sweep = {"sweep": experiment.sweep.model_dump(mode="json") if experiment.sweep else None}
+    return {
+        "config": experiment.settings.model_dump(mode="json", exclude=apart) | sweep,
+        "models": list(experiment.models.values()),
+        "queries": experiment.queries,
+        "modes": experiment.settings.interpret.scored,
+    }
+
+
+#: The function of each rule.
+RULES: dict[str, Callable[..., Params]] = {
+    function.__name__: function
+    for function in (
+        *(train_tokenizer, encode_source, cluster_sequences, assign_folds, pretrain_model, sweep_worker, conclude_sweep),
+        *(show_sweeps, finetune_fold, predict_source, evaluate_fold, summarize_folds, merge_predictions, check_interpretation),
+        *(gather_models, score_shard, merge_scores, draw_scores, compare_spectra, write_report),
+    )
+}

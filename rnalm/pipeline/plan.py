@@ -1,0 +1,220 @@
+"""The plan of an experiment: which files and pictures are made, by which jobs, and what each job is given."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnalm.config import outputs
+from rnalm.config.outputs import place
+from rnalm.pipeline import params
+from rnalm.pipeline.experiment import Experiment
+
+#: The stages that can be asked for, in the order in which data flow.
+STAGES = ("tokenize", "encode", "pretrain", "sweep", "finetune", "predict", "interpret", "powerlaw", "report")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the report.
+
+    Attributes
+    ----------
+    kind : str
+        One of :data:`rnalm.config.outputs.PICTURES`.
+    source : str or None
+        The source whose sequences it shows; None: it shows the whole experiment.
+    mode : str or None
+        The mode of the scores that it shows.
+    """
+
+    kind: str
+    source: str | None = None
+    mode: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of its file."""
+        return outputs.picture_name(self.kind, self.source, self.mode)
+
+    @property
+    def category(self) -> str:
+        """Chapter of Snakemake's own report."""
+        return outputs.PICTURES[self.kind]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What Snakemake's own report says of it."""
+        labels = {"picture": self.kind.replace("_", " "), "sequences": self.source, "mode": self.mode}
+        return {name: value for name, value in labels.items() if value}
+
+
+class Plan(Experiment):
+    """An experiment and what is made of it, as plain data.
+
+    Parameters
+    ----------
+    settings : Config
+        The configuration.
+    """
+
+    def targets(self, stage: str) -> list[str]:
+        """List all files of a stage, so that one that is gone is made again.
+
+        Parameters
+        ----------
+        stage : str
+            One of :data:`STAGES`, or ``all``: what the configuration asks for.
+        """
+        if stage == "all":
+            asked = [name for name in STAGES if name != "powerlaw" or self.settings.powerlaw]
+            return [file for name in asked for file in self.targets(name)]
+        return [f"{self.out}/{file}" for file in getattr(self, f"_{stage}")()]
+
+    def _tokenize(self) -> list[str]:
+        return ["tokenizer.json"]
+
+    def _encode(self) -> list[str]:
+        return [f"encoded/{source}.parquet" for source in self.encoded]
+
+    def _pretrain(self) -> list[str]:
+        return [f"pretrain/{name}" for name in outputs.PRETRAINED] if self.pretrain else []
+
+    def _sweep(self) -> list[str]:
+        of_folds = [f"sweep/{fold}/{name}" for fold in self.folds for name in outputs.SEARCHED]
+        return ["sweep/index.html", *of_folds] if self.sweep else []
+
+    def _finetune(self) -> list[str]:
+        names = [*outputs.FINETUNED, *(outputs.tested(self.settings.task) if self.held_out else [])]
+        of_models = [f"fine-tune/{model}/{name}" for model in self.trained for name in names]
+        return ["folds.parquet", *of_models, "fine-tune/summary.csv"] if self.trained else []
+
+    def _predict(self) -> list[str]:
+        return [
+            f"{place('predict', source)}/{name}" for source in self.queries for name in outputs.predicted(self.settings.task)
+        ]
+
+    def _interpret(self) -> list[str]:
+        parts = [part.removeprefix(f"{self.out}/") for asked in self.asked for part in self.shard_files(*asked)]
+        stems = [self.scored(*asked).removeprefix(f"{self.out}/") for asked in self.asked]
+        merged = [f"{stem}.{kind}" for stem in stems for kind in (*outputs.SCORES, outputs.PAGE)]
+        return ["interpret/checked", *parts, *merged] if self.asked else []
+
+    def _powerlaw(self) -> list[str]:
+        return [f"powerlaw/{name}" for name in outputs.SPECTRA]
+
+    def _report(self) -> list[str]:
+        return ["report.html"]
+
+    def pictures(self) -> list[Picture]:
+        """List the pictures of the report."""
+        pictures = [Picture("data")]
+        pictures += [Picture("learning_curves")] if self.trained else []
+        pictures += [Picture("pretraining")] if self.pretrain else []
+        for source in self.queries:
+            pictures.append(Picture("predictions", source))
+            if self.settings.task == "classification" and len(self.models) > 1:
+                pictures.append(Picture("confusion", source))
+            modes = self.settings.interpret.scored
+            pictures += [Picture(kind, source, mode) for mode in modes for kind in ("profiles", "positions")]
+        return pictures
+
+    def params(self, rule: str, wildcards: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Give what a job is given beside files and fingerprints, as plain values.
+
+        One dict holds them all, as Snakemake compares params as a set of values, in which two that change places are the same.
+
+        Parameters
+        ----------
+        rule : str
+            The job's rule.
+        wildcards : mapping, optional
+            Values of the rule's wildcards.
+        """
+        return params.plain(params.RULES[rule](self, **(wildcards or {})))
+
+    def provided(self, rule: str, wildcards: Mapping[str, str] | None = None) -> list[str]:
+        """List the files of the user that a job reads: their content counts, their dates do not.
+
+        Parameters
+        ----------
+        rule : str
+            The job's rule.
+        wildcards : mapping, optional
+            Values of the rule's wildcards.
+        """
+        values = dict(wildcards or {})
+        if rule in ("pretrain_model", "sweep_worker", "finetune_fold"):
+            return self.starting_point()
+        if rule == "train_tokenizer":
+            return self.vocabulary.paths if self.vocabulary else self._lent()
+        if rule == "encode_source":
+            return [*self.encoded[values["source"]].paths, *self._of_given("config.json")]
+        if rule == "cluster_sequences":
+            return self.settings.source.of_sequences().paths
+        if rule == "predict_source":
+            return self.model_files(values["model"]) if self.given else []
+        if rule in ("gather_models", "merge_predictions"):
+            return self.model_files(*self.models) if self.given else []
+        if rule == "compare_spectra":
+            return [*self._of_given("model.safetensors"), *self.further_weights]
+        if rule == "check_interpretation":
+            return [*self.annotations, *self._of_given("labels.json")]
+        return self.annotations if rule == "write_report" else []
+
+    def all_provided(self) -> list[str]:
+        """List all files of the user on which the results depend."""
+        sources = [*self.encoded.values(), *filter(None, [self.vocabulary])]
+        models = self.model_files(*self.models) if self.given else []
+        read = [path for source in sources for path in source.paths]
+        return [*read, *self.annotations, *models, *self.further_weights, *self.starting_point()]
+
+    def _lent(self) -> list[str]:
+        return [path for path in [f"{self.lender}/tokenizer.json"] if Path(path).is_file()]
+
+    def _of_given(self, name: str) -> list[str]:
+        return [f"{folder}/{name}" for folder in self.given]
+
+    def jobs(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Go through all jobs of the whole experiment: the rule, and the values of its wildcards."""
+        settings = self.settings
+        yield "train_tokenizer", {}
+        yield from (("encode_source", {"source": source}) for source in self.encoded)
+        if self.trained:
+            yield from self._training_jobs()
+        for source in self.queries:
+            yield from (("predict_source", {"source": source, "model": model}) for model in self.models)
+            yield "merge_predictions", {"place": place("predict", source)}
+        if self.asked:
+            yield from self._scoring_jobs()
+        if settings.powerlaw:
+            yield "compare_spectra", {}
+        yield "write_report", {}
+
+    def _training_jobs(self) -> Iterator[tuple[str, dict[str, str]]]:
+        if self.settings.folds.group == "cluster":
+            yield "cluster_sequences", {}
+        yield "assign_folds", {}
+        if self.pretrain:
+            yield "pretrain_model", {}
+        if self.sweep:
+            for fold in map(str, self.folds):
+                yield from (("sweep_worker", {"fold": fold, "worker": f"{k}"}) for k in range(self.sweep.workers))
+                yield "conclude_sweep", {"fold": fold}
+            yield "show_sweeps", {}
+        for model in self.trained:
+            yield "finetune_fold", {"model": model}
+            if self.held_out:
+                yield "evaluate_fold", {"model": model}
+        yield "summarize_folds", {}
+
+    def _scoring_jobs(self) -> Iterator[tuple[str, dict[str, str]]]:
+        yield "check_interpretation", {}
+        yield "gather_models", {}
+        for source, mode in self.asked:
+            count = len(self.shard_files(source, mode))
+            shards = {"source": source, "mode": mode, "shards": f"{count}"}
+            yield from (("score_shard", shards | {"shard": f"{shard}"}) for shard in range(count))
+            merged = {"place": place("interpret", source), "mode": mode}
+            yield "merge_scores", merged
+            yield "draw_scores", merged

@@ -1,0 +1,73 @@
+"""Configurations in which every key has a meaning in one or the other; nothing of them has to run."""
+
+COLUMNS = {"id": "id", "sequence": "sequence", "label": "label", "weight": "weight", "group": "group", "split": "split"}
+
+
+def source(path: str, **more) -> dict:
+    return {"path": path, "token_sep": ",", "columns": dict(COLUMNS)} | more
+
+
+#: Configurations in which every key has a meaning in one or the other.
+BASES = {
+    "regression": {
+        "output": "out",
+        "source": source("table.tsv"),
+        "inference": {"more": source("more.tsv")},
+        "folds": {"n": 2},
+        "interpret": {"modes": ["mask", "replace"], "replacements": {"A": ["C"]}, "shards": 2},
+    },
+    "vocabulary": {
+        "output": "out",
+        "source": source("table.tsv"),
+        "tokenizer": {"source": source("more.tsv")},
+        "interpret": {"shards": 2},
+    },
+    "classes": {
+        "output": "out",
+        "task": "classification",
+        "source": source("table.tsv", columns={key: name for key, name in COLUMNS.items() if key != "weight"}),
+        "interpret": {"shards": 2},
+    },
+    "given": {
+        "output": "out",
+        "model": ["given"],
+        "source": source("table.tsv"),
+        "interpret": {"shards": 2, "sample_size": 100},
+    },
+    "language": {
+        "output": "out",
+        "task": "classification",
+        "source": {
+            "path": ["a.fa", "b.fa"],
+            "attributes": {"path": "table.tsv", "columns": {name: name for name in ("id", "label", "group", "split")}},
+            "chunk": {"length": 100},
+        },
+        "tokenizer": {"type": "bpe"},
+        "folds": {"n": 2, "group": "cluster"},
+        "model": {"name": "hf", "type": "distilbert", "config": {"dim": 16}},
+        "pretrain": {},
+        "sweep": {"parameters": {"finetune.learning_rate": {"values": [0.1, 0.2]}}},
+        "powerlaw": {},
+        "interpret": {"shards": 2},
+    },
+    "kmers": {
+        "output": "out",
+        "task": "classification",
+        "source": {"classes": {"a": ["a.fa"], "b": ["b.fa"]}},
+        "tokenizer": {"type": "kmer"},
+        "interpret": {"method": ["integrated_gradients"], "shards": 2},
+    },
+    "elsewhere": {
+        "output": "out",
+        "source": source("table.tsv"),
+        "model": {"name": "hf", "type": "distilbert"},
+        "pretrain": {"source": {"path": "a.fa"}},
+        "interpret": {"shards": 2},
+    },
+    "splits": {
+        "output": "out",
+        "source": source("table.tsv"),
+        "folds": {"method": "column", "validation": ["a"], "test": ["b"], "splits": ["a", "b", "c"]},
+        "interpret": {"shards": 2},
+    },
+}
