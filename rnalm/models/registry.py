@@ -58,6 +58,15 @@ def create(
     ------
     RnalmError
         If the architecture cannot be made so.
+
+    Examples
+    --------
+    A network of one layer for the four letters of RNA, and what it says of a sequence of 30 of them:
+
+    >>> import torch
+    >>> model = create({"name": "saluki", "filters": 4, "layers": 1}, vocab_size=11, modifier_channels=0, n_outputs=1)
+    >>> model.eval()(torch.randint(7, 11, (1, 30))).logits.shape
+    torch.Size([1, 1])
     """
     sizes = dict(options)
     make = MAKERS[sizes.pop("name")]
@@ -90,5 +99,11 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedMo
 
 
 def pad_id(model: PreTrainedModel) -> int:
-    """Give the id that fills up shorter sequences of a batch: that of ``[PAD]``, which the model's configuration names."""
+    """Give the id that fills up shorter sequences of a batch: that of ``[PAD]``, which the model's configuration names.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Any model.
+    """
     return getattr(model.config, "pad_token_id", PAD)

@@ -28,15 +28,24 @@ class SalukiConfig(PreTrainedConfig):
         Tokens, special tokens included.
     special_tokens : int or iterable of int
         Ids that have no channel: they are zero vectors. A number stands for the first so many ids; as such they are kept.
-    pad_token_id : int
-        The special token that fills up shorter sequences of a batch; kept where it is not the usual one.
     modifier_channels : int
         Channels that follow the one-hot channels.
     filters, kernel_size, layers, dropout, shift, l2, layer_norm_eps, batch_norm_momentum
-        See ``rnalm.config.Saluki``.
+        See :class:`rnalm.config.Saluki`.
     output_mean, output_sd : float
         Mean and standard deviation of the training targets: what the head computes is in units of these, so that
         initialization, penalty and step size suit any scale of labels.
+    pad_token_id : int
+        The special token that fills up shorter sequences of a batch; kept where it is not the usual one.
+    **kwargs
+        Further entries of ``config.json``.
+
+    Examples
+    --------
+    Six layers of five taps each, as in the paper, need this many nucleotides:
+
+    >>> SalukiConfig().minimum_length
+    320
     """
 
     model_type = "saluki"
@@ -131,7 +140,22 @@ class Block(nn.Module):
 
 
 class Saluki(PreTrainedModel):
-    """Saluki for regression and classification."""
+    """Saluki for regression and classification.
+
+    Parameters
+    ----------
+    config : SalukiConfig
+        Its sizes.
+
+    Examples
+    --------
+    Special tokens, such as id 1, are zero vectors; so is what follows the end of a sequence:
+
+    >>> model = Saluki(SalukiConfig(vocab_size=9, filters=4, layers=1))
+    >>> model.channels(torch.tensor([[7, 8, 1]]))
+    tensor([[[1., 0., 0.],
+             [0., 1., 0.]]])
+    """
 
     config_class = SalukiConfig
     base_model_prefix = "saluki"
@@ -206,7 +230,20 @@ class Saluki(PreTrainedModel):
         return SequenceClassifierOutput(logits=standard * self.config.output_sd + self.config.output_mean)
 
     def channels(self, input_ids: Tensor, modifiers: Tensor | None = None) -> Tensor:
-        """Make the model input ``(batch, channels, length)`` of ids ``(batch, length)`` and modifiers."""
+        """Make the model input of ids and modifiers: one-hot rows of the tokens that are not special, then modifiers.
+
+        Parameters
+        ----------
+        input_ids : Tensor
+            int64 ``(batch, length)``
+        modifiers : Tensor, optional
+            float32 ``(batch, modifier_channels, length)``; None: zeros.
+
+        Returns
+        -------
+        Tensor
+            float32 ``(batch, channels, length)``
+        """
         config = self.config
         one_hot = F.one_hot(input_ids, config.vocab_size)[..., self.plain]  # (batch, length, plain tokens)
         x = one_hot.transpose(1, 2).to(self.stem.weight.dtype)
@@ -217,7 +254,22 @@ class Saluki(PreTrainedModel):
         return x
 
     def shift(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Move every sequence to the right by 0 to ``shift`` positions of zeros, each by its own draw."""
+        """Move every sequence to the right by 0 to ``shift`` positions of zeros, each by its own draw.
+
+        Parameters
+        ----------
+        x : Tensor
+            ``(batch, channels, length)``
+        lengths : Tensor
+            Positions that belong to each sequence ``(batch,)``.
+
+        Returns
+        -------
+        x : Tensor
+            ``(batch, channels, length + shift)``
+        lengths : Tensor
+            Positions that belong to each sequence now ``(batch,)``.
+        """
         steps = torch.randint(self.config.shift + 1, (len(x),)).to(x.device)
         x = F.pad(x, (self.config.shift, self.config.shift))
         position = torch.arange(x.shape[2] - self.config.shift, device=x.device) + (self.config.shift - steps)[:, None]
@@ -250,7 +302,20 @@ class Saluki(PreTrainedModel):
         return F.relu(self.norm(x)), counts
 
     def readout(self, bins: Tensor, counts: Tensor) -> Tensor:
-        """Read bins ``(batch, filters, bins)`` from each sequence's own 3′ end and compute ``(batch, outputs)``."""
+        """Read bins from each sequence's own 3′ end, and compute the outputs in units of ``output_sd``.
+
+        Parameters
+        ----------
+        bins : Tensor
+            ``(batch, filters, bins)``
+        counts : Tensor
+            A sequence's own bins ``(batch,)``.
+
+        Returns
+        -------
+        Tensor
+            ``(batch, outputs)``
+        """
         backwards = (counts[:, None] - 1 - torch.arange(bins.shape[2], device=bins.device)).clamp(min=0)
         x = bins.gather(2, backwards[:, None, :].expand_as(bins))  # (batch, filters, bins), 3′ end first
         states, _ = self.gru(x.transpose(1, 2))  # (batch, bins, filters)

@@ -109,12 +109,15 @@ class Checkpoints:
         return self._folder(state.best_step) if state.best_step else state.folder
 
     def _folder(self, step: int) -> Path:
+        """Name the checkpoint of a step."""
         return self.folder / f"checkpoint-{step}"
 
     def _folders(self) -> list[Path]:
+        """List all checkpoints, whole or not."""
         return [path for path in self.folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
 
     def _read(self) -> dict:
+        """Read ``run.json``; nothing where it is not there, or was left unfinished."""
         try:
             return json.loads(self.run.read_text())
         except (FileNotFoundError, ValueError):
@@ -149,7 +152,13 @@ def settings_hash(job: Any, files: Sequence[str], **replaced: Any) -> str:
 
 
 def seal(folder: str | Path) -> None:
-    """Note the size of each file of a checkpoint, by which to tell later that it is whole."""
+    """Note the size of each file of a checkpoint, by which to tell later that it is whole.
+
+    Parameters
+    ----------
+    folder : path
+        Of the checkpoint.
+    """
     sizes = {path.name: path.stat().st_size for path in Path(folder).iterdir() if path.is_file()}
     write_json(Path(folder) / SEAL, sizes)
 

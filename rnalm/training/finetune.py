@@ -30,7 +30,13 @@ NEED_VARIATION = {"r2", "pearson", "spearman", "roc_auc", "pr_auc"}
 
 
 def run(job: Job) -> None:
-    """Fine-tune here, or in one process a GPU where several are wanted and there."""
+    """Fine-tune here, or in one process a GPU where several are wanted and there.
+
+    Parameters
+    ----------
+    job : Job
+        What to train, and with what.
+    """
     processes.run(job, finetune, __name__)
 
 
@@ -187,7 +193,13 @@ def check_metric(metric: str, fold: int, validation: TrainingSet) -> None:
 
 
 def all_classes(job: Job) -> list[str]:
-    """List the class names of the experiment; every fold's model has an output for each."""
+    """List the class names of the experiment; every fold's model has an output for each.
+
+    Parameters
+    ----------
+    job : Job
+        One of the experiment.
+    """
     if job.task == "regression":
         return []
     return dataset.column(job.encoded, "label").unique().to_pylist()
@@ -220,7 +232,20 @@ def new_model(job: Job, data: FoldData) -> PreTrainedModel:
 
 
 def mean_and_sd(targets: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Compute weighted mean and standard deviation of targets ``(rows,)``; the latter is 1 where there is no spread."""
+    """Compute weighted mean and standard deviation; the latter is 1 where there is no spread.
+
+    Parameters
+    ----------
+    targets : numpy.ndarray
+        ``(rows,)``
+    weights : numpy.ndarray
+        ``(rows,)``; if all are 0, rows count the same.
+
+    Examples
+    --------
+    >>> mean_and_sd(np.array([1.0, 3.0, 100.0]), np.array([1.0, 1.0, 0.0]))
+    (2.0, 1.0)
+    """
     if not weights.sum() > 0:
         weights = np.ones_like(weights)
     mean = np.average(targets, weights=weights)

@@ -82,6 +82,15 @@ def effective_batch(options: dict, processes: int, name: str = "finetune") -> tu
     ------
     RnalmError
         If neither the accumulation nor the batch can be divided.
+
+    Examples
+    --------
+    Half a batch for each of two processes, or half as many passes:
+
+    >>> effective_batch({"batch_size": 64, "gradient_accumulation": 1}, processes=2)
+    (32, 1)
+    >>> effective_batch({"batch_size": 64, "gradient_accumulation": 4}, processes=2)
+    (64, 2)
     """
     size, accumulation = options["batch_size"], options["gradient_accumulation"]
     if accumulation % processes and size % processes == 0 and size // processes < 2:
@@ -97,7 +106,15 @@ def effective_batch(options: dict, processes: int, name: str = "finetune") -> tu
 
 
 def too_large(run: Run, size: int) -> RnalmError:
-    """Make the error about batches, of which a GPU gets ``size`` rows, that do not fit into its memory."""
+    """Make the error about batches that do not fit into the memory of a GPU.
+
+    Parameters
+    ----------
+    run : Run
+        The training.
+    size : int
+        Rows that a GPU gets at once.
+    """
     problem = f"{run.name}.batch_size: {run.options['batch_size']} does not fit into the memory of the GPU"
     if size <= 2:
         return RnalmError(f"{problem}, and is as small as it can be; lower encode.block_size, or the model's size")
@@ -136,7 +153,7 @@ class EpochTrainer(Trainer):
     ) -> None:
         self.run, self.checkpoints = run, checkpoints
         arguments = training_arguments(run, epochs)
-        # What fits into memory in training fits in validation.
+        # A validation batch has no more tokens than the largest training batch, so that it fits into memory as well.
         self.batch_tokens = arguments.per_device_train_batch_size * int(training.lengths.max())
         self.sampler = LengthBuckets(
             training.lengths,

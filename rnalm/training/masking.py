@@ -183,7 +183,22 @@ class MaskedSet(Dataset):
         }
 
     def hidden(self, index: int, epoch: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Hide tokens of a sequence: what the model is given and what it has to fill in, int64 ``(length with frame,)``."""
+        """Hide tokens of a sequence, and put its frame around it.
+
+        Parameters
+        ----------
+        index : int
+            Which one.
+        epoch : int
+            In which other tokens are hidden than in the one before.
+
+        Returns
+        -------
+        shown : numpy.ndarray
+            What the model is given, int64 ``(length + frame,)``.
+        wanted : numpy.ndarray
+            The hidden tokens, and ``IGNORED`` everywhere else, int64 ``(length + frame,)``.
+        """
         sequence, start, end = self.sequences[index], self.frame["start"], self.frame["end"]
         shown, wanted = self.masking.hide(sequence.input_ids, np.random.default_rng([self.seed, epoch, index]))
         framed = np.concatenate([start, shown, end]).astype(np.int64)

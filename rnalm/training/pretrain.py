@@ -60,7 +60,13 @@ class MaskedTrainer(EpochTrainer):
 
 
 def run(job: Job) -> None:
-    """Pretrain here, or in one process a GPU where several are wanted and there."""
+    """Pretrain here, or in one process a GPU where several are wanted and there.
+
+    Parameters
+    ----------
+    job : Job
+        What to train, and with what.
+    """
     processes.run(job, pretrain, __name__)
 
 
@@ -131,7 +137,13 @@ def load_rows(job: Job, tokenizer: Tokenizer, model: PreTrainedModel) -> tuple[M
 
 
 def overlap(tokenizer: Tokenizer) -> int:
-    """Count the neighbours, itself included, that share a letter with a token and stand right of it."""
+    """Count the neighbours, itself included, that share a letter with a token and stand right of it.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        Of k-mers, or any other, whose tokens share no letter.
+    """
     k, stride = kmer_layout(tokenizer) or (1, 1)
     return -(-k // stride)
 

@@ -64,7 +64,8 @@ def launch(module: str, job_file: str, processes: int) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command = [*torchrun, "-m", module, job_file]
     mistakes = []
-    # Files stay open where they are meant to be inherited: that is the lease of the GPUs, should this process be killed.
+    # The lease of the GPUs is an open file that is meant to be inherited: should this process be killed, the GPUs stay leased
+    # until those that it started have ended.
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "close_fds": False}
     with subprocess.Popen(command, **pipes) as running:
         for line in running.stdout or ():

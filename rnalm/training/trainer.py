@@ -139,14 +139,26 @@ class FoldTrainer(EpochTrainer):
 
 
 def blanking(job: Job) -> Blanking:
-    """Say which tokens a job masks in training."""
+    """Say which tokens a job masks in training.
+
+    Parameters
+    ----------
+    job : Job
+        With the share of tokens, and the tokenizer that knows ``[MASK]``.
+    """
     tokenizer = load_tokenizer(job.tokenizer)
     special = all_special_ids(tokenizer)
     return Blanking(job.options["mask_prob"], tuple(special.values()), special["mask"], job.fold_seed)
 
 
 def unit(model: PreTrainedModel) -> float:
-    """Give the standard deviation of the targets that a model was made for."""
+    """Give the standard deviation of the targets that a model was made for.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Any model.
+    """
     return getattr(model.config, "output_sd", 1.0)
 
 

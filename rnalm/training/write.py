@@ -52,6 +52,7 @@ def write(
 
 
 def _copy(file: Path, place: Path) -> None:
+    """Copy a file, whole or not at all."""
     with replacing(place) as beside:
         shutil.copyfile(file, beside)
 

@@ -128,7 +128,7 @@ class Reporter(TrainerCallback):
     def __init__(self, trial: Trial, metric: str, epochs: int) -> None:
         self.trial, self.metric, self.epochs = trial, metric, epochs
         self.reported = max(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values, default=0)
-        # A worker may have been killed between its last report and the end of the trial.
+        # A worker may have been killed after the report that ended the trial, and before it could note the end.
         self.pruned = self.is_hopeless()
 
     def is_hopeless(self) -> bool:
@@ -180,7 +180,7 @@ def run_trial(trial: Trial, job: Job, sweep: Sweep, data: FoldData) -> None:
     log.info("trial %d: %s", trial.number, "pruned" if value is None else f"{sweep.metric} {value:.4f}")
     shutil.rmtree(scratch, ignore_errors=True)
     if compute.count(job.gpus):
-        # The last model, which references in a circle keep, would take memory from the next.
+        # Objects of the last training refer to each other in circles: until they are collected, its model takes up memory.
         clear_device_cache(garbage_collection=True)
 
 
@@ -190,7 +190,7 @@ def _within_memory() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        # The CPU has no error of its own for it.
+        # On a CPU a lack of memory has no class of its own: Accelerate knows it by its message.
         if not (isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)):
             raise
         raise RnalmError("the model does not fit into memory; lower its size, or finetune.batch_size") from None

@@ -60,7 +60,7 @@ def open_study(folder: str | Path, name: str, sweep: Sweep) -> optuna.Study:
             direction=sweep.goal,
             load_if_exists=True,
             pruner=pruner,
-            sampler=optuna.samplers.RandomSampler(),  # has nothing to do: a trial begins with all of its values
+            sampler=optuna.samplers.RandomSampler(),  # is never asked: trials are added with all of their values
         )
 
 
@@ -96,14 +96,22 @@ def claim(study: optuna.Study, folder: str | Path, sweep: Sweep, worker: int, se
         if len(trials) >= sweep.count:
             return None
         new = propose(sweep, trials, seeds)
-        # At once with all of its values: a worker that is killed leaves the whole trial or none.
+        # The trial is added at once with all of its values: a worker that is killed leaves the whole trial or none.
         attributes = {"params": new.params, "distributions": new.distributions, "user_attrs": {"worker": worker}}
         study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING, **attributes))
         return live_trial(study, study.get_trials(deepcopy=False)[-1])
 
 
 def worker_lock(folder: str | Path, worker: int) -> Path:
-    """Name the file that a worker locks while it runs."""
+    """Name the file that a worker locks while it runs.
+
+    Parameters
+    ----------
+    folder : path
+        Of the journal.
+    worker : int
+        Its number.
+    """
     return Path(folder) / f".worker-{worker}.lock"
 
 
@@ -132,6 +140,17 @@ def propose(sweep: Sweep, earlier: Sequence[FrozenTrial], seeds: Sequence[int]) 
     -------
     Trial
         With its values, of a study in memory.
+
+    Examples
+    --------
+    The first trials of a grid, which is gone through in an order that the seeds fix:
+
+    >>> sweep = Sweep(method="grid", parameters={"finetune.learning_rate": {"values": [0.1, 0.01]}})
+    >>> first = propose(sweep, [], seeds=(1, 0))
+    >>> values_of(first)
+    {'finetune.learning_rate': 0.01}
+    >>> values_of(propose(sweep, first.study.get_trials(), seeds=(1, 0)))
+    {'finetune.learning_rate': 0.1}
     """
     space = {key: distribution(parameter) for key, parameter in sorted(sweep.parameters.items())}
     if sweep.method == "grid":
@@ -148,6 +167,7 @@ def propose(sweep: Sweep, earlier: Sequence[FrozenTrial], seeds: Sequence[int]) 
 
 
 def _draw(*seeds: int) -> int:
+    """Make one seed of several numbers."""
     return int(np.random.SeedSequence(seeds).generate_state(1)[0])
 
 
@@ -168,19 +188,27 @@ def distribution(parameter: Parameter) -> BaseDistribution:
 
 
 def _points(parameter: Parameter) -> list[Any]:
+    """List the values of a key: those of a range as they are, those of a list as JSON."""
     return parameter.listed() if parameter.values is None else [json.dumps(value) for value in parameter.values]
 
 
 def values_of(trial: Trial | FrozenTrial) -> dict[str, Any]:
-    """Give the values of a trial by key."""
+    """Give the values of a trial by key.
+
+    Parameters
+    ----------
+    trial : Trial or FrozenTrial
+        Of any study.
+    """
     return {key: _value(drawn, trial.params[key]) for key, drawn in sorted(trial.distributions.items())}
 
 
 def _value(drawn: BaseDistribution, value: Any) -> Any:
+    """Give a value as it was configured, of what Optuna has in its place."""
     if isinstance(drawn, CategoricalDistribution):
         return json.loads(value)
     if isinstance(drawn, FloatDistribution) and drawn.step is not None:
-        # Optuna counts steps in floats.
+        # Optuna multiplies steps as floats, which gives 0.30000000000000004 for 0.3.
         return float(climb(drawn.low, drawn.step, round((value - drawn.low) / drawn.step)))
     return value
 
