@@ -163,7 +163,8 @@ class Framed(Framable):
 
     def save_pretrained(self, save_directory: str, **options) -> None:
         """Save under the names of the weights in memory, by which a training that goes on looks for them."""
-        super().save_pretrained(save_directory, **{"save_original_format": False} | options)
+        options.setdefault("save_original_format", False)
+        super().save_pretrained(save_directory, **options)
 
     def load_state_dict(self, state_dict: dict[str, Tensor], *args, **options):
         """Load weights as they were saved: shared ones once."""

@@ -285,7 +285,8 @@ def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
         targets, probabilities = labels.to_targets(known["label"].to_numpy()), known[score_columns(labels)].to_numpy()
         results = metrics.classification(targets, probabilities)
         results["per_class"] = metrics.per_class(targets, probabilities, labels.classes)
-    write_json(output / "results.json", metrics.finite(results | {"rows": len(known)}))
+    results["rows"] = len(known)
+    write_json(output / "results.json", metrics.finite(results))
 
 
 def _write_rank_deltas(predictions: Path, ranks: pd.DataFrame, path: Path) -> None:
