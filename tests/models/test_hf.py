@@ -143,19 +143,18 @@ def test_encoder_and_decoder_need_an_end(refusal):
 # Pretrained models.
 
 
-@pytest.fixture
-def own_tokenizer(tmp_path) -> Tokenizer:
-    (tmp_path / "acgt.tsv").write_text("id\tsequence\nall\tACGT\n")
-    return learn.learn(Table(path=str(tmp_path / "acgt.tsv"), columns=Columns(id="id", sequence="sequence")))
+def learned(folder: Path, letters: str) -> Tokenizer:
+    (folder / "table.tsv").write_text(f"id\tsequence\nall\t{letters}\n")
+    return learn.learn(Table(path=str(folder / "table.tsv"), columns=Columns(id="id", sequence="sequence")))
 
 
 @pytest.fixture
-def language_model(tmp_path, own_tokenizer) -> Path:
+def language_model(tmp_path) -> Path:
     """Write the folder of a masked language model, as transformers does."""
     torch.manual_seed(1)
     model = AutoModelForMaskedLM.from_config(DistilBertConfig(**DISTILBERT, vocab_size=11, pad_token_id=1))
     model.save_pretrained(tmp_path / "language")
-    own_tokenizer.save(str(tmp_path / "language" / "tokenizer.json"))
+    learned(tmp_path, "ACGT").save(str(tmp_path / "language" / "tokenizer.json"))
     return tmp_path / "language"
 
 
@@ -189,19 +188,16 @@ def test_dropout_of_a_pretrained_model_can_be_set_and_its_shape_cannot(language_
         assert message == f"model.config.{key}: {value} does not fit the weights of {language_model}; leave it out"
 
 
-def test_another_tokenizer_than_that_of_the_pretrained_model_is_refused(language_model, own_tokenizer, tmp_path, refusal):
-    check_pretrained(str(language_model), own_tokenizer)
-    (tmp_path / "acgu.tsv").write_text("id\tsequence\nall\tACGU\n")
-    other = learn.learn(Table(path=str(tmp_path / "acgu.tsv"), columns=Columns(id="id", sequence="sequence")))
+def test_another_tokenizer_than_that_of_the_pretrained_model_is_refused(language_model, tmp_path, refusal):
+    own, other = learned(tmp_path, "ACGT"), learned(tmp_path, "ACGU")
+    check_pretrained(str(language_model), own)
     assert refusal(check_pretrained, str(language_model), other) == (
         f"model.pretrained: {language_model} has another tokenizer than this experiment: id 10 is 'T' there, 'U' here"
     )
     other.add_tokens(["N"])
     (language_model / "tokenizer.json").unlink()
-    (language_model / "vocab.txt").write_text("\n".join(sorted(own_tokenizer.get_vocab(), reverse=True)))
-    assert "has another tokenizer than this experiment: id 1 is" in refusal(
-        check_pretrained, str(language_model), own_tokenizer
-    )
+    (language_model / "vocab.txt").write_text("\n".join(sorted(own.get_vocab(), reverse=True)))
+    assert "has another tokenizer than this experiment: id 1 is" in refusal(check_pretrained, str(language_model), own)
     (language_model / "vocab.txt").unlink()
     message = refusal(check_pretrained, str(language_model), other)
     assert message == f"model.pretrained: {language_model} knows 11 tokens, the tokenizer of this experiment has 12"

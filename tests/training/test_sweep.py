@@ -322,23 +322,6 @@ def test_a_trial_that_does_worse_than_half_of_the_others_is_pruned(pretended):
     assert best_of(folder)["parameters"] == {"finetune.learning_rate": 0.01}
 
 
-def test_a_trial_that_was_killed_when_it_had_to_end_goes_no_further(pretended, tmp_path, monkeypatch):
-    settings = search(WORSE, epochs=8)
-    whole = results(finish(at(pretended, tmp_path / "whole"), settings))
-
-    def pretend_and_die(*arguments):
-        reached = pretend(*arguments)
-        if arguments[-1][0].pruned:
-            raise Killed
-        return reached
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train, "fit", pretend_and_die)
-        with pytest.raises(Killed):
-            run_trials(pretended, settings)
-    assert results(finish(pretended, settings)) == whole
-
-
 def test_a_trial_is_as_good_as_its_best_epoch(pretended):
     [row] = table(finish(pretended, search({"filters": {"values": [3]}}, epochs=8)))
     rate = pretended.options["learning_rate"]
@@ -352,33 +335,41 @@ def test_nothing_is_pruned_where_it_is_not_wanted_nor_after_the_last_epoch(prete
         assert {row["state"] for row in rows} == {"complete"}
 
 
-def test_a_trial_that_cannot_be_trained_is_noted(pretended, caplog):
-    folder = finish(pretended, search({"lr": {"values": [0.1, 11.0, 13.0]}}))
-    rows = {row["finetune.learning_rate"]: row for row in table(folder)}
-    assert rows["0.1"]["state"] == "complete"
-    assert (rows["11.0"]["state"], rows["11.0"]["note"]) == ("failed", "loss is not defined for what it predicts")
-    assert (rows["13.0"]["state"], rows["13.0"]["note"]) == ("failed", "unlucky")
-    assert f"trial {rows['13.0']['trial']}: unlucky" in caplog.text
+@pytest.fixture
+def short_of_memory(monkeypatch):
+    """Let models with many filters raise what torch does where memory is short, on a GPU and on a CPU."""
+    errors = {
+        64: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        65: RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"),
+    }
 
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"),
-    ],
-)
-def test_a_model_that_does_not_fit_into_memory_is_noted(pretended, monkeypatch, error):
     def fit(job, *arguments):
-        if job.model["filters"] == 64:
+        if error := errors.get(job.model["filters"]):
             raise error
         return pretend(job, *arguments)
 
     monkeypatch.setattr(train, "fit", fit)
-    folder = finish(pretended, search({"filters": {"values": [2, 64]}}))
-    rows = {row["model.filters"]: (row["state"], row["note"]) for row in table(folder)}
-    note = "the model does not fit into memory; lower its size, or finetune.batch_size"
-    assert rows == {"2": ("complete", ""), "64": ("failed", note)}
+
+
+TOO_LARGE = "the model does not fit into memory; lower its size, or finetune.batch_size"
+
+
+@pytest.mark.parametrize(
+    ("key", "notes"),
+    [
+        ("lr", {0.1: "", 11.0: "loss is not defined for what it predicts", 13.0: "unlucky"}),
+        ("filters", {2: "", 64: TOO_LARGE, 65: TOO_LARGE}),
+        ("weight_decay", {0.1: "", -1: "finetune.weight_decay -1: input should be greater than or equal to 0"}),
+    ],
+)
+def test_a_trial_that_cannot_be_trained_is_noted(pretended, short_of_memory, caplog, key, notes):
+    settings = search({key: {"values": [0.1 if key != "filters" else 2]}})
+    [(name, parameter)] = settings.parameters.items()
+    wrong = {name: parameter.model_copy(update={"values": list(notes)})}  # some of which the configuration would refuse
+    rows = table(finish(pretended, settings.model_copy(update={"parameters": wrong})))
+    told = {row[name]: (row["state"], row["note"]) for row in rows}
+    assert told == {str(value): ("failed" if note else "complete", note) for value, note in notes.items()}
+    assert all(f"trial {row['trial']}: {row['note']}" in caplog.text for row in rows if row["note"])
 
 
 def test_a_fault_of_the_program_is_not_blamed_on_values(pretended, monkeypatch):
@@ -393,14 +384,6 @@ def test_a_fault_of_the_program_is_not_blamed_on_values(pretended, monkeypatch):
 def test_a_study_in_which_nothing_can_be_trained_is_a_mistake(pretended, refusal):
     message = "sweep: none of the 1 trials of fold 0 could be trained; the first: unlucky"
     assert refusal(finish, pretended, search({"lr": {"values": [13.0]}})) == message
-
-
-def test_values_that_do_not_go_together_are_noted(pretended):
-    settings = search({"lr": {"values": [0.1, 0.2]}})
-    wrong = settings.parameters["finetune.learning_rate"].model_copy(update={"values": [0.1, -1]})
-    folder = finish(pretended, settings.model_copy(update={"parameters": {"finetune.learning_rate": wrong}}))
-    notes = {row["finetune.learning_rate"]: row["note"] for row in table(folder)}
-    assert notes == {"0.1": "", "-1": "finetune.learning_rate -1: input should be greater than 0"}
 
 
 def test_of_equals_the_first_is_the_best(pretended):
