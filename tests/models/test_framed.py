@@ -133,9 +133,9 @@ def test_saved_weights_are_those_that_a_training_that_goes_on_looks_for(kind, tm
     saved = load_file(tmp_path / "model.safetensors")
     for weight in (again := make.__wrapped__(kind)).parameters():
         torch.nn.init.zeros_(weight)
-    found = again.load_state_dict(saved)
-    assert not found.missing_keys
-    assert not found.unexpected_keys
+    loading = again.load_state_dict(saved)
+    assert not loading.missing_keys
+    assert not loading.unexpected_keys
     with torch.no_grad():
         assert torch.equal(again(draw_ids(2, 9)).logits, model(draw_ids(2, 9)).logits)
 
@@ -218,10 +218,10 @@ def test_the_frame_is_made_of_what_a_tokenizer_has(kind, special, start, end):
 
 
 def tokenizer(*names: str) -> Tokenizer:
-    found = Tokenizer(WordLevel({token: index for index, token in enumerate([*names, *"ACGT"])}, unk_token=names[0]))
-    found.pre_tokenizer = Split(Regex("."), "isolated")
-    found.add_special_tokens(list(names))
-    return found
+    made = Tokenizer(WordLevel({token: index for index, token in enumerate([*names, *"ACGT"])}, unk_token=names[0]))
+    made.pre_tokenizer = Split(Regex("."), "isolated")
+    made.add_special_tokens(list(names))
+    return made
 
 
 @pytest.mark.parametrize("kind", ["distilbert", "gpt2", "bart", "xlnet"])

@@ -55,9 +55,9 @@ def test_a_prediction_is_the_same_alone_in_a_batch_and_at_twice_the_block_size(f
 
 def test_batches_are_an_economy_that_does_not_show(folder):
     model = registry.load(folder / "model")
-    found = [predict.predict(model, sequences(folder / "encoded.parquet"), tokens) for tokens in (1, 100, 1000, 10**6)]
-    for other in found[1:]:
-        np.testing.assert_allclose(other, found[0], rtol=1e-5, atol=1e-6)
+    outputs = [predict.predict(model, sequences(folder / "encoded.parquet"), tokens) for tokens in (1, 100, 1000, 10**6)]
+    for other in outputs[1:]:
+        np.testing.assert_allclose(other, outputs[0], rtol=1e-5, atol=1e-6)
 
 
 def of_little_memory(model, most: int) -> list[int]:
