@@ -58,7 +58,7 @@ def encode_source(experiment: Experiment, source: str) -> Params:
 
 def cluster_sequences(experiment: Experiment) -> Params:
     """Give which sequences are clustered, and how."""
-    return {"source": experiment.settings.source.of_sequences(), "options": experiment.settings.folds.cluster}
+    return {"source": experiment.settings.training_source.of_sequences(), "options": experiment.settings.folds.cluster}
 
 
 def assign_folds(experiment: Experiment) -> Params:
@@ -69,10 +69,10 @@ def assign_folds(experiment: Experiment) -> Params:
 
 def pretrain_model(experiment: Experiment) -> Params:
     """Give how the language model is trained."""
-    settings = experiment.settings
+    settings, pretrain = experiment.settings, experiment.pretrain
     return {
         "model": settings.model,
-        "options": settings.pretrain.model_dump(mode="json", exclude={"source", "gpus"}),
+        "options": pretrain.model_dump(mode="json", exclude={"source", "gpus"}) if pretrain else {},
         "seed": settings.seed,
     }
 
@@ -88,7 +88,7 @@ def finetune_fold(experiment: Experiment, model: str) -> Params:
         "task": settings.task,
         "scaling": settings.labels.scaling,
         "class_weights": settings.labels.class_weights,
-        "model": settings.model.model_dump() | started,
+        "model": settings.architecture.model_dump() | started,
         "options": settings.finetune.model_dump(mode="json", exclude={"replicates", "gpus"}),
         "seed": settings.seed,
     }
@@ -101,7 +101,7 @@ def sweep_worker(experiment: Experiment, fold: str, worker: str) -> Params:
 
 def conclude_sweep(experiment: Experiment, fold: str) -> Params:
     """Give the sweep of a fold; how many workers there were does not matter any more."""
-    return {"sweep": experiment.sweep.model_dump(mode="json", exclude={"workers"})}
+    return {"sweep": experiment.sweep.model_dump(mode="json", exclude={"workers"}) if experiment.sweep else {}}
 
 
 def show_sweeps(experiment: Experiment) -> Params:

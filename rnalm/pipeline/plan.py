@@ -151,7 +151,7 @@ class Plan(Experiment):
         if rule == "encode_source":
             return [*self.encoded[values["source"]].paths, *self._of_given("config.json")]
         if rule == "cluster_sequences":
-            return self.settings.source.of_sequences().paths
+            return self.settings.training_source.of_sequences().paths
         if rule == "predict_source":
             return self.model_files(values["model"]) if self.given else []
         if rule in ("gather_models", "merge_predictions"):
