@@ -15,15 +15,22 @@ INDEX = "model.safetensors.index.json"
 def check(folder: str | Path) -> Path:
     """Refuse a folder that holds no whole model.
 
+    Parameters
+    ----------
+    folder : path
+        Of a trained model.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
     Raises
     ------
     RnalmError
-        Naming the file that is missing.
+        If it is not there, or a file in it is missing; the message names the file.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        siblings = [str(path) for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
-        raise RnalmError(f"{folder}: no such model folder; {nearest(folder, siblings)}")
+    folder = _existing(folder)
     for name in MODEL:
         if not (folder / name).is_file():
             what = "a tokenizer" if name == "tokenizer.json" else "its " + name.split(".")[0]
@@ -31,19 +38,46 @@ def check(folder: str | Path) -> Path:
     return folder
 
 
+def _existing(folder: str | Path) -> Path:
+    """Refuse a folder that is not there, with the nearest name that is."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        siblings = [str(path) for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
+        raise RnalmError(f"{folder}: no such model folder; {nearest(folder, siblings)}")
+    return folder
+
+
 def gather(folders: Sequence[str | Path], output: str | Path) -> None:
     """Write the hash of each model, over all that loading it needs, as JSON by folder.
+
+    Parameters
+    ----------
+    folders : sequence of path
+        Of trained models.
+    output : path
+        The JSON file.
 
     Raises
     ------
     RnalmError
-        If one of them is not whole.
+        If one of the folders is not whole.
     """
     write_json(output, {str(folder): sha256(*(check(folder) / name for name in MODEL)) for folder in folders})
 
 
 def pretrained_files(pretrained: str | None) -> list[Path]:
-    """List what a model that is trained further starts from, if that is a folder here and no name on the Hugging Face hub."""
+    """List what a model that is trained further starts from, if that is a folder here and no name on the Hugging Face hub.
+
+    Parameters
+    ----------
+    pretrained : str or None
+        A folder, or a name on the Hugging Face hub.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Configuration and weights; nothing where it is no folder here.
+    """
     folder = Path(pretrained) if pretrained else None
     return sorted([*folder.glob("config.json"), *folder.glob("*.safetensors")]) if folder and folder.is_dir() else []
 
@@ -51,21 +85,23 @@ def pretrained_files(pretrained: str | None) -> list[Path]:
 def weight_files(folder: str | Path) -> list[Path]:
     """List the files that hold a model's weights: one, or the index of its shards and these.
 
+    Parameters
+    ----------
+    folder : path
+        Of any model that transformers saved.
+
     Raises
     ------
     RnalmError
-        If there is no such folder, or no weights are in it.
+        If there is no such folder, or it lacks weights that it should have.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        siblings = [str(path) for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
-        raise RnalmError(f"{folder}: no such model folder; {nearest(folder, siblings)}")
+    folder = _existing(folder)
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if not (folder / INDEX).is_file():
-        there = sorted(path.name for path in folder.iterdir())
-        found = ", ".join(there[:6]) + ", …" * (len(there) > 6) or "nothing"
-        raise RnalmError(f"{folder}: model folder without weights; found {found}, expected {WEIGHTS} or {INDEX}")
+        names = sorted(path.name for path in folder.iterdir())
+        shown = ", ".join(names[:6]) + ", …" * (len(names) > 6) or "nothing"
+        raise RnalmError(f"{folder}: model folder without weights; found {shown}, expected {WEIGHTS} or {INDEX}")
     files = [folder / INDEX, *sorted(set(weight_places(folder).values()))]
     for path in files:
         if not path.is_file():
@@ -74,7 +110,23 @@ def weight_files(folder: str | Path) -> list[Path]:
 
 
 def weight_places(folder: Path) -> dict[str, Path]:
-    """Say in which shard each tensor is."""
+    """Say in which shard each tensor is.
+
+    Parameters
+    ----------
+    folder : path
+        With an index of its weights.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        The file of each tensor, by the tensor's name.
+
+    Raises
+    ------
+    RnalmError
+        If the index holds no such list.
+    """
     content = read_json(folder / INDEX)
     if not isinstance(content, dict) or not isinstance(content.get("weight_map"), dict):
         raise RnalmError(f"{folder / INDEX}: found no weight_map, expected the shard of each tensor")

@@ -56,8 +56,14 @@ def choose_frame(config: PreTrainedConfig, special: dict[str, int]) -> dict[str,
     Parameters
     ----------
     config : PreTrainedConfig
+        Of the model; its type decides.
     special : dict
         Ids of special tokens by their role: ``cls``, ``sep``, ``bos``, ``eos``.
+
+    Returns
+    -------
+    dict
+        ``start`` and ``end``, lists of ids, and ``padding_side``.
     """
 
     def pick(*roles: str) -> list[int]:
@@ -82,11 +88,14 @@ def put_frame(input_ids: Tensor, attention_mask: Tensor, config: PreTrainedConfi
     attention_mask : Tensor
         ``(batch, length)``, 1 at tokens.
     config : PreTrainedConfig
+        Of the model, with ``frame`` and ``pad_token_id``.
 
     Returns
     -------
-    ids, mask : Tensor
+    ids : Tensor
         int64 ``(batch, length + frame)``. A sequence that is empty, frame included, is one ``[PAD]`` that counts as a token.
+    mask : Tensor
+        int64 ``(batch, length + frame)``, 1 at tokens, those of the frame included.
     """
     start, end = config.frame["start"], config.frame["end"]
     ids = input_ids.masked_fill(attention_mask == 0, config.pad_token_id)
@@ -101,7 +110,7 @@ def put_frame(input_ids: Tensor, attention_mask: Tensor, config: PreTrainedConfi
     total = (after + len(end)).clamp(min=1)
     mask = (position < total).long()
     if config.frame["padding_side"] == "left":
-        turned = (position + total) % ids.shape[1]  # what stands at the right end, padding, comes first
+        turned = (position + total) % ids.shape[1]  # each row is turned round until its padding, from the right, comes first
         ids, mask = ids.gather(1, turned), mask.gather(1, turned)
     return ids, mask
 
@@ -159,19 +168,32 @@ class Framed:
 
 
 def plain_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
-    """Find the class of transformers for a configuration."""
-    found = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
-    return found[0] if isinstance(found, tuple) else found
+    """Find the class of transformers for a configuration.
+
+    Parameters
+    ----------
+    config : PreTrainedConfig
+        Of a model that classifies sequences.
+    """
+    classes = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    return classes[0] if isinstance(classes, tuple) else classes
 
 
 def framed_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
-    """Make the class that does the same with a frame."""
+    """Make the class that does the same as that of transformers, with a frame.
+
+    Parameters
+    ----------
+    config : PreTrainedConfig
+        Of a model that classifies sequences.
+    """
     return _with_frame(plain_class(config))
 
 
 @cache
 def _with_frame(model_class: type[PreTrainedModel]) -> type[PreTrainedModel]:
-    # Under the same name: it goes into config.json, where it must be that of the original.
+    # The class has the name of the original, because its name goes into config.json.
+    """Make the class that puts a frame around what a class of transformers reads."""
     return type(model_class.__name__, (Framed, model_class), {"__module__": model_class.__module__})
 
 
@@ -180,6 +202,11 @@ def limit(config: PreTrainedConfig) -> int | None:
 
     Tables of positions are limits, whether learned or not. Rotary positions are none, unless they are scaled by the longest
     sequence of a batch (``dynamic``, ``longrope``), on which predictions must not depend.
+
+    Parameters
+    ----------
+    config : PreTrainedConfig
+        Of any model.
     """
     kind = config.model_type
     positions = getattr(config, "max_position_embeddings", None) or getattr(config, "max_seq_len", None)
@@ -210,6 +237,7 @@ def _relative(config: PreTrainedConfig) -> bool:
 
 
 def _frame_length(config: PreTrainedConfig) -> int:
+    """Count the special tokens that are put around a sequence."""
     frame = getattr(config, "frame", {})
     return len(frame.get("start", [])) + len(frame.get("end", []))
 
@@ -220,12 +248,14 @@ def check_length(config: PreTrainedConfig, longest: int) -> None:
     Parameters
     ----------
     config : PreTrainedConfig
+        Of the model.
     longest : int
-        Tokens, without a frame.
+        Tokens of the longest sequence, without a frame.
 
     Raises
     ------
     RnalmError
+        If the model takes fewer.
     """
     most = limit(config)
     if most is None or longest <= most:
@@ -239,7 +269,20 @@ def check_length(config: PreTrainedConfig, longest: int) -> None:
 
 
 def tokenizer_options(config: PreTrainedConfig, tokenizer: Tokenizer) -> dict[str, str | list[str]]:
-    """Say what transformers needs to know of a tokenizer: its special tokens and, for models with a frame, what they take."""
+    """Say what transformers needs to know of a tokenizer: its special tokens and, for models with a frame, what they take.
+
+    Parameters
+    ----------
+    config : PreTrainedConfig
+        Of the model, with a frame or without.
+    tokenizer : tokenizers.Tokenizer
+        That of the experiment.
+
+    Returns
+    -------
+    dict
+        Arguments of :class:`transformers.PreTrainedTokenizerFast`.
+    """
     options = {f"{role}_token": tokenizer.id_to_token(index) for role, index in special_ids(tokenizer).items()}
     frame = getattr(config, "frame", None)
     if frame is not None:
@@ -252,6 +295,15 @@ def save_tokenizer(config: PreTrainedConfig, tokenizer: Tokenizer, folder: str |
 
     ``tokenizer.json`` is byte for byte that of the experiment. What transformers loads is another file, which adds the frame,
     unless the tokenizer has one of its own, as pretrained ones do.
+
+    Parameters
+    ----------
+    config : PreTrainedConfig
+        Of the model, with a frame or without.
+    tokenizer : tokenizers.Tokenizer
+        That of the experiment.
+    folder : path
+        Of the model.
     """
     folder, options = Path(folder), tokenizer_options(config, tokenizer)
     adds = getattr(config, "frame", None) is not None and tokenizer.post_processor is None

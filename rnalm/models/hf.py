@@ -49,6 +49,7 @@ def create(
     modifier_channels : int
         Refused if there are any: these architectures take tokens alone.
     n_outputs : int
+        Values or classes to predict.
     special : dict
         Ids of special tokens by their role, ``pad`` among them.
     **extra
@@ -86,7 +87,15 @@ def create(
 
 
 def load(folder: str | Path, config: PreTrainedConfig) -> PreTrainedModel:
-    """Load a model that :func:`create` made and ``save_pretrained`` wrote."""
+    """Load a model that :func:`create` made and ``save_pretrained`` wrote.
+
+    Parameters
+    ----------
+    folder : path
+        Of the model.
+    config : PreTrainedConfig
+        What its ``config.json`` holds.
+    """
     return framed_class(config).from_pretrained(folder, config=config, dtype=torch.float32)
 
 
@@ -122,9 +131,22 @@ def _with_frame(config: PreTrainedConfig, special: dict[str, int]) -> PreTrained
 def check_type(kind: str, key: str) -> str:
     """Refuse what is no architecture of transformers that classifies sequences of tokens, and nothing else.
 
+    Parameters
+    ----------
+    kind : str
+        What should be the ``model_type`` of an architecture.
+    key : str
+        Of the configuration, where it stands.
+
+    Returns
+    -------
+    str
+        The same.
+
     Raises
     ------
     RnalmError
+        If there is no such architecture, or it is put together of several.
     """
     known = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
     if kind not in known:
@@ -142,6 +164,7 @@ def check_keys(config_class: type[PreTrainedConfig], kind: str, settings: dict, 
     Parameters
     ----------
     config_class : type
+        Class of the configuration.
     kind : str
         Its ``model_type``.
     settings : dict
@@ -152,12 +175,13 @@ def check_keys(config_class: type[PreTrainedConfig], kind: str, settings: dict, 
     Raises
     ------
     RnalmError
+        If an entry of the user is not there or not free, or one of ours has the name of one that the class has.
     """
     fields = {field.name for field in dataclasses.fields(config_class)}
     # A name of transformers stands for that of the architecture, as num_hidden_layers for n_layer; both are understood.
     known = fields | {name for name, own in config_class.attribute_map.items() if own in fields}
     known |= ROTARY if "rope_parameters" in fields else set()
-    # Of older names that a class understands as well only its source tells.
+    # A class may understand older names too, which only its source tells.
     known |= set(re.findall(r'kwargs\.(?:get|pop)\("(\w+)"', inspect.getsource(config_class)))
     needed = NEEDED.get(kind, {})
     for key, value in settings.items():
@@ -204,6 +228,7 @@ def check_padding(model: PreTrainedModel, tokens: list[int]) -> None:
     Raises
     ------
     RnalmError
+        If the outputs are the same for all sequences, differ from one time to the next, or change with padding.
     """
     kind = model.config.model_type
     most = limit(model.config)

@@ -18,7 +18,13 @@ Positionwise = Callable[[Tensor], Tensor]
 
 
 def same(x: Tensor) -> Tensor:
-    """Change nothing."""
+    """Change nothing.
+
+    Parameters
+    ----------
+    x : Tensor
+        Anything.
+    """
     return x
 
 
@@ -47,9 +53,9 @@ class Layer:
     pool: int = 1
 
     def __post_init__(self) -> None:
-        found = self.convolution
-        if (found.stride, found.groups) != ((1,), 1) or found.padding not in ((0,), "valid"):
-            raise ValueError(f"expected a convolution with stride 1, one group and no padding, found {found}")
+        layer = self.convolution
+        if (layer.stride, layer.groups) != ((1,), 1) or layer.padding not in ((0,), "valid"):
+            raise ValueError(f"expected a convolution with stride 1, one group and no padding, found {layer}")
         if self.pool < 1:
             raise ValueError(f"expected pooling over one position or more, found {self.pool}")
 
@@ -95,6 +101,7 @@ class Recurrent:
     Parameters
     ----------
     gru : torch.nn.GRU
+        The layer, whose weights must not change any more.
 
     Raises
     ------
@@ -150,9 +157,16 @@ class Pooled:
     Parameters
     ----------
     kind : {'mean', 'sum', 'max'}
+        What is taken of all bins.
     features : int
+        Channels of a bin.
     like : Tensor
-        For device and type.
+        A tensor whose device and type the features are to have.
+
+    Raises
+    ------
+    ValueError
+        If ``kind`` is none of these.
     """
 
     def __init__(self, kind: str, features: int, like: Tensor) -> None:
@@ -191,9 +205,11 @@ class Local:
         Ids ``(batch, length)`` and modifiers ``(batch, modifier channels, length)`` or None ─► model input
         ``(batch, channels, length)``, each position by itself, and zeros for ``[PAD]`` without modifiers.
     layers : tuple of Layer
+        In the order in which they are applied; between them the tensor is ``(batch, channels, length)``.
     last : callable
         On bins ``(…, channels)``, before the readout; must leave its argument as it is.
     readout : Readout
+        Makes features of the bins, from the 3′ end.
     head : callable
         Features ``(rows, features)`` ─► the model's logits ``(rows, outputs)``.
     minimum_length : int

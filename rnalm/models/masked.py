@@ -34,15 +34,15 @@ def create(options: dict, vocab_size: int, special: dict[str, int], **extra) -> 
     RnalmError
         If the architecture has no masked language model, or one that could not be fine-tuned after it.
     """
-    # What is refused for fine-tuning is refused before hours of pretraining.
-    create_classifier(options, vocab_size, 2, special)
+    # An architecture that fine-tuning would refuse is refused here, before hours of pretraining.
+    create_classifier(options, vocab_size, modifier_channels=0, n_outputs=2, special=special)
     settings, pretrained = options["config"], options["pretrained"]
     theirs = None if pretrained is None else read_config(pretrained)
     kind = options["type"] if theirs is None else theirs.model_type
     if kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         known = sorted(set(MODEL_FOR_MASKED_LM_MAPPING_NAMES) & set(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES))
         raise RnalmError(f"pretrain: {kind} has no masked language model; {nearest(kind, known)}")
-    # Also where they are pretrained ones in half precision.
+    # Weights are in full precision, also where the pretrained ones are saved in half of it.
     entries = settings | NEEDED.get(kind, {}) | extra | {"dtype": "float32"}
     entries |= {f"{role}_token_id": special.get(role) for role in ("pad", "mask", "cls", "sep", "bos", "eos")}
     if theirs is None:
@@ -57,6 +57,4 @@ def create(options: dict, vocab_size: int, special: dict[str, int], **extra) -> 
             model = AutoModelForMaskedLM.from_config(config)
         else:
             model = AutoModelForMaskedLM.from_pretrained(pretrained, config=config, dtype=torch.float32, use_safetensors=True)
-    # Weights that are those of the embedding are kept once; the Trainer must not miss them.
-    model._keys_to_ignore_on_save = sorted(model.all_tied_weights_keys) or None
     return model

@@ -19,7 +19,18 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def telling(what: str) -> Iterator[None]:
-    """Tell in one line what transformers raises, which can be anything."""
+    """Tell in one line what transformers raises, which can be anything.
+
+    Parameters
+    ----------
+    what : str
+        What failed, for the beginning of the message.
+
+    Raises
+    ------
+    RnalmError
+        If anything is raised inside, with the first line of its message.
+    """
     try:
         yield
     except RnalmError:
@@ -69,13 +80,14 @@ def check_pretrained(pretrained: str, tokenizer: Tokenizer) -> None:
     Raises
     ------
     RnalmError
+        If an id stands for another token in the tokenizer of the model or, where it has none, if it knows another number of
+        tokens.
     """
     config = read_config(pretrained)
-    absent = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
     ours = {index: token for token, index in tokenizer.get_vocab().items()}
-    if file := cached_file(pretrained, "tokenizer.json", **absent):
+    if file := _file_of(pretrained, "tokenizer.json"):
         theirs = {index: token for token, index in load_tokenizer(file).get_vocab().items()}
-    elif file := cached_file(pretrained, "vocab.txt", **absent):
+    elif file := _file_of(pretrained, "vocab.txt"):
         theirs = dict(enumerate(Path(file).read_text(encoding="utf-8").splitlines()))
     else:
         if (known := config.vocab_size) != len(ours):
@@ -93,6 +105,14 @@ def check_pretrained(pretrained: str, tokenizer: Tokenizer) -> None:
             )
 
 
+def _file_of(pretrained: str, name: str) -> str | None:
+    """Find a file of a pretrained model, here or on the Hugging Face hub; None if it has none."""
+    try:
+        return cached_file(pretrained, name)
+    except OSError:
+        return None
+
+
 def check_shapes(pretrained: str, theirs: PreTrainedConfig, settings: dict) -> None:
     """Refuse entries that would change the number or the shapes of pretrained weights.
 
@@ -108,14 +128,15 @@ def check_shapes(pretrained: str, theirs: PreTrainedConfig, settings: dict) -> N
     Raises
     ------
     RnalmError
+        Naming the entry, with which the model would have other weights, or none can be made.
     """
     expected = _shapes(theirs)
     for key, value in settings.items():
         try:
-            found = _shapes(type(theirs).from_dict(theirs.to_dict() | {key: value}))
+            shapes = _shapes(type(theirs).from_dict(theirs.to_dict() | {key: value}))
         except Exception:  # such as a width that the attention heads do not divide
-            found = None
-        if found != expected:
+            shapes = None
+        if shapes != expected:
             raise RnalmError(f"model.config.{key}: {value!r} does not fit the weights of {pretrained}; leave it out")
 
 
@@ -143,9 +164,9 @@ def load_pretrained(pretrained: str, config: PreTrainedConfig) -> PreTrainedMode
     # Pickles are not read: they may hold any code.
     options = {"dtype": torch.float32, "use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
     with telling(f"model.pretrained: {pretrained}: its weights cannot be loaded"):
-        model, found = framed_class(config).from_pretrained(pretrained, config=config, **options)
+        model, loading = framed_class(config).from_pretrained(pretrained, config=config, **options)
     names = set(model.state_dict())
-    new = (set(found["missing_keys"]) | {key for key, *_ in found["mismatched_keys"]}) & names
+    new = (set(loading["missing_keys"]) | {key for key, *_ in loading["mismatched_keys"]}) & names
     body = {name for name in names if name.startswith(f"{model.base_model_prefix}.")}
     if body and body <= new:
         raise RnalmError(f"model.pretrained: {pretrained}: holds no weights of a {config.model_type}")

@@ -8,14 +8,19 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-import rnalm.models.hf as hf
 from rnalm.config import ARCHITECTURES
 from rnalm.errors import RnalmError
+from rnalm.models import hf
 from rnalm.models.folder import check
+from rnalm.tokens.dataset import PAD
+from rnalm.tokens.tokenizer import SPECIAL_TOKENS
 
 # Its bars over weight files would end up in the logs, and its tables of weights that are new on the terminal.
 transformers_logging.disable_progress_bar()
 transformers_logging.set_verbosity_error()
+
+#: Ids of special tokens by their role, where the configuration names no others.
+USUAL = {name.strip("[]").lower(): index for index, name in enumerate(SPECIAL_TOKENS)}
 
 #: What makes a model of each architecture; their modules register our own with the Auto classes of transformers.
 MAKERS: dict[str, Callable[..., PreTrainedModel]] = {
@@ -39,9 +44,13 @@ def create(
         The ``model`` section of the configuration.
     vocab_size : int
         Tokens, special tokens included.
-    modifier_channels, n_outputs : int
+    modifier_channels : int
+        Modifiers of a token.
+    n_outputs : int
+        Values or classes to predict.
     special : dict, optional
-        Ids of special tokens by their role, for architectures that put them around sequences.
+        Ids of all special tokens by their role, or by their name where they have none (see
+        :func:`rnalm.tokens.tokenizer.all_special_ids`); None: the usual ones.
     **extra
         Further entries for the model's ``config.json``.
 
@@ -49,14 +58,30 @@ def create(
     ------
     RnalmError
         If the architecture cannot be made so.
+
+    Examples
+    --------
+    A network of one layer for the four letters of RNA, and what it says of a sequence of 30 of them:
+
+    >>> import torch
+    >>> model = create({"name": "saluki", "filters": 4, "layers": 1}, vocab_size=11, modifier_channels=0, n_outputs=1)
+    >>> model.eval()(torch.randint(7, 11, (1, 30))).logits.shape
+    torch.Size([1, 1])
     """
     sizes = dict(options)
     make = MAKERS[sizes.pop("name")]
-    return make(sizes, vocab_size, modifier_channels, n_outputs, special or {"pad": 1}, **extra)
+    return make(sizes, vocab_size, modifier_channels, n_outputs, special or USUAL, **extra)
 
 
 def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedModel:
     """Load a trained model in evaluation mode.
+
+    Parameters
+    ----------
+    folder : path
+        A model folder.
+    device : str or torch.device
+        Where the model is to be.
 
     Raises
     ------
@@ -71,3 +96,14 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedMo
     except (OSError, ValueError, RuntimeError) as error:
         raise RnalmError(f"{folder}: the model cannot be loaded ({str(error).splitlines()[0]})") from None
     return model.to(device).eval()
+
+
+def pad_id(model: PreTrainedModel) -> int:
+    """Give the id that fills up shorter sequences of a batch: that of ``[PAD]``, which the model's configuration names.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Any model.
+    """
+    return getattr(model.config, "pad_token_id", PAD)

@@ -7,6 +7,8 @@ The prediction for a sequence does not depend on padding: every layer up to the 
 so what a sequence yields stands at the left of its row, whatever follows; and the GRU starts at the sequence's own end.
 """
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +16,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from rnalm.models.local import Layer, Local, Recurrent
+from rnalm.tokens.dataset import PAD
 
 
 class SalukiConfig(PreTrainedConfig):
@@ -23,23 +26,36 @@ class SalukiConfig(PreTrainedConfig):
     ----------
     vocab_size : int
         Tokens, special tokens included.
-    special_tokens : int
-        The first so many ids have no channel: they are zero vectors.
+    special_tokens : int or iterable of int
+        Ids that have no channel: they are zero vectors. A number stands for the first so many ids; as such they are kept.
     modifier_channels : int
         Channels that follow the one-hot channels.
     filters, kernel_size, layers, dropout, shift, l2, layer_norm_eps, batch_norm_momentum
-        See ``rnalm.config.Saluki``.
+        See :class:`rnalm.config.Saluki`.
     output_mean, output_sd : float
         Mean and standard deviation of the training targets: what the head computes is in units of these, so that
         initialization, penalty and step size suit any scale of labels.
+    pad_token_id : int
+        The special token that fills up shorter sequences of a batch; kept where it is not the usual one.
+    **kwargs
+        Further entries of ``config.json``.
+
+    Examples
+    --------
+    Six layers of five taps each, as in the paper, need this many nucleotides:
+
+    >>> SalukiConfig().minimum_length
+    320
     """
 
     model_type = "saluki"
+    #: Of models whose ``config.json`` names no other.
+    pad_token_id = PAD
 
     def __init__(
         self,
         vocab_size: int = 11,
-        special_tokens: int = 7,
+        special_tokens: int | Iterable[int] = 7,
         modifier_channels: int = 0,
         filters: int = 64,
         kernel_size: int = 5,
@@ -51,10 +67,16 @@ class SalukiConfig(PreTrainedConfig):
         batch_norm_momentum: float = 0.1,
         output_mean: float = 0.0,
         output_sd: float = 1.0,
+        pad_token_id: int = PAD,
         **kwargs,
     ) -> None:
         self.vocab_size = vocab_size
+        if not isinstance(special_tokens, int):
+            ids = sorted(set(special_tokens))
+            special_tokens = len(ids) if ids == list(range(len(ids))) else ids
         self.special_tokens = special_tokens
+        if pad_token_id != self.pad_token_id:
+            self.pad_token_id = pad_token_id
         self.modifier_channels = modifier_channels
         self.filters = filters
         self.kernel_size = kernel_size
@@ -71,7 +93,15 @@ class SalukiConfig(PreTrainedConfig):
     @property
     def channels(self) -> int:
         """Rows of the model input."""
-        return self.vocab_size - self.special_tokens + self.modifier_channels
+        special = self.special_tokens if isinstance(self.special_tokens, int) else len(self.special_tokens)
+        return self.vocab_size - special + self.modifier_channels
+
+    @property
+    def plain(self) -> slice | list[int]:
+        """Ids that are not special, each of which has a channel, in this order."""
+        if isinstance(self.special_tokens, int):
+            return slice(self.special_tokens, None)
+        return [index for index in range(self.vocab_size) if index not in self.special_tokens]
 
     @property
     def minimum_length(self) -> int:
@@ -110,7 +140,22 @@ class Block(nn.Module):
 
 
 class Saluki(PreTrainedModel):
-    """Saluki for regression and classification."""
+    """Saluki for regression and classification.
+
+    Parameters
+    ----------
+    config : SalukiConfig
+        Its sizes.
+
+    Examples
+    --------
+    Special tokens, such as id 1, are zero vectors; so is what follows the end of a sequence:
+
+    >>> model = Saluki(SalukiConfig(vocab_size=9, filters=4, layers=1))
+    >>> model.channels(torch.tensor([[7, 8, 1]]))
+    tensor([[[1., 0., 0.],
+             [0., 1., 0.]]])
+    """
 
     config_class = SalukiConfig
     base_model_prefix = "saluki"
@@ -121,6 +166,7 @@ class Saluki(PreTrainedModel):
     def __init__(self, config: SalukiConfig) -> None:
         super().__init__(config)
         filters = config.filters
+        self.plain = config.plain
         self.stem = nn.Conv1d(config.channels, filters, config.kernel_size, bias=False)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = LayerNorm(filters, eps=config.layer_norm_eps)
@@ -184,9 +230,22 @@ class Saluki(PreTrainedModel):
         return SequenceClassifierOutput(logits=standard * self.config.output_sd + self.config.output_mean)
 
     def channels(self, input_ids: Tensor, modifiers: Tensor | None = None) -> Tensor:
-        """Make the model input ``(batch, channels, length)`` of ids ``(batch, length)`` and modifiers."""
+        """Make the model input of ids and modifiers: one-hot rows of the tokens that are not special, then modifiers.
+
+        Parameters
+        ----------
+        input_ids : Tensor
+            int64 ``(batch, length)``
+        modifiers : Tensor, optional
+            float32 ``(batch, modifier_channels, length)``; None: zeros.
+
+        Returns
+        -------
+        Tensor
+            float32 ``(batch, channels, length)``
+        """
         config = self.config
-        one_hot = F.one_hot(input_ids, config.vocab_size)[..., config.special_tokens :]  # (batch, length, tokens)
+        one_hot = F.one_hot(input_ids, config.vocab_size)[..., self.plain]  # (batch, length, plain tokens)
         x = one_hot.transpose(1, 2).to(self.stem.weight.dtype)
         if config.modifier_channels:
             if modifiers is None:
@@ -195,7 +254,22 @@ class Saluki(PreTrainedModel):
         return x
 
     def shift(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Move every sequence to the right by 0 to ``shift`` positions of zeros, each by its own draw."""
+        """Move every sequence to the right by 0 to ``shift`` positions of zeros, each by its own draw.
+
+        Parameters
+        ----------
+        x : Tensor
+            ``(batch, channels, length)``
+        lengths : Tensor
+            Positions that belong to each sequence ``(batch,)``.
+
+        Returns
+        -------
+        x : Tensor
+            ``(batch, channels, length + shift)``
+        lengths : Tensor
+            Positions that belong to each sequence now ``(batch,)``.
+        """
         steps = torch.randint(self.config.shift + 1, (len(x),)).to(x.device)
         x = F.pad(x, (self.config.shift, self.config.shift))
         position = torch.arange(x.shape[2] - self.config.shift, device=x.device) + (self.config.shift - steps)[:, None]
@@ -228,7 +302,20 @@ class Saluki(PreTrainedModel):
         return F.relu(self.norm(x)), counts
 
     def readout(self, bins: Tensor, counts: Tensor) -> Tensor:
-        """Read bins ``(batch, filters, bins)`` from each sequence's own 3′ end and compute ``(batch, outputs)``."""
+        """Read bins from each sequence's own 3′ end, and compute the outputs in units of ``output_sd``.
+
+        Parameters
+        ----------
+        bins : Tensor
+            ``(batch, filters, bins)``
+        counts : Tensor
+            A sequence's own bins ``(batch,)``.
+
+        Returns
+        -------
+        Tensor
+            ``(batch, outputs)``
+        """
         backwards = (counts[:, None] - 1 - torch.arange(bins.shape[2], device=bins.device)).clamp(min=0)
         x = bins.gather(2, backwards[:, None, :].expand_as(bins))  # (batch, filters, bins), 3′ end first
         states, _ = self.gru(x.transpose(1, 2))  # (batch, bins, filters)
@@ -268,12 +355,13 @@ def create(options: dict, vocab_size: int, modifier_channels: int, n_outputs: in
     n_outputs : int
         Outputs: 1 for regression, else the number of classes.
     special : dict
-        Ids of special tokens by their role.
+        Ids of all special tokens, by their role or their name; ``pad`` among them.
     **extra
         Further entries for the model's ``config.json``.
     """
     sizes = {"vocab_size": vocab_size, "modifier_channels": modifier_channels, "num_labels": n_outputs}
-    return Saluki(SalukiConfig(**sizes, **options, **extra))
+    tokens = {"special_tokens": special.values(), "pad_token_id": special["pad"]}
+    return Saluki(SalukiConfig(**sizes, **tokens, **options, **extra))
 
 
 AutoConfig.register("saluki", SalukiConfig)

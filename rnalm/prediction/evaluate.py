@@ -28,6 +28,7 @@ def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
     part : path
         The model's predictions, from :func:`rnalm.prediction.predict.predict_file`.
     model_folder : path
+        Of the model.
     """
     folder = Path(model_folder)
     labels = Labels.load(folder / "labels.json")
@@ -36,27 +37,55 @@ def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
     truth = table["label"].to_pandas().to_numpy()
     frame = describe(labels, table["id"].to_pylist(), truth, labels.to_scores(outputs))
     results = metrics.score(labels, truth, outputs)
-    found = {f"test_{name}": value for name, value in results.items()} | {"test_rows": len(frame)}
+    results = {f"test_{name}": value for name, value in results.items()} | {"test_rows": len(frame)}
     if labels.task == "classification":
-        found["test_per_class"] = metrics.per_class(labels.to_targets(truth), labels.to_scores(outputs), labels.classes)
-    found = metrics.finite(found)
+        results["test_per_class"] = metrics.per_class(labels.to_targets(truth), labels.to_scores(outputs), labels.classes)
+    results = metrics.finite(results)
     write_csv(frame, folder / "test_predictions.csv")
     if labels.task == "regression":
         write_csv(rank_deltas(frame), folder / "rank_deltas.csv")
-    write_json(folder / "test_results.json", found)
-    write_json(
-        folder / "all_results.json",
-        {**read_json(folder / "train_results.json"), **read_json(folder / "eval_results.json"), **found},
-    )
+    write_json(folder / "test_results.json", results)
+    earlier = read_json(folder / "train_results.json") | read_json(folder / "eval_results.json")
+    write_json(folder / "all_results.json", earlier | results)
 
 
 def stack(outputs: pa.ChunkedArray) -> np.ndarray:
-    """Turn a column of lists into float32 ``(rows, outputs)``."""
+    """Turn a column of lists into an array.
+
+    Parameters
+    ----------
+    outputs : pyarrow.ChunkedArray
+        As many numbers in each row.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 ``(rows, outputs)``
+    """
     return np.stack(outputs.to_numpy())
 
 
 def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
-    """Tabulate ``id``, ``label``, ``pred`` and, for classes, ``prob_<class>``, from scores ``(rows, outputs)``."""
+    """Tabulate what is predicted: ``id``, ``label``, ``pred`` and, for classes, ``prob_<class>``.
+
+    Parameters
+    ----------
+    labels : Labels
+        What the outputs of the model mean.
+    ids : sequence of str
+        Of the rows.
+    truth : numpy.ndarray
+        Labels ``(rows,)``, of which some may be missing.
+    scores : numpy.ndarray
+        Predicted labels ``(rows, 1)``, or probabilities ``(rows, classes)``.
+
+    Examples
+    --------
+    >>> labels = Labels("classification", classes=("decays", "stays"))
+    >>> describe(labels, ["s1"], np.array(["stays"]), np.array([[0.25, 0.75]]))
+       id  label   pred  prob_decays  prob_stays
+    0  s1  stays  stays         0.25        0.75
+    """
     frame = pd.DataFrame({"id": ids, "label": truth})
     if labels.task == "regression":
         return frame.assign(pred=scores[:, 0])
@@ -65,14 +94,40 @@ def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.n
 
 
 def rank_deltas(frame: pd.DataFrame) -> pd.DataFrame:
-    """Compare the rank of each row's label with that of its prediction (1 = lowest, ties share the mean rank)."""
+    """Compare the rank of each row's label with that of its prediction (1 = lowest, ties share the mean rank).
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        With ``label``, where rows without one are left out, and ``pred``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows with ``label_rank``, ``pred_rank`` and ``rank_delta``, the second minus the first.
+
+    Examples
+    --------
+    >>> rank_deltas(pd.DataFrame({"id": ["a", "b"], "label": [7.5, 2.5], "pred": [3.0, 4.0]}))
+      id  label  pred  label_rank  pred_rank  rank_delta
+    0  a    7.5   3.0         2.0        1.0        -1.0
+    1  b    2.5   4.0         1.0        2.0         1.0
+    """
     frame = frame[frame["label"].notna()]
     ranks = frame.assign(label_rank=frame["label"].rank(), pred_rank=frame["pred"].rank())
     return ranks.assign(rank_delta=ranks["pred_rank"] - ranks["label_rank"])
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as CSV, whole or not at all."""
+    """Write a table as CSV, whole or not at all.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The table.
+    path : path
+        The file.
+    """
     with replacing(path) as temporary:
         frame.to_csv(temporary, index=False)
 
@@ -125,6 +180,20 @@ def score_columns(labels: Labels, model: int | None = None) -> list[str]:
     """Name the columns of predictions that hold the score of each output, by all models together or by one of them.
 
     The number of a model stands behind a dot, or behind more where the names of classes end in dots and numbers themselves.
+
+    Parameters
+    ----------
+    labels : Labels
+        What the outputs of the models mean.
+    model : int, optional
+        Number of the model; None: all together.
+
+    Examples
+    --------
+    >>> score_columns(Labels("regression"))
+    ['pred']
+    >>> score_columns(Labels("classification", classes=("decays", "stays")), model=2)
+    ['prob_decays.2', 'prob_stays.2']
     """
     names = [f"prob_{name}" for name in labels.classes] or ["pred"]
     dots, rests = ".", _rests(labels.classes)
@@ -134,7 +203,13 @@ def score_columns(labels: Labels, model: int | None = None) -> list[str]:
 
 
 def spread_columns(labels: Labels) -> list[str]:
-    """Name the columns that hold the standard deviation over models of each score: they end in ``_sd``, or more underscores."""
+    """Name the columns that hold the standard deviation over models of each score: they end in ``_sd``, or more underscores.
+
+    Parameters
+    ----------
+    labels : Labels
+        What the outputs of the models mean.
+    """
     end = "_sd"
     while end in _rests(labels.classes):
         end = f"_{end}"
@@ -159,6 +234,7 @@ def _windows(parts: Sequence[str | Path]) -> Iterator[list[pd.DataFrame]]:
 
 
 def _last_row(part: str | Path) -> int:
+    """Give the number of the last row that a model predicted, from the statistics of the file alone; -1 without any."""
     metadata = pq.read_metadata(part)
     groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
     return max((group.column(0).statistics.max for group in groups if group.num_rows), default=-1)
@@ -181,11 +257,12 @@ def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels]) -> tuple[pd.
     )
     frame = describe(labels[0], known["id"].to_numpy(), known["label"].to_numpy(), mean)
     frame = frame.assign(**dict(zip(spread_columns(labels[0]), deviation.T, strict=True)), models=count)
-    own = [pd.DataFrame(found, columns=score_columns(labels[0], model)) for model, found in enumerate(scores)]
+    own = [pd.DataFrame(each, columns=score_columns(labels[0], model)) for model, each in enumerate(scores)]
     return frame, pd.concat(own, axis=1)
 
 
 def _schema(columns: Sequence[str], labels: Labels) -> pa.Schema:
+    """Fix the types of the columns, which the first range of rows alone may not tell."""
     text = {"id", "label", "pred"} if labels.task == "classification" else {"id"}
     kinds = {True: pa.string(), False: pa.float64()}
     return pa.schema([(name, pa.int32() if name == "models" else kinds[name in text]) for name in columns])
@@ -193,23 +270,24 @@ def _schema(columns: Sequence[str], labels: Labels) -> pa.Schema:
 
 def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
     """Write metrics and ranks of the labelled rows; without any, files that say so."""
-    # Numbers alone fit in memory for any number of rows; the ids stream.
+    # Numbers fit into memory for any number of rows, ids may not: these are read in batches.
     frame = pd.read_parquet(predictions, columns=list(dict.fromkeys(["label", "pred", *score_columns(labels)])))
     if labels.task == "regression":
         _write_rank_deltas(predictions, rank_deltas(frame), output / "rank_deltas.csv")
     known = frame[frame["label"].notna()]
     if known.empty:
-        found = {}
+        results = {}
     elif labels.task == "regression":
-        found = metrics.regression(known["label"].to_numpy(float), metrics.check_finite(known["pred"].to_numpy(float)))
+        results = metrics.regression(known["label"].to_numpy(float), metrics.check_finite(known["pred"].to_numpy(float)))
     else:
         targets, probabilities = labels.to_targets(known["label"].to_numpy()), known[score_columns(labels)].to_numpy()
-        found = metrics.classification(targets, probabilities)
-        found["per_class"] = metrics.per_class(targets, probabilities, labels.classes)
-    write_json(output / "results.json", metrics.finite(found | {"rows": len(known)}))
+        results = metrics.classification(targets, probabilities)
+        results["per_class"] = metrics.per_class(targets, probabilities, labels.classes)
+    write_json(output / "results.json", metrics.finite(results | {"rows": len(known)}))
 
 
 def _write_rank_deltas(predictions: Path, ranks: pd.DataFrame, path: Path) -> None:
+    """Write ranks with the ids of their rows, a batch of ids at a time."""
     start = 0
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as text:
         for batch in pq.ParquetFile(predictions).iter_batches(batch_size=WINDOW, columns=["id"]):
@@ -227,10 +305,11 @@ def summarize(results: Mapping[str, str | Path], output: str | Path) -> None:
         ``all_results.json`` or, without test rows, ``eval_results.json`` of each model. Models are named after their fold and,
         from its second model on, the replicate: ``3`` and ``3.1``.
     output : path
+        The CSV file.
     """
-    found = {f"fold_{name}": read_json(path) for name, path in results.items()}
-    names = [name for name, value in next(iter(found.values())).items() if not isinstance(value, dict)]
-    frame = pd.DataFrame({model: pd.Series({name: of[name] for name in names}, dtype=float) for model, of in found.items()})
-    spread = frame.std(axis=1, ddof=1) if len(found) > 1 else np.nan
+    contents = {f"fold_{name}": read_json(path) for name, path in results.items()}
+    names = [name for name, value in next(iter(contents.values())).items() if not isinstance(value, dict)]
+    frame = pd.DataFrame({fold: pd.Series({name: of[name] for name in names}, dtype=float) for fold, of in contents.items()})
+    spread = frame.std(axis=1, ddof=1) if len(contents) > 1 else np.nan
     frame = frame.assign(mean=frame.mean(axis=1), sd=spread).rename_axis("metric").reset_index()
     write_csv(frame, output)

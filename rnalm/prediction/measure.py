@@ -25,6 +25,7 @@ def read(path: str | Path, labels: Labels, models: Mapping[str, Sequence[int]]) 
     path : path
         ``predictions.parquet``, from :func:`rnalm.prediction.evaluate.merge`.
     labels : Labels
+        What the outputs of the models mean.
     models : mapping of str to sequence of int
         By name, numbers of models whose mean is asked for; none: what all predict together.
 
@@ -49,6 +50,7 @@ def read(path: str | Path, labels: Labels, models: Mapping[str, Sequence[int]]) 
 
 
 def _scores(path: str | Path, columns: list[str]) -> np.ndarray:
+    """Read columns of predictions: float64 ``(rows, columns)``."""
     return pd.read_parquet(path, columns=columns)[columns].to_numpy(float)
 
 
@@ -88,6 +90,14 @@ def measure(name: str, targets: np.ndarray, probabilities: np.ndarray) -> Measur
         Class indices ``(rows,)``.
     probabilities : numpy.ndarray
         ``(rows, classes)``
+
+    Examples
+    --------
+    Two rows of two classes, told apart without a mistake:
+
+    >>> measured = measure("model", np.array([0, 1]), np.array([[0.75, 0.25], [0.5, 0.5]]))
+    >>> measured.scores["roc"], measured.thresholds
+    (array([1.]), array([0.5]))
     """
     n_classes = probabilities.shape[1]
     counts = sk.confusion_matrix(targets, probabilities.argmax(axis=1), labels=range(n_classes))
@@ -109,10 +119,10 @@ def _measure_class(positive: np.ndarray, probability: np.ndarray) -> tuple[dict[
     tiny = np.finfo(float).tiny
     false_rate, true_rate, _ = sk.roc_curve(positive, probability)
     precision, recall, thresholds = sk.precision_recall_curve(positive, probability)
-    # Precision and recall are 0 at once.
+    # Precision and recall are both 0 or neither is, so that nothing else is divided by the tiny number.
     f1 = 2 * precision * recall / np.maximum(precision + recall, tiny)
     # Precision steps from one recall to the next: a straight line between them would promise too much (Davis & Goadrich,
-    # ICML 2006). At recall 0 stands its limit, in place of the 1 that scikit-learn appends.
+    # ICML 2006). At recall 0 is drawn what precision comes to there, not the 1 that scikit-learn appends.
     steps = np.searchsorted(recall[-2::-1], np.maximum(GRID, tiny))
     lines = {
         "roc": np.interp(GRID, false_rate, true_rate),

@@ -31,7 +31,9 @@ def predict(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: 
     Parameters
     ----------
     model : PreTrainedModel
+        On the device on which to compute; its mode is restored.
     sequences : sequence of Encoded
+        Of any lengths.
     batch_tokens : int
         Tokens in one forward pass, at most; fewer when a GPU's memory runs out.
 
@@ -44,12 +46,29 @@ def predict(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: 
     ------
     RnalmError
         If an output is not finite, or one sequence alone is too long for a GPU.
+
+    Examples
+    --------
+    Three sequences by a network with random weights, two of them the same:
+
+    >>> model = registry.create({"name": "saluki", "filters": 4, "layers": 1}, 11, 0, 1)
+    >>> tokens = [7, 8, 9], [10, 10], [7, 8, 9]
+    >>> outputs = predict(model, [Encoded(0, "", np.array(ids), None, None, 1.0, None) for ids in tokens])
+    >>> outputs.shape, bool(outputs[0] == outputs[2])
+    ((3, 1), True)
     """
     return Predictor(model, batch_tokens)(sequences)
 
 
 class Predictor:
     """Computes a model's outputs for one list of sequences after another, in batches that fit into memory.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        On the device on which to compute; its mode is restored.
+    batch_tokens : int
+        Tokens in one forward pass, at most.
 
     Attributes
     ----------
@@ -101,15 +120,21 @@ class Predictor:
 
     def _run(self, sequences: list[Encoded]) -> np.ndarray:
         """Run the model on sequences, padded to the longest: float32 ``(sequences, outputs)``."""
-        batch = dataset.collate(sequences, self.model.config.modifier_channels)
+        batch = dataset.collate(sequences, self.model.config.modifier_channels, registry.pad_id(self.model))
         logits = self.model(**{name: tensor.to(self.model.device) for name, tensor in batch.items()}).logits
         return logits.float().cpu().numpy()
 
 
 def too_long(sequence: Encoded) -> RnalmError:
-    """Make the error about a sequence that does not fit into a GPU's memory even by itself."""
-    found = f"sequence {sequence.id!r} of {len(sequence.input_ids)} tokens does not fit into the memory of the GPU"
-    return RnalmError(f"{found}; lower encode.block_size, or set finetune.gpus: 0 to compute on the CPU")
+    """Make the error about a sequence that does not fit into a GPU's memory even by itself.
+
+    Parameters
+    ----------
+    sequence : Encoded
+        The sequence.
+    """
+    problem = f"sequence {sequence.id!r} of {len(sequence.input_ids)} tokens does not fit into the memory of the GPU"
+    return RnalmError(f"{problem}; lower encode.block_size, or set finetune.gpus: 0 to compute on the CPU")
 
 
 def predict_file(
@@ -125,13 +150,17 @@ def predict_file(
     Parameters
     ----------
     model_folder : path
+        Of the model.
     encoded : path
+        The sequences.
     output : path
         Parquet with ``row`` (in the encoded file), ``id``, ``label`` and the raw outputs, a list of float32.
     rows : numpy.ndarray, optional
-        Sorted row numbers; None: all.
+        Sorted row numbers ``(rows,)``; None: all.
     batch_tokens : int
+        Tokens in one forward pass, at most.
     device : str or torch.device
+        Where to compute.
 
     Raises
     ------
@@ -160,6 +189,7 @@ def predict_file(
 
 
 def _check_classes(sequences: Sequence[Encoded], labels: Labels, encoded: str | Path) -> None:
+    """Refuse a label that is no class of the model."""
     for sequence in sequences:
         if sequence.label is not None and sequence.label not in labels.classes:
             hint = nearest(sequence.label, labels.classes)
@@ -169,26 +199,50 @@ def _check_classes(sequences: Sequence[Encoded], labels: Labels, encoded: str | 
 def check_fit(model_folder: str | Path, encoded: str | Path, labels: Labels) -> None:
     """Refuse an encoded file whose ids or labels mean something else to the model.
 
+    Parameters
+    ----------
+    model_folder : path
+        Of the model.
+    encoded : path
+        The file.
+    labels : Labels
+        What the outputs of the model mean.
+
     Raises
     ------
     RnalmError
+        If tokenizer, strands or task of the file are not those of the model.
     """
     information = encode.metadata(encoded)
     if encode.fingerprint(load_tokenizer(model_folder)) != information["tokenizer_sha256"]:
         raise RnalmError(f"{encoded}: encoded with another tokenizer than that of the model {model_folder}")
     strands = read_json(Path(model_folder) / "config.json").get("reverse_complement", "none")
     if (strands == "average") != (information["reverse_complement"] == "average"):
-        found, expected = information["reverse_complement"], strands
         raise RnalmError(
-            f"{encoded}: encode.reverse_complement is {found}, but the model {model_folder} was trained with {expected}; "
-            "leave it out"
+            f"{encoded}: encode.reverse_complement is {information['reverse_complement']}, "
+            f"but the model {model_folder} was trained with {strands}; leave it out"
         )
     if information["task"] != labels.task:
         raise RnalmError(f"{model_folder}: a model for {labels.task}, but the configuration says task: {information['task']}")
 
 
 def progress(groups: Iterator[list[Encoded]], total: int, name: str) -> Iterator[list[Encoded]]:
-    """Show a progress bar over sequences, on a terminal only."""
+    """Show a progress bar over sequences, on a terminal only.
+
+    Parameters
+    ----------
+    groups : iterator of list of Encoded
+        What is worked through.
+    total : int
+        How many sequences there are.
+    name : str
+        What the bar is called.
+
+    Yields
+    ------
+    list of Encoded
+        Each group, as it comes.
+    """
     with tqdm(total=total, desc=name, unit="seq", disable=None, leave=False) as bar:
         for group in groups:
             yield group

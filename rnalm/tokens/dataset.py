@@ -230,9 +230,9 @@ class TrainingSet(Dataset):
         """Hand out the index; :meth:`batch` does the work for a whole batch."""
         return index
 
-    def batch(self, indices: list[int], modifier_channels: int) -> dict[str, torch.Tensor]:
+    def batch(self, indices: list[int], modifier_channels: int, pad: int = PAD) -> dict[str, torch.Tensor]:
         """Collate rows with ``labels`` and ``weights`` ``(batch,)``."""
-        inputs = collate([self.sequences[index] for index in indices], modifier_channels)
+        inputs = collate([self.sequences[index] for index in indices], modifier_channels, pad)
         return inputs | {"labels": torch.from_numpy(self.targets[indices]), "weights": torch.from_numpy(self.weights[indices])}
 
 

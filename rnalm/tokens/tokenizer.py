@@ -113,6 +113,19 @@ def special_ids(tokenizer: Tokenizer) -> dict[str, int]:
     return found
 
 
+def all_special_ids(tokenizer: Tokenizer) -> dict[str, int]:
+    """Say which id each special token has, by its role or, where it plays none, by its name.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        Any tokenizer with the roles that :func:`special_ids` needs.
+    """
+    roles, vocabulary = special_ids(tokenizer), tokenizer.get_vocab()
+    others = {name: vocabulary[name] for name in special_tokens(tokenizer)}
+    return roles | {name: index for name, index in others.items() if index not in roles.values()}
+
+
 def plain_tokens(tokenizer: Tokenizer) -> list[str]:
     """List the non-special tokens in the order of their ids."""
     vocabulary = tokenizer.get_vocab()

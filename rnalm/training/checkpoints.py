@@ -1,4 +1,4 @@
-"""Checkpoints of one fine-tuning: which belong to it, where it stands, how it goes on."""
+"""Checkpoints of one training: which belong to it, where it stands, how it goes on."""
 
 import hashlib
 import json
@@ -18,13 +18,28 @@ log = logging.getLogger(__name__)
 #: The last file of a checkpoint to be written.
 SEAL = "sizes.json"
 
+#: Under which ``run.json`` holds the hash of the settings: the name that it has in folders of every version.
+HASH_KEY = "identity"
+
 #: What a training may be given more or less of, or write elsewhere, and go the same course.
 FREE = ("output", "threads", "gpus")
 
 
 @dataclass(frozen=True)
 class State:
-    """Where training stood when a checkpoint was written."""
+    """Where training stood when a checkpoint was written.
+
+    Attributes
+    ----------
+    folder : path
+        Of the checkpoint.
+    step, epoch : int
+        Optimizer steps and epochs done.
+    best_step : int or None
+        After which the best model so far was saved; None where no metric chose one.
+    patience_used : int
+        Epochs in a row without an improvement, as early stopping counts them.
+    """
 
     folder: Path
     step: int
@@ -34,7 +49,7 @@ class State:
 
 
 class Checkpoints:
-    """The folder of checkpoints of one fine-tuning.
+    """The folder of checkpoints of one training.
 
     ``run.json`` in it tells what the run is made of and where its regular epochs ended. Checkpoints of a run made of
     anything else are deleted, not resumed.
@@ -42,24 +57,31 @@ class Checkpoints:
     Parameters
     ----------
     folder : path
-    identity : str
-        Hash of everything that decides the course of training.
+        Where the checkpoints are, or will be.
+    settings_hash : str
+        From :func:`settings_hash`.
     """
 
-    def __init__(self, folder: str | Path, identity: str) -> None:
+    def __init__(self, folder: str | Path, settings_hash: str) -> None:
         self.folder = Path(folder)
         self.run = self.folder / "run.json"
-        self.identity = identity
+        self.settings_hash = settings_hash
 
     def prepare(self, extra_epochs: int = 0) -> None:
-        """Make the folder ready: drop what belongs to another run, went further than asked, or is not whole."""
+        """Make the folder ready: drop what belongs to another run, went further than asked, or is not whole.
+
+        Parameters
+        ----------
+        extra_epochs : int
+            Epochs asked for beyond the regular ones.
+        """
         newest, finished = self.newest(), self.finished_epoch
         beyond = finished is not None and newest is not None and newest.epoch > finished + extra_epochs
-        if self._read().get("identity") != self.identity or beyond:
+        if self._read().get(HASH_KEY) != self.settings_hash or beyond:
             if newest is not None:
                 log.info("%s: the checkpoints there are from other settings; starting anew", self.folder)
             shutil.rmtree(self.folder, ignore_errors=True)
-            write_json(self.run, {"identity": self.identity, "finished_epoch": None})
+            write_json(self.run, {HASH_KEY: self.settings_hash, "finished_epoch": None})
         for folder in self._folders():
             if _state(folder) is None:
                 log.warning("%s: this checkpoint is not whole, and is not used", folder)
@@ -74,8 +96,8 @@ class Checkpoints:
         return self._read().get("finished_epoch")
 
     def finish(self, epoch: int) -> None:
-        """Note that the regular epochs ended."""
-        write_json(self.run, {"identity": self.identity, "finished_epoch": epoch})
+        """Note that the regular epochs ended with this one."""
+        write_json(self.run, {HASH_KEY: self.settings_hash, "finished_epoch": epoch})
 
     def newest(self) -> State | None:
         """Find the newest whole checkpoint."""
@@ -87,19 +109,22 @@ class Checkpoints:
         return self._folder(state.best_step) if state.best_step else state.folder
 
     def _folder(self, step: int) -> Path:
+        """Name the checkpoint of a step."""
         return self.folder / f"checkpoint-{step}"
 
     def _folders(self) -> list[Path]:
+        """List all checkpoints, whole or not."""
         return [path for path in self.folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
 
     def _read(self) -> dict:
+        """Read ``run.json``; nothing where it is not there, or was left unfinished."""
         try:
             return json.loads(self.run.read_text())
         except (FileNotFoundError, ValueError):
             return {}
 
 
-def identify(job: Any, files: Sequence[str], **replaced: Any) -> str:
+def settings_hash(job: Any, files: Sequence[str], **replaced: Any) -> str:
     """Hash what decides the course of a training, so that only a run of the same is resumed.
 
     Parameters
@@ -110,6 +135,11 @@ def identify(job: Any, files: Sequence[str], **replaced: Any) -> str:
         Fields that name files: their content counts.
     **replaced
         What counts in place of fields.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal digits.
     """
     settings = asdict(job) | replaced
     contents = [settings.pop(name) for name in files]
@@ -122,7 +152,13 @@ def identify(job: Any, files: Sequence[str], **replaced: Any) -> str:
 
 
 def seal(folder: str | Path) -> None:
-    """Note the size of each file of a checkpoint, by which to tell later that it is whole."""
+    """Note the size of each file of a checkpoint, by which to tell later that it is whole.
+
+    Parameters
+    ----------
+    folder : path
+        Of the checkpoint.
+    """
     sizes = {path.name: path.stat().st_size for path in Path(folder).iterdir() if path.is_file()}
     write_json(Path(folder) / SEAL, sizes)
 

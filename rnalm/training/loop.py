@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
@@ -16,8 +15,10 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from rnalm import compute
 from rnalm.errors import RnalmError
-from rnalm.tokens.dataset import LengthBuckets
+from rnalm.tokens.dataset import LengthBuckets, TrainingSet
+from rnalm.training import _compat
 from rnalm.training.checkpoints import Checkpoints, State, seal
+from rnalm.training.masking import MaskedSet
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,9 @@ class Run:
     metric : str
         Validation metric that selects the model.
     greater_is_better : bool
+        Whether more of the metric is better.
     seed : int
+        What all that is random in this training is drawn from.
     gpus : int
         What the training may use.
     """
@@ -59,15 +62,35 @@ def is_main() -> bool:
 def effective_batch(options: dict, processes: int, name: str = "finetune") -> tuple[int, int]:
     """Divide the batch among processes so that an optimizer step sees as many sequences as with one.
 
+    Parameters
+    ----------
+    options : dict
+        With ``batch_size`` and ``gradient_accumulation``.
+    processes : int
+        Among which to divide.
+    name : str
+        The section in which the options stand, for messages.
+
     Returns
     -------
-    tuple of int
-        Batch size a process, and forward passes an optimizer step.
+    batch_size : int
+        Rows that a process sees at once.
+    accumulation : int
+        Forward passes an optimizer step.
 
     Raises
     ------
     RnalmError
         If neither the accumulation nor the batch can be divided.
+
+    Examples
+    --------
+    Half a batch for each of two processes, or half as many passes:
+
+    >>> effective_batch({"batch_size": 64, "gradient_accumulation": 1}, processes=2)
+    (32, 1)
+    >>> effective_batch({"batch_size": 64, "gradient_accumulation": 4}, processes=2)
+    (64, 2)
     """
     size, accumulation = options["batch_size"], options["gradient_accumulation"]
     if accumulation % processes and size % processes == 0 and size // processes < 2:
@@ -83,12 +106,20 @@ def effective_batch(options: dict, processes: int, name: str = "finetune") -> tu
 
 
 def too_large(run: Run, size: int) -> RnalmError:
-    """Make the error about batches, of which a GPU gets ``size`` rows, that do not fit into its memory."""
-    found = f"{run.name}.batch_size: {run.options['batch_size']} does not fit into the memory of the GPU"
+    """Make the error about batches that do not fit into the memory of a GPU.
+
+    Parameters
+    ----------
+    run : Run
+        The training.
+    size : int
+        Rows that a GPU gets at once.
+    """
+    problem = f"{run.name}.batch_size: {run.options['batch_size']} does not fit into the memory of the GPU"
     if size <= 2:
-        return RnalmError(f"{found}, and is as small as it can be; lower encode.block_size, or the model's size")
+        return RnalmError(f"{problem}, and is as small as it can be; lower encode.block_size, or the model's size")
     effective = f"raise {run.name}.gradient_accumulation ({run.options['gradient_accumulation']}) by the same factor"
-    return RnalmError(f"{found}; lower it, and {effective} to keep the effective batch")
+    return RnalmError(f"{problem}; lower it, and {effective} to keep the effective batch")
 
 
 class EpochTrainer(Trainer):
@@ -97,10 +128,13 @@ class EpochTrainer(Trainer):
     Parameters
     ----------
     run : Run
+        What the Trainer needs to know.
     model : PreTrainedModel
-    training, validation : Dataset
-        With ``lengths`` ``(rows,)``.
+        Changed in place.
+    training, validation : MaskedSet or TrainingSet
+        The rows.
     checkpoints : Checkpoints
+        From the newest of which training goes on.
     epochs : int
         Where training ends.
     """
@@ -112,14 +146,14 @@ class EpochTrainer(Trainer):
         self,
         run: Run,
         model: PreTrainedModel,
-        training: Dataset,
-        validation: Dataset,
+        training: MaskedSet | TrainingSet,
+        validation: MaskedSet | TrainingSet,
         checkpoints: Checkpoints,
         epochs: int,
     ) -> None:
         self.run, self.checkpoints = run, checkpoints
         arguments = training_arguments(run, epochs)
-        # What fits into memory in training fits in validation.
+        # A validation batch has no more tokens than the largest training batch, so that it fits into memory as well.
         self.batch_tokens = arguments.per_device_train_batch_size * int(training.lengths.max())
         self.sampler = LengthBuckets(
             training.lengths,
@@ -144,6 +178,11 @@ class EpochTrainer(Trainer):
         ----------
         fresh_patience_after : int
             Early stopping counts anew after this epoch.
+
+        Returns
+        -------
+        State
+            Where training ended.
 
         Raises
         ------
@@ -176,11 +215,11 @@ class EpochTrainer(Trainer):
         box = [self.validate() if is_main() else None]
         if torch.distributed.is_initialized():
             torch.distributed.broadcast_object_list(box, src=0)
-        [found] = box
-        found = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
-        self.log(found)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
-        return found
+        [values] = box
+        values = {f"{metric_key_prefix}_{name}": value for name, value in values.items()}
+        self.log(values)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, values)
+        return values
 
     def validate(self) -> dict[str, float]:
         """Compute all metrics on the validation rows."""
@@ -188,7 +227,20 @@ class EpochTrainer(Trainer):
 
 
 def training_arguments(run: Run, epochs: int) -> TrainingArguments:
-    """Translate our options into the Trainer's."""
+    """Translate our options into the Trainer's.
+
+    Parameters
+    ----------
+    run : Run
+        What the Trainer needs to know.
+    epochs : int
+        Where training ends.
+
+    Raises
+    ------
+    RnalmError
+        If the batch cannot be divided among the processes.
+    """
     options = run.options
     size, accumulation = effective_batch(options, int(os.environ.get("WORLD_SIZE", 1)), run.name)
     arguments = TrainingArguments(
@@ -222,13 +274,18 @@ def training_arguments(run: Run, epochs: int) -> TrainingArguments:
         report_to="none",
     )
     if arguments.world_size == 1:
-        # One process uses one GPU, also where more are visible.
-        arguments._n_gpu = min(1, arguments.n_gpu)
+        _compat.use_one_gpu(arguments)
     return arguments
 
 
 class EpochCallback(TrainerCallback):
-    """Tell the sampler which epoch begins, also after resuming."""
+    """Tells the sampler which epoch begins, also after resuming.
+
+    Parameters
+    ----------
+    sampler : LengthBuckets
+        That of the training rows.
+    """
 
     def __init__(self, sampler: LengthBuckets) -> None:
         self.sampler = sampler
@@ -239,7 +296,7 @@ class EpochCallback(TrainerCallback):
 
 
 class SealCallback(TrainerCallback):
-    """Seal checkpoints once they are written."""
+    """Seals checkpoints once they are written."""
 
     def on_save(self, args, state, control, **kwargs):
         """Seal the newest."""
@@ -247,7 +304,13 @@ class SealCallback(TrainerCallback):
 
 
 class LogCallback(TrainerCallback):
-    """A line an epoch in the log; a progress bar on a terminal."""
+    """Writes a line an epoch into the log, and shows a progress bar on a terminal.
+
+    Parameters
+    ----------
+    name : str
+        What the bar is called.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -269,12 +332,8 @@ class LogCallback(TrainerCallback):
         if "loss" in logs:
             self.training = logs
         elif "eval_loss" in logs:
-            found = {
-                name.removeprefix("eval_"): value
-                for name, value in logs.items()
-                if name.startswith("eval_") and "scaled" not in name
-            }
-            shown = "  ".join(f"{name} {value:.4f}" for name, value in found.items())
+            metrics = {name: value for name, value in logs.items() if name.startswith("eval_") and "scaled" not in name}
+            shown = "  ".join(f"{name.removeprefix('eval_')} {value:.4f}" for name, value in metrics.items())
             log.info(
                 "epoch %d/%d  train loss %.4f  validation %s",
                 round(state.epoch),

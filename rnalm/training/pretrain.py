@@ -4,28 +4,26 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel, set_seed
+from transformers import PreTrainedModel
 
-from rnalm import compute
-from rnalm.config import Encode, Folds
+from rnalm.config import Folds
 from rnalm.labels import folds
 from rnalm.models import masked
-from rnalm.models.framed import check_length
-from rnalm.models.pretrained import check_pretrained
-from rnalm.tokens import dataset, encode
+from rnalm.tokens import dataset
 from rnalm.tokens.dataset import Encoded, by_length
-from rnalm.tokens.tokenizer import Tokenizer, kmer_layout, load_tokenizer, special_ids, special_tokens
-from rnalm.training import processes, write
-from rnalm.training.checkpoints import Checkpoints, identify
-from rnalm.training.loop import EpochTrainer, Run, is_main, training_arguments
+from rnalm.tokens.tokenizer import all_special_ids, kmer_layout, load_tokenizer
+from rnalm.training import _compat, processes, start, write
+from rnalm.training.loop import EpochTrainer, Run, is_main
 from rnalm.training.masking import IGNORED, MaskedSet, Masking
+from rnalm.training.start import TrainingJob
 
 log = logging.getLogger(__name__)
 
@@ -33,46 +31,18 @@ log = logging.getLogger(__name__)
 NEITHER = -1
 
 
-@dataclass(frozen=True)
-class Job:
-    """Everything that decides one pretraining.
+@dataclass(frozen=True, kw_only=True)
+class Job(TrainingJob):
+    """Everything that decides one pretraining; ``options`` is the ``pretrain`` section."""
 
-    Attributes
-    ----------
-    encoded, tokenizer : str
-        Files.
-    output : str
-        The model folder to write.
-    model, options : dict
-        The ``model`` and ``pretrain`` sections of the configuration.
-    seed : int
-    threads, gpus : int
-        What the job may use.
-    code : str
-        Fingerprint of the code that trains.
-    """
-
-    encoded: str
-    tokenizer: str
-    output: str
-    model: dict
-    options: dict
-    seed: int
-    threads: int
-    gpus: int = 1
-    code: str = ""
-
-    def identity(self) -> str:
-        """Hash what decides the course of training, so that only a run of the same is resumed."""
-        return identify(self, ("encoded", "tokenizer"))
-
-    def run(self, folder: Path) -> Run:
-        """Say what the Trainer needs to know, with the folder of checkpoints."""
-        return Run("pretrain", self.options, folder, "loss", False, self.seed, self.gpus)
+    @property
+    def run(self) -> Run:
+        """What the Trainer needs to know."""
+        return Run("pretrain", self.options, self.checkpoints_folder, "loss", False, self.seed, self.gpus)
 
 
 class MaskedTrainer(EpochTrainer):
-    """Trains a model to find the tokens that are hidden."""
+    """Trains a model to find the tokens that are hidden; parameters as for the class that it extends."""
 
     def get_train_dataloader(self) -> DataLoader:
         """Batch by length, and hide other tokens in each epoch."""
@@ -80,7 +50,7 @@ class MaskedTrainer(EpochTrainer):
         return DataLoader(training, batch_sampler=sampler, collate_fn=lambda rows: training.batch(rows, 1 + sampler.epoch))
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        """Compute the mean cross-entropy of the tokens that have to be found."""
+        """Compute the mean cross-entropy of the tokens that are hidden."""
         outputs = model(**inputs)
         return (outputs.loss, outputs) if return_outputs else outputs.loss
 
@@ -90,56 +60,69 @@ class MaskedTrainer(EpochTrainer):
 
 
 def run(job: Job) -> None:
-    """Pretrain here, or in one process a GPU where several are wanted and there."""
+    """Pretrain here, or in one process a GPU where several are wanted and there.
+
+    Parameters
+    ----------
+    job : Job
+        What to train, and with what.
+    """
     processes.run(job, pretrain, __name__)
 
 
 def pretrain(job: Job) -> None:
     """Pretrain a model and write its folder; go on from the last checkpoint if there is one.
 
+    Parameters
+    ----------
+    job : Job
+        What to train, and where to write it.
+
     Raises
     ------
     RnalmError
-        If the architecture cannot be pretrained, or sequences are too long for it.
+        If the architecture cannot be pretrained, sequences are too long for it, or it does not fit into memory.
     """
-    torch.set_num_threads(job.threads)
-    compute.exact()
-    tokenizer = load_tokenizer(job.tokenizer)
-    special = special_ids(tokenizer)
-    information = encode.metadata(job.encoded)
-    extra = {key: information[key] for key in Encode.model_fields}
-    if job.model["pretrained"]:
-        check_pretrained(job.model["pretrained"], tokenizer)
-    set_seed(job.seed)
-    model = masked.create(job.model, tokenizer.get_vocab_size(), special, **extra)
-    check_length(model.config, information["longest"])
-    training, validation = load_parts(job, tokenizer, model)
-    log.info("%d sequences train, %d validate; %d parameters", len(training), len(validation), model.num_parameters())
 
-    checkpoints = Checkpoints(Path(job.output) / "checkpoints", job.identity())
-    epochs = job.options["epochs"]
-    # The first of these arguments also start the communication between processes, if there are several.
-    with training_arguments(job.run(checkpoints.folder), epochs).main_process_first(local=False):
-        checkpoints.prepare()
-    set_seed(job.seed)
-    trainer = MaskedTrainer(job.run(checkpoints.folder), model, training, validation, checkpoints, epochs)
+    def create(tokenizer: Tokenizer, entries: dict[str, Any]) -> PreTrainedModel:
+        return masked.create(job.model, tokenizer.get_vocab_size(), all_special_ids(tokenizer), **entries)
+
+    model, tokenizer = start.new_model(job, create), load_tokenizer(job.tokenizer)
+    _compat.save_shared_weights_once(model)
+    training, validation = load_rows(job, tokenizer, model)
+    log.info("%d sequences train, %d validate; %d parameters", len(training), len(validation), model.num_parameters())
+    checkpoints = start.open_checkpoints(job)
+    trainer = MaskedTrainer(job.run, model, training, validation, checkpoints, job.options["epochs"])
     state = trainer.resume()
     if is_main():
         model.load_state_dict(load_file(checkpoints.best(state) / "model.safetensors"), strict=False)
         model.tie_weights()
-        found = (model, training, validation, trainer.batch_tokens)
-        write.write(job.output, model, tokenizer, state, len(training), lambda: score(*found))
+        rows = (training, validation, trainer.batch_tokens)
+        write.write(job.output, model, tokenizer, state, len(training), lambda: score(model, *rows))
 
 
-def load_parts(job: Job, tokenizer: Tokenizer, model: PreTrainedModel) -> tuple[MaskedSet, MaskedSet]:
-    """Read the sequences, with their reverse complements where the encoded file has them, and set some aside for validation."""
+def load_rows(job: Job, tokenizer: Tokenizer, model: PreTrainedModel) -> tuple[MaskedSet, MaskedSet]:
+    """Read the sequences, with their reverse complements where the encoded file has them, and set some aside for validation.
+
+    Parameters
+    ----------
+    job : Job
+        Whose sequences to read.
+    tokenizer : tokenizers.Tokenizer
+        With which they are encoded.
+    model : PreTrainedModel
+        That of the job, which says what is put around sequences.
+
+    Returns
+    -------
+    training, validation : MaskedSet
+        Tokens of the first are hidden anew in each epoch.
+    """
     sequences = [sequence for group in dataset.read(job.encoded) for sequence in group]
-    special = special_ids(tokenizer)
+    special = all_special_ids(tokenizer)
     options = {key: job.options[key] for key in ("mask_prob", "random_prob", "keep_prob")}
-    never = tuple(map(tokenizer.token_to_id, special_tokens(tokenizer)))
-    masking = Masking(
-        **options, special=never, mask=special["mask"], vocab_size=tokenizer.get_vocab_size(), span=overlap(tokenizer)
-    )
+    ids, size = tuple(special.values()), tokenizer.get_vocab_size()
+    masking = Masking(**options, special=ids, mask=special["mask"], vocab_size=size, span=overlap(tokenizer))
     part = set_aside(dataset.column(job.encoded, "group").to_pylist(), job.options["validation"], job.seed)
     part[[not masking.able(sequence.input_ids).any() for sequence in sequences]] = NEITHER
     if left_out := int(np.sum(part == NEITHER)):
@@ -154,7 +137,13 @@ def load_parts(job: Job, tokenizer: Tokenizer, model: PreTrainedModel) -> tuple[
 
 
 def overlap(tokenizer: Tokenizer) -> int:
-    """Count the neighbours, itself included, that share a letter with a token and stand right of it."""
+    """Count the neighbours, itself included, that share a letter with a token and stand right of it.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        Of k-mers, or any other, whose tokens share no letter.
+    """
     k, stride = kmer_layout(tokenizer) or (1, 1)
     return -(-k // stride)
 
@@ -172,6 +161,7 @@ def set_aside(groups: Sequence[str | None], percent: int, seed: int) -> np.ndarr
     percent : int
         Of all rows, to validate.
     seed : int
+        What the rows are drawn from.
 
     Returns
     -------
@@ -197,9 +187,16 @@ def validate(model: PreTrainedModel, validation: MaskedSet, batch_tokens: int) -
     Parameters
     ----------
     model : PreTrainedModel
+        On the device on which to compute; its mode is restored.
     validation : MaskedSet
+        The rows.
     batch_tokens : int
         Tokens in one forward pass, at most.
+
+    Returns
+    -------
+    dict of str to float
+        ``loss`` (cross-entropy, in nats a hidden token), ``perplexity`` and ``masked_accuracy``.
     """
     was_training = model.training
     model.eval()
@@ -220,6 +217,18 @@ def baseline(training: MaskedSet, validation: MaskedSet) -> dict[str, float]:
     """Compute what one achieves who knows nothing but how frequent each token is.
 
     Frequencies are those of the training rows, each token counted once more than it occurs.
+
+    Parameters
+    ----------
+    training : MaskedSet
+        In which tokens are counted.
+    validation : MaskedSet
+        Whose hidden tokens are guessed.
+
+    Returns
+    -------
+    dict of str to float
+        What :func:`validate` gives, each with ``baseline_`` before its name.
     """
     size = training.masking.vocab_size
     counts = np.bincount(np.concatenate([sequence.input_ids for sequence in training.sequences]), minlength=size).astype(float)
@@ -236,17 +245,25 @@ def baseline(training: MaskedSet, validation: MaskedSet) -> dict[str, float]:
 
 
 def score(model: PreTrainedModel, training: MaskedSet, validation: MaskedSet, batch_tokens: int) -> dict[str, float]:
-    """Validate a model, log what it achieves beside the baseline, and give both."""
-    found = {f"eval_{name}": value for name, value in validate(model, validation, batch_tokens).items()}
-    found |= {"eval_rows": len(validation)} | baseline(training, validation)
+    """Validate a model, log what it achieves beside the baseline, and give both.
+
+    Parameters
+    ----------
+    model, validation, batch_tokens
+        As for :func:`validate`.
+    training : MaskedSet
+        For the baseline.
+    """
+    results = {f"eval_{name}": value for name, value in validate(model, validation, batch_tokens).items()}
+    results |= {"eval_rows": len(validation)} | baseline(training, validation)
     log.info(
         "perplexity %.2f, by frequencies alone %.2f; %.1f %% of hidden tokens found, by frequencies alone %.1f %%",
-        found["eval_perplexity"],
-        found["baseline_perplexity"],
-        100 * found["eval_masked_accuracy"],
-        100 * found["baseline_masked_accuracy"],
+        results["eval_perplexity"],
+        results["baseline_perplexity"],
+        100 * results["eval_masked_accuracy"],
+        100 * results["baseline_masked_accuracy"],
     )
-    return found
+    return results
 
 
 if __name__ == "__main__":

@@ -25,9 +25,14 @@ def run(job: Any, work: Callable[[Any], None], module: str) -> None:
     job : dataclass
         With ``gpus``; of values that JSON can hold.
     work : callable
-        Does it.
+        The function that does the job.
     module : str
         Name of the module that, run as a script, does it too: it calls :func:`main`.
+
+    Raises
+    ------
+    RnalmError
+        If one of several processes fails; where there is one, what ``work`` raises.
     """
     processes = compute.count(job.gpus)
     if processes <= 1:
@@ -42,6 +47,15 @@ def run(job: Any, work: Callable[[Any], None], module: str) -> None:
 def launch(module: str, job_file: str, processes: int) -> None:
     """Do a job in several processes on this machine.
 
+    Parameters
+    ----------
+    module : str
+        Name of the module that each process runs as a script.
+    job_file : str
+        JSON with the fields of the job.
+    processes : int
+        How many.
+
     Raises
     ------
     RnalmError
@@ -50,10 +64,11 @@ def launch(module: str, job_file: str, processes: int) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command = [*torchrun, "-m", module, job_file]
     mistakes = []
-    # Files stay open where they are meant to be inherited: that is the lease of the GPUs, should this process be killed.
+    # The lease of the GPUs is an open file that is meant to be inherited: should this process be killed, the GPUs stay leased
+    # until those that it started have ended.
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "close_fds": False}
     with subprocess.Popen(command, **pipes) as running:
-        for line in running.stdout:
+        for line in running.stdout or ():
             log.info("%s", line.rstrip())
             if line.startswith("error: "):
                 mistakes.append(line.removeprefix("error: ").rstrip())
@@ -62,7 +77,15 @@ def launch(module: str, job_file: str, processes: int) -> None:
 
 
 def main(job_class: type, work: Callable[[Any], None]) -> None:
-    """Do the job that is described in the file named on the command line."""
+    """Do the job that is described in the file named on the command line.
+
+    Parameters
+    ----------
+    job_class : type
+        The dataclass of which the file holds the fields.
+    work : callable
+        The function that does the job.
+    """
     logging.basicConfig(level=logging.INFO if is_main() else logging.WARNING, format="%(message)s")
     try:
         work(job_class(**json.loads(Path(sys.argv[1]).read_text())))

@@ -1,7 +1,7 @@
-"""One fine-tuning: what decides it, its loss and its validation."""
+"""One fine-tuning: what decides it, what it learns from, its loss and its validation."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,52 +11,44 @@ from transformers import PreTrainedModel
 from rnalm.config import METRICS
 from rnalm.labels import losses, metrics
 from rnalm.labels.labels import Labels
+from rnalm.models import registry
 from rnalm.prediction.predict import predict
 from rnalm.tokens.dataset import TrainingSet
-from rnalm.tokens.tokenizer import load_tokenizer, special_ids, special_tokens
-from rnalm.training.checkpoints import Checkpoints, identify
+from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer
+from rnalm.training.checkpoints import Checkpoints, settings_hash
 from rnalm.training.loop import EpochTrainer, Run
 from rnalm.training.masking import Blanking
+from rnalm.training.start import TrainingJob
 
 
-@dataclass(frozen=True)
-class Job:
+@dataclass(frozen=True, kw_only=True)
+class Job(TrainingJob):
     """Everything that decides one fine-tuning.
 
     Attributes
     ----------
-    encoded, folds, tokenizer : str
-        Files.
-    output : str
-        The model folder to write.
+    folds : str
+        File with the part of each row in each fold.
     fold, replicate : int
+        Which training of the experiment it is.
     task : {'regression', 'classification'}
-    scaling : str
+        What the labels are.
+    scaling : {'none', 'log', 'minmax', 'standard'}
+        Of labels that are numbers.
     class_weights : bool
-    model, options : dict
-        The ``model`` and ``finetune`` sections of the configuration.
-    seed : int
-    threads, gpus : int
-        What the job may use.
-    code : str
-        Fingerprint of the code that trains.
+        Whether classes weigh the more, the rarer they are.
+    encoded, tokenizer, output, model, options, seed, threads, gpus, code
+        As in :class:`~rnalm.training.start.TrainingJob`; ``options`` is the ``finetune`` section.
     """
 
-    encoded: str
+    FILES: ClassVar[tuple[str, ...]] = ("encoded", "folds", "tokenizer")
+
     folds: str
-    tokenizer: str
-    output: str
     fold: int
     replicate: int
     task: str
     scaling: str
     class_weights: bool
-    model: dict
-    options: dict
-    seed: int
-    threads: int
-    gpus: int = 1
-    code: str = ""
 
     @property
     def fold_seed(self) -> int:
@@ -64,83 +56,133 @@ class Job:
         numbers = [self.seed, self.fold] + ([self.replicate] if self.replicate else [])
         return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
-    def identity(self) -> str:
-        """Hash what decides the course of training, so that only a run of the same is resumed."""
+    def settings_hash(self) -> str:
+        """Hash what decides the course of training; epochs that are added to it do not."""
         options = {key: value for key, value in self.options.items() if key != "extra_epochs"}
-        return identify(self, ("encoded", "folds", "tokenizer"), options=options)
+        return settings_hash(self, self.FILES, options=options)
 
-    def run(self, folder: Path) -> Run:
-        """Say what the Trainer needs to know, with the folder of checkpoints."""
+    @property
+    def run(self) -> Run:
+        """What the Trainer needs to know."""
         metric = self.options["metric"]
-        return Run("finetune", self.options, folder, metric, METRICS[self.task][metric], self.fold_seed, self.gpus)
+        greater_is_better = METRICS[self.task][metric]
+        return Run("finetune", self.options, self.checkpoints_folder, metric, greater_is_better, self.fold_seed, self.gpus)
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """What a fine-tuning learns from, and what it is judged by.
+
+    Attributes
+    ----------
+    meaning : Labels
+        What the outputs of the model mean; of the training rows alone.
+    training, validation : TrainingSet
+        Rows of the fold; those that test are in neither.
+    class_weights : torch.Tensor or None
+        float32 ``(classes,)``; None: all weigh the same.
+    """
+
+    meaning: Labels
+    training: TrainingSet
+    validation: TrainingSet
+    class_weights: torch.Tensor | None
 
 
 class FoldTrainer(EpochTrainer):
-    """Trains with weighted rows and classes, and the model's own penalty."""
+    """Trains with weighted rows and classes, and the model's own penalty.
 
-    def __init__(
-        self,
-        job: Job,
-        model: PreTrainedModel,
-        meaning: Labels,
-        training: TrainingSet,
-        validation: TrainingSet,
-        class_weights: torch.Tensor | None,
-        checkpoints: Checkpoints,
-        epochs: int,
-    ) -> None:
-        self.meaning, self.class_weights, self.blanking = meaning, class_weights, blanking(job)
-        super().__init__(job.run(checkpoints.folder), model, training, validation, checkpoints, epochs)
+    Parameters
+    ----------
+    job : Job
+        What to train.
+    model : PreTrainedModel
+        Changed in place.
+    data : FoldData
+        What to train it with.
+    checkpoints : Checkpoints
+        Of the job.
+    epochs : int
+        Where training ends.
+    """
+
+    def __init__(self, job: Job, model: PreTrainedModel, data: FoldData, checkpoints: Checkpoints, epochs: int) -> None:
+        self.data, self.blanking = data, blanking(job)
+        super().__init__(job.run, model, data.training, data.validation, checkpoints, epochs)
 
     def get_train_dataloader(self) -> DataLoader:
         """Batch by length; the sampler itself divides batches among processes."""
-        training, channels, sampler = self.train_dataset, self.model.config.modifier_channels, self.sampler
+        training, sampler = self.data.training, self.sampler
+        channels, pad = self.model.config.modifier_channels, registry.pad_id(self.model)
 
-        def batch(rows: list[int]) -> dict[str, torch.Tensor]:
-            found = training.batch(rows, channels)
-            shown = self.blanking(found["input_ids"], rows, sampler.epoch) if self.blanking.prob else found["input_ids"]
-            return found | {"input_ids": shown}
+        def collate(rows: list[int]) -> dict[str, torch.Tensor]:
+            batch = training.batch(rows, channels, pad)
+            if self.blanking.prob:
+                batch["input_ids"] = self.blanking(batch["input_ids"], rows, sampler.epoch)
+            return batch
 
-        return DataLoader(training, batch_sampler=sampler, collate_fn=batch)
+        return DataLoader(training, batch_sampler=sampler, collate_fn=collate)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Compute the weighted loss of a batch, and the model's own penalty."""
         targets, weights = inputs.pop("labels"), inputs.pop("weights")
         outputs = model(**inputs)
-        weights = losses.weigh(weights, targets, self.class_weights)
-        loss = (losses.per_row(self.meaning.task, outputs.logits, targets, unit(self.model)) * weights).mean()
+        weights = losses.weigh(weights, targets, self.data.class_weights)
+        loss = (losses.per_row(self.data.meaning.task, outputs.logits, targets, unit(self.model)) * weights).mean()
         if hasattr(self.model, "penalty"):
             loss = loss + self.model.penalty()
         return (loss, outputs) if return_outputs else loss
 
     def validate(self) -> dict[str, float]:
         """Compute the loss, weighted as in training, and all metrics on the validation rows."""
-        return validate(self.model, self.meaning, self.eval_dataset, self.class_weights, self.batch_tokens)
+        return validate(self.model, self.data, self.batch_tokens)
 
 
 def blanking(job: Job) -> Blanking:
-    """Say which tokens a job masks in training."""
+    """Say which tokens a job masks in training.
+
+    Parameters
+    ----------
+    job : Job
+        With the share of tokens, and the tokenizer that knows ``[MASK]``.
+    """
     tokenizer = load_tokenizer(job.tokenizer)
-    never = tuple(map(tokenizer.token_to_id, special_tokens(tokenizer)))
-    return Blanking(job.options["mask_prob"], never, special_ids(tokenizer)["mask"], job.fold_seed)
+    special = all_special_ids(tokenizer)
+    return Blanking(job.options["mask_prob"], tuple(special.values()), special["mask"], job.fold_seed)
 
 
 def unit(model: PreTrainedModel) -> float:
-    """Give the standard deviation of the targets that a model was made for."""
+    """Give the standard deviation of the targets that a model was made for.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Any model.
+    """
     return getattr(model.config, "output_sd", 1.0)
 
 
-def validate(
-    model: PreTrainedModel,
-    meaning: Labels,
-    validation: TrainingSet,
-    class_weights: torch.Tensor | None,
-    batch_tokens: int = 2**16,
-) -> dict[str, float]:
-    """Compute the loss, weighted as in training, and all metrics on validation rows."""
+def validate(model: PreTrainedModel, data: FoldData, batch_tokens: int = 2**16) -> dict[str, float]:
+    """Compute the loss, weighted as in training, and all metrics on validation rows.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        On the device on which to compute.
+    data : FoldData
+        Whose validation rows are predicted.
+    batch_tokens : int
+        Tokens in one forward pass, at most.
+
+    Returns
+    -------
+    dict of str to float
+        By name, in scaled units and in those of the labels; ``loss`` is among them.
+    """
+    validation = data.validation
     outputs = predict(model, validation.sequences, batch_tokens)
     targets, weights = torch.from_numpy(validation.targets), torch.from_numpy(validation.weights)
-    each = losses.per_row(meaning.task, torch.from_numpy(outputs), targets, unit(model))
-    loss = losses.weighted_mean(each, losses.weigh(weights, targets, class_weights))
+    each = losses.per_row(data.meaning.task, torch.from_numpy(outputs), targets, unit(model))
+    loss = losses.weighted_mean(each, losses.weigh(weights, targets, data.class_weights))
     truth = np.array([sequence.label for sequence in validation.sequences])
-    return {"loss": loss.item(), **metrics.score(meaning, truth, outputs)}
+    return {"loss": loss.item(), **metrics.score(data.meaning, truth, outputs)}

@@ -28,12 +28,15 @@ def write(
     Parameters
     ----------
     output : path
+        The folder.
     model : PreTrainedModel
         With the weights of the best epoch.
     tokenizer : tokenizers.Tokenizer
+        That of the experiment.
     state : State
         Where training ended.
     train_rows : int
+        How many rows it was trained with.
     validate : callable
         Gives the figures of the validation rows, once the model is in its folder.
     """
@@ -49,6 +52,7 @@ def write(
 
 
 def _copy(file: Path, place: Path) -> None:
+    """Copy a file, whole or not at all."""
     with replacing(place) as beside:
         shutil.copyfile(file, beside)
 

@@ -390,10 +390,10 @@ def test_a_pretrained_model_is_fine_tuned_and_trained_anew_once_it_changes(tmp_p
     own = load_tokenizer(job.tokenizer)
     own.save(str(language_model / "tokenizer.json"))
     train.finetune(job)
-    before = job.identity()
+    before = job.settings_hash()
     weights = load_file(language_model / "model.safetensors")
     save_file({name: weight + 1 for name, weight in weights.items()}, language_model / "model.safetensors", {"format": "pt"})
-    assert job.identity() != before
+    assert job.settings_hash() != before
     own.add_tokens(["N"])
     own.save(str(language_model / "tokenizer.json"))
     assert "has another tokenizer than this experiment: id 11 is 'N' there, nothing here" in refusal(train.finetune, job)

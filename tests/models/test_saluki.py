@@ -1,16 +1,26 @@
+import json
+
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from rnalm.errors import RnalmError
 from rnalm.models import registry
 from rnalm.models.saluki import Saluki, SalukiConfig
-from rnalm.tokens.tokenizer import SPECIAL_TOKENS
+from rnalm.prediction.predict import predict
+from rnalm.scoring.edits import Edits
+from rnalm.scoring.scorers.incremental import IncrementalScorer
+from rnalm.scoring.scorers.naive import NaiveScorer
+from rnalm.tokens.dataset import PAD, Encoded
+from rnalm.tokens.tokenizer import SPECIAL_TOKENS, all_special_ids
 
-MASK, PAD, UNK = (SPECIAL_TOKENS.index(f"[{name}]") for name in ("MASK", "PAD", "UNK"))
+SCORERS = (IncrementalScorer, NaiveScorer)
 
 
 def random_model(seed: int = 0, **sizes) -> Saluki:
@@ -77,10 +87,55 @@ def test_padding_never_matters(length, padding, layers, kernel, channels, output
     torch.testing.assert_close(wide, alone, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("token", [UNK, PAD, MASK])
-def test_special_tokens_are_zero_vectors(token):
-    model = random_model(filters=4, layers=1)
-    assert not model.channels(torch.tensor([[token, 8]]))[0, :, 0].any()
+#: The vocabulary of tokenizers: what is no letter is special.
+VOCABULARIES = {
+    "seven": [*SPECIAL_TOKENS, *"ACGT"],
+    "three": ["[UNK]", "[PAD]", "[MASK]", *"ACGT"],
+    "five": ["<s>", "</s>", "<unk>", "<pad>", "<mask>", *"ACGT"],
+    "nine": [*SPECIAL_TOKENS, "[X]", "[Y]", *"ACGT"],
+    "anywhere": ["A", "C", "<mask>", "G", "[X]", "<unk>", "T", "<pad>"],
+}
+
+
+def made_for(vocabulary: list[str], **sizes) -> tuple[Saluki, list[int], list[int]]:
+    """Make the model for a tokenizer, in evaluation mode; give also ids of plain and of special tokens."""
+    tokenizer = Tokenizer(WordLevel({token: index for index, token in enumerate(vocabulary)}, unk_token=vocabulary[0]))
+    tokenizer.add_special_tokens([token for token in vocabulary if len(token) > 1])
+    torch.manual_seed(0)
+    options = {"name": "saluki", "filters": 4, "layers": 1, "kernel_size": 3} | sizes
+    model = registry.create(options, len(vocabulary), 0, 1, all_special_ids(tokenizer)).eval()
+    plain = [index for index, token in enumerate(vocabulary) if len(token) == 1]
+    return model, plain, sorted(set(range(len(vocabulary))) - set(plain))
+
+
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_each_plain_token_has_a_channel_and_each_special_token_is_a_zero_vector(name):
+    model, plain, special = made_for(VOCABULARIES[name])
+    assert model.channels(torch.tensor([plain]))[0].tolist() == torch.eye(4).tolist()
+    assert not model.channels(torch.tensor([special])).any()
+
+
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_with_any_special_tokens_padding_never_matters_and_fast_equals_slow(name, tmp_path):
+    made, plain, _ = made_for(VOCABULARIES[name])
+    made.save_pretrained(tmp_path)
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    draw = np.random.default_rng(0)
+    sequences = [Encoded(0, "s", draw.choice(plain, length), None, None, 1.0, None) for length in (3, 30, 11)]
+    together = predict(model, sequences)
+    np.testing.assert_allclose(together, [predict(made, [sequence])[0] for sequence in sequences], rtol=1e-5)
+    for sequence in sequences:
+        edits = Edits.of([[(at, at + 1, [])] for at in range(len(sequence.input_ids))], len(sequence.input_ids))
+        fast, slow = (np.concatenate([*map(np.atleast_2d, scorer(model).score(sequence, edits))]) for scorer in SCORERS)
+        np.testing.assert_allclose(fast, slow, rtol=1e-5, atol=1e-5)
+
+
+def test_folders_of_the_usual_special_tokens_are_as_they_always_were(tmp_path):
+    made_for(VOCABULARIES["seven"])[0].save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["special_tokens"] == 7
+    assert "pad_token_id" not in config
+    assert registry.pad_id(AutoModelForSequenceClassification.from_pretrained(tmp_path)) == PAD
 
 
 def test_channels_follow_the_order_of_ids_and_modifiers_come_last():

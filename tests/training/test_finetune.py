@@ -131,7 +131,7 @@ def test_a_truncated_checkpoint_is_not_resumed(trained, tmp_path, monkeypatch, w
     job = dataclasses.replace(trained, output=str(tmp_path / "model"))
     with killed_before(3, monkeypatch):
         finetune.finetune(job)
-    checkpoints = Checkpoints(Path(job.output, "checkpoints"), job.identity())
+    checkpoints = Checkpoints(Path(job.output, "checkpoints"), job.settings_hash())
     newest = checkpoints.newest()
     chosen = {"newest": [newest.folder], "best": [checkpoints.best(newest)], "all": checkpoints._folders()}[which]
     for folder in chosen:
@@ -187,7 +187,7 @@ def test_fewer_extra_epochs_than_before_are_trained_from_the_start(trained, tmp_
 def test_only_training_rows_are_looked_at_to_scale_labels(tmp_path, scaling):
     def scaler(folder, wild):
         job = prepare(folder, table(label=lambda row, sequence: wild if row in others else 1 + row), scaling=scaling)
-        return finetune.load_parts(job)[0].scaler
+        return finetune.load_fold(job).meaning.scaler
 
     first = prepare(tmp_path / "look", table())
     others = set(np.flatnonzero(folds.read(first.folds)[0] != folds.TRAIN))

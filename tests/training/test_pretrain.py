@@ -46,9 +46,9 @@ def files(tmp_path_factory):
 def job(files, output, **options) -> pretrain.Job:
     settings = Pretrain(**{"epochs": 3, "batch_size": 8, "learning_rate": 0.01, "validation": 20, "gpus": 0} | options)
     found = settings.model_dump(mode="json", exclude={"source"})
-    return pretrain.Job(
-        str(files / "encoded.parquet"), str(files / "tokenizer.json"), str(output), MODEL, found, seed=1, threads=1, gpus=0
-    )
+    encoded, tokenizer = str(files / "encoded.parquet"), str(files / "tokenizer.json")
+    places = {"encoded": encoded, "tokenizer": tokenizer, "output": str(output)}
+    return pretrain.Job(**places, model=MODEL, options=found, seed=1, threads=1, gpus=0)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_the_baseline_knows_how_frequent_tokens_are():
 def test_validation_does_not_depend_on_the_batch(pretrained, files):
     model = AutoModelForMaskedLM.from_pretrained(pretrained)
     small = job(files, "")
-    _, validation = pretrain.load_parts(small, load_tokenizer(small.tokenizer), model)
+    _, validation = pretrain.load_rows(small, load_tokenizer(small.tokenizer), model)
     one, other = (pretrain.validate(model, validation, tokens) for tokens in (1, 10_000))
     assert one == pytest.approx(other, rel=1e-5)
 
@@ -107,7 +107,7 @@ def test_validation_does_not_depend_on_the_batch(pretrained, files):
 def test_groups_are_on_one_side(files):
     one = job(files, "")
     model = masked.create(MODEL, 11, {"unk": 0, "pad": 1, "cls": 2, "sep": 3, "mask": 4})
-    training, validation = pretrain.load_parts(one, load_tokenizer(one.tokenizer), model)
+    training, validation = pretrain.load_rows(one, load_tokenizer(one.tokenizer), model)
     assert not {s.id for s in training.sequences} & {s.id for s in validation.sequences}
     assert len(training) + len(validation) == 60
     assert len(validation) == 12
@@ -142,7 +142,7 @@ def test_tokens_may_have_any_ids(tmp_path):
     encode.encode(source, tokenizer, tmp_path / "encoded.parquet")
     one = job(tmp_path, "")
     model = masked.create(MODEL, 8, special_ids(tokenizer))
-    training, validation = pretrain.load_parts(one, tokenizer, model)
+    training, validation = pretrain.load_rows(one, tokenizer, model)
     assert training.masking.plain.tolist() == [2, 3, 4, 5]
     # One of unknown letters alone teaches nothing.
     assert "s9" not in {sequence.id for sequence in (*training.sequences, *validation.sequences)}

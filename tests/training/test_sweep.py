@@ -40,8 +40,8 @@ from rnalm.training import finetune as train
 from rnalm.training.checkpoints import State
 from rnalm.training.finetune import Job
 from rnalm.training.sweep import best
-from rnalm.training.sweep import study as journal
-from rnalm.training.sweep.search import check, identity, work
+from rnalm.training.sweep import study as study_module
+from rnalm.training.sweep.search import check_model, run_trials, study_name
 from rnalm.training.sweep.study import WARM_UP_EPOCHS, WARM_UP_TRIALS, claim, open_study, propose, values_of, worker_lock
 
 MODEL = Saluki(filters=2, layers=1, kernel_size=3)
@@ -90,7 +90,7 @@ def at(job: Job, folder: Path) -> Job:
 
 def finish(job: Job, settings: Sweep) -> Path:
     """Run the one worker of a study, and conclude."""
-    work(job, settings)
+    run_trials(job, settings)
     best.conclude([f"{job.output}/worker-0.json"], settings)
     return Path(job.output)
 
@@ -120,7 +120,7 @@ def start() -> Callable[[Job, Sweep, int], multiprocessing.Process]:
     context.set_forkserver_preload(["rnalm.training.sweep.search"])
 
     def start(*arguments) -> multiprocessing.Process:
-        process = context.Process(target=work, args=arguments)
+        process = context.Process(target=run_trials, args=arguments)
         process.start()
         return process
 
@@ -210,7 +210,7 @@ def test_two_workers_share_a_study_and_one_that_was_killed_loses_nothing(job, fi
     best.conclude([tmp_path / "shared" / f"worker-{worker}.json" for worker in (0, 1)], settings)
     assert results(tmp_path / "shared") == results(finished)
 
-    name = identity(killed, settings)
+    name = study_name(killed, settings)
     before = open_study(killed.output, name, settings).get_trials()
     assert len(before) < settings.count
     assert results(finish(killed, settings)) == results(finished)
@@ -234,7 +234,7 @@ def test_values_with_which_training_diverges_are_no_reason_to_end(tmp_path):
 # With trainings that only pretend
 
 
-def pretend(job, meaning, training, validation, class_weights, callbacks):
+def pretend(job, data, callbacks):
     """Stand in for :func:`train.fit`: a loss that is least at a learning rate of 0.01, with few filters, after 6 epochs."""
     control, path = SimpleNamespace(should_training_stop=False), Path(job.output, "trainer_state.json")
     history = json.loads(path.read_text())["log_history"] if path.exists() else []
@@ -294,15 +294,15 @@ def killed_at(count: int, monkeypatch, job: Job, settings: Sweep) -> bool:
     with monkeypatch.context() as patch:
         patch.setattr(JournalFileBackend, "append_logs", append_and_die)
         try:
-            work(job, settings)
+            run_trials(job, settings)
         except Killed:
             return True
     return False
 
 
 def test_wherever_a_worker_is_killed_the_study_ends_the_same(pretended, tmp_path, monkeypatch):
-    monkeypatch.setattr(journal, "WARM_UP_EPOCHS", 1)
-    monkeypatch.setattr(journal, "WARM_UP_TRIALS", 1)
+    monkeypatch.setattr(study_module, "WARM_UP_EPOCHS", 1)
+    monkeypatch.setattr(study_module, "WARM_UP_TRIALS", 1)
     settings = search({"filters": {"min": 2, "max": 64}}, "bayes", trials=5, epochs=3)
     whole = results(finish(pretended, settings))
     assert b"pruned" in whole["trials.csv"]
@@ -316,7 +316,7 @@ def test_wherever_a_worker_is_killed_the_study_ends_the_same(pretended, tmp_path
 def test_many_workers_run_each_trial_once(pretended, tmp_path):
     settings = search({"lr": {"values": [k / 100 for k in range(1, 17)]}}, workers=4)
     alone = results(finish(at(pretended, tmp_path / "alone"), settings))
-    threads = [threading.Thread(target=work, args=(pretended, settings, worker)) for worker in range(4)]
+    threads = [threading.Thread(target=run_trials, args=(pretended, settings, worker)) for worker in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -329,18 +329,18 @@ def test_many_workers_run_each_trial_once(pretended, tmp_path):
 
 def left_by(worker: int, job: Job, settings: Sweep) -> None:
     """Leave a trial as a worker does that is killed in it."""
-    study = open_study(job.output, identity(job, settings), settings)
+    study = open_study(job.output, study_name(job, settings), settings)
     assert claim(study, job.output, settings, worker, (job.seed, job.fold)).number == 0
 
 
 def test_the_trial_of_another_worker_is_left_to_it(pretended, refusal):
     settings = search(workers=2)
     left_by(1, pretended, settings)
-    work(pretended, settings, 0)
+    run_trials(pretended, settings, 0)
     workers = [f"{pretended.output}/worker-0.json"]
     message = f"{pretended.output}/journal.log: 5 trials are finished, expected 6; run the workers again"
     assert refusal(best.conclude, workers, settings) == message
-    work(pretended, settings, 1)
+    run_trials(pretended, settings, 1)
     best.conclude(workers, settings)
 
 
@@ -349,8 +349,8 @@ def test_the_trial_of_a_worker_beyond_those_of_now_is_gone_on_with_unless_it_liv
     settings = search(workers=1)
     left_by(3, pretended, search(workers=4))
     held = lock(worker_lock(pretended.output, 3)) if alive else None
-    work(pretended, settings, 0)
-    study = open_study(pretended.output, identity(pretended, settings), settings)
+    run_trials(pretended, settings, 0)
+    study = open_study(pretended.output, study_name(pretended, settings), settings)
     assert study.get_trials()[0].state == (TrialState.RUNNING if alive else TrialState.COMPLETE)
     if held:
         held.close()
@@ -359,7 +359,7 @@ def test_the_trial_of_a_worker_beyond_those_of_now_is_gone_on_with_unless_it_liv
 def test_a_trial_that_is_gone_on_with_belongs_to_who_does(pretended):
     settings = search(workers=2)
     left_by(3, pretended, search(workers=4))
-    study = open_study(pretended.output, identity(pretended, settings), settings)
+    study = open_study(pretended.output, study_name(pretended, settings), settings)
     assert [claim(study, pretended.output, settings, worker, (3, 0)).number for worker in (0, 1, 0, 1)] == [0, 1, 0, 1]
 
 
@@ -388,7 +388,7 @@ def test_a_trial_that_was_killed_when_it_had_to_end_goes_no_further(pretended, t
     with monkeypatch.context() as patch:
         patch.setattr(train, "fit", pretend_and_die)
         with pytest.raises(Killed):
-            work(pretended, settings)
+            run_trials(pretended, settings)
     assert results(finish(pretended, settings)) == whole
 
 
@@ -441,7 +441,7 @@ def test_a_fault_of_the_program_is_not_blamed_on_values(pretended, monkeypatch):
 
     monkeypatch.setattr(train, "fit", fit)
     with pytest.raises(RuntimeError, match="shapes do not match"):
-        work(pretended, search())
+        run_trials(pretended, search())
 
 
 def test_a_study_in_which_nothing_can_be_trained_is_a_mistake(pretended, refusal):
@@ -494,23 +494,23 @@ def transformer(job: Job, parameters: dict, kind: str | None = "distilbert", **g
 )
 def test_a_key_that_a_model_does_not_have_is_refused_before_any_trial(pretended, refusal, parameters, message):
     job, settings = transformer(pretended, parameters)
-    assert refusal(work, dataclasses.replace(job, encoded="not read"), settings).startswith(message)
+    assert refusal(run_trials, dataclasses.replace(job, encoded="not read"), settings).startswith(message)
     assert not Path(job.output).exists()
 
 
 def test_the_keys_of_a_model_can_be_tried(pretended):
     parameters = {"model.config.hidden_size": {"values": [8, 16]}, "model.config.dropout": {"min": 0, "max": 0.2}}
-    check(*transformer(pretended, parameters | {"lr": {"min": 0.1, "max": 1}}, config=TINY))
+    check_model(*transformer(pretended, parameters | {"lr": {"min": 0.1, "max": 1}}, config=TINY))
     parameters = {"model.config.rope_parameters.rope_theta": {"values": [1000.0]}}
-    check(*transformer(pretended, parameters, "llama"))
+    check_model(*transformer(pretended, parameters, "llama"))
 
 
 def test_what_does_not_fit_pretrained_weights_is_refused_before_any_trial(pretended, tmp_path, refusal):
     folder = str(tmp_path / "language")
     DistilBertConfig(**TINY).save_pretrained(folder)
-    check(*transformer(pretended, {"model.config.dropout": {"min": 0, "max": 0.2}}, None, pretrained=folder))
+    check_model(*transformer(pretended, {"model.config.dropout": {"min": 0, "max": 0.2}}, None, pretrained=folder))
     wrong = transformer(pretended, {"model.config.dim": {"values": [8, 16]}}, None, pretrained=folder)
-    assert refusal(check, *wrong) == f"model.config.dim: 16 does not fit the weights of {folder}; leave it out"
+    assert refusal(check_model, *wrong) == f"model.config.dim: 16 does not fit the weights of {folder}; leave it out"
 
 
 # What belongs to a study
@@ -546,7 +546,7 @@ def test_a_study_of_other_settings_is_not_gone_on_with(pretended, tmp_path, chan
 
 def test_a_sweep_over_other_values_is_another_study(pretended):
     known = {
-        identity(pretended, settings)
+        study_name(pretended, settings)
         for settings in (
             search(),
             search({"lr": {"values": [1]}}),
@@ -556,7 +556,7 @@ def test_a_sweep_over_other_values_is_another_study(pretended):
         )
     }
     assert len(known) == 5
-    assert identity(pretended, search(trials=3, workers=5)) in known
+    assert study_name(pretended, search(trials=3, workers=5)) in known
 
 
 def test_a_journal_that_a_full_disk_cut_is_gone_on_with(pretended, tmp_path):
@@ -585,7 +585,7 @@ def test_a_journal_that_a_full_disk_cut_is_gone_on_with(pretended, tmp_path):
 )  # fmt: skip
 def test_what_a_key_can_be_is_said_to_optuna(parameter, distribution):
     settings = Sweep(parameters={"lr": parameter})
-    assert journal.distribution(settings.parameters["lr"]) == distribution
+    assert study_module.distribution(settings.parameters["lr"]) == distribution
 
 
 RANGE = st.tuples(st.integers(-(10**6), 10**6), st.integers(1, 1000), st.integers(1, 30), st.integers(0, 8))
@@ -597,7 +597,7 @@ def test_all_values_of_a_range_are_known_to_optuna(drawn):
     low, high, step = (float(f"{number}e-{digits}") for number in (low, low + step * steps, step))
     assume(max(abs(low), abs(high)) <= step * 1e7)
     parameter = Parameter(min=low, max=high, step=step)
-    space = journal.distribution(parameter)
+    space = study_module.distribution(parameter)
     assert space.high == high
     assert all(space._contains(value) for value in parameter.listed())
 

@@ -15,4 +15,4 @@ def work():
     files["output"] = str(Path(snakemake.output[0]).parent)
     means = {"threads": snakemake.threads, "gpus": snakemake.resources.gpu}
     training = Job(**files, **means, **snakemake.params.job["training"], code=snakemake.params.code)
-    search.work(training, Sweep(**snakemake.params.job["sweep"]), int(snakemake.wildcards.worker))
+    search.run_trials(training, Sweep(**snakemake.params.job["sweep"]), int(snakemake.wildcards.worker))

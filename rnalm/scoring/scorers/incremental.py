@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from rnalm.compute import SHARE, fetch, fitting, free_memory, multiplying, send
+from rnalm.models.registry import pad_id
 from rnalm.prediction.predict import too_long
 from rnalm.scoring.edits import Edits
 from rnalm.scoring.scorers.base import Scorer
@@ -21,7 +22,7 @@ from rnalm.scoring.scorers.material import Material
 from rnalm.scoring.scorers.passes import Passes, pass_bytes, passes
 from rnalm.scoring.scorers.recompute import Recomputer, Sides, window_bytes, window_rows
 from rnalm.scoring.scorers.windows import Windows, windows
-from rnalm.tokens.dataset import PAD, Encoded
+from rnalm.tokens.dataset import Encoded
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class IncrementalScorer(Scorer):
     def __init__(self, model: PreTrainedModel, batch_tokens: int | None = None, precision: str = "float32") -> None:
         self.local, self.device, self.precision = model.local(), model.device, precision
         self.modifier_channels = getattr(model.config, "modifier_channels", 0)
-        self.vocab_size = getattr(model.config, "vocab_size", None)
+        self.vocab_size, self.pad = getattr(model.config, "vocab_size", None), pad_id(model)
         self.recompute = Recomputer(self.local, torch.bfloat16 if precision == "bf16" else None)
         self.memory = SHARE * free_memory(self.device)
         padding = self.local.inputs(*self._padding())
@@ -70,7 +71,7 @@ class IncrementalScorer(Scorer):
 
     def _padding(self) -> tuple[Tensor, Tensor | None]:
         """Make ids and modifiers of one ``[PAD]``."""
-        ids = torch.full((1, 1), PAD, device=self.device)
+        ids = torch.full((1, 1), self.pad, device=self.device)
         channels = self.modifier_channels
         return ids, torch.zeros(1, channels, 1, device=self.device) if channels else None
 
@@ -117,7 +118,7 @@ class _Scoring:
     def __init__(self, scorer: IncrementalScorer, sequence: Encoded, edits: Edits, found: Windows) -> None:
         self.scorer, self.local, self.device = scorer, scorer.local, scorer.device
         self.edits, self.windows = edits, found
-        self.material = Material(sequence, edits, scorer.modifier_channels, scorer.device)
+        self.material = Material(sequence, edits, scorer.modifier_channels, scorer.device, scorer.pad)
         ids, modifiers = self.material.take(torch.arange(self.material.length, device=self.device)[None])
         x = self.local.inputs(ids, modifiers)[0]
         self.passes: Passes = passes(self.local, x, found.left, found.right)

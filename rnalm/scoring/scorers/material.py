@@ -19,6 +19,8 @@ class Material:
     modifier_channels : int
         Channels that the model has.
     device : torch.device
+    pad : int
+        Id of ``[PAD]``.
 
     Raises
     ------
@@ -35,9 +37,9 @@ class Material:
         float32 ``(modifier_channels, length + tokens + 1)``; None for a model without.
     """
 
-    def __init__(self, sequence: Encoded, edits: Edits, modifier_channels: int, device: torch.device) -> None:
+    def __init__(self, sequence: Encoded, edits: Edits, modifier_channels: int, device: torch.device, pad: int = PAD) -> None:
         self.length = length = len(sequence.input_ids)
-        self.ids = send(np.concatenate([sequence.input_ids.astype(np.int64), edits.token, [PAD]]), device)
+        self.ids = send(np.concatenate([sequence.input_ids.astype(np.int64), edits.token, [pad]]), device)
         self.modifiers = None
         own = np.pad(fit_modifiers(sequence, modifier_channels), ((0, 0), (0, 1)))  # the last column is NOWHERE's
         if modifier_channels:

@@ -56,6 +56,7 @@ def conclude(workers: Sequence[str | Path], sweep: Sweep) -> None:
 
 
 def _row(trial: FrozenTrial) -> list[Any]:
+    """Write a trial as a row of ``trials.csv``."""
     note = trial.user_attrs.get("note")
     state = "failed" if note else trial.state.name.lower()
     return [
@@ -69,12 +70,29 @@ def _row(trial: FrozenTrial) -> list[Any]:
 
 
 def cell(value: Any) -> str:
-    """Write a value as it stands in ``trials.csv``: text as it is, all else as JSON."""
+    """Write a value as it stands in ``trials.csv``: text as it is, all else as JSON.
+
+    Parameters
+    ----------
+    value : object
+        Text, a number, a list or None.
+
+    Examples
+    --------
+    >>> cell("linear"), cell([0.9, 0.99]), cell(None)
+    ('linear', '[0.9, 0.99]', 'null')
+    """
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """Read the best values of a study, by key, from its ``best.yaml``."""
+    """Read the best values of a study, by key, from its ``best.yaml``.
+
+    Parameters
+    ----------
+    path : path
+        The file, from :func:`conclude`.
+    """
     return yaml.safe_load(Path(path).read_text(encoding="utf-8"))["parameters"]
 
 
@@ -88,10 +106,15 @@ def apply(model: Mapping[str, Any], options: Mapping[str, Any], values: Mapping[
     values : mapping
         By key, as in ``finetune.learning_rate``.
 
+    Returns
+    -------
+    dict
+        ``model`` and ``options``, with the same keys as before.
+
     Raises
     ------
     RnalmError
-        If they do not go together.
+        If these values are not valid together.
     """
     try:
         return dict(zip(("model", "options"), merge(model, options, values), strict=True))
@@ -100,5 +123,11 @@ def apply(model: Mapping[str, Any], options: Mapping[str, Any], values: Mapping[
 
 
 def shown(values: Mapping[str, Any]) -> str:
-    """Write values for a log."""
+    """Write values for a log.
+
+    Parameters
+    ----------
+    values : mapping
+        By key.
+    """
     return ", ".join(f"{key} {cell(value)}" for key, value in values.items())

@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
@@ -29,12 +29,12 @@ from rnalm.training import finetune
 from rnalm.training.checkpoints import State
 from rnalm.training.sweep import best
 from rnalm.training.sweep.study import claim, open_study, values_of, worker_lock
-from rnalm.training.trainer import Job
+from rnalm.training.trainer import FoldData, Job
 
 log = logging.getLogger(__name__)
 
 
-def work(job: Job, sweep: Sweep, worker: int = 0) -> None:
+def run_trials(job: Job, sweep: Sweep, worker: int = 0) -> None:
     """Run trials of a study that other workers may share, until there are none left to begin.
 
     A worker that was killed goes on with its trial when it is started again. ``worker-<worker>.json`` tells that it is done.
@@ -53,30 +53,30 @@ def work(job: Job, sweep: Sweep, worker: int = 0) -> None:
     RnalmError
         On labels that cannot be learned, whatever the values, and on keys that the model does not have.
     """
-    check(job, sweep)
-    folder, name = Path(job.output), identity(job, sweep)
+    check_model(job, sweep)
+    folder, name = Path(job.output), study_name(job, sweep)
     with lock(worker_lock(folder, worker), wait=True):
-        meaning, training, validation = finetune.load_parts(job)
+        data = finetune.load_fold(job)
         for metric in (job.options["metric"], sweep.metric):
-            finetune.check_metric(replace(job, options=job.options | {"metric": metric}), validation)
-        parts = (meaning, training, validation, finetune.weigh_classes(job, meaning, training))
+            finetune.check_metric(metric, job.fold, data.validation)
         study = open_study(folder, name, sweep)
         while (trial := claim(study, folder, sweep, worker, (job.seed, job.fold))) is not None:
-            run(trial, job, sweep, parts)
+            run_trial(trial, job, sweep, data)
         write_json(folder / f"worker-{worker}.json", {"fold": job.fold, "study": name, "trials": sweep.count})
 
 
-def check(job: Job, sweep: Sweep) -> None:
+def check_model(job: Job, sweep: Sweep) -> None:
     """Refuse entries of a model's configuration that it does not have, or that do not fit its pretrained weights.
 
     Parameters
     ----------
     job, sweep
-        As in :func:`work`.
+        As in :func:`run_trials`.
 
     Raises
     ------
     RnalmError
+        If the sweep tries such an entry, or an architecture that there is not.
     """
     if job.model["name"] != "hf":
         return
@@ -91,14 +91,25 @@ def check(job: Job, sweep: Sweep) -> None:
 
 def _each(sweep: Sweep, beginning: str) -> list[dict[str, Any]]:
     """List values of the keys that begin so, each alone; where there is no such key, nothing to change."""
-    found = {key: parameter for key, parameter in sweep.parameters.items() if key.startswith(beginning)}
-    return [{key: value} for key, parameter in found.items() for value in parameter.probes()] or [{}]
+    parameters = {key: parameter for key, parameter in sweep.parameters.items() if key.startswith(beginning)}
+    return [{key: value} for key, parameter in parameters.items() for value in parameter.probes()] or [{}]
 
 
-def identity(job: Job, sweep: Sweep) -> str:
-    """Name a study by what decides the course of its trials: how many there are, and who runs them, does not."""
+def study_name(job: Job, sweep: Sweep) -> str:
+    """Name a study by what decides the course of its trials: how many there are, and who runs them, does not.
+
+    Parameters
+    ----------
+    job, sweep
+        As in :func:`run_trials`.
+
+    Returns
+    -------
+    str
+        The first 16 hexadecimal digits of a hash.
+    """
     settings = sweep.model_dump(mode="json", exclude={"trials", "workers"})
-    return hashlib.sha256(json.dumps([job.identity(), settings], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([job.settings_hash(), settings], sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Reporter(TrainerCallback):
@@ -107,8 +118,9 @@ class Reporter(TrainerCallback):
     Parameters
     ----------
     trial : Trial
+        Of which to tell.
     metric : str
-        On the validation rows.
+        By which trials are compared, on the validation rows.
     epochs : int
         Of the trial, at most.
     """
@@ -116,7 +128,7 @@ class Reporter(TrainerCallback):
     def __init__(self, trial: Trial, metric: str, epochs: int) -> None:
         self.trial, self.metric, self.epochs = trial, metric, epochs
         self.reported = max(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values, default=0)
-        # A worker may have been killed when it had just found out.
+        # A worker may have been killed after the report that ended the trial, and before it could note the end.
         self.pruned = self.is_hopeless()
 
     def is_hopeless(self) -> bool:
@@ -134,7 +146,7 @@ class Reporter(TrainerCallback):
         control.should_training_stop |= self.pruned
 
 
-def run(trial: Trial, job: Job, sweep: Sweep, parts: Sequence[Any]) -> None:
+def run_trial(trial: Trial, job: Job, sweep: Sweep, data: FoldData) -> None:
     """Train with the values of a trial, and note how good the best epoch is.
 
     Values with which training fails are no reason to end the study: the trial counts as pruned, with a note that says why.
@@ -142,10 +154,11 @@ def run(trial: Trial, job: Job, sweep: Sweep, parts: Sequence[Any]) -> None:
     Parameters
     ----------
     trial : Trial
+        With its values.
     job, sweep
-        As in :func:`work`.
-    parts : sequence
-        What :func:`~rnalm.training.finetune.fit` needs beside a job.
+        As in :func:`run_trials`.
+    data : FoldData
+        The rows of the fold, from :func:`~rnalm.training.finetune.load_fold`.
     """
     values = values_of(trial)
     log.info("trial %d of %d: %s", trial.number, sweep.count, best.shown(values))
@@ -157,7 +170,7 @@ def run(trial: Trial, job: Job, sweep: Sweep, parts: Sequence[Any]) -> None:
         reporter = Reporter(trial, sweep.metric, settings["options"]["epochs"])
         if not reporter.pruned:
             with _within_memory():
-                _, state = finetune.fit(replace(job, output=str(scratch), **settings), *parts, [reporter])
+                _, state = finetune.fit(replace(job, output=str(scratch), **settings), data, [reporter])
         if not reporter.pruned:
             value = _reached(state, sweep.metric)
     except RnalmError as error:
@@ -167,7 +180,7 @@ def run(trial: Trial, job: Job, sweep: Sweep, parts: Sequence[Any]) -> None:
     log.info("trial %d: %s", trial.number, "pruned" if value is None else f"{sweep.metric} {value:.4f}")
     shutil.rmtree(scratch, ignore_errors=True)
     if compute.count(job.gpus):
-        # The last model, which references in a circle keep, would take memory from the next.
+        # Objects of the last training refer to each other in circles: until they are collected, its model takes up memory.
         clear_device_cache(garbage_collection=True)
 
 
@@ -177,7 +190,7 @@ def _within_memory() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        # The CPU has no error of its own for it.
+        # On a CPU a lack of memory has no class of its own: Accelerate knows it by its message.
         if not (isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)):
             raise
         raise RnalmError("the model does not fit into memory; lower its size, or finetune.batch_size") from None

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from rnalm.config.parameter import Parameter, climb
 from rnalm.config.sweep import Sweep
 from rnalm.files import is_locked
+from rnalm.training._compat import live_trial
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,15 @@ def open_study(folder: str | Path, name: str, sweep: Sweep) -> optuna.Study:
     """Open a study in the journal of a folder; a new one if there is none of that name.
 
     Studies with other settings stay in the journal as they are: someone may still be working on them.
+
+    Parameters
+    ----------
+    folder : path
+        Of the journal; made where it is not there.
+    name : str
+        From :func:`~rnalm.training.sweep.search.study_name`.
+    sweep : Sweep
+        Says whether trials are pruned, and what is better.
     """
     journal = Path(folder) / FILE
     journal.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +60,7 @@ def open_study(folder: str | Path, name: str, sweep: Sweep) -> optuna.Study:
             direction=sweep.goal,
             load_if_exists=True,
             pruner=pruner,
-            sampler=optuna.samplers.RandomSampler(),  # has nothing to do: a trial begins with all of its values
+            sampler=optuna.samplers.RandomSampler(),  # is never asked: trials are added with all of their values
         )
 
 
@@ -64,6 +74,7 @@ def claim(study: optuna.Study, folder: str | Path, sweep: Sweep, worker: int, se
     folder : path
         Of the journal.
     sweep : Sweep
+        What to try, and how often.
     worker : int
         No two that run have the same number.
     seeds : sequence of int
@@ -76,23 +87,31 @@ def claim(study: optuna.Study, folder: str | Path, sweep: Sweep, worker: int, se
     """
     with _alone(Path(folder) / "claims"):
         trials = study.get_trials(deepcopy=False)
-        for found in trials[: sweep.count]:
-            if found.state == TrialState.RUNNING and _is_left(found.user_attrs["worker"], worker, sweep.workers, folder):
-                trial = Trial(study, found._trial_id)
+        for begun in trials[: sweep.count]:
+            if begun.state == TrialState.RUNNING and _is_left(begun.user_attrs["worker"], worker, sweep.workers, folder):
+                trial = live_trial(study, begun)
                 trial.set_user_attr("worker", worker)
                 log.info("going on with trial %d", trial.number)
                 return trial
         if len(trials) >= sweep.count:
             return None
         new = propose(sweep, trials, seeds)
-        # At once with all of its values: a worker that is killed leaves the whole trial or none.
+        # The trial is added at once with all of its values: a worker that is killed leaves the whole trial or none.
         attributes = {"params": new.params, "distributions": new.distributions, "user_attrs": {"worker": worker}}
         study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING, **attributes))
-        return Trial(study, study.get_trials(deepcopy=False)[-1]._trial_id)
+        return live_trial(study, study.get_trials(deepcopy=False)[-1])
 
 
 def worker_lock(folder: str | Path, worker: int) -> Path:
-    """Name the file that a worker locks while it runs."""
+    """Name the file that a worker locks while it runs.
+
+    Parameters
+    ----------
+    folder : path
+        Of the journal.
+    worker : int
+        Its number.
+    """
     return Path(folder) / f".worker-{worker}.lock"
 
 
@@ -111,9 +130,27 @@ def propose(sweep: Sweep, earlier: Sequence[FrozenTrial], seeds: Sequence[int]) 
     Parameters
     ----------
     sweep : Sweep
+        What to try, and by which method.
     earlier : sequence of FrozenTrial
+        All trials before it, in their order.
     seeds : sequence of int
         What to draw from.
+
+    Returns
+    -------
+    Trial
+        With its values, of a study in memory.
+
+    Examples
+    --------
+    The first trials of a grid, which is gone through in an order that the seeds fix:
+
+    >>> sweep = Sweep(method="grid", parameters={"finetune.learning_rate": {"values": [0.1, 0.01]}})
+    >>> first = propose(sweep, [], seeds=(1, 0))
+    >>> values_of(first)
+    {'finetune.learning_rate': 0.01}
+    >>> values_of(propose(sweep, first.study.get_trials(), seeds=(1, 0)))
+    {'finetune.learning_rate': 0.1}
     """
     space = {key: distribution(parameter) for key, parameter in sorted(sweep.parameters.items())}
     if sweep.method == "grid":
@@ -130,11 +167,18 @@ def propose(sweep: Sweep, earlier: Sequence[FrozenTrial], seeds: Sequence[int]) 
 
 
 def _draw(*seeds: int) -> int:
+    """Make one seed of several numbers."""
     return int(np.random.SeedSequence(seeds).generate_state(1)[0])
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:
-    """Say to Optuna what values a key can have; those of a list as JSON, for they need not be numbers or text."""
+    """Say to Optuna what values a key can have; those of a list as JSON, for they need not be numbers or text.
+
+    Parameters
+    ----------
+    parameter : Parameter
+        A list, or a range of whole numbers or of fractions.
+    """
     if parameter.values is not None:
         return CategoricalDistribution(_points(parameter))
     low, high, step, log = parameter.min, parameter.max, parameter.step, parameter.log
@@ -144,19 +188,27 @@ def distribution(parameter: Parameter) -> BaseDistribution:
 
 
 def _points(parameter: Parameter) -> list[Any]:
+    """List the values of a key: those of a range as they are, those of a list as JSON."""
     return parameter.listed() if parameter.values is None else [json.dumps(value) for value in parameter.values]
 
 
 def values_of(trial: Trial | FrozenTrial) -> dict[str, Any]:
-    """Give the values of a trial by key."""
+    """Give the values of a trial by key.
+
+    Parameters
+    ----------
+    trial : Trial or FrozenTrial
+        Of any study.
+    """
     return {key: _value(drawn, trial.params[key]) for key, drawn in sorted(trial.distributions.items())}
 
 
 def _value(drawn: BaseDistribution, value: Any) -> Any:
+    """Give a value as it was configured, of what Optuna has in its place."""
     if isinstance(drawn, CategoricalDistribution):
         return json.loads(value)
     if isinstance(drawn, FloatDistribution) and drawn.step is not None:
-        # Optuna counts steps in floats.
+        # Optuna multiplies steps as floats, which gives 0.30000000000000004 for 0.3.
         return float(climb(drawn.low, drawn.step, round((value - drawn.low) / drawn.step)))
     return value
 
