@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
@@ -127,10 +128,21 @@ def test_outputs_become_probabilities_however_large_they_are(logits):
     np.testing.assert_allclose(found.sum(axis=-1), 1)
 
 
-def test_logits_can_be_asked_for():
-    found = Labels("classification", classes=("a", "b")).to_scores(np.array([[1, -2]], dtype=np.float32), "logit")
-    assert found.dtype == np.float64
-    assert found.tolist() == [[1, -2]]
+MEANINGS = [Labels("regression", Scaler(*scaler)) for scaler in [(), ("log",), ("standard", 3.0, 2.0), ("minmax", -1.0, 5.0)]]
+
+
+@given(
+    meaning=st.sampled_from([*MEANINGS, Labels("classification", classes=("a", "b", "c"))]),
+    scale=st.sampled_from(["probability", "logit"]),
+    values=st.lists(st.floats(-20, 20, width=32), min_size=3, max_size=3),
+)
+def test_outputs_of_arrays_and_tensors_mean_the_same(meaning, scale, values):
+    outputs = torch.tensor([values], requires_grad=True)
+    of_array, of_tensor = meaning.to_scores(outputs.detach().numpy(), scale), meaning.to_scores(outputs, scale)
+    assert (of_array.dtype, of_tensor.dtype, of_tensor.requires_grad) == (np.float64, torch.float64, True)
+    np.testing.assert_allclose(of_tensor.detach().numpy(), of_array, rtol=1e-12)
+    if (meaning.task, scale) == ("classification", "logit"):
+        assert of_array.tolist() == [values]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +156,8 @@ def test_logits_can_be_asked_for():
 def test_labels_come_back_from_their_file(tmp_path, fitted):
     fitted.save(tmp_path / "labels.json")
     assert Labels.load(tmp_path / "labels.json") == fitted
-    assert json.loads((tmp_path / "labels.json").read_text(encoding="utf-8"))["task"] == fitted.task
+    content = json.loads((tmp_path / "labels.json").read_text(encoding="utf-8"))
+    assert (content["task"], content["classes"]) == (fitted.task, list(fitted.classes))
 
 
 @pytest.mark.parametrize("content", ["{}", "[1]", '{"task": "regression", "scaler": {"centre": 1}, "classes": []}'])
