@@ -350,13 +350,14 @@ def test_groups_and_classes_are_read_from_the_file(encoded, tmp_path):
 
 CHAIN = """
 import sys
-from rnalm import encode, folds, tokenizers, vocabulary
 from rnalm.config import Encode, Folds, Table, Tokenizer
+from rnalm.labels import folds
+from rnalm.tokens import encode, learn
+from rnalm.tokens.tokenizer import load_tokenizer, save_tokenizer
 table, out = sys.argv[1:]
 source = Table(path=table, columns={"id": "id", "sequence": "sequence", "label": "y", "group": "g", "split": "s"})
-tokenizer = vocabulary.learn(source, Tokenizer(sample_size=30))
-tokenizers.save(tokenizer, out + "/tokenizer.json")
-encode.encode(source, tokenizers.load(out + "/tokenizer.json"), out + "/encoded.parquet", Encode(block_size=3))
+save_tokenizer(learn.learn(source, Tokenizer(sample_size=30)), out + "/tokenizer.json")
+encode.encode(source, load_tokenizer(out + "/tokenizer.json"), out + "/encoded.parquet", Encode(block_size=3))
 folds.assign_file(out + "/encoded.parquet", out + "/folds.parquet", Folds(n=3), "regression", 5)
 """
 
