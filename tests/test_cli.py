@@ -73,10 +73,7 @@ def test_a_mistake_in_the_configuration_or_in_the_data_gets_one_line(capsys, wri
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (None, "cannot be read as YAML ("),
-        (b"a: [1\nb: 2", "cannot be read as YAML ("),
-        (b"a: \x00", "cannot be read as YAML ("),
-        (b"a: \xe4", "cannot be read as YAML ("),
+        *((content, "cannot be read as YAML (") for content in (None, b"a: [1\nb: 2", b"a: \x00", b"a: \xe4")),
         (b"- 1\n", "expected keys and values, found list"),
         (b"", "expected keys and values, found NoneType"),
     ],

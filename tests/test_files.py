@@ -75,8 +75,6 @@ def test_text_is_read_plain_or_compressed_with_or_without_a_byte_order_mark(tmp_
 
 
 WHOLE = gzip.compress("".join(f"{i * 7919 % 104729}\n" for i in range(2000)).encode(), mtime=0)
-NO_SUCH_BLOCK = WHOLE[:10] + b"\xff" + WHOLE[11:]
-WRONG_SUM = WHOLE[:-8] + bytes([WHOLE[-8] ^ 1]) + WHOLE[-7:]
 
 
 @pytest.mark.parametrize(
@@ -88,21 +86,13 @@ WRONG_SUM = WHOLE[:-8] + bytes([WHOLE[-8] ^ 1]) + WHOLE[-7:]
         ("a.txt", WHOLE, "not UTF-8 text (byte 1); if it is gzip-compressed, its name must end in .gz"),
         ("a.txt", b"abc\xe4", "not UTF-8 text (byte 3); if it is gzip-compressed, its name must end in .gz"),
         ("a.txt.gz", gzip.compress(b"abc\xe4"), "not UTF-8 text (byte 3)"),
+        ("a.txt.gz", WHOLE[:10] + b"\xff" + WHOLE[11:], "the gzip file is damaged"),  # no such block
+        ("a.txt.gz", WHOLE[:-8] + bytes([WHOLE[-8] ^ 1]) + WHOLE[-7:], "the gzip file is damaged"),  # a wrong checksum
     ],
-    ids=["gzip in name only", "cut", "cut in the header", "gzip but not in name", "latin-1", "compressed latin-1"],
 )
 def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, refusal, name, content, problem):
     (tmp_path / name).write_bytes(content)
     assert refusal(read_text, tmp_path / name) == f"{tmp_path / name}: {problem}"
-
-
-@pytest.mark.parametrize("content", [NO_SUCH_BLOCK, WRONG_SUM], ids=["broken inside", "wrong checksum"])
-def test_a_damaged_gzip_file_is_refused_as_damaged(tmp_path, refusal, content):
-    path = tmp_path / "a.txt.gz"
-    path.write_bytes(content)
-    place, _, problem = refusal(read_text, path).rpartition(": ")
-    assert place == str(path)
-    assert "damaged" in problem
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path, refusal):
