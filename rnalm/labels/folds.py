@@ -33,7 +33,9 @@ def assign(
     Parameters
     ----------
     options : Folds
+        How many folds there are, and how they are made.
     n_rows : int
+        How many rows there are.
     labels : sequence of str, optional
         Classes, by which ``kfold`` stratifies; None for regression.
     groups : sequence, optional
@@ -41,6 +43,7 @@ def assign(
     splits : sequence, optional
         Names of predefined splits, for ``column`` and ``rotate``.
     seed : int
+        Draws what is random.
 
     Returns
     -------
@@ -50,7 +53,15 @@ def assign(
     Raises
     ------
     RnalmError
-        Unknown split name, empty part, a split that both validates and tests, a group that straddles parts.
+        If a split is not known, or both validates and tests; if a part is empty, rows are too few for the folds, or a group
+        straddles parts.
+
+    Examples
+    --------
+    In each of three folds another third of the rows tests (2), and the following third validates (1):
+
+    >>> assign(Folds(method="kfold", n=3), n_rows=6, groups=["a", "a", "b", "b", "c", "c"]).tolist()
+    [[2, 2, 0, 0, 1, 1], [0, 0, 1, 1, 2, 2], [1, 1, 2, 2, 0, 0]]
     """
     group_ids = _group_ids(groups, n_rows)
     if options.method == "ratio":
@@ -75,16 +86,26 @@ def assign_file(
     Parameters
     ----------
     encoded, output : path
+        The file with the rows, and the Parquet file to write.
     options : Folds
+        How many folds there are, and how they are made.
     task : {'regression', 'classification'}
+        Whether labels are numbers, or classes by which ``kfold`` stratifies.
     seed : int
+        Draws what is random.
     clusters : path, optional
         From :func:`rnalm.sequences.cluster.cluster_file`, for ``folds.group: cluster``; rows in the order of the encoded file.
+
+    Raises
+    ------
+    RnalmError
+        If the rows cannot be assigned so (see :func:`assign`).
     """
-    rows = pd.read_parquet(encoded, columns=["id", "label", "group", "split"])
+    rows = pq.read_table(encoded, columns=["id", "label", "group", "split"])
 
     def column(name: str) -> list | None:
-        return rows[name].astype(object).where(rows[name].notna(), None).tolist() if rows[name].notna().any() else None
+        """Take a column with None where it is empty; None where all of it is."""
+        return rows[name].to_pylist() if rows[name].null_count < len(rows) else None
 
     labels = column("label") if task == "classification" else None
     groups = None if options.group == "none" else column("group")
@@ -94,21 +115,45 @@ def assign_file(
     for fold, part in enumerate(parts):
         log.info("fold %d: %s", fold, ", ".join(f"{np.sum(part == i)} {name}" for i, name in enumerate(PARTS)))
     names = pa.DictionaryArray.from_arrays(pa.array(parts.ravel()), list(PARTS)).cast(pa.string())
-    ids = pa.array(np.tile(rows["id"].to_numpy(object), len(parts)), pa.string())
+    ids = pa.array(np.tile(rows["id"].to_numpy(), len(parts)), pa.string())
     fold = pa.array(np.repeat(np.arange(len(parts), dtype=np.int32), len(rows)))
     with replacing(output) as temporary:
         pq.write_table(pa.table({"fold": fold, "id": ids, "part": names}), temporary, compression="zstd")
 
 
 def read(path: str | Path) -> np.ndarray:
-    """Read a folds file back as int8 ``(folds, rows)``; rows are in the order of the encoded file."""
+    """Read a folds file back.
+
+    Parameters
+    ----------
+    path : path
+        From :func:`assign_file`.
+
+    Returns
+    -------
+    numpy.ndarray
+        As from :func:`assign`, int8 ``(folds, rows)``; rows are in the order of the encoded file.
+    """
     table = pq.read_table(path, columns=["fold", "part"])
     parts = pd.Categorical(table["part"].to_pandas(), categories=PARTS).codes
     return parts.reshape(table["fold"].to_numpy().max() + 1, -1).astype(np.int8)
 
 
 def test_rows(path: str | Path, fold: int) -> np.ndarray:
-    """List the rows of the encoded file that test a fold, sorted."""
+    """List the rows that test a fold.
+
+    Parameters
+    ----------
+    path : path
+        From :func:`assign_file`.
+    fold : int
+        Its number, from 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        Rows of the encoded file, sorted ``(rows,)``.
+    """
     return np.flatnonzero(read(path)[fold] == TEST)
 
 
@@ -118,6 +163,7 @@ def join(groups: Sequence[str | None] | None, clusters: np.ndarray) -> list[str]
     Parameters
     ----------
     groups : sequence of str or None
+        Group of each row ``(rows,)``, None for one that is a group of its own; None: all are.
     clusters : numpy.ndarray
         Number of each row's cluster ``(rows,)``.
 
@@ -167,6 +213,13 @@ def _ratio(options: Folds, group_ids: np.ndarray, seed: int) -> np.ndarray:
 def _fill(sizes: np.ndarray, wanted: int) -> np.ndarray:
     """Choose groups, in order, whose sizes come near a number of rows; one that overshoots by more than it helps is left.
 
+    Parameters
+    ----------
+    sizes : numpy.ndarray
+        Rows of each group ``(groups,)``.
+    wanted : int
+        How many rows are wanted.
+
     Returns
     -------
     numpy.ndarray
@@ -186,6 +239,7 @@ def _fill(sizes: np.ndarray, wanted: int) -> np.ndarray:
 
 
 def _named(splits: Sequence[str | None] | None) -> np.ndarray:
+    """Give the split of each row ``(rows,)``, which every one must have."""
     if splits is None or any(split is None for split in splits):
         raise RnalmError("columns.split: some rows name no split, expected one in every row")
     return np.array(splits, dtype=object)
@@ -197,16 +251,17 @@ def _natural(name: str) -> list:
 
 
 def _known(name: str | int, names: list[str], key: str) -> str:
+    """Give the name of a split as text, if there is such a split."""
     if str(name) not in names:
         raise RnalmError(f"{key}: no row is in split {str(name)!r}; {nearest(name, names)}")
     return str(name)
 
 
 def _column(options: Folds, splits: np.ndarray) -> np.ndarray:
+    """In each fold, the splits that are named validate and test; all others train."""
     names = sorted(set(splits), key=_natural)
-    nested = isinstance(options.validation[0], list)
-    validations = options.validation if nested else [options.validation]
-    tests = (options.test if nested else [options.test]) if options.test else [[]] * len(validations)
+    validations = _by_fold(options.validation)
+    tests = _by_fold(options.test) if options.test else [[]] * len(validations)
     parts = np.zeros((len(validations), len(splits)), dtype=np.int8)
     for fold, (validation, test) in enumerate(zip(validations, tests, strict=True)):
         validating = {_known(name, names, "folds.validation") for name in validation}
@@ -216,6 +271,11 @@ def _column(options: Folds, splits: np.ndarray) -> np.ndarray:
         parts[fold, np.isin(splits, list(validating))] = VALIDATION
         parts[fold, np.isin(splits, list(testing))] = TEST
     return parts
+
+
+def _by_fold(splits: list) -> list[list[str]]:
+    """List the names of splits of each fold; a plain list of names is that of the only one."""
+    return splits if isinstance(splits[0], list) else [splits]
 
 
 def _ordered_splits(options: Folds, splits: np.ndarray) -> tuple[np.ndarray, int]:
@@ -267,18 +327,19 @@ def _set_aside(
     first = np.unique(group_ids, return_index=True)[1]
     sizes, part_of_group = np.bincount(group_ids), number[first]
     # A group counts for the class of its first row.
-    kind = np.zeros(len(first), dtype=int) if labels is None else pd.factorize(np.array(labels, dtype=object)[first])[0]
+    group_class = np.zeros(len(first), dtype=int) if labels is None else pd.factorize(np.array(labels, dtype=object)[first])[0]
     parts = np.where(number == np.arange(options.n)[:, None], TEST, TRAIN).astype(np.int8)
     for fold, child in enumerate(np.random.SeedSequence(seed).spawn(options.n)):
         order = np.random.default_rng(child).permutation(len(first))
-        for which in np.unique(kind):
-            free = order[(kind[order] == which) & (part_of_group[order] != fold)]
+        for index in np.unique(group_class):
+            free = order[(group_class[order] == index) & (part_of_group[order] != fold)]
             wanted = max(1, round(sizes[free].sum() * options.validation_percent / 100)) if len(free) > 1 else 0
             parts[fold, np.isin(group_ids, free[_fill(sizes[free], wanted)])] = VALIDATION
     return parts
 
 
 def _check(parts: np.ndarray, options: Folds, group_ids: np.ndarray, groups: Sequence[str | None] | None) -> None:
+    """Refuse parts that are empty, and groups that are in two of them."""
     expected = (TRAIN, VALIDATION, TEST) if options.tested else (TRAIN, VALIDATION)
     for fold, part in enumerate(parts):
         for index in expected:
@@ -286,7 +347,7 @@ def _check(parts: np.ndarray, options: Folds, group_ids: np.ndarray, groups: Seq
                 raise RnalmError(f"folds: the {PARTS[index]} part of fold {fold} is empty; too few rows, groups or splits")
         first = part[np.unique(group_ids, return_index=True)[1]]
         straddling = np.flatnonzero(part != first[group_ids])
-        if len(straddling):
+        if groups is not None and len(straddling):
             row = straddling[0]
             raise RnalmError(
                 f"folds: group {groups[row]!r} is in both {PARTS[first[group_ids[row]]]} and {PARTS[part[row]]} "

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import nn
 from transformers import PreTrainedModel
 
 from rnalm.compute import SHARE, fitting, free_memory, multiplying
@@ -110,11 +110,11 @@ class IntegratedGradients:
         from captum.attr import IntegratedGradients as Integral
 
         with torch.no_grad():
-            base = score(labels, path.outputs(*path.baselines), self.subject.scale)[0].cpu().numpy()[chosen]
+            base = labels.to_scores(path.outputs(*path.baselines), self.subject.scale)[0].cpu().numpy()[chosen]
         added = np.zeros((len(path.places[0]), len(chosen)))
         for column, output in enumerate(chosen):
             integral = Integral(
-                lambda *values, output=output: score(labels, path.outputs(*values), self.subject.scale)[:, output]
+                lambda *values, output=output: labels.to_scores(path.outputs(*values), self.subject.scale)[:, output]
             )
             for start, end, steps in ((0, BEND, self.steps // 2), (BEND, 1, -(-self.steps // 2))):
                 added[:, column] += self._integrate(integral, path, start, end, steps)
@@ -164,25 +164,3 @@ def _differentiable(model: PreTrainedModel) -> Iterator[None]:
     recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
     with torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext():
         yield
-
-
-def score(labels: Labels, outputs: Tensor, scale: str) -> Tensor:
-    """Turn a model's outputs into what is explained, as :meth:`rnalm.labels.labels.Labels.to_scores` does, with gradients.
-
-    Parameters
-    ----------
-    labels : Labels
-    outputs : Tensor
-        ``(rows, outputs)``
-    scale : {'probability', 'logit'}
-
-    Returns
-    -------
-    Tensor
-        float64 ``(rows, outputs)``
-    """
-    outputs = outputs.double()
-    if labels.task == "classification":
-        return outputs if scale == "logit" else outputs.softmax(dim=-1)
-    values = outputs * labels.scaler.scale + labels.scaler.center
-    return values.exp() if labels.scaler.method == "log" else values

@@ -39,10 +39,11 @@ SHARED = 0.3
 #: So many entries of matrices are looked at, at a time: what bounds memory beside the k-mers.
 STEPS = 2**23
 
-#: Commoner k-mers than must be counted are counted, too, up to so many times the steps; fewer pairs are left to compare then.
+#: To miss no link, only a sequence's rarest k-mers must be counted. Commoner ones are counted too, as long as that takes no
+#: more than so many times the steps: the more are counted, the fewer pairs are left to compare one by one.
 EXTEND = 16
 
-#: After so many steps for each entry of the index, it is made anew if clusters were joined.
+#: Steps for each entry of the index after which it is made anew, if clusters were joined: it is then smaller.
 REINDEX = 16
 
 
@@ -71,15 +72,23 @@ def cluster(sequences: Sequence[Sequence[str]], k: int | None = None, shared: fl
     ------
     RnalmError
         If ``shared`` or ``k`` is out of range; k-mers must fit into 63 bits, which for A, C, G, T allows k up to 27.
+
+    Examples
+    --------
+    >>> gene = "ACGTTGCATGACCTGA"
+    >>> cluster([gene, "GGGGCCCCGGGG", gene[4:], "TCAGGTCATGCAACGT"], k=5).tolist()
+    [0, 1, 0, 0]
+
+    The third is a fragment of the first, and the fourth is its other strand.
     """
     if not 0 < shared <= 1:
         raise RnalmError(f"shared: found {shared}, expected a number above 0 and at most 1")
     content, sizes, number = kmers.sets(sequences, k)
     needed = np.ceil(shared * sizes - 0.5).astype(np.int64)
     needed += needed / sizes < shared  # the least number whose share, as it is computed, is enough
-    found = _components(content, needed)[number]
-    _, where, which = np.unique(found, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(where))[which]
+    labels = _components(content, needed)[number]
+    _, first, which = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[which]
 
 
 def cluster_file(records: Iterable[Record], output: str | Path, k: int | None = None, shared: float = SHARED) -> None:
@@ -88,9 +97,16 @@ def cluster_file(records: Iterable[Record], output: str | Path, k: int | None = 
     Parameters
     ----------
     records : iterable of Record
+        The sequences; all are held in memory.
     output : path
+        The Parquet file.
     k, shared
         As for :func:`cluster`.
+
+    Raises
+    ------
+    RnalmError
+        If ``k`` or ``shared`` is out of range, or a record cannot be read.
     """
     ids, sequences = [], []
     for record in records:
@@ -110,19 +126,26 @@ def cluster_file(records: Iterable[Record], output: str | Path, k: int | None = 
 def _components(content: csr_array, needed: np.ndarray) -> np.ndarray:
     """Join sequences wherever one has as many of its k-mers in another as it needs.
 
+    Parameters
+    ----------
+    content : scipy.sparse.csr_array
+        ``(sequences, kmers)``: 1 where a sequence has a k-mer.
+    needed : numpy.ndarray
+        ``(sequences,)``: how many k-mers each must share with another to be linked to it.
+
     Returns
     -------
     numpy.ndarray
         ``(sequences,)``: the number of each one's cluster, in no particular order.
     """
-    labels, pending = np.arange(content.shape[0]), np.arange(content.shape[0])
+    labels, pending = np.arange(len(needed)), np.arange(len(needed))
     while len(pending):
         content, pending = _search(content, labels, pending, needed)
     return labels
 
 
 def _search(content: csr_array, labels: np.ndarray, pending: np.ndarray, needed: np.ndarray) -> tuple[csr_array, np.ndarray]:
-    """Find and join, in ``labels``, all that pending sequences are linked to; stop where a new index is worth its while.
+    """Find all that pending sequences are linked to, and join them in `labels`; stop where a new index pays off.
 
     Returns
     -------
@@ -174,7 +197,7 @@ class _Index:
         postings = content[self.order].T.tocsr()
         places, starts = _places(postings, label)
         several = np.flatnonzero(np.diff(starts) > 1)
-        if len(several) < content.shape[1]:
+        if len(several) < len(starts) - 1:
             postings, content = postings[several], content[:, several]
             places, starts = _places(postings, label)
         self.content = content
@@ -189,18 +212,44 @@ class _Index:
     @cached_property
     def keys(self) -> np.ndarray:
         """The places in numbers, ascending: k-mer times number of clusters, plus cluster; int64 ``(places,)``."""
-        kmer = np.repeat(np.arange(self.clusters.shape[0]), np.diff(self.clusters.indptr))
-        return kmer * self.clusters.shape[1] + self.clusters.indices
+        sizes = np.diff(self.clusters.indptr)
+        return np.repeat(np.arange(len(sizes)), sizes) * len(self.first) + self.clusters.indices
 
     def find(self, kmer: np.ndarray, holder: np.ndarray) -> np.ndarray:
-        """Look up the places of k-mers in clusters; −1 where a cluster does not have the k-mer."""
-        wanted = kmer.astype(np.int64) * self.clusters.shape[1] + holder
+        """Look up the places of k-mers in clusters.
+
+        Parameters
+        ----------
+        kmer, holder : numpy.ndarray
+            ``(n,)``: numbers of k-mers, and for each that of the cluster which is asked for it.
+
+        Returns
+        -------
+        numpy.ndarray
+            int64 ``(n,)``: the place; −1 where a cluster does not have the k-mer.
+        """
+        wanted = kmer.astype(np.int64) * len(self.first) + holder
         place = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
         return np.where(self.keys[place] == wanted, place, -1)
 
 
 def _places(postings: csr_array, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find where in the entries of ``(kmers, sequences)`` a new cluster begins, and how many did before each k-mer."""
+    """Find the places of an index.
+
+    Parameters
+    ----------
+    postings : scipy.sparse.csr_array
+        ``(kmers, sequences)``, sequences of one cluster side by side.
+    label : numpy.ndarray
+        ``(sequences,)``: the cluster of each.
+
+    Returns
+    -------
+    places : numpy.ndarray
+        Where in the entries of `postings` a new cluster or a new k-mer begins.
+    starts : numpy.ndarray
+        ``(kmers + 1,)``: how many places there are before each k-mer, and in all.
+    """
     is_new = kmers.changes(label[postings.indices])
     is_new[postings.indptr[:-1]] = True
     places = np.flatnonzero(is_new).astype(postings.indptr.dtype)
@@ -208,14 +257,27 @@ def _places(postings: csr_array, label: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _compare(index: _Index, labels: np.ndarray, one: np.ndarray, holder: np.ndarray, needed: np.ndarray) -> None:
-    """Join sequences, in ``labels``, with clusters one of whose members has as many of their k-mers as they need."""
+    """Join sequences, in `labels`, with clusters one of whose members has as many of their k-mers as they need.
+
+    Parameters
+    ----------
+    index : _Index
+        Of the clusters as they were when it was made.
+    labels : numpy.ndarray
+        ``(sequences,)``: the cluster of each; changed in place.
+    one, holder : numpy.ndarray
+        ``(pairs,)``: sequences, and for each a cluster of the index that has enough of its k-mers in all its members together.
+    needed : numpy.ndarray
+        ``(sequences,)``: how many k-mers of each must be shared.
+    """
 
     def shared_places(some: slice) -> csr_array:
+        # Those of pairs that are still apart, whose k-mers the sequence has: (pairs, places).
         apart = labels[one[some]] != labels[index.first[holder[some]]]
         content = index.content[one[some][apart]]
         row = np.repeat(np.flatnonzero(apart), np.diff(content.indptr))
         place = index.find(content.indices, holder[some][row])
-        return _rows(row[place >= 0], place[place >= 0], (len(apart), index.members.shape[0]))
+        return _rows(row[place >= 0], place[place >= 0], (len(apart), len(index.members.indptr) - 1))
 
     sizes = np.diff(index.content.indptr)
     for _, query, member, sure, _ in _reachable(shared_places, sizes[one], needed[one], index.members):
@@ -253,9 +315,9 @@ def _reachable(
     weights : numpy.ndarray
         ``(queries,)``: how many entries each has at most.
     needed : numpy.ndarray
-        ``(queries,)``
+        ``(queries,)``: how many of its k-mers a target must have to be linked.
     postings : scipy.sparse.csr_array
-        int32 ``(kmers, targets)``
+        int32 ``(kmers, targets)``: 1 where a target has a k-mer.
 
     Yields
     ------
@@ -270,24 +332,33 @@ def _reachable(
     """
     asked, size = 0, 64
     while asked < len(needed):
-        heavy = np.searchsorted(np.cumsum(weights[asked : asked + size]), STEPS)
+        heavy = int(np.searchsorted(np.cumsum(weights[asked : asked + size]), STEPS))
         some = slice(asked, min(asked + max(1, heavy), len(needed)))
         counted, enough, steps = _worth_counting(contents(some), needed[some], postings)
-        taken = max(1, np.searchsorted(steps, STEPS))
-        found = (counted[:taken] @ postings).tocoo()
-        reached = found.data >= enough[found.row]
-        query = asked + found.row[reached]
+        taken = max(1, int(np.searchsorted(steps, STEPS)))
+        shared = (counted[:taken] @ postings).tocoo()
+        reached = shared.data >= enough[shared.row]
+        query = asked + shared.row[reached]
         asked, size = asked + taken, 2 * taken
-        yield asked, query, found.col[reached], found.data[reached] >= needed[query], int(steps[taken - 1])
+        yield asked, query, shared.col[reached], shared.data[reached] >= needed[query], int(steps[taken - 1])
 
 
 def _worth_counting(content: csr_array, needed: np.ndarray, postings: csr_array) -> tuple[csr_array, np.ndarray, np.ndarray]:
-    """Leave out the commonest k-mers of each query, as long as others must be shared, too, and taking them is dear.
+    """Leave out the commonest k-mers of each query: as many as may miss without a link being missed, if counting them is dear.
+
+    Parameters
+    ----------
+    content : scipy.sparse.csr_array
+        ``(queries, kmers)``: 1 where a query has a k-mer.
+    needed : numpy.ndarray
+        ``(queries,)``: how many must be shared.
+    postings : scipy.sparse.csr_array
+        ``(kmers, targets)``: 1 where a target has a k-mer; so many steps a k-mer takes.
 
     Returns
     -------
     scipy.sparse.csr_array
-        ``(queries, kmers)``
+        ``(queries, kmers)``: 1 where a k-mer of a query is to be counted.
     numpy.ndarray
         ``(queries,)``: how many of the rest are enough, if all that are left out were shared: at least 1.
     numpy.ndarray
@@ -305,7 +376,7 @@ def _worth_counting(content: csr_array, needed: np.ndarray, postings: csr_array)
     limit = EXTEND * (total[content.indptr[:-1] + least] - before)
     counted = (place < least[row]) | (total[1:] - before[row] <= limit[row])
     left_out = np.bincount(row[~counted], minlength=len(sizes))
-    some = _rows(row[counted], kmer[counted], content.shape)
+    some = _rows(row[counted], kmer[counted], (len(sizes), len(postings.indptr) - 1))
     steps = np.concatenate(([0], np.cumsum(cost[counted])))[some.indptr[1:]]
     return some, needed - left_out, steps
 

@@ -14,7 +14,7 @@ from rnalm.config import Tokenizer as Options
 from rnalm.labels.labels import Labels, Scaler
 from rnalm.models import registry
 from rnalm.scoring import gradients
-from rnalm.scoring.gradients import IntegratedGradients, score
+from rnalm.scoring.gradients import IntegratedGradients
 from rnalm.scoring.table import Subject
 from rnalm.tokens import learn
 from rnalm.tokens.dataset import Encoded
@@ -158,22 +158,6 @@ def test_a_model_that_embeds_twice_is_refused(framed, tokenizer, refusal):
     assert refusal(explain, framed("bart"), random_sequence(9), tokenizer) == (
         "interpret.method: integrated_gradients needs a model that embeds a sequence once, which bart does not"
     )
-
-
-@given(
-    labels=st.sampled_from(
-        [
-            *(Labels("regression", Scaler(*s)) for s in [(), ("log",), ("standard", 3.0, 2.0), ("minmax", -1.0, 5.0)]),
-            Labels("classification", classes=CLASSES),
-        ]
-    ),
-    scale=st.sampled_from(["probability", "logit"]),
-    values=st.lists(st.floats(-20, 20, width=32), min_size=3, max_size=3),
-)
-def test_what_is_explained_is_what_predictions_are_in(labels, scale, values):
-    outputs = np.array([values], dtype=np.float32)
-    found = score(labels, torch.from_numpy(outputs), scale)
-    np.testing.assert_allclose(found.numpy(), labels.to_scores(outputs, scale), rtol=1e-12)
 
 
 @pytest.mark.parametrize("scaler", [Scaler("log"), Scaler("standard", 3.0, 2.0)], ids=["log", "standard"])

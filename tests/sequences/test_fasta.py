@@ -33,8 +33,7 @@ def test_lines_blank_lines_and_line_ends_are_no_part_of_a_sequence(tmp_path, end
 
 
 def test_a_tab_ends_an_id_too(tmp_path):
-    (tmp_path / "a.fasta").write_text(">id1\tfrom a  tool\nACGT\n")
-    [record] = read_records(Fasta(path=str(tmp_path / "a.fasta")))
+    [record] = read(tmp_path / "a.fasta", ">id1\tfrom a  tool\nACGT\n")
     assert (record.id, record.description) == ("id1", "from a  tool")
 
 
@@ -69,16 +68,18 @@ def test_a_table_gives_labels_weights_groups_and_splits_by_id(tmp_path, caplog):
     assert "labels.csv: 1 of 3 rows are about other sequences" in caplog.text
 
 
-def test_a_table_about_other_sequences_is_refused(tmp_path, refusal):
-    table = attributes(tmp_path, "name,y\nchr1,2\n", label="y")
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ("chr1,2\n", ": none of its ids is among the ids of {folder}/a.fa, such as '1'"),
+        ("1,1\n1,2\n", ", line 3: the id '1' was there before; ids must be unique"),
+    ],
+    ids=["of other sequences", "an id twice"],
+)
+def test_a_bad_table_of_attributes_is_refused(tmp_path, refusal, rows, problem):
+    table = attributes(tmp_path, "name,y\n" + rows, label="y")
     message = refusal(read, tmp_path / "a.fa", ">1\nA\n", attributes=table)
-    assert message == f"{tmp_path}/labels.csv: none of its ids is among the ids of {tmp_path}/a.fa, such as '1'"
-
-
-def test_an_id_in_two_rows_of_the_table_is_refused(tmp_path, refusal):
-    table = attributes(tmp_path, "name,y\na,1\na,2\n", label="y")
-    message = refusal(read, tmp_path / "a.fa", ">a\nA\n", attributes=table)
-    assert message == f"{tmp_path}/labels.csv, line 3: the id 'a' was there before; ids must be unique"
+    assert message == f"{tmp_path}/labels.csv" + problem.format(folder=tmp_path)
 
 
 @pytest.mark.parametrize(
