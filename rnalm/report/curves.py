@@ -41,6 +41,7 @@ def classification(pooled: Measured, each: Sequence[Measured], classes: Sequence
     each : sequence of Measured
         Single models, if there are several: thin lines, and mean ± standard deviation in the legends.
     classes : sequence of str
+        Names of the classes; of two, the last is the positive one.
     unit : str
         What a model stands for.
     """
@@ -63,7 +64,13 @@ def classification(pooled: Measured, each: Sequence[Measured], classes: Sequence
 
 
 def explain(pooled: Measured, each: Sequence[Measured], classes: Sequence[str], unit: str = "fold") -> str:
-    """Say what the curves of :func:`classification` are, and which models lack one."""
+    """Say what the curves of :func:`classification` are, and which models lack one.
+
+    Parameters
+    ----------
+    pooled, each, classes, unit
+        As of :func:`classification`.
+    """
     if np.isnan(pooled.scores["roc"]).all():
         return "All labels are of one class, so that there are no curves."
     of = f"{classes[1]} against {classes[0]}" if len(classes) == 2 else "each class against the rest"
@@ -149,15 +156,15 @@ def _legend(axis: Axes, entries: Sequence[tuple[Line2D, str]], **kwargs) -> None
 
 def _mean(values: Sequence[float]) -> float:
     """Give the mean of the values that there are, NaN if there is none."""
-    found = np.array(values)[np.isfinite(values)]
-    return found.mean() if len(found) else np.nan
+    known = np.array(values)[np.isfinite(values)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def _spread(values: Sequence[float]) -> str:
     """Write the mean of the values that there are, and their standard deviation."""
-    found = np.array(values)[np.isfinite(values)]
-    spread = f" ± {found.std(ddof=1):.3f}" if len(found) > 1 else ""
-    return f"{_mean(found):.3f}{spread}" if len(found) else "–"
+    known = np.array(values)[np.isfinite(values)]
+    spread = f" ± {known.std(ddof=1):.3f}" if len(known) > 1 else ""
+    return f"{_mean(known):.3f}{spread}" if len(known) else "–"
 
 
 def _name(text: str) -> str:
@@ -181,7 +188,9 @@ def confusions(each: Sequence[Measured], classes: Sequence[str]) -> Figure:
     Parameters
     ----------
     each : sequence of Measured
+        The models.
     classes : sequence of str
+        Names of the classes.
     """
     shown = each[:MAX_MATRICES]
     columns = min(4, max(1, len(shown)))
@@ -238,6 +247,7 @@ def unlabelled(predicted: Sequence[str], classes: Sequence[str]) -> Figure:
     predicted : sequence of str
         A class a row.
     classes : sequence of str
+        Names of the classes.
     """
     figure, axes = canvas(4.2, max(2.6, 0.2 * len(classes)))
     counts = dict(zip(*np.unique(np.asarray(predicted, dtype=str), return_counts=True), strict=True))
@@ -265,10 +275,10 @@ def learning_curves(histories: Mapping[str, list[dict]], metric: str) -> Figure:
     for (title, keys), axis in zip(panels.items(), axes[0], strict=True):
         for history, colour in zip(histories.values(), _colours(len(histories)), strict=True):
             for key in keys:
-                found = np.array([(entry["epoch"], entry[key]) for entry in history if key in entry], dtype=float)
+                points = np.array([(entry["epoch"], entry[key]) for entry in history if key in entry], dtype=float)
                 style = {"linestyle": ":", "linewidth": 1} if key == "loss" else {}
                 # One epoch makes no line.
-                axis.plot(*found.reshape(-1, 2).T, color=colour, marker="o" if len(found) == 1 else None, **style)
+                axis.plot(*points.reshape(-1, 2).T, color=colour, marker="o" if len(points) == 1 else None, **style)
         axis.set(xlabel="epoch", title=title)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes[0, -1].set_ylim(bottom=0)

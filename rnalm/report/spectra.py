@@ -58,6 +58,7 @@ def save(figure: Figure, stem: str | Path) -> None:
     Parameters
     ----------
     figure : matplotlib.figure.Figure
+        The figure.
     stem : path
         The files' path without ``.svg`` and ``.pdf``.
     """
@@ -139,7 +140,7 @@ def _legend(axis: Axes, table: pd.DataFrame) -> None:
 
 
 def describe(folder: str | Path) -> list[Block]:
-    """Tell a report what was found.
+    """Show in a report what :func:`write` has written.
 
     Parameters
     ----------

@@ -99,9 +99,12 @@ def test_all_sequences_are_listed_in_order_with_label_prediction_and_length(writ
 @pytest.mark.parametrize(
     ("task", "green", "red"), [(1.5, "raises the", "lowers it"), ("late", "points toward", "away from it")]
 )
-@pytest.mark.parametrize(("sense", "formula"), [(-1, "contribution is −loo, by"), (1, "contribution is loo.")])
-def test_what_speaks_for_the_prediction_is_positive_and_green(write, task, green, red, sense, formula):
-    page = write(scores("s", "ac", [-0.5, 0.25], pred=task, label=task), sense=sense)
+@pytest.mark.parametrize(
+    ("method", "sense", "formula"),
+    [("remove", -1, "contribution is −loo, by"), ("integrated_gradients", 1, "contribution is loo.")],
+)
+def test_what_speaks_for_the_prediction_is_positive_and_green(write, task, green, red, method, sense, formula):
+    page = write(scores("s", "ac", [-0.5, 0.25], pred=task, label=task), method=method)
     [record] = records(page)
     assert unpack(record)["loo"].tolist() == pytest.approx([-0.5 * sense, 0.25 * sense], abs=1e-5)
     assert [value for *_, value in record["strongest"]] == [-0.5 * sense, 0.25 * sense]

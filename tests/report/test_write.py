@@ -21,7 +21,7 @@ from rnalm.models import registry
 from rnalm.prediction import evaluate
 from rnalm.prediction.predict import predict_file
 from rnalm.report.blocks import number
-from rnalm.report.job import Job, Query
+from rnalm.report.job import Job
 from rnalm.report.write import write
 from rnalm.scoring import shard
 from rnalm.scoring.merge import merge
@@ -138,14 +138,36 @@ def _run(
     files = {}
     for mode in modes:
         options = settings.interpret
-        job = shard.Job(folders, encoded, None, mode, options.replacements, False, explain, "probability", None, 0, 1)
+        job = shard.Job(
+            model_folders=folders,
+            encoded=encoded,
+            folds=None,
+            mode=mode,
+            replacements=options.replacements,
+            replace_modifiers=False,
+            explain=explain,
+            scale="probability",
+            sample_size=None,
+            shard=0,
+            shards=1,
+        )
         shard.score_shard(job, folder / "part.parquet")
         files[mode] = str(folder / f"scores_{mode}.parquet")
-        merge([folder / "part.parquet"], files[mode], folder / "scores.csv", folder / "scores.pkl")
-    predictions = str(folder / "predict" / "predictions.parquet")
-    query = Query("source", encoded, predictions, str(folder / "predict" / "results.json"), files)
-    summary = str(folder / "summary.csv") if trained else None
-    return Job(settings.model_dump(mode="json"), encoded, folders, summary, [query], str(folder / "figures"))
+        merge([folder / "part.parquet"], [files[mode]])
+    return Job.of_files(
+        config=settings.model_dump(mode="json"),
+        models=folders,
+        queries=["source"],
+        modes=modes,
+        encoded=[encoded],
+        predictions=[str(folder / "predict" / "predictions.parquet")],
+        results=[str(folder / "predict" / "results.json")],
+        scores=list(files.values()),
+        summary=[str(folder / "summary.csv")] if trained else [],
+        pretraining=[],
+        spectra=[],
+        pictures=[str(folder / "figures" / "data.svg")],
+    )
 
 
 def written(job: Job, folder: Path, **settings) -> Page:

@@ -13,8 +13,9 @@ from tokenizers import Tokenizer
 from rnalm import config
 from rnalm.labels import labels
 from rnalm.models import registry
-from rnalm.scoring.merge import merge
-from rnalm.scoring.shard import Job, score_shard
+from rnalm.scoring.job import Job
+from rnalm.scoring.merge import EXPORTERS, merge
+from rnalm.scoring.shard import score_shard
 from rnalm.tokens import encode, learn
 from rnalm.tokens.tokenizer import SPECIAL_TOKENS, save_tokenizer
 
@@ -178,7 +179,7 @@ def job() -> Callable[..., Job]:
             "seed": 1,
         }
         folders = [model_folders] if isinstance(model_folders, str) else model_folders
-        return Job(folders, encoded, **(defaults | options))
+        return Job(model_folders=folders, encoded=encoded, **(defaults | options))
 
     return make
 
@@ -204,7 +205,7 @@ def score_and_merge(tmp_path, job) -> Callable[..., Path]:
         parts = [folder / "parts" / f"{shard}.parquet" for shard in range(shards)]
         for shard, part in enumerate(parts):
             score_shard(job(model_folders, encoded, shard=shard, shards=shards, **options), part)
-        merge(parts, *(folder / f"scores.{suffix}" for suffix in ("parquet", "csv", "pkl")))
+        merge(parts, [folder / f"scores{suffix}" for suffix in EXPORTERS])
         return folder
 
     return make

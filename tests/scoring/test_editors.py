@@ -47,7 +47,7 @@ def sequence_of(ids, modifiers=None) -> Encoded:
 
 def made(sequence: Encoded, edits, channels: int = 0) -> list[tuple[list[int], list[list[float]]]]:
     """Make each perturbed sequence: ids, and modifiers by channel."""
-    material = Material(sequence, edits, channels, CPU)
+    material = Material(sequence, edits, channels, CPU, pad=1)
     found = [material.take(apply(material, edits, np.array([number]))) for number in range(len(edits))]
     return [(ids[0].tolist(), modifiers[0].tolist() if channels else []) for ids, modifiers in found]
 

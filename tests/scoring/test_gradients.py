@@ -14,8 +14,9 @@ from rnalm.config import Tokenizer as Options
 from rnalm.labels.labels import Labels, Scaler
 from rnalm.models import registry
 from rnalm.scoring import gradients
+from rnalm.scoring.explain import Subject
 from rnalm.scoring.gradients import IntegratedGradients
-from rnalm.scoring.table import Subject
+from rnalm.scoring.interpolate import Interpolation
 from rnalm.tokens import learn
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import special_ids
@@ -237,14 +238,14 @@ def test_when_memory_is_short_fewer_steps_go_together(make_model, tokenizer, mon
 def test_when_memory_runs_out_steps_are_halved(make_model, tokenizer, monkeypatch, caplog):
     model, sequence = make_model(0, {"filters": 8}, 11), random_sequence(30)
     _, expected = explain(model, sequence, tokenizer, steps=20)
-    inner = gradients.Path.outputs
+    inner = Interpolation.outputs
 
     def outputs(path, *values):
         if len(values[0]) > 3:
             raise torch.OutOfMemoryError
         return inner(path, *values)
 
-    monkeypatch.setattr(gradients.Path, "outputs", outputs)
+    monkeypatch.setattr(Interpolation, "outputs", outputs)
     _, found = explain(model, sequence, tokenizer, steps=20)
     np.testing.assert_allclose(found.difference, expected.difference, rtol=1e-4, atol=1e-6)
     assert [record.args for record in caplog.records] == [(5,), (2,)] * 2
@@ -254,7 +255,7 @@ def test_a_sequence_that_does_not_fit_into_memory_is_named(make_model, tokenizer
     def outputs(path, *values):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(gradients.Path, "outputs", outputs)
+    monkeypatch.setattr(Interpolation, "outputs", outputs)
     message = refusal(explain, make_model(0, {}, 11), random_sequence(30), tokenizer)
     assert message.startswith("sequence 's' of 30 tokens does not fit into the memory of the GPU; lower")
 

@@ -80,7 +80,7 @@ def test_how_rows_were_cut_into_shards_does_not_show_in_a_file_of_many_pages(tmp
             metadata = {SEQUENCES: json.dumps([[name, [2.0]] for name in names[start:stop]])}
             part = whole.slice(start * length, (stop - start) * length)
             pq.write_table(part.replace_schema_metadata(metadata), parts[-1])
-        merging.merge(parts, *(folder / f"scores.{suffix}" for suffix in SUFFIXES))
+        merging.merge(parts, [folder / f"scores.{suffix}" for suffix in SUFFIXES])
         merged.append([(folder / f"scores.{suffix}").read_bytes() for suffix in SUFFIXES])
     assert merged[1] == merged[0]
     assert merged[2] == merged[0]
@@ -286,7 +286,7 @@ def test_merging_nothing_is_an_error_and_leaves_no_file(encode_rows, model_folde
     score_shard(job(model_folder(), encode_rows(random_rows(2)), shard=30, shards=64), part)
     outputs = [tmp_path / "out" / f"scores.{suffix}" for suffix in SUFFIXES]
     with pytest.raises(RnalmError, match="no sequence was scored"):
-        merging.merge([part, part], *outputs)
+        merging.merge([part, part], outputs)
     assert not list(tmp_path.glob("out/*"))
 
 
@@ -297,8 +297,8 @@ def test_an_interrupted_merge_leaves_nothing_half_written(encode_rows, model_fol
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(merging, "explain", stop)
+    monkeypatch.setattr(merging, "explanation", stop)
     with pytest.raises(KeyboardInterrupt):
-        merging.merge([part], *(tmp_path / "out" / f"scores.{suffix}" for suffix in SUFFIXES))
+        merging.merge([part], [tmp_path / "out" / f"scores.{suffix}" for suffix in SUFFIXES])
     assert not (tmp_path / "out" / "scores.pkl").exists()
     assert not list(tmp_path.glob("out/.*"))

@@ -2,9 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnalm.errors import RnalmError
-from rnalm.scoring import summary
-from rnalm.scoring.summary import BINS, profile, read_bed, recovery, summarize
+from rnalm.scoring.summary import BINS, profile, recovery, summarize
 
 
 def scores(sequence: str, letters: str, loo: list[float], first: int = 0, **columns) -> pd.DataFrame:
@@ -139,28 +137,3 @@ def test_no_elements_are_no_recovery():
     found = summarize([scores("s", "ca", [1, 2])], elements={}).elements
     assert np.isnan(found["auroc"])
     assert found["element_tokens"] == 0
-
-
-def test_a_bed_file_may_have_comments_headers_blank_lines_and_crlf(tmp_path):
-    path = tmp_path / "known.bed"
-    path.write_bytes(b"# made by hand\ntrack name=known\nbrowser position s\r\n\ns\t3\t7\tmotif\t0\t+\r\nt\t0\t2\ns\t9\t11\n")
-    assert read_bed(path) == {"s": [(3, 7, "motif"), (9, 11, "")], "t": [(0, 2, "")]}
-
-
-def test_a_sequence_may_be_called_track_something(tmp_path):
-    path = tmp_path / "known.bed"
-    path.write_text("tracker-1\t0\t2\tmotif\n")
-    assert read_bed(path) == {"tracker-1": [(0, 2, "motif")]}
-
-
-@pytest.mark.parametrize("wrong", ["s 3 7", "s\t3", "s\tthree\t7"])
-def test_a_wrong_line_of_a_bed_file_is_named(tmp_path, wrong):
-    path = tmp_path / "known.bed"
-    path.write_text(f"# header\ns\t1\t2\n{wrong}\n")
-    with pytest.raises(RnalmError, match=r"known\.bed, line 3: expected sequence, start and end, separated by tabs"):
-        read_bed(path)
-
-
-def test_a_bed_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(RnalmError, match=r"known\.bed: no such file"):
-        summary.read_bed(tmp_path / "known.bed")

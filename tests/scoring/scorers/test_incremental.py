@@ -20,7 +20,7 @@ from rnalm.scoring.scorers import incremental
 from rnalm.scoring.scorers.incremental import IncrementalScorer
 from rnalm.scoring.scorers.naive import NaiveScorer
 from rnalm.scoring.scorers.passes import pass_bytes, passes
-from rnalm.scoring.scorers.windows import windows
+from rnalm.scoring.scorers.windows import find_windows
 from rnalm.tokens.dataset import Encoded
 
 REPLACEMENTS = {"a": ["c", "g", "t"], "c": ["a"], "t": ["g"]}
@@ -208,7 +208,7 @@ def test_edits_far_apart_are_windows_of_their_own(make_model):
     sequence = sequence_for(model, 400, 1)
     far = [(10, 11, [8]), (150, 150, [7, 7, 9]), (300, 304, [])]
     edits = Edits.of([far, far[:2], far[1:], far[:1], [], [(0, 0, [7])], [(400, 400, [7, 8])]], 400)
-    found = windows(edits, 400, model.local().layers)
+    found = find_windows(edits, 400, model.local().layers)
     assert found.owner.tolist() == [0, 0, 0, 1, 1, 2, 2, 3, 5, 6]
     assert found.rank.tolist() == [2, 1, 0, 1, 0, 1, 0, 0, 0, 0]
     assert found.left.tolist() == [0, 0, 3, 0, 0, 0, 3, 0, 0, 0]
@@ -219,7 +219,7 @@ def test_edits_far_apart_are_windows_of_their_own(make_model):
 def test_edits_nearby_share_a_window(make_model):
     model = saluki_of(make_model)
     edits = Edits.of([[(100, 101, [8]), (103, 105, []), (300, 301, [9])]], 400)
-    found = windows(edits, 400, model.local().layers)
+    found = find_windows(edits, 400, model.local().layers)
     assert found.start.tolist() == [100, 298]
     assert found.width.tolist() == [4, 1]  # three tokens, and one more to fill a power of two
     assert found.source[:4].tolist() == [400, 101, 102, 105]
