@@ -21,6 +21,9 @@ SEARCHED = ("trials.csv", "best.yaml")
 #: What the comparison of models by power laws consists of.
 SPECTRA = ("alphas.csv", "summary.csv", "histogram.pdf", "histogram.svg", "layers.pdf", "layers.svg")
 
+#: What of the predictions of a source the report shows.
+SHOWN = {"predictions": "predictions.parquet", "results": "results.json"}
+
 #: Formats of merged scores, by suffix, and the page on which they colour the tokens.
 SCORES = ("parquet", "csv", "pkl")
 PAGE = "html"

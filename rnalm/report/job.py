@@ -1,10 +1,8 @@
 """What a report is made of."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from rnalm.labels.labels import Labels
 
@@ -72,68 +70,6 @@ class Job:
     figures: str
     pretrained: str | None = None
     spectra: str | None = None
-
-    @classmethod
-    def of_files(
-        cls,
-        *,
-        config: dict[str, Any],
-        models: list[str],
-        queries: Sequence[str],
-        modes: Sequence[str],
-        encoded: Sequence[str],
-        predictions: Sequence[str],
-        results: Sequence[str],
-        scores: Sequence[str],
-        summary: Sequence[str],
-        pretraining: Sequence[str],
-        spectra: Sequence[str],
-        pictures: Sequence[str],
-    ) -> Self:
-        """Describe a report by the files that the workflow has made; lists are empty where there is no such file.
-
-        Parameters
-        ----------
-        config : dict
-            The whole configuration.
-        models : list of str
-            Model folders.
-        queries, modes : sequence of str
-            Names of the sources that were predicted, and what was computed to interpret them.
-        encoded : sequence of str
-            Encoded sources, each called after its source.
-        predictions, results : sequence of str
-            Files of each query.
-        scores : sequence of str
-            Merged scores: all modes of the first query, then those of the next.
-        summary : sequence of str
-            ``summary.csv`` of the folds.
-        pretraining, spectra : sequence of str
-            Files in the folders of the pretrained model, and of the comparison of the models' weights.
-        pictures : sequence of str
-            The pictures to draw, all in one folder.
-        """
-        by_source = {Path(path).stem: path for path in encoded}
-        by_mode = dict(zip(product(queries, modes), scores, strict=True))
-        return cls(
-            config=config,
-            source=by_source.get("source"),
-            models=models,
-            summary=summary[0] if summary else None,
-            queries=[
-                Query(
-                    name=name,
-                    encoded=by_source[name],
-                    predictions=predicted,
-                    results=measured,
-                    scores={mode: by_mode[name, mode] for mode in modes},
-                )
-                for name, predicted, measured in zip(queries, predictions, results, strict=True)
-            ],
-            figures=str(Path(pictures[0]).parent),
-            pretrained=str(Path(pretraining[0]).parent) if pretraining else None,
-            spectra=str(Path(spectra[0]).parent) if spectra else None,
-        )
 
     @property
     def meaning(self) -> Labels:

@@ -154,19 +154,20 @@ def _run(
         shard.score_shard(job, folder / "part.parquet")
         files[mode] = str(folder / f"scores_{mode}.parquet")
         merge([folder / "part.parquet"], [files[mode]])
-    return Job.of_files(
+    query = Query(
+        name="source",
+        encoded=encoded,
+        predictions=str(folder / "predict" / "predictions.parquet"),
+        results=str(folder / "predict" / "results.json"),
+        scores=files,
+    )
+    return Job(
         config=settings.model_dump(mode="json"),
+        source=encoded,
         models=folders,
-        queries=["source"],
-        modes=modes,
-        encoded=[encoded],
-        predictions=[str(folder / "predict" / "predictions.parquet")],
-        results=[str(folder / "predict" / "results.json")],
-        scores=list(files.values()),
-        summary=[str(folder / "summary.csv")] if trained else [],
-        pretraining=[],
-        spectra=[],
-        pictures=[str(folder / "figures" / "data.svg")],
+        summary=str(folder / "summary.csv") if trained else None,
+        queries=[query],
+        figures=str(folder / "figures"),
     )
 
 
