@@ -104,9 +104,9 @@ def test_a_class_that_the_model_does_not_know_is_refused(refusal):
 
 @given(st.lists(st.lists(st.floats(-1e4, 1e4), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_outputs_become_probabilities_however_large_they_are(logits):
-    found = Labels("classification", classes=("a", "b", "c")).to_scores(np.array(logits, dtype=np.float32))
-    np.testing.assert_allclose(found, softmax(np.array(logits, dtype=np.float32).astype(float), axis=-1), atol=1e-12)
-    np.testing.assert_allclose(found.sum(axis=-1), 1)
+    probabilities = Labels("classification", classes=("a", "b", "c")).to_scores(np.array(logits, dtype=np.float32))
+    np.testing.assert_allclose(probabilities, softmax(np.array(logits, dtype=np.float32).astype(float), axis=-1), atol=1e-12)
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1)
 
 
 MEANINGS = [Labels("regression", Scaler(*fit)) for fit in [(), ("log",), ("standard", 1.25, 1 / 3), ("minmax", -1.0, 5.0)]]
