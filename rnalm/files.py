@@ -42,16 +42,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         # On the disk before it has its name: after a power cut there is no empty file of that name either.
-        _flush(temporary)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    """Wait until what was written has reached the disk."""
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
 
 
 def lock(path: str | Path, wait: bool = False) -> IO[str] | None:

@@ -15,11 +15,8 @@ def write_config(tmp_path):
 
     def write(**changes):
         (tmp_path / "table.tsv").write_text("name\tseq\ty\none\ta,c\t1.5\ntwo\tg\t2\n")
-        source = {
-            "path": str(tmp_path / "table.tsv"),
-            "token_sep": ",",
-            "columns": {"id": "name", "sequence": "seq", "label": "y"},
-        }
+        columns = {"id": "name", "sequence": "seq", "label": "y"}
+        source = {"path": str(tmp_path / "table.tsv"), "token_sep": ",", "columns": columns}
         path = tmp_path / "my.yaml"
         path.write_text(yaml.safe_dump({"output": "results/x", "source": source} | changes))
         return path

@@ -87,7 +87,7 @@ def regression(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
     >>> {name: round(value, 3) for name, value in values.items()}
     {'mse': 1.667, 'mae': 1.0, 'r2': -0.071, 'pearson': 0.5, 'spearman': 0.5}
     """
-    return _measure("regression", labels, predictions)
+    return {name: float(metric(labels, predictions)) for name, metric in METRICS["regression"].items()}
 
 
 def classification(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -106,12 +106,7 @@ def classification(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, 
         Each metric of :data:`METRICS` by name. Areas under curves are, for more than two classes, the mean over the classes
         that occur, one against the rest; NaN where only one class occurs.
     """
-    return _measure("classification", targets, probabilities)
-
-
-def _measure(task: str, truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Compute all metrics of a task."""
-    return {name: float(metric(truth, predicted)) for name, metric in METRICS[task].items()}
+    return {name: float(metric(targets, probabilities)) for name, metric in METRICS["classification"].items()}
 
 
 def _vary(*values: np.ndarray) -> bool:

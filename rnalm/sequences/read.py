@@ -6,8 +6,6 @@ from rnalm.config import Fasta, Source, Table
 from rnalm.sequences import fasta, tables
 from rnalm.sequences.records import Record
 
-__all__ = ["Record", "read_records"]
-
 #: What reads a source of a kind: a new kind is a section of the configuration, a module here, and an entry.
 READERS: dict[type, Callable[..., Iterator[Record]]] = {Table: tables.read, Fasta: fasta.read}
 

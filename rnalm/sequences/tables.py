@@ -1,7 +1,6 @@
 """A table of sequences ─► records, one at a time."""
 
 import csv
-import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
@@ -118,7 +117,7 @@ def _columns(rows: Iterator[tuple[int, list[str]]], source: Table | Attributes) 
             positions[key] = column - 1
             if header and column > len(header):
                 raise RnalmError(f"{source.path}: columns.{key} is {column}, but the file has {len(header)} columns")
-            if header and key == "label" and _is_number(header[column - 1]):
+            if header and key == "label" and to_number(header[column - 1]) is not None:
                 hint = "if there is no header, set header: false"
                 raise RnalmError(f"{source.path}: the label in the header is {header[column - 1]!r}; {hint}")
         elif header.count(column) == 1:
@@ -164,20 +163,23 @@ def _fields(text: str, token_sep: str, place: str) -> list[str]:
     return fields
 
 
-def _is_number(text: str) -> bool:
+def to_number(text: str) -> float | None:
+    """Read a number; None where it is none.
+
+    Parameters
+    ----------
+    text : str
+        As it stands in a file.
+    """
     try:
-        float(text)
+        return float(text)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _modifier(text: str, place: str, position: int) -> float:
     """Read a modifier, which must be finite in float32."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not abs(number) <= float(np.finfo(np.float32).max):
+    number = to_number(text)
+    if number is None or not abs(number) <= float(np.finfo(np.float32).max):
         raise RnalmError(f"{place}: token {position + 1} has the modifier {text!r}, expected a number")
     return number

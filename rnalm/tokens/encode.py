@@ -1,16 +1,11 @@
 """Records ─► encoded Parquet, in a stream."""
 
-import array
 import hashlib
 import json
 import logging
-import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
@@ -19,9 +14,8 @@ import rnalm
 from rnalm.config import Encode, Fasta, Source
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import read_json, replacing
-from rnalm.sequences.read import read_records
-from rnalm.sequences.records import Record
-from rnalm.tokens.tokenize import RecordTokenizer, Tokens
+from rnalm.tokens.rows import Summary, make_rows
+from rnalm.tokens.tokenize import RecordTokenizer
 from rnalm.tokens.tokenizer import plain_tokens
 
 log = logging.getLogger(__name__)
@@ -32,64 +26,6 @@ GROUP_ROWS = 2**14
 
 #: Key of our entry in the metadata of an encoded file.
 METADATA = b"rnalm"
-
-
-@dataclass
-class Summary:
-    """What encoding a source found; it is stored in the file's metadata.
-
-    Attributes
-    ----------
-    sequences, tokens : int
-        How many there are, of tokens those that are kept.
-    longest : int
-        Tokens of the longest sequence, of either strand where both are asked for.
-    truncated, labelled : int
-        Sequences that were cut to the block size, and sequences with a label.
-    modifier_channels : int
-        Modifiers of the widest token.
-    unknown : int
-        Tokens that are not in the vocabulary.
-    unknown_tokens : collections.Counter
-        How often each of them occurs, of 100 of them at most.
-    """
-
-    sequences: int = 0
-    tokens: int = 0
-    longest: int = 0
-    truncated: int = 0
-    labelled: int = 0
-    modifier_channels: int = 0
-    unknown: int = 0
-    unknown_tokens: Counter = field(default_factory=Counter)
-
-    def add(self, record: Record, tokens: Tokens, unknown: int) -> None:
-        """Count one more sequence.
-
-        Parameters
-        ----------
-        record : Record
-            The sequence as it stands in the source.
-        tokens : Tokens
-            Its tokens.
-        unknown : int
-            Id of unknown tokens.
-        """
-        kept = len(tokens.input_ids)
-        self.sequences += 1
-        self.tokens += kept
-        self.longest = max(self.longest, kept, 0 if tokens.reverse_ids is None else len(tokens.reverse_ids))
-        self.truncated += kept < tokens.total
-        self.labelled += record.label is not None
-        if record.modifiers is not None:
-            self.modifier_channels = max(self.modifier_channels, len(record.modifiers))
-        for index in np.flatnonzero(tokens.input_ids == unknown).tolist():
-            first, after = (index, index + 1) if tokens.offsets is None else tokens.offsets[index]
-            token = "".join(record.sequence[first:after])
-            self.unknown += 1
-            # Some are enough to see what is wrong; all could be as many as there are sequences.
-            if token in self.unknown_tokens or len(self.unknown_tokens) < 100:
-                self.unknown_tokens[token] += 1
 
 
 def encode(
@@ -150,7 +86,7 @@ def encode(
     tokenize = RecordTokenizer(tokenizer, options)
     schema = _schema(source, tokenize, task)
     summary = Summary()
-    rows = _rows(source, tokenize, task, quality or {}, require_labels, summary)
+    rows = make_rows(source, tokenize, task, quality or {}, require_labels, summary)
     with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for group in _groups(rows):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
@@ -231,115 +167,18 @@ def fingerprint(tokenizer: Tokenizer) -> str:
 
 def _schema(source: Source, tokenize: RecordTokenizer, task: str) -> pa.Schema:
     """Say which columns an encoded file has: those that all have, and others where they are needed."""
-    columns = [("id", pa.string()), ("input_ids", pa.list_(pa.int32()))]
+    text, number = pa.string(), pa.float64()
+    columns = [("id", text), ("input_ids", pa.list_(pa.int32()))]
     if not tokenize.atomic or tokenize.options.truncate == "left" or tokenize.center is not None:
         # Where tokens are longer than a position, or the 5′ end can be cut, the position of a token is not its index.
         columns.append(("offsets", pa.list_(pa.list_(pa.int32(), 2))))
     if source.modifier_sep is not None:
         columns.append(("modifiers", pa.list_(pa.list_(pa.float32()))))
-    columns += [
-        ("label", pa.float64() if task == "regression" else pa.string()),
-        ("weight", pa.float64()),
-        ("group", pa.string()),
-        ("split", pa.string()),
-    ]
-    columns += [] if tokenize.atomic else [("sequence", pa.string())]
+    columns += [("label", number if task == "regression" else text), ("weight", number), ("group", text), ("split", text)]
+    columns += [] if tokenize.atomic else [("sequence", text)]
     columns += [("reverse_ids", pa.list_(pa.int32()))] if tokenize.both_strands else []
-    columns += [("description", pa.string())] if isinstance(source, Fasta) else []
+    columns += [("description", text)] if isinstance(source, Fasta) else []
     return pa.schema(columns)
-
-
-def _rows(
-    source: Source,
-    tokenize: RecordTokenizer,
-    task: str,
-    quality: dict[str, float],
-    require_labels: bool,
-    summary: Summary,
-) -> Iterator[dict]:
-    """Make the rows of an encoded file, and count them in `summary`."""
-    for record in _unique(read_records(source), source):
-        if require_labels and record.label is None:
-            hint = f"; {source.attributes.path} says nothing of it" if isinstance(source, Fasta) and source.attributes else ""
-            raise RnalmError(f"{record.place}: {record.id!r} has no label, but training needs one{hint}")
-        tokens = tokenize(record)
-        summary.add(record, tokens, tokenize.unknown)
-        row = {
-            "id": record.id,
-            "input_ids": tokens.input_ids,
-            "label": _label(record, task),
-            "weight": _weight(record, quality),
-            "group": record.group,
-            "split": record.split,
-            "sequence": tokens.sequence,
-            "reverse_ids": tokens.reverse_ids,
-            "description": record.description,
-        }
-        if tokens.offsets is not None:
-            row["offsets"] = list(tokens.offsets)
-        if record.modifiers is not None:
-            row["modifiers"] = list(record.modifiers[:, tokens.start : tokens.start + len(tokens.input_ids)].copy())
-        yield row
-
-
-def _label(record: Record, task: str) -> float | str | None:
-    """Read a label: a number for regression, else a name."""
-    if record.label is None or task == "classification":
-        return record.label
-    return _number(record.label, f"{record.place}: the label of {record.id!r} is {record.label!r}, expected a number")
-
-
-def _weight(record: Record, quality: dict[str, float]) -> float | None:
-    """Read a weight, which is a number or named by a quality label."""
-    if record.weight is None:
-        return None
-    if record.weight in quality:
-        return quality[record.weight]
-    hint = nearest(record.weight, quality)
-    message = (
-        f"{record.place}: the weight of {record.id!r} is {record.weight!r}, expected a number ≥ 0 or a quality label; {hint}"
-    )
-    weight = _number(record.weight, message)
-    if weight < 0:
-        raise RnalmError(message)
-    return weight
-
-
-def _number(text: str, message: str) -> float:
-    """Read a finite number, or fail with a message."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise RnalmError(message)
-    return number
-
-
-def _unique(records: Iterable[Record], source: Source) -> Iterator[Record]:
-    """Pass records on and refuse duplicate ids at the end, keeping 8 bytes a record instead of its id."""
-    seen = array.array("Q")
-    for record in records:
-        seen.append(_digest(record.id))
-        yield record
-    hashes, counts = np.unique(np.frombuffer(seen, dtype=np.uint64), return_counts=True)
-    if len(hashes) == len(seen):
-        return
-    # Two ids may share a hash, so the file is read once more and the suspects are compared by name.
-    suspects = {int(value) for value in hashes[counts > 1]}
-    places: dict[str, str] = {}
-    for record in read_records(source):
-        if _digest(record.id) in suspects:
-            if record.id in places:
-                file, _, line = places[record.id].rpartition(", ")
-                earlier = line if record.place.startswith(f"{file}, ") else places[record.id]
-                raise RnalmError(f"{record.place}: the id {record.id!r} was already used in {earlier}; ids must be unique")
-            places[record.id] = record.place
-
-
-def _digest(text: str) -> int:
-    """Hash an id to 64 bits."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
 def _groups(rows: Iterable[dict]) -> Iterator[list[dict]]:

@@ -13,11 +13,13 @@ from rnalm import config
 from rnalm.config import Source
 from rnalm.errors import RnalmError
 from rnalm.sequences.read import Record, read_records
-from rnalm.tokens.tokenizer import KMERS, LETTER, MARK, check_letters, respell
+from rnalm.tokens.ids import check_letters, respell
+from rnalm.tokens.tokenizer import KMERS, LETTER, MARK
 
 log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
+Learner = Callable[[Source, config.Tokenizer, int | None], Tokenizer]
 
 #: Decimals of a piece's log-probability that are kept: the last ones differ from run to run, with the order of additions.
 DECIMALS = 9
@@ -202,12 +204,7 @@ def _replacing(replacements: dict[str, str]) -> list[normalizers.Normalizer]:
 
 #: What learns a tokenizer of a type, from a source, the options and the seed of a sample. A new type is a function and an entry
 #: here, and an entry of its defaults in :data:`rnalm.config.data.TOKENIZER_DEFAULTS`.
-LEARNERS: dict[str, Callable[[Source, config.Tokenizer, int | None], Tokenizer]] = {
-    "atomic": _atomic,
-    "bpe": _bpe,
-    "unigram": _unigram,
-    "kmer": _kmer,
-}
+LEARNERS: dict[str, Learner] = {"atomic": _atomic, "bpe": _bpe, "unigram": _unigram, "kmer": _kmer}
 
 
 def _texts(source: Source, options: config.Tokenizer, seed: int | None, replacements: dict[str, str]) -> Iterator[str]:

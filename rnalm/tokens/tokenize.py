@@ -9,7 +9,8 @@ from rnalm.config import Encode
 from rnalm.errors import RnalmError, nearest
 from rnalm.sequences.records import Record
 from rnalm.sequences.strands import is_nucleic, is_rna, reverse_complement
-from rnalm.tokens.tokenizer import check_letters, is_atomic, letters_for_tokens, make_encoder, plain_tokens, special_ids, spell
+from rnalm.tokens.ids import check_letters, make_encoder, spell
+from rnalm.tokens.tokenizer import is_atomic, letters_for_tokens, plain_tokens, special_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +97,9 @@ class RecordTokenizer:
             positions = np.arange(len(ids), dtype=np.int32)[:, None] + np.array([0, 1], dtype=np.int32)
         offsets = None if positions is None else _part(positions, start, stop)
         first, after = self._span(record, start, stop, len(ids), offsets)
-        return Tokens(
-            input_ids=_part(ids, start, stop),
-            start=start,
-            total=len(ids),
-            offsets=offsets,
-            sequence=None if self.atomic else spell(record.sequence, self.replacements)[first:after],
-            reverse_ids=self._reverse(record, first, after) if self.both_strands else None,
-        )
+        sequence = None if self.atomic else spell(record.sequence, self.replacements)[first:after]
+        reverse_ids = self._reverse(record, first, after) if self.both_strands else None
+        return Tokens(_part(ids, start, stop), start, len(ids), offsets, sequence, reverse_ids)
 
     @staticmethod
     def _span(record: Record, start: int, stop: int, total: int, offsets: np.ndarray | None) -> tuple[int, int]:

@@ -63,6 +63,7 @@ def every_method(draw):
 
 
 @pytest.mark.filterwarnings("ignore:The least populated class")
+@settings(max_examples=60)
 @given(every_method(), SEEDS)
 def test_no_part_is_empty_groups_never_straddle_parts_and_the_same_seed_gives_the_same_folds(case, seed):
     options, columns, n_rows = case
@@ -93,6 +94,7 @@ def test_parts_have_the_sizes_that_were_asked_for(n_rows, ratio, seed):
         assert abs(np.sum(part == number) - n_rows * share / 100) <= 1 + (number == TRAIN)
 
 
+@settings(max_examples=50)
 @given(GROUPS, SEEDS)
 def test_parts_of_whole_groups_come_close_to_the_sizes_that_were_asked_for(groups, seed):
     (part,) = assign(Folds(ratio=[60, 20, 20]), len(groups), groups=groups, seed=seed)

@@ -104,12 +104,12 @@ def test_a_class_that_the_model_does_not_know_is_refused(refusal):
 
 @given(st.lists(st.lists(st.floats(-1e4, 1e4), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_outputs_become_probabilities_however_large_they_are(logits):
-    found = Labels("classification", classes=("a", "b", "c")).to_scores(np.array(logits, dtype=np.float32))
-    np.testing.assert_allclose(found, softmax(np.array(logits, dtype=np.float32).astype(float), axis=-1), atol=1e-12)
-    np.testing.assert_allclose(found.sum(axis=-1), 1)
+    probabilities = Labels("classification", classes=("a", "b", "c")).to_scores(np.array(logits, dtype=np.float32))
+    np.testing.assert_allclose(probabilities, softmax(np.array(logits, dtype=np.float32).astype(float), axis=-1), atol=1e-12)
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1)
 
 
-MEANINGS = [Labels("regression", Scaler(*scaler)) for scaler in [(), ("log",), ("standard", 3.0, 2.0), ("minmax", -1.0, 5.0)]]
+MEANINGS = [Labels("regression", Scaler(*fit)) for fit in [(), ("log",), ("standard", 1.25, 1 / 3), ("minmax", -1.0, 5.0)]]
 
 
 @given(
@@ -126,14 +126,7 @@ def test_outputs_of_arrays_and_tensors_mean_the_same(meaning, scale, values):
         assert of_array.tolist() == [values]
 
 
-@pytest.mark.parametrize(
-    "fitted",
-    [
-        Labels("regression", Scaler("standard", 1.25, 1 / 3)),
-        Labels("regression", Scaler("log")),
-        Labels("classification", classes=("a", "β", "c d")),
-    ],
-)
+@pytest.mark.parametrize("fitted", [*MEANINGS, Labels("classification", classes=("a", "β", "c d"))])
 def test_labels_come_back_from_their_file(tmp_path, fitted):
     fitted.save(tmp_path / "labels.json")
     assert Labels.load(tmp_path / "labels.json") == fitted

@@ -20,8 +20,9 @@ from rnalm.sequences.records import Record
 from rnalm.sequences.strands import reverse_complement
 from rnalm.tokens import learn
 from rnalm.tokens.dataset import Encoded
+from rnalm.tokens.ids import make_encoder
 from rnalm.tokens.tokenize import RecordTokenizer, kept_range
-from rnalm.tokens.tokenizer import SPECIAL_TOKENS, make_encoder
+from rnalm.tokens.tokenizer import SPECIAL_TOKENS
 
 MASK = SPECIAL_TOKENS.index("[MASK]")
 A, C, G, T = range(7, 11)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnalm.sequences import cluster as module
+from rnalm.sequences import linkage
 from rnalm.sequences.cluster import cluster, cluster_file
 from rnalm.sequences.records import Record
 from rnalm.sequences.strands import reverse_complement
@@ -61,7 +61,7 @@ def bounds(draw):
 def cluster_within(bound: dict[str, int], *arguments) -> list[int]:
     with ExitStack() as stack:
         for name, value in bound.items():
-            stack.enter_context(mock.patch.object(module, name, value))
+            stack.enter_context(mock.patch.object(linkage, name, value))
         return cluster(*arguments).tolist()
 
 
@@ -168,14 +168,14 @@ def test_nothing_or_almost_nothing(sequences, wanted):
 @pytest.fixture
 def steps():
     """Sum up what is counted."""
-    each, reachable = [], module._reachable
+    each, reachable = [], linkage._reachable
 
     def counted(*arguments):
         for answer in reachable(*arguments):
             each.append(answer[-1])
             yield answer
 
-    with mock.patch.object(module, "_reachable", counted):
+    with mock.patch.object(linkage, "_reachable", counted):
         yield each
 
 

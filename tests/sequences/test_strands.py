@@ -28,10 +28,10 @@ def test_twice_the_reverse_complement_is_the_sequence(sequence, rna):
 
 @given(either_case(CODES), st.booleans())
 def test_the_other_strand_runs_backwards_and_keeps_case(sequence, rna):
-    found = reverse_complement(sequence, rna)
-    assert found == "".join(reverse_complement(letter, rna) for letter in reversed(sequence))
-    assert [letter.islower() for letter in found] == [letter.islower() for letter in reversed(sequence)]
-    assert not set(found.upper()) & set("T" if rna else "U")
+    other = reverse_complement(sequence, rna)
+    assert other == "".join(reverse_complement(letter, rna) for letter in reversed(sequence))
+    assert [letter.islower() for letter in other] == [letter.islower() for letter in reversed(sequence)]
+    assert not set(other.upper()) & set("T" if rna else "U")
 
 
 @pytest.mark.parametrize(("sequence", "rna", "other"), [("AACG", False, "CGTT"), ("AACG", True, "CGUU"), ("uTa", True, "uAa")])

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 import rnalm
 from rnalm.config import Encode
-from rnalm.tokens import dataset, encode
+from rnalm.tokens import dataset, encode, rows
 
 A, C, G, T = range(7, 11)
 EVERY_COLUMN = {name: name for name in ("id", "sequence", "label", "weight", "group", "split")}
@@ -77,22 +77,10 @@ def test_the_columns_are_those_of_the_contract(write_rows, read_back, path, opti
 
 def test_the_metadata_names_the_tokenizer_the_version_and_the_cuts(write_rows, read_back, acgt, path):
     read_back(write_rows("acgtn", "ac"), block_size=4, truncate="left")
-    assert encode.metadata(path) == {
-        "version": rnalm.__version__,
-        "tokenizer_sha256": encode.fingerprint(acgt),
-        "task": "regression",
-        "block_size": 4,
-        "truncate": "left",
-        "center_token": None,
-        "reverse_complement": "none",
-        "sequences": 2,
-        "tokens": 6,
-        "longest": 4,
-        "truncated": 1,
-        "labelled": 0,
-        "modifier_channels": 0,
-        "unknown": 1,
-    }
+    origin = {"version": rnalm.__version__, "tokenizer_sha256": encode.fingerprint(acgt), "task": "regression"}
+    cuts = {"block_size": 4, "truncate": "left", "center_token": None, "reverse_complement": "none"}
+    counts = {"sequences": 2, "tokens": 6, "longest": 4, "truncated": 1, "labelled": 0, "modifier_channels": 0, "unknown": 1}
+    assert encode.metadata(path) == origin | cuts | counts
 
 
 def test_another_vocabulary_has_another_fingerprint(acgt, learned):
@@ -268,5 +256,5 @@ def test_a_repeated_id_is_refused_with_both_lines(labelled, acgt, path, refusal)
 
 
 def test_two_ids_with_the_same_hash_are_two_ids(write_rows, read_back, monkeypatch):
-    monkeypatch.setattr(encode, "_digest", lambda text: 1)
+    monkeypatch.setattr(rows, "_digest", lambda text: 1)
     assert read_back(write_rows("a", "c", "g"))["id"].tolist() == ["s0", "s1", "s2"]

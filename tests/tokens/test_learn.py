@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from rnalm.config import Fasta, Tokenizer
 from rnalm.config.data import TOKENIZER_DEFAULTS
 from rnalm.tokens import learn
-from rnalm.tokens.tokenizer import SPECIAL_TOKENS, make_encoder, plain_tokens, special_ids
+from rnalm.tokens.ids import make_encoder
+from rnalm.tokens.tokenizer import SPECIAL_TOKENS, plain_tokens, special_ids
 
 UNK, MASK = SPECIAL_TOKENS.index("[UNK]"), SPECIAL_TOKENS.index("[MASK]")
 DNA = ["".join(row) for row in np.random.default_rng(0).choice(list("ACGT"), (100, 50))]

@@ -7,15 +7,14 @@ from tokenizers.models import WordLevel
 from tokenizers.normalizers import Lowercase
 from tokenizers.pre_tokenizers import Split, WhitespaceSplit
 
+from rnalm.tokens.ids import FOREIGN, make_encoder
 from rnalm.tokens.tokenizer import (
-    FOREIGN,
     LETTER,
     SPECIAL_TOKENS,
     borrow_tokenizer,
     is_atomic,
     letters_for_tokens,
     load_tokenizer,
-    make_encoder,
     save_tokenizer,
     without_letters,
 )
