@@ -21,7 +21,7 @@ from rnalm.models import registry
 from rnalm.prediction import evaluate
 from rnalm.prediction.predict import predict_file
 from rnalm.report.blocks import number
-from rnalm.report.job import Job
+from rnalm.report.job import Job, Query
 from rnalm.report.write import write
 from rnalm.scoring import shard
 from rnalm.scoring.merge import merge
