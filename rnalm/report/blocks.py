@@ -6,7 +6,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from jinja2 import Environment
 from matplotlib.figure import Figure
 
@@ -126,7 +125,7 @@ def number(value: float | None) -> str:
     >>> number(1234.0), number(0.25), number(0.00025), number(None)
     ('1,234', '0.250', '0.00025', '–')
     """
-    if pd.isna(value):
+    if value is None or np.isnan(value):
         return "–"
     if isinstance(value, int | np.integer) or (float(value).is_integer() and abs(value) >= 2):
         return f"{value:,.0f}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -46,7 +47,7 @@ def classification(pooled: Measured, each: Sequence[Measured], classes: Sequence
         What a model stands for.
     """
     figure, axes = canvas(10, 8, rows=2, columns=2)
-    figure.get_layout_engine().set(h_pad=0.12)
+    figure.set_layout_engine("constrained", h_pad=0.12)
     image = _confusion(axes[0, 0], pooled, classes, inches=3.3 - _longest(classes))
     if not axes[0, 0].texts:
         figure.colorbar(image, ax=axes[0, 0], shrink=0.8)
@@ -104,7 +105,7 @@ def _one_curve(axis: Axes, kind: str, pooled: Measured, each: Sequence[Measured]
     if kind == "f1":
         axis.plot(pooled.thresholds, pooled.scores[kind], "o", color="black", markersize=5)
         text += f" at {pooled.thresholds[0]:.2f}"
-    entries = [(Line2D([], [], color="black", linewidth=2), text)]
+    entries: list[tuple[Artist, str]] = [(Line2D([], [], color="black", linewidth=2), text)]
     if each:
         scores = [model.scores[kind][0] for model in each]
         count = f"{np.isfinite(scores).sum()} of {len(each)}" if np.isnan(scores).any() else len(each)
@@ -147,14 +148,14 @@ def _line(axis: Axes, kind: str, heights: np.ndarray, **style) -> None:
         axis.plot([*start, *GRID], [*start, *heights], **style)
 
 
-def _legend(axis: Axes, entries: Sequence[tuple[Line2D, str]], **kwargs) -> None:
+def _legend(axis: Axes, entries: Sequence[tuple[Artist, str]], **kwargs) -> None:
     handles, names = zip(*entries, strict=True)
     legend = axis.legend(handles, names, fontsize="small", title_fontsize="small", alignment="left", frameon=True, **kwargs)
     # Lines that cannot be avoided shine through.
     legend.get_frame().set(alpha=0.8, edgecolor="none")
 
 
-def _mean(values: Sequence[float]) -> float:
+def _mean(values: Sequence[float] | np.ndarray) -> float:
     """Give the mean of the values that there are, NaN if there is none."""
     known = np.array(values)[np.isfinite(values)]
     return float(known.mean()) if len(known) else np.nan
@@ -267,7 +268,7 @@ def learning_curves(histories: Mapping[str, list[dict]], metric: str) -> Figure:
     metric : str
         Name of the validation metric.
     """
-    panels = {"Loss (dotted: training, with penalties)": ("loss", "eval_loss")}
+    panels: dict[str, tuple[str, ...]] = {"Loss (dotted: training, with penalties)": ("loss", "eval_loss")}
     if metric != "loss":
         panels[f"Validation {metric.replace('_', ' ')}"] = (f"eval_{metric}",)
     panels["Learning rate"] = ("learning_rate",)

@@ -125,7 +125,7 @@ def regression(frame: pd.DataFrame, metrics: Mapping[str, float], logarithmic: b
         axis.hist(frame["pred"], bins=40, color=GREY)
         axis.set(xlabel="predicted", ylabel="sequences", title=f"{len(frame):,} predictions")
         return figure
-    scale = "log" if logarithmic and (known[["label", "pred"]] > 0).all(axis=None) else "linear"
+    scale = "log" if logarithmic and (known[["label", "pred"]].to_numpy() > 0).all() else "linear"
     # Many thousands of points as vectors would make the report slow to open.
     axis.scatter(known["label"], known["pred"], s=6, alpha=0.4, color=LOWER, linewidths=0, rasterized=len(known) > 3000)
     ends = [known[["label", "pred"]].min(axis=None), known[["label", "pred"]].max(axis=None)]

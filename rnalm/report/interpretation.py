@@ -70,8 +70,8 @@ def _extremes(job: Job, query: Query, mode: str) -> list[str]:
     for batch in pq.ParquetFile(query.scores[mode]).iter_batches(columns=["sequence"]):
         scored.update(batch.column(0).unique().to_pylist())
     column = score_columns(job.meaning)[-1]
-    frame = pd.read_parquet(query.predictions, columns=["id", column]).set_index("id")[column]
-    ordered = frame[frame.index.isin(scored)].sort_values(kind="stable").index.tolist()
+    frame = pd.read_parquet(query.predictions, columns=["id", column]).set_index("id")
+    ordered = frame.loc[frame.index.isin(scored)].sort_values(column, kind="stable").index.tolist()
     low = ordered[: count // 2]
     return low + [name for name in ordered[::-1][: count - len(low)] if name not in low]
 

@@ -1,7 +1,5 @@
 """How well models predict."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from rnalm.config.outputs import picture_name
@@ -40,7 +38,7 @@ def predictions(job: Job, query: Query) -> Section:
     return Section(query.title("Predictions"), blocks)
 
 
-def _models(job: Job, query: Query) -> dict[str, Sequence[int]]:
+def _models(job: Job, query: Query) -> dict[str, list[int]]:
     """Name all models together, and, if there are several, those of each fold or else each; with their numbers."""
     count, unit = len(job.models), job.unit(query)
     if count == 1:
@@ -66,7 +64,7 @@ def _classified(job: Job, query: Query, measured: list[measure.Measured]) -> lis
     classes, unit, caption = job.meaning.classes, job.unit(query), _who_predicts(job, query)
     together, each = (measured[0], measured[1:]) if measured else (None, [])
     if together is None:
-        drawn = curves.unlabelled(pd.read_parquet(query.predictions, columns=["pred"])["pred"], classes)
+        drawn = curves.unlabelled(pd.read_parquet(query.predictions, columns=["pred"])["pred"].tolist(), classes)
     else:
         drawn = curves.classification(together, each, classes, unit)
         caption = f"{caption} {curves.explain(together, each, classes, unit)}"

@@ -91,7 +91,7 @@ def _survey(scores: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         value = frame["pred"].iat[0]
         sizes.append(len(frame))
         pred.append(numbers.setdefault(value, len(numbers)) if isinstance(value, str) else value)
-        strength.append(frame["loo"].abs().max())
+        strength.append(np.fmax.reduce(np.abs(frame["loo"].to_numpy())))  # of the scores that are numbers
     return np.array(sizes), np.array(pred), np.array(strength)
 
 

@@ -4,6 +4,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -84,7 +85,7 @@ def read(folder: str | Path, sweep: Sweep) -> pd.DataFrame:
     sweep : Sweep
         What was tried, and by which metric.
     """
-    text = dict.fromkeys([*sweep.parameters, "state", "note"], str)
+    text: dict[Any, Any] = dict.fromkeys([*sweep.parameters, "state", "note"], str)
     frame = pd.read_csv(Path(folder) / "trials.csv", dtype=text, keep_default_na=False, na_values={sweep.metric: [""]})
     return frame.rename(columns={sweep.metric: "value"})
 
@@ -104,7 +105,7 @@ def _short(value: object) -> str:
 
 
 def _blocks(frame: pd.DataFrame, best: int, sweep: Sweep) -> list[Block]:
-    shown = frame[(frame["state"] != "failed") & frame["value"].notna()]
+    shown = frame.loc[(frame["state"] != "failed") & frame["value"].notna()]
     scales = {key: scale(shown[key], parameter) for key, parameter in sorted(sweep.parameters.items())}
     matter = importance(frame, sweep)
     blocks = [
@@ -154,8 +155,8 @@ def importance(frame: pd.DataFrame, sweep: Sweep) -> dict[str, float]:
     sweep : Sweep
         What was tried, and by which metric.
     """
-    frame = frame[frame["state"] == "complete"]
-    if len(frame) < FEWEST or frame["value"].nunique() < 2:
+    frame = frame.loc[frame["state"] == "complete"]
+    if len(frame) < FEWEST or len(set(frame["value"])) < 2:
         return {}
     space, columns = {}, {}
     for key, parameter in sorted(sweep.parameters.items()):
@@ -185,26 +186,28 @@ def history(frame: pd.DataFrame, best: int, sweep: Sweep) -> Figure:
     """
     figure, axes = canvas(8, 2.6)
     axis = axes[0, 0]
-    _points(axis, frame["trial"], frame, best)
-    complete = frame[frame["state"] == "complete"]
+    _points(axis, frame["trial"].to_numpy(), frame, best)
+    complete = frame.loc[frame["state"] == "complete"]
     reached = complete["value"].cummin() if sweep.goal == "minimize" else complete["value"].cummax()
     axis.step(complete["trial"], reached, where="post", color=LOWER, linewidth=1)
-    axis.set(xlabel="trial", ylabel=sweep.metric, yscale=_stretch(frame["value"]))
+    axis.set(xlabel="trial", ylabel=sweep.metric, yscale=_stretch(frame))
     axis.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 
-def _points(axis: Axes, positions: np.ndarray | pd.Series, frame: pd.DataFrame, best: int) -> None:
+def _points(axis: Axes, positions: np.ndarray, frame: pd.DataFrame, best: int) -> None:
     looks = {"complete": {"marker": "o", "color": LOWER, "linewidths": 0}, "pruned": {"marker": "x", "color": GREY}}
     for state, look in looks.items():
         chosen = (frame["state"] == state).to_numpy()
-        axis.scatter(np.asarray(positions)[chosen], frame["value"][chosen], s=18, alpha=0.7, **look)
+        axis.scatter(positions[chosen], frame["value"][chosen], s=18, alpha=0.7, **look)
     chosen = (frame["trial"] == best).to_numpy()
-    axis.scatter(np.asarray(positions)[chosen], frame["value"][chosen], s=36, color=RAISE, zorder=3)
+    axis.scatter(positions[chosen], frame["value"][chosen], s=36, color=RAISE, zorder=3)
 
 
-def _stretch(values: pd.Series) -> str:
-    return "log" if values.min() > 0 and values.max() > WIDE * values.min() else "linear"
+def _stretch(frame: pd.DataFrame) -> str:
+    """Choose the kind of axis for the metric."""
+    least, greatest = frame["value"].to_numpy().min(), frame["value"].to_numpy().max()
+    return "log" if least > 0 and greatest > WIDE * least else "linear"
 
 
 def slices(frame: pd.DataFrame, best: int, scales: Mapping[str, Scale], sweep: Sweep) -> Figure:
@@ -224,7 +227,7 @@ def slices(frame: pd.DataFrame, best: int, scales: Mapping[str, Scale], sweep: S
         axis.set_axis_off()
     for (key, placed), axis in zip(scales.items(), axes.flat, strict=False):
         _points(axis, placed.positions, frame, best)
-        axis.set(xlabel=key, yscale=_stretch(frame["value"]), xscale="log" if placed.log else "linear")
+        axis.set(xlabel=key, yscale=_stretch(frame), xscale="log" if placed.log else "linear")
         if placed.names:
             axis.set_xticks(
                 range(len(placed.names)), [plain(name) for name in placed.names], rotation=30 * (len(placed.names) > 3)
@@ -245,7 +248,7 @@ def parallel(frame: pd.DataFrame, best: int, scales: Mapping[str, Scale], sweep:
     """
     figure, axes = canvas(1.5 + 1.7 * len(scales), 3)
     axis = axes[0, 0]
-    all_scales = {**scales, sweep.metric: Scale(frame["value"].to_numpy(), [], _stretch(frame["value"]) == "log")}
+    all_scales = {**scales, sweep.metric: Scale(frame["value"].to_numpy(), [], _stretch(frame) == "log")}
     heights = np.column_stack([_draw_scale(axis, place, placed) for place, placed in enumerate(all_scales.values())])
     rank = frame["value"].rank(pct=True, ascending=sweep.goal == "minimize").to_numpy()
     for line, trial, state, place in zip(heights, frame["trial"], frame["state"], rank, strict=True):

@@ -50,9 +50,10 @@ def training(job: Job) -> Section:
     job : Job
         What the report is made of; its models were trained here.
     """
+    assert job.summary is not None
     table = pd.read_csv(job.summary, index_col="metric")
     main = table[[name.partition("_")[0] in ("eval", "test") and name.partition("_")[2] in MAIN for name in table.index]]
-    tested = any(name.startswith("test_") for name in main.index)
+    tested = main.index.str.startswith("test_").any()
     shown = main[main.index.str.startswith("test_" if tested else "eval_")]
     histories = [read_json(Path(model) / "trainer_state.json")["log_history"] for model in job.models]
     drawn = curves.learning_curves(dict(zip(job.fold_names, histories, strict=True)), job.config["finetune"]["metric"])
@@ -79,10 +80,9 @@ def training(job: Job) -> Section:
 
 
 def _metrics_table(table: pd.DataFrame) -> dict:
-    def cells(row: pd.Series) -> list[str]:
-        folds = [number(row[name]) for name in table.columns if name.startswith("fold_")]
-        spread = "" if pd.isna(row["sd"]) else f" ± {number(row['sd'])}"
-        return [row.name.replace("_", " "), f"{number(row['mean'])}{spread}", *folds]
-
-    names = [name.replace("_", " ") for name in table.columns if name.startswith("fold_")]
-    return {"columns": ["metric", "mean ± sd", *names], "rows": [cells(row) for _, row in table.iterrows()]}
+    folds = [name for name in table.columns if name.startswith("fold_")]
+    rows = []
+    for metric, mean, sd, *each in table[["mean", "sd", *folds]].astype(float).itertuples():
+        spread = "" if pd.isna(sd) else f" ± {number(sd)}"
+        rows.append([metric.replace("_", " "), f"{number(mean)}{spread}", *map(number, each)])
+    return {"columns": ["metric", "mean ± sd", *(name.replace("_", " ") for name in folds)], "rows": rows}

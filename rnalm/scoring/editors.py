@@ -12,32 +12,11 @@ from rnalm.config import Encode
 from rnalm.scoring.check import check_strands, replacement_ids, replacement_letters
 from rnalm.scoring.edits import DELETED, Edits, offsets, ranges
 from rnalm.scoring.retokenize import Change, retokenizer
+from rnalm.scoring.sites import Sites, token_names, token_sites
 from rnalm.sequences.strands import is_nucleic, is_rna, reverse_complement
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenize import RecordTokenizer, kept_range
 from rnalm.tokens.tokenizer import is_atomic, plain_tokens, special_ids
-
-
-@dataclass(frozen=True, slots=True)
-class Sites:
-    """What of a sequence its scores are of, one each.
-
-    Attributes
-    ----------
-    token : pyarrow.Array
-        The token or letter there ``(sites,)``.
-    replacement : pyarrow.Array or None
-        What comes in its place, for ``replace`` ``(sites,)``.
-    position : numpy.ndarray
-        Half-open positions in the whole sequence ``(sites, 2)``.
-    """
-
-    token: pa.Array
-    replacement: pa.Array | None
-    position: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,31 +91,6 @@ def choose(
     if level == "base" and not is_atomic(tokenizer):
         return BaseEditor(mode, tokenizer, options, replacements, both_strands, most)
     return TokenEditor(mode, tokenizer, replacements, replace_modifiers, both_strands)
-
-
-def token_sites(sequence: Encoded, names: pa.Array) -> Sites:
-    """Give every token of a sequence as a site.
-
-    Parameters
-    ----------
-    sequence : Encoded
-        The sequence.
-    names : pyarrow.Array
-        Tokens by id, from :func:`token_names`.
-    """
-    own = np.arange(len(sequence.input_ids))[:, None] + [0, 1] if sequence.offsets is None else sequence.offsets
-    return Sites(names.take(pa.array(sequence.input_ids)), None, own)
-
-
-def token_names(tokenizer: Tokenizer) -> pa.Array:
-    """List the tokens of a vocabulary by id.
-
-    Parameters
-    ----------
-    tokenizer : tokenizers.Tokenizer
-        The vocabulary.
-    """
-    return pa.array([tokenizer.id_to_token(index) for index in range(tokenizer.get_vocab_size())], pa.string())
 
 
 class TokenEditor:
@@ -282,11 +236,12 @@ class BaseEditor:
             The sequence, with its letters.
         """
         text, twin = sequence.sequence, None
-        assert text is not None, "the letters of a sequence are read with rnalm.tokens.dataset.read(…, letters=True)"
+        assert text is not None  # rnalm.tokens.dataset.read(…, letters=True) reads them
         changes = self._changes(text)
         first = 0 if sequence.offsets is None or not len(sequence.offsets) else sequence.offsets[0, 0]
         edits = self._edits(text, sequence.input_ids, changes, (self.options.truncate, self.encoding.center), first == 0)
         if self.both_strands:
+            assert sequence.reverse_ids is not None
             rna = self.encoding.of_rna(text)
             mirrored = [(len(text) - 1 - place, self._complement(letter, rna)) for place, letter in changes]
             other = reverse_complement(text, rna)

@@ -19,10 +19,10 @@ from rnalm.compute import SHARE, fitting, free_memory, multiplying
 from rnalm.labels.labels import Labels
 from rnalm.prediction.predict import too_long
 from rnalm.scoring.check import check_strands
-from rnalm.scoring.editors import Sites, token_names, token_sites
 from rnalm.scoring.explain import Contrast, Subject, averages_strands
 from rnalm.scoring.interpolate import Interpolation
 from rnalm.scoring.precision import EXACT
+from rnalm.scoring.sites import Sites, token_names, token_sites
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import special_ids
 

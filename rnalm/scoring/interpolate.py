@@ -48,7 +48,7 @@ class Interpolation:
     def __init__(self, model: PreTrainedModel, sequence: Encoded, pad: int, precision: str) -> None:
         self.model, self.precision, self.local = model, precision, hasattr(model, "local")
         self.positions_first = False
-        self.layer: nn.Module = model.local().layers[0].convolution if self.local else _embedding(model)
+        self.layer: nn.Module = _first_convolution(model) if self.local else _embedding(model)
         strands = [sequence, sequence.twin()] if averages_strands(model) else [sequence]
         self.strands = [_inputs(model, strand) for strand in strands]
         with torch.no_grad(), counting(model) as sizes:
@@ -137,6 +137,11 @@ class Interpolation:
                 return self.model(**inputs).logits.float(), calls
         finally:
             hook.remove()
+
+
+def _first_convolution(model: PreTrainedModel) -> nn.Module:
+    """Give what the input of a local model enters."""
+    return model.local().layers[0].convolution  # pyright: ignore[reportCallIssue]
 
 
 def _embedding(model: PreTrainedModel) -> nn.Module:

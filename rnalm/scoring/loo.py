@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from rnalm.scoring.editors import Editor, Perturbations, Sites
+from rnalm.scoring.editors import Editor, Perturbations
 from rnalm.scoring.explain import Contrast, Subject
 from rnalm.scoring.precision import EXACT, precision_error
 from rnalm.scoring.scorers.base import Scorer
 from rnalm.scoring.scorers.choose import choose
+from rnalm.scoring.sites import Sites
 from rnalm.tokens.dataset import Encoded
 
 log = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from tokenizers import Tokenizer
 from rnalm.config import Encode
 from rnalm.models.framed import limit
 from rnalm.scoring import editors
-from rnalm.scoring.editors import Sites
 from rnalm.scoring.explain import Contrast, Subject, averages_strands
 from rnalm.scoring.gradients import IntegratedGradients
 from rnalm.scoring.job import Job
 from rnalm.scoring.loo import LeaveOneOut
+from rnalm.scoring.sites import Sites
 from rnalm.tokens import encode
 from rnalm.tokens.dataset import Encoded
 

@@ -50,7 +50,7 @@ class Subwords:
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self.mask = tokenizer.id_to_token(special_ids(tokenizer)["mask"])
+        self.mask = str(tokenizer.id_to_token(special_ids(tokenizer)["mask"]))
         self.marked, *self.unmarked = _variants(tokenizer)
         # A masked letter leaves the mark before it where it was.
         self.before_mask = MARK if self.unmarked and tokenizer.token_to_id(MARK) is not None else ""

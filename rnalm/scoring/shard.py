@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -20,10 +20,10 @@ from rnalm.labels import folds
 from rnalm.labels.labels import Labels, check_same
 from rnalm.models import folder, registry
 from rnalm.prediction.predict import check_fit
-from rnalm.scoring.editors import Sites
 from rnalm.scoring.explain import Contrast, Subject, explained_classes
 from rnalm.scoring.job import Job
 from rnalm.scoring.modes import MODES, Method
+from rnalm.scoring.sites import Sites
 from rnalm.scoring.table import columns, tabulate
 from rnalm.tokens import dataset
 from rnalm.tokens.dataset import Encoded
@@ -135,7 +135,8 @@ class _Progress:
     def __init__(self, name: str, cost: float) -> None:
         layout = "{l_bar}{bar}| {postfix[0]:,.0f} scores/s, {remaining} left"
         self.shown = [0.0]
-        self.bar = tqdm(total=cost, desc=name, disable=None, leave=False, bar_format=layout, postfix=self.shown)
+        shown: Any = self.shown  # which tqdm takes, though it does not say so
+        self.bar = tqdm(total=cost, desc=name, disable=None, leave=False, bar_format=layout, postfix=shown)
         self.cost, self.done, self.scores = cost, 0.0, 0
         self.began = self.logged = time.perf_counter()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,7 @@ def of_one_class(frame: pd.DataFrame) -> pd.DataFrame:
     frame : pandas.DataFrame
         Rows of scores.
     """
-    return frame[frame["class"] == frame["pred"]] if "class" in frame and frame["class"].nunique() > 1 else frame
+    return frame.loc[frame["class"] == frame["pred"]] if "class" in frame and len(set(frame["class"])) > 1 else frame
 
 
 def profile(frame: pd.DataFrame) -> Profile:
@@ -118,7 +119,7 @@ def summarize(frames: Iterable[pd.DataFrame], shown: Iterable[str] = (), element
     shown = list(shown)
     kept: dict[str, Profile] = {}
     total, count = np.zeros(BINS), np.zeros(BINS)
-    exchanges: pd.DataFrame | None = None
+    exchanges: Any = None  # sums and numbers of scores, by token and replacement
     magnitudes: list[np.ndarray] = []
     inside: list[np.ndarray] = []
     for frame in frames:

@@ -1,11 +1,13 @@
 """Scores of sites ─► their table."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from rnalm.scoring.editors import Sites
 from rnalm.scoring.explain import Contrast
+from rnalm.scoring.sites import Sites
 from rnalm.tokens.dataset import Encoded
 
 
@@ -76,7 +78,7 @@ def tabulate(sequence: Encoded, sites: Sites, contrast: Contrast, schema: pa.Sch
     return pa.table([_column(values[field.name], field.type, len(site)) for field in schema], schema=schema)
 
 
-def _column(values: object, kind: pa.DataType, rows: int) -> pa.Array:
+def _column(values: Any, kind: pa.DataType, rows: int) -> pa.Array:
     """Make a column of an array, or of one value for all rows."""
     if isinstance(values, pa.Array):
         return values.cast(kind)

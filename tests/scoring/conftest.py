@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,20 @@ def field_tokenizer(tmp_path_factory) -> Tokenizer:
     """One token a field, separated by commas, modifiers after #."""
     source = source_of(tmp_path_factory.mktemp("fields") / "acgt.tsv", [("all", "a,c,g,t")], token_sep=",", modifier_sep="#")
     return learn.learn(source)
+
+
+@pytest.fixture(scope="session")
+def kmers(tmp_path_factory) -> Tokenizer:
+    """Every three letters of a, c, g, t."""
+    rows = [(f"s{i}", "".join(three)) for i, three in enumerate(product("acgt", repeat=3))]
+    return learn.learn(source_of(tmp_path_factory.mktemp("kmers") / "all.tsv", rows), config.Tokenizer(type="kmer", k=3))
+
+
+@pytest.fixture(scope="session")
+def subwords(tmp_path_factory) -> Tokenizer:
+    """Pieces of A, C, G, T and of gej, for which E stands."""
+    source = source_of(tmp_path_factory.mktemp("subwords") / "all.tsv", [(f"s{i}", "ACGTACCGTTgejACGGT") for i in range(20)])
+    return learn.learn(source, config.Tokenizer(type="bpe", vocab_size=20, atomic_replacements={"gej": "E"}))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from rnalm.compute import SHARE, fetch, fitting, free_memory, multiplying, send
+from rnalm.models.local import Local
 from rnalm.models.registry import pad_id
 from rnalm.prediction.predict import too_long
 from rnalm.scoring.edits import Edits
@@ -59,7 +60,8 @@ class IncrementalScorer(Scorer):
     name = "incremental"
 
     def __init__(self, model: PreTrainedModel, batch_tokens: int | None = None, precision: str = EXACT) -> None:
-        self.local, self.device, self.precision = model.local(), model.device, precision
+        self.local: Local = model.local()  # pyright: ignore[reportCallIssue]
+        self.device, self.precision = model.device, precision
         self.modifier_channels = getattr(model.config, "modifier_channels", 0)
         self.vocab_size, self.pad = getattr(model.config, "vocab_size", None), pad_id(model)
         self.recompute = Recomputer(self.local, torch.bfloat16 if precision == "bf16" else None)
@@ -171,7 +173,7 @@ class _Scoring:
             ]
         )
         start, *on_device = send(np.concatenate([windows.start[None, block], sides]), self.device)
-        source = windows.source[windows.offset[block, None] + np.arange(windows.width[block[0]])]
+        source = windows.source[windows.offset[block, None] + np.arange(int(windows.width[block[0]]))]
         rows = self.local.inputs(*self.material.take(send(source, self.device))).permute(2, 0, 1)
         bins = self.scorer.recompute(rows, start, Sides(*on_device), shared.junctions)
         return self._cross_bins(block, sides[3], self.local.readout.project(bins), states)
@@ -209,7 +211,7 @@ class _Scoring:
             place, index = send(np.stack([part, first[part]]), self.device)
             moving, inputs = state[place], table.new_empty(len(part), table.shape[1])
             # In the order of their ways, the longest first: those that have arrived drop out at the end.
-            active = np.searchsorted(-steps[part], -np.arange(steps[part[0]]))
+            active = np.searchsorted(-steps[part], -np.arange(int(steps[part[0]])))
             for count in active.tolist():
                 index -= 1
                 torch.index_select(table, 0, index[:count], out=inputs[:count])
