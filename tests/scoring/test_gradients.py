@@ -157,6 +157,15 @@ def test_a_model_that_embeds_twice_is_refused(framed, tokenizer, refusal):
     )
 
 
+@pytest.mark.parametrize("scaler", [Scaler("log"), Scaler("standard", 3.0, 2.0)], ids=["log", "standard"])
+def test_regression_is_explained_in_units_of_the_labels(make_model, tokenizer, scaler):
+    labels, model, sequence = Labels("regression", scaler), make_model(3, {"filters": 16, "layers": 2}, 11), random_sequence(50)
+    _, explained = explain(model, sequence, tokenizer, labels)
+    value, base = (labels.to_scores(run(model, ids))[0] for ids in (sequence.input_ids, [1] * 50))
+    assert_sums(explained, value - base)
+    assert explained.pred == pytest.approx(value, rel=1e-5)
+
+
 @pytest.mark.parametrize("scale", ["probability", "logit"])
 def test_classes_are_explained_by_their_probability_or_logit(make_model, tokenizer, scale):
     labels, sequence = Labels("classification", classes=CLASSES), random_sequence(50)
