@@ -17,6 +17,7 @@ nothing is put there.
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +34,9 @@ from transformers.models.auto.modeling_auto import (
 
 from rnalm.errors import RnalmError
 from rnalm.tokens.tokenizer import special_ids
+
+# What is put in front of a class of transformers must not be one itself, or it would be found first where both have a method.
+Framable = PreTrainedModel if TYPE_CHECKING else object
 
 #: Types that summarize a sequence at its last position, wherever that is.
 PADDED_LEFT = ("xlnet",)
@@ -115,7 +119,7 @@ def put_frame(input_ids: Tensor, attention_mask: Tensor, config: PreTrainedConfi
     return ids, mask
 
 
-class Framed:
+class Framed(Framable):
     """What is added to a class of transformers: the frame, the units of the targets, and how weights are kept.
 
     ``AutoModelForSequenceClassification`` loads its folder without us; then sequences must come with their frame, and for
@@ -159,7 +163,8 @@ class Framed:
 
     def save_pretrained(self, save_directory: str, **options) -> None:
         """Save under the names of the weights in memory, by which a training that goes on looks for them."""
-        super().save_pretrained(save_directory, **{"save_original_format": False} | options)
+        options.setdefault("save_original_format", False)
+        super().save_pretrained(save_directory, **options)
 
     def load_state_dict(self, state_dict: dict[str, Tensor], *args, **options):
         """Load weights as they were saved: shared ones once."""
@@ -175,7 +180,7 @@ def plain_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
     config : PreTrainedConfig
         Of a model that classifies sequences.
     """
-    classes = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    classes: Any = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
     return classes[0] if isinstance(classes, tuple) else classes
 
 
@@ -209,7 +214,7 @@ def limit(config: PreTrainedConfig) -> int | None:
         Of any model.
     """
     kind = config.model_type
-    positions = getattr(config, "max_position_embeddings", None) or getattr(config, "max_seq_len", None)
+    positions: Any = getattr(config, "max_position_embeddings", None) or getattr(config, "max_seq_len", None)
     rotary = getattr(config, "rope_parameters", None)
     if rotary is not None:
         scaled = [part for part in (rotary, *rotary.values()) if isinstance(part, dict) and _by_length(part)]
@@ -283,7 +288,9 @@ def tokenizer_options(config: PreTrainedConfig, tokenizer: Tokenizer) -> dict[st
     dict
         Arguments of :class:`transformers.PreTrainedTokenizerFast`.
     """
-    options = {f"{role}_token": tokenizer.id_to_token(index) for role, index in special_ids(tokenizer).items()}
+    options: dict[str, str | list[str]] = {}
+    for role, index in special_ids(tokenizer).items():
+        options[f"{role}_token"] = str(tokenizer.id_to_token(index))
     frame = getattr(config, "frame", None)
     if frame is not None:
         options |= {"padding_side": frame["padding_side"], "model_input_names": ["input_ids", "attention_mask"]}
@@ -309,7 +316,7 @@ def save_tokenizer(config: PreTrainedConfig, tokenizer: Tokenizer, folder: str |
     adds = getattr(config, "frame", None) is not None and tokenizer.post_processor is None
     if adds:
         options["fast_tokenizer_files"] = [WITH_FRAME]
-        start, end = ([tokenizer.id_to_token(index) for index in config.frame[side]] for side in ("start", "end"))
+        start, end = ([str(tokenizer.id_to_token(index)) for index in config.frame[side]] for side in ("start", "end"))
         special = [(token, tokenizer.token_to_id(token)) for token in (*start, *end)]
         framing = Tokenizer.from_str(tokenizer.to_str())
         framing.post_processor = TemplateProcessing(single=[*start, "$A", *end], special_tokens=special)

@@ -71,9 +71,9 @@ def create(
     config_class = CONFIG_MAPPING[kind]
     check_keys(config_class, kind, settings, extra)
     entries = settings | NEEDED.get(kind, {}) | _entries(n_outputs, special, extra)
-    if theirs is None:
+    if pretrained is None or theirs is None:
         with telling(f"model.config: no {kind} can be made of it"):
-            config = _with_frame(config_class(**entries, vocab_size=vocab_size), special)
+            config = _with_frame(config_class(**entries | {"vocab_size": vocab_size}), special)
             model = framed_class(config)(config)
     else:
         check_shapes(pretrained, theirs, settings)
@@ -101,8 +101,7 @@ def load(folder: str | Path, config: PreTrainedConfig) -> PreTrainedModel:
 
 def _entries(n_outputs: int, special: dict[str, int], extra: dict) -> dict:
     """Gather the entries of a configuration that are not the user's."""
-    names = {"id2label": {index: f"LABEL_{index}" for index in range(n_outputs)}}
-    names["label2id"] = {name: index for index, name in names["id2label"].items()}
+    names = {index: f"LABEL_{index}" for index in range(n_outputs)}
     regression = n_outputs == 1 or "output_sd" in extra
     return {
         **{f"{role}_token_id": special.get(role) for role in ("pad", "mask", "cls", "sep", "bos", "eos")},
@@ -110,7 +109,8 @@ def _entries(n_outputs: int, special: dict[str, int], extra: dict) -> dict:
         "modifier_channels": 0,
         "output_mean": 0.0,
         "output_sd": 1.0,
-        **names,
+        "id2label": names,
+        "label2id": {name: index for index, name in names.items()},
         **extra,
     }
 

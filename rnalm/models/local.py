@@ -84,15 +84,18 @@ class Readout(Protocol):
 
     def project(self, bins: Tensor) -> Tensor:
         """Do with bins ``(…, channels)`` what does not need the state: ``(…, inputs)``."""
+        ...
 
     def start(self, rows: int) -> Tensor:
         """Make the state before the first bin ``(rows, features)``."""
+        ...
 
     def step(self, inputs: Tensor, state: Tensor) -> None:
         """Read one projected bin a row, ``(rows, inputs)``, into the state, in place; the inputs may be overwritten."""
 
     def finish(self, state: Tensor, bins: Tensor) -> Tensor:
         """Turn the last state into features, ``bins`` ``(rows,)`` being the numbers of bins read."""
+        ...
 
 
 class Recurrent:
@@ -117,14 +120,15 @@ class Recurrent:
     @cached_property
     def _weights(self) -> tuple[Tensor, ...]:
         """Input weights and their bias; recurrent weights of the gates; those of the new state and their bias."""
-        gru, hidden = self.gru, self.gru.hidden_size
-        gates, new = gru.weight_hh_l0.split([2 * hidden, hidden])
-        weight, bias = gru.weight_ih_l0.clone(), gru.bias_ih_l0.clone()
-        bias[: 2 * hidden] += gru.bias_hh_l0[: 2 * hidden]
+        hidden = self.gru.hidden_size
+        [[input_weight, recurrent_weight, input_bias, recurrent_bias]] = self.gru.all_weights
+        gates, new = recurrent_weight.split([2 * hidden, hidden])
+        weight, bias = input_weight.clone(), input_bias.clone()
+        bias[: 2 * hidden] += recurrent_bias[: 2 * hidden]
         # Twice what goes into the tanh, which is computed as tanh(x) = 2 sigmoid(2 x) − 1: on CPUs in half the time.
         weight[2 * hidden :] *= 2
         bias[2 * hidden :] *= 2
-        return weight.T.contiguous(), bias, gates.T.contiguous(), 2 * new.T.contiguous(), 2 * gru.bias_hh_l0[2 * hidden :]
+        return weight.T.contiguous(), bias, gates.T.contiguous(), 2 * new.T.contiguous(), 2 * recurrent_bias[2 * hidden :]
 
     def project(self, bins: Tensor) -> Tensor:
         """Multiply with the input weights: ``(…, 3 · hidden)``, reset and update gate with both biases, then the new state."""
@@ -133,7 +137,7 @@ class Recurrent:
 
     def start(self, rows: int) -> Tensor:
         """Make zeros."""
-        return self.gru.weight_hh_l0.new_zeros(rows, self.gru.hidden_size)
+        return self.gru.all_weights[0][0].new_zeros(rows, self.gru.hidden_size)
 
     def step(self, inputs: Tensor, state: Tensor) -> None:
         """Compute h ← n + z (h − n), n = tanh(x + r (U h + b)), with the gates r and z (the equations of ``torch.nn.GRU``)."""

@@ -46,14 +46,14 @@ def create(options: dict, vocab_size: int, special: dict[str, int], **extra) -> 
     entries = settings | NEEDED.get(kind, {}) | extra | {"dtype": "float32"}
     entries |= {f"{role}_token_id": special.get(role) for role in ("pad", "mask", "cls", "sep", "bos", "eos")}
     if theirs is None:
-        config = CONFIG_MAPPING[kind](**entries, vocab_size=vocab_size)
+        config = CONFIG_MAPPING[kind](**entries | {"vocab_size": vocab_size})
     else:
         config = type(theirs).from_dict(theirs.to_dict() | entries)
     if config.is_encoder_decoder:
         raise RnalmError(f"pretrain: {kind} writes tokens one after the other; expected an encoder, such as bert or modernbert")
     config.frame = choose_frame(config, special)
     with telling(f"pretrain: no {kind} can be made"):
-        if theirs is None:
+        if pretrained is None:
             model = AutoModelForMaskedLM.from_config(config)
         else:
             model = AutoModelForMaskedLM.from_pretrained(pretrained, config=config, dtype=torch.float32, use_safetensors=True)

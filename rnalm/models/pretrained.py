@@ -4,11 +4,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from rnalm.errors import RnalmError
 from rnalm.models.framed import framed_class, plain_class
@@ -164,7 +165,8 @@ def load_pretrained(pretrained: str, config: PreTrainedConfig) -> PreTrainedMode
     # Pickles are not read: they may hold any code.
     options = {"dtype": torch.float32, "use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
     with telling(f"model.pretrained: {pretrained}: its weights cannot be loaded"):
-        model, loading = framed_class(config).from_pretrained(pretrained, config=config, **options)
+        loaded: Any = framed_class(config).from_pretrained(pretrained, config=config, **options)
+    model, loading = loaded
     names = set(model.state_dict())
     new = (set(loading["missing_keys"]) | {key for key, *_ in loading["mismatched_keys"]}) & names
     body = {name for name in names if name.startswith(f"{model.base_model_prefix}.")}

@@ -95,7 +95,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedMo
         model = AutoModelForSequenceClassification.from_pretrained(folder) if ours else hf.load(folder, config)
     except (OSError, ValueError, RuntimeError) as error:
         raise RnalmError(f"{folder}: the model cannot be loaded ({str(error).splitlines()[0]})") from None
-    return model.to(device).eval()
+    return model.to(torch.device(device)).eval()  # pyright: ignore[reportArgumentType] (its decorator hides self)
 
 
 def pad_id(model: PreTrainedModel) -> int:

@@ -8,6 +8,7 @@ so what a sequence yields stands at the left of its row, whatever follows; and t
 """
 
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -178,7 +179,7 @@ class Saluki(PreTrainedModel):
             nn.Dropout(config.dropout),
             nn.BatchNorm1d(filters, momentum=config.batch_norm_momentum),
             nn.ReLU(),
-            nn.Linear(filters, config.num_labels),
+            nn.Linear(filters, config.num_labels or 1),
         )
         self.post_init()
 
@@ -190,11 +191,12 @@ class Saluki(PreTrainedModel):
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.GRU):
-            nn.init.kaiming_normal_(module.weight_ih_l0, nonlinearity="relu")
-            for gate in module.weight_hh_l0.chunk(3):
+            [[input_weight, recurrent_weight, *biases]] = module.all_weights
+            nn.init.kaiming_normal_(input_weight, nonlinearity="relu")
+            for gate in recurrent_weight.chunk(3):
                 nn.init.orthogonal_(gate)
-            nn.init.zeros_(module.bias_ih_l0)
-            nn.init.zeros_(module.bias_hh_l0)
+            for bias in biases:
+                nn.init.zeros_(bias)
 
     def forward(
         self,
@@ -325,7 +327,10 @@ class Saluki(PreTrainedModel):
     def local(self) -> Local:
         """Describe the model in evaluation mode by its parts, for incremental scoring."""
         config = self.config
-        blocks = [Layer(b.convolution, before=lambda x, norm=b.norm: F.relu_(norm.rows(x)), pool=2) for b in self.blocks]
+        blocks = [
+            Layer(block.convolution, before=lambda x, norm=block.norm: F.relu_(norm.rows(x)), pool=2)
+            for block in cast(Iterable[Block], self.blocks)
+        ]
         return Local(
             inputs=self.channels,
             layers=(Layer(self.stem), *blocks),
@@ -337,7 +342,7 @@ class Saluki(PreTrainedModel):
 
     def penalty(self) -> Tensor:
         """Sum of squared weights of all kernels but the recurrent one, times ``l2``."""
-        kernels = [m.weight for m in self.modules() if isinstance(m, (nn.Conv1d, nn.Linear))] + [self.gru.weight_ih_l0]
+        kernels = [m.weight for m in self.modules() if isinstance(m, (nn.Conv1d, nn.Linear))] + [self.gru.all_weights[0][0]]
         return self.config.l2 * sum(kernel.square().sum() for kernel in kernels)
 
 

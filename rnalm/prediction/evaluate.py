@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from rnalm.errors import RnalmError
@@ -36,8 +37,8 @@ def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
     outputs = stack(table["outputs"])
     truth = table["label"].to_pandas().to_numpy()
     frame = describe(labels, table["id"].to_pylist(), truth, labels.to_scores(outputs))
-    results = metrics.score(labels, truth, outputs)
-    results = {f"test_{name}": value for name, value in results.items()} | {"test_rows": len(frame)}
+    scores = metrics.score(labels, truth, outputs)
+    results: dict[str, Any] = {f"test_{name}": value for name, value in scores.items()} | {"test_rows": len(frame)}
     if labels.task == "classification":
         results["test_per_class"] = metrics.per_class(labels.to_targets(truth), labels.to_scores(outputs), labels.classes)
     results = metrics.finite(results)
@@ -113,7 +114,7 @@ def rank_deltas(frame: pd.DataFrame) -> pd.DataFrame:
     0  a    7.5   3.0         2.0        1.0        -1.0
     1  b    2.5   4.0         1.0        2.0         1.0
     """
-    frame = frame[frame["label"].notna()]
+    frame = frame.dropna(subset=["label"])
     ranks = frame.assign(label_rank=frame["label"].rank(), pred_rank=frame["pred"].rank())
     return ranks.assign(rank_delta=ranks["pred_rank"] - ranks["label_rank"])
 
@@ -223,10 +224,10 @@ def _rests(classes: Sequence[str]) -> set[str]:
 
 def _windows(parts: Sequence[str | Path]) -> Iterator[list[pd.DataFrame]]:
     """Yield, for consecutive ranges of source rows, what each model predicted there."""
-    sources = [pa.dataset.dataset(part) for part in parts]
+    sources = [ds.dataset(part) for part in parts]
     bounds = [_last_row(part) for part in parts]
     for start in range(0, max(bounds) + 1, WINDOW):
-        field = pa.dataset.field("row")
+        field = ds.field("row")
         inside = (field >= start) & (field < start + WINDOW)
         window = [source.to_table(filter=inside).to_pandas() for source in sources]
         if any(len(frame) for frame in window):
@@ -249,7 +250,7 @@ def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels]) -> tuple[pd.
     for model, frame in enumerate(window):
         if len(frame):
             positions = np.searchsorted(rows, frame["row"])
-            scores[model, positions] = labels[model].to_scores(np.stack(frame["outputs"].to_numpy()))
+            scores[model, positions] = labels[model].to_scores(np.stack(list(frame["outputs"])))
     count = np.sum(~np.isnan(scores[:, :, 0]), axis=0)
     mean = np.nanmean(scores, axis=0)
     deviation = np.where(
@@ -274,16 +275,18 @@ def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
     frame = pd.read_parquet(predictions, columns=list(dict.fromkeys(["label", "pred", *score_columns(labels)])))
     if labels.task == "regression":
         _write_rank_deltas(predictions, rank_deltas(frame), output / "rank_deltas.csv")
-    known = frame[frame["label"].notna()]
+    known = frame.dropna(subset=["label"])
+    results: dict[str, Any] = {}
     if known.empty:
-        results = {}
+        pass
     elif labels.task == "regression":
         results = metrics.regression(known["label"].to_numpy(float), metrics.check_finite(known["pred"].to_numpy(float)))
     else:
         targets, probabilities = labels.to_targets(known["label"].to_numpy()), known[score_columns(labels)].to_numpy()
         results = metrics.classification(targets, probabilities)
         results["per_class"] = metrics.per_class(targets, probabilities, labels.classes)
-    write_json(output / "results.json", metrics.finite(results | {"rows": len(known)}))
+    results["rows"] = len(known)
+    write_json(output / "results.json", metrics.finite(results))
 
 
 def _write_rank_deltas(predictions: Path, ranks: pd.DataFrame, path: Path) -> None:

@@ -40,10 +40,11 @@ def read(path: str | Path, labels: Labels, models: Mapping[str, Sequence[int]]) 
     """
     column = pd.read_parquet(path, columns=["label"])["label"]
     known = column.notna().to_numpy()
-    truth = labels.to_targets(column[known].to_numpy()) if labels.classes else column[known].to_numpy(float)
+    values = column.dropna()
+    truth = labels.to_targets(values.to_numpy()) if labels.classes else values.to_numpy(float)
     for name, numbers in models.items() if known.any() else ():
-        predicted = sum(_scores(path, score_columns(labels, model)) for model in numbers or [None])[known]
-        predicted /= max(1, len(numbers))
+        each = (_scores(path, score_columns(labels, model)) for model in numbers or [None])
+        predicted = sum(each, np.zeros(()))[known] / max(1, len(numbers))
         saw = ~np.isnan(predicted[:, 0])
         if saw.any():
             yield name, truth[saw], predicted[saw] if labels.classes else predicted[saw, 0]

@@ -98,7 +98,7 @@ class Predictor:
 
     def _outputs(self, sequences: Sequence[Encoded]) -> np.ndarray:
         """Compute the outputs for sequences as they stand: float32 ``(sequences, outputs)``."""
-        outputs = np.empty((len(sequences), self.model.config.num_labels), dtype=np.float32)
+        outputs = np.empty((len(sequences), self.model.config.num_labels or 1), dtype=np.float32)
         for indices in dataset.by_length(sequences, self.batch_tokens):
             self._batch(sequences, indices, outputs)
         return outputs

@@ -104,6 +104,18 @@ class Checkpoints:
         states = [state for state in map(_state, self._folders()) if state]
         return max(states, key=lambda state: state.step, default=None)
 
+    def reached(self) -> State:
+        """Find the newest whole checkpoint of a training that has written one.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none.
+        """
+        if (state := self.newest()) is None:
+            raise FileNotFoundError(f"{self.folder}: no checkpoint is whole")
+        return state
+
     def best(self, state: State) -> Path:
         """Find the checkpoint of the best model so far, or the given one where no metric chose."""
         return self._folder(state.best_step) if state.best_step else state.folder

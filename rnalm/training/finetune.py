@@ -109,7 +109,7 @@ def fit(job: Job, data: FoldData, callbacks: Sequence[TrainerCallback] = ()) -> 
     if finished is None:
         finished = train(epochs, 0).epoch
         checkpoints.finish(finished)
-    state = train(finished + extra, finished) if extra else checkpoints.newest()
+    state = train(finished + extra, finished) if extra else checkpoints.reached()
     if is_main():
         model.load_state_dict(load_file(checkpoints.best(state) / "model.safetensors"))
     return model, state

@@ -4,13 +4,14 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
-from transformers.integrations import TensorBoardCallback
+from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from rnalm import compute
@@ -152,6 +153,8 @@ class EpochTrainer(Trainer):
         epochs: int,
     ) -> None:
         self.run, self.checkpoints = run, checkpoints
+        # The Trainer keeps these too, under types that say nothing of them.
+        self.network, self.training, self.validation = model, training, validation
         arguments = training_arguments(run, epochs)
         # A validation batch has no more tokens than the largest training batch, so that it fits into memory as well.
         self.batch_tokens = arguments.per_device_train_batch_size * int(training.lengths.max())
@@ -167,7 +170,7 @@ class EpochTrainer(Trainer):
             self.remove_callback(callback)
         self.add_callback(EpochCallback(self.sampler))
         if is_main():
-            self.add_callback(SealCallback())
+            self.add_callback(SealCallback(run.folder))
             self.add_callback(LogCallback(run.name))
             self.add_callback(TensorBoardCallback(SummaryWriter(str(run.folder.parent / "tensorboard"))))
 
@@ -192,27 +195,26 @@ class EpochTrainer(Trainer):
         state = self.checkpoints.newest()
         patience = self.run.options["patience"]
         counting = state is not None and state.epoch > fresh_patience_after
-        if counting and patience is not None and state.patience_used >= patience:
-            return state
-        if state is not None and state.epoch >= self.args.num_train_epochs:
-            return state
+        if state is not None:
+            out_of_patience = counting and patience is not None and state.patience_used >= patience
+            if out_of_patience or state.epoch >= self.args.num_train_epochs:
+                return state
+            log.info("resuming after epoch %d", state.epoch)
         if patience is not None:
             self.add_callback(EarlyStoppingCallback(patience))
         # Without this, an interrupted run would forget how long it has been waiting for an improvement.
         self.args.restore_callback_states_from_checkpoint = counting
-        if state is not None:
-            log.info("resuming after epoch %d", state.epoch)
         try:
             self.train(resume_from_checkpoint=str(state.folder) if state else None)
         except torch.OutOfMemoryError:
             raise too_large(self.run, self.args.per_device_train_batch_size) from None
         if torch.distributed.is_initialized():
             torch.distributed.barrier()  # the first process may still be writing the last checkpoint
-        return self.checkpoints.newest()
+        return self.checkpoints.reached()
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
         """Validate in the first process, whose figures all others take, so that all stop at the same time."""
-        box = [self.validate() if is_main() else None]
+        box: list[Any] = [self.validate() if is_main() else None]
         if torch.distributed.is_initialized():
             torch.distributed.broadcast_object_list(box, src=0)
         [values] = box
@@ -296,11 +298,20 @@ class EpochCallback(TrainerCallback):
 
 
 class SealCallback(TrainerCallback):
-    """Seals checkpoints once they are written."""
+    """Seals checkpoints once they are written.
+
+    Parameters
+    ----------
+    folder : path
+        Where they are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def on_save(self, args, state, control, **kwargs):
         """Seal the newest."""
-        seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        seal(self.folder / f"checkpoint-{state.global_step}")
 
 
 class LogCallback(TrainerCallback):
@@ -314,7 +325,7 @@ class LogCallback(TrainerCallback):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.bar: tqdm | None = None
+        self.bar = tqdm(disable=True)
         self.training: dict[str, float] = {}
 
     def on_train_begin(self, args, state, control, **kwargs):
@@ -327,7 +338,7 @@ class LogCallback(TrainerCallback):
         """Advance the bar."""
         self.bar.update()
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
+    def on_log(self, args, state, control, logs: Any = None, **kwargs):
         """Write the line once validation has its figures too."""
         if "loss" in logs:
             self.training = logs

@@ -44,9 +44,12 @@ class Job(TrainingJob):
 class MaskedTrainer(EpochTrainer):
     """Trains a model to find the tokens that are hidden; parameters as for the class that it extends."""
 
+    training: MaskedSet
+    validation: MaskedSet
+
     def get_train_dataloader(self) -> DataLoader:
         """Batch by length, and hide other tokens in each epoch."""
-        training, sampler = self.train_dataset, self.sampler
+        training, sampler = self.training, self.sampler
         return DataLoader(training, batch_sampler=sampler, collate_fn=lambda rows: training.batch(rows, 1 + sampler.epoch))
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
@@ -56,7 +59,7 @@ class MaskedTrainer(EpochTrainer):
 
     def validate(self) -> dict[str, float]:
         """Compute loss, perplexity and accuracy on the validation rows."""
-        return validate(self.model, self.eval_dataset, self.batch_tokens)
+        return validate(self.network, self.validation, self.batch_tokens)
 
 
 def run(job: Job) -> None:
@@ -170,7 +173,7 @@ def set_aside(groups: Sequence[str | None], percent: int, seed: int) -> np.ndarr
     """
     names = pd.Series([str(row) if group is None else f"group {group}" for row, group in enumerate(groups)])
     wanted = max(1, round(len(names) * percent / 100))
-    large = names.groupby(names).transform("size") > wanted
+    large = names.map(names.value_counts()) > wanted
     runs = names.where(~large, names + (names.groupby(names).cumcount() // wanted).map(", run {}".format))
     [part] = folds.assign(Folds(ratio=[100 - percent, percent]), len(names), groups=runs.tolist(), seed=seed)
     beside = pd.Series(part == folds.VALIDATION)

@@ -113,7 +113,7 @@ class FoldTrainer(EpochTrainer):
     def get_train_dataloader(self) -> DataLoader:
         """Batch by length; the sampler itself divides batches among processes."""
         training, sampler = self.data.training, self.sampler
-        channels, pad = self.model.config.modifier_channels, registry.pad_id(self.model)
+        channels, pad = self.network.config.modifier_channels, registry.pad_id(self.network)
 
         def collate(rows: list[int]) -> dict[str, torch.Tensor]:
             batch = training.batch(rows, channels, pad)
@@ -128,14 +128,14 @@ class FoldTrainer(EpochTrainer):
         targets, weights = inputs.pop("labels"), inputs.pop("weights")
         outputs = model(**inputs)
         weights = losses.weigh(weights, targets, self.data.class_weights)
-        loss = (losses.per_row(self.data.meaning.task, outputs.logits, targets, unit(self.model)) * weights).mean()
-        if hasattr(self.model, "penalty"):
-            loss = loss + self.model.penalty()
+        loss = (losses.per_row(self.data.meaning.task, outputs.logits, targets, unit(self.network)) * weights).mean()
+        if penalty := getattr(self.network, "penalty", None):
+            loss = loss + penalty()
         return (loss, outputs) if return_outputs else loss
 
     def validate(self) -> dict[str, float]:
         """Compute the loss, weighted as in training, and all metrics on the validation rows."""
-        return validate(self.model, self.data, self.batch_tokens)
+        return validate(self.network, self.data, self.batch_tokens)
 
 
 def blanking(job: Job) -> Blanking:

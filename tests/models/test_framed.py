@@ -1,6 +1,7 @@
 from functools import lru_cache
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,11 +10,7 @@ from tokenizers import Regex, Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
 from tokenizers.processors import TemplateProcessing
-from transformers import (
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PreTrainedConfig,
-)
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from rnalm.errors import RnalmError
@@ -122,10 +119,10 @@ def test_the_folder_gives_the_same_without_us_from_sequences_with_their_frame(ki
     theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
     assert type(theirs).__module__.startswith("transformers.")
     assert theirs.config.architectures == [type(theirs).__name__]
-    ids, mask = put_frame(draw_ids(3, 9), (torch.arange(9) < torch.tensor([[9], [4], [1]])).long(), model.config)
+    inputs = draw_ids(3, 9), (torch.arange(9) < torch.tensor([[9], [4], [1]])).long()
+    ids, mask = put_frame(*inputs, model.config)
     with torch.no_grad():
-        standard = theirs(input_ids=ids, attention_mask=mask).logits
-        ours = model(draw_ids(3, 9), (torch.arange(9) < torch.tensor([[9], [4], [1]])).long()).logits
+        standard, ours = theirs(input_ids=ids, attention_mask=mask).logits, model(*inputs).logits
     torch.testing.assert_close(standard * 2 + 3, ours)
 
 
@@ -176,31 +173,27 @@ def test_sequences_that_are_too_long_are_refused_in_one_line(refusal):
     check_length(PreTrainedConfig(), 10**6)
 
 
-def framed_ids(frame: dict, lengths: list[int]) -> tuple[list[list[int]], list[list[int]]]:
-    """Put a frame around sequences 7, 8, 9, … of some lengths, in which padding is 11."""
-    ids = torch.where(torch.arange(max(lengths)) < torch.tensor(lengths)[:, None], 7 + torch.arange(max(lengths)), 11)
-    config = PreTrainedConfig(frame=frame, pad_token_id=1)
-    found = put_frame(ids, (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long(), config)
-    return [tensor.tolist() for tensor in found]
-
-
-def test_the_frame_is_put_around_each_sequence():
-    ids, mask = framed_ids({"start": [CLS], "end": [SEP], "padding_side": "right"}, [3, 1, 0])
-    assert ids == [[CLS, 7, 8, 9, SEP], [CLS, 7, SEP, 1, 1], [CLS, SEP, 1, 1, 1]]
-    assert mask == [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 0, 0, 0]]
-
-
-def test_the_frame_of_xlnet_ends_at_the_right():
-    ids, mask = framed_ids({"start": [], "end": [SEP, CLS], "padding_side": "left"}, [3, 1, 0])
-    assert ids == [[7, 8, 9, SEP, CLS], [1, 1, 7, SEP, CLS], [1, 1, 1, SEP, CLS]]
-    assert mask == [[1, 1, 1, 1, 1], [0, 0, 1, 1, 1], [0, 0, 0, 1, 1]]
-
-
-def test_without_a_frame_an_empty_sequence_is_one_token_of_padding():
-    for side in ("left", "right"):
-        assert framed_ids({"start": [], "end": [], "padding_side": side}, [0]) == [[[1]], [[1]]]
-    ids, mask = framed_ids({"start": [], "end": [], "padding_side": "right"}, [2, 0])
-    assert (ids, mask) == ([[7, 8], [1, 1]], [[1, 1], [1, 0]])
+@pytest.mark.parametrize(
+    ("start", "end", "side", "lengths", "expected"),
+    [
+        ([CLS], [SEP], "right", [3, 1, 0], [[CLS, 7, 8, 9, SEP], [CLS, 7, SEP], [CLS, SEP]]),
+        ([], [SEP, CLS], "left", [3, 1, 0], [[7, 8, 9, SEP, CLS], [7, SEP, CLS], [SEP, CLS]]),
+        # Without a frame an empty sequence is one token of padding.
+        ([], [], "left", [0], [[1]]),
+        ([], [], "right", [0], [[1]]),
+        ([], [], "right", [2, 0], [[7, 8], [1]]),
+    ],
+)
+def test_the_frame_is_put_around_each_sequence(start, end, side, lengths, expected):
+    longest = max(lengths)
+    mask = (torch.arange(longest) < torch.tensor(lengths)[:, None]).long()
+    ids = torch.where(mask == 1, 7 + torch.arange(longest), 11)  # padded with anything
+    config = PreTrainedConfig(frame={"start": start, "end": end, "padding_side": side}, pad_token_id=1)
+    framed, shown = put_frame(ids, mask, config)
+    width = max(map(len, expected))
+    place = (lambda row: (width - len(row), 0)) if side == "left" else (lambda row: (0, width - len(row)))
+    assert framed.tolist() == [np.pad(row, place(row), constant_values=1).tolist() for row in expected]
+    assert shown.tolist() == [np.pad(np.ones_like(row), place(row)).tolist() for row in expected]
 
 
 @pytest.mark.parametrize(

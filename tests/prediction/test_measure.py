@@ -28,34 +28,28 @@ def measure(positive: np.ndarray, probability: np.ndarray) -> Measured:
 
 
 @given(answers())
-@settings(deadline=None, max_examples=50)
-def test_f1_is_that_of_each_threshold_and_its_maximum_that_of_the_best(answer):
+@settings(max_examples=30)
+def test_curves_are_those_of_each_threshold(answer):
     positive, probability = answer
-    found = measure(*answer)
-    every = {t: sk.f1_score(positive, probability >= t, zero_division=0) for t in {*probability, *GRID[::50]}}
-    np.testing.assert_allclose(found.lines["f1"][0, ::50], [every[t] for t in GRID[::50]], atol=1e-12)
-    assert found.scores["f1"][0] == pytest.approx(max(every[t] for t in probability))
-    assert every[found.thresholds[0]] == pytest.approx(found.scores["f1"][0])
+    measured = measure(*answer)
+    assert measured.scores["roc"] == [sk.roc_auc_score(*answer)]
+    assert measured.scores["pr"] == [sk.average_precision_score(*answer)]
 
+    def f1(threshold: float) -> float:
+        return 2 * np.sum(positive & (probability >= threshold)) / (positive.sum() + np.sum(probability >= threshold))
 
-@given(answers())
-@settings(deadline=None, max_examples=50)
-def test_precision_is_that_of_the_highest_threshold_with_the_recall(answer):
-    positive, probability = answer
-    found = measure(*answer)
+    np.testing.assert_allclose(measured.lines["f1"][0, ::50], [f1(threshold) for threshold in GRID[::50]], atol=1e-12)
+    assert measured.scores["f1"][0] == pytest.approx(max(map(f1, probability)))
+    assert f1(measured.thresholds[0]) == pytest.approx(measured.scores["f1"][0])
+    # Precision is that of the highest threshold with the recall.
     thresholds = np.unique(probability)[::-1]
     recalls = np.array([(positive & (probability >= t)).sum() / positive.sum() for t in thresholds])
     precisions = np.array([positive[probability >= t].mean() for t in thresholds])
     wanted = recalls >= GRID[::50, None]
     wanted[0] = recalls > 0
-    np.testing.assert_allclose(found.lines["pr"][0, ::50], precisions[wanted.argmax(axis=1)])
-
-
-@given(answers())
-@settings(deadline=None, max_examples=50)
-def test_a_sampled_roc_is_never_off_by_more_than_a_step_of_the_grid(answer):
-    positive, probability = answer
-    line = measure(*answer).lines["roc"][0]
+    np.testing.assert_allclose(measured.lines["pr"][0, ::50], precisions[wanted.argmax(axis=1)])
+    # A sampled ROC curve is never off by more than a step of the grid.
+    line = measured.lines["roc"][0]
     assert (np.diff(line) >= 0).all()
     for t in {2.0, *probability}:
         false_rate, true_rate = np.mean(probability[~positive] >= t), np.mean(probability[positive] >= t)
@@ -64,26 +58,18 @@ def test_a_sampled_roc_is_never_off_by_more_than_a_step_of_the_grid(answer):
         assert true_rate <= line[min(int(after), 500)] + 1e-9
 
 
-@given(answers())
-@settings(deadline=None, max_examples=50)
-def test_scores_are_those_of_all_rows_not_of_the_grid(answer):
-    found = measure(*answer)
-    assert found.scores["roc"] == [sk.roc_auc_score(*answer)]
-    assert found.scores["pr"] == [sk.average_precision_score(*answer)]
-
-
 def test_hundreds_of_thousands_of_rows_make_no_longer_curves():
     positive = RANDOM.random(300_000) < 0.01
-    found = measure(positive, 1 / (1 + np.exp(-RANDOM.normal(size=300_000) - positive)))
-    assert {line.shape for line in found.lines.values()} == {(1, 501)}
-    assert np.trapezoid(found.lines["roc"][0], GRID) == pytest.approx(found.scores["roc"][0], abs=0.002)
-    assert found.lines["pr"][0].mean() == pytest.approx(found.scores["pr"][0], abs=0.002)
+    measured = measure(positive, 1 / (1 + np.exp(-RANDOM.normal(size=300_000) - positive)))
+    assert {line.shape for line in measured.lines.values()} == {(1, 501)}
+    assert np.trapezoid(measured.lines["roc"][0], GRID) == pytest.approx(measured.scores["roc"][0], abs=0.002)
+    assert measured.lines["pr"][0].mean() == pytest.approx(measured.scores["pr"][0], abs=0.002)
 
 
 def test_equal_probabilities_are_a_diagonal():
-    found = measure(np.array([True, False, False]), np.full(3, 0.5))
-    np.testing.assert_allclose(found.lines["roc"][0], GRID)
-    assert found.counts.tolist() == [[2, 0], [1, 0]], "the first of equally probable classes"
+    measured = measure(np.array([True, False, False]), np.full(3, 0.5))
+    np.testing.assert_allclose(measured.lines["roc"][0], GRID)
+    assert measured.counts.tolist() == [[2, 0], [1, 0]], "the first of equally probable classes"
 
 
 def test_a_class_that_no_row_or_every_row_has_gives_no_curve():

@@ -1,10 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from rnalm.config import Columns, Encode, Table, Tokenizer
-from rnalm.errors import RnalmError
 from rnalm.labels.labels import Labels
 from rnalm.models import registry
 from rnalm.prediction import predict
@@ -119,32 +120,43 @@ def test_a_file_holds_the_chosen_rows_in_input_order(folder, tmp_path):
     np.testing.assert_allclose(np.stack(part["outputs"]), expected[[1, 4, 8]], rtol=1e-5, atol=1e-6)
 
 
-def test_another_tokenizer_is_refused(folder, tmp_path):
-    other = learn.learn(source(folder), Tokenizer(vocab_size=9))
-    encode(source(folder), other, tmp_path / "other.parquet")
-    with pytest.raises(RnalmError, match=r"other.parquet: encoded with another tokenizer than that of the model .*model"):
-        predict.predict_file(folder / "model", tmp_path / "other.parquet", tmp_path / "part.parquet")
+def refused(refusal, folder, tmp_path, model=None, tokenizer=None, task="regression", **options) -> str:
+    """Encode the table in another way, and give the message with which the model refuses it."""
+    path = tmp_path / "other.parquet"
+    encode(source(folder), tokenizer or load_tokenizer(folder / "model"), path, Encode(**options), task=task)
+    return refusal(predict.predict_file, model or folder / "model", path, tmp_path / "part.parquet").removeprefix(f"{path}: ")
 
 
-def test_other_strands_than_those_of_the_model_are_refused(folder, tmp_path):
+def save_model(folder, path, options: dict, labels: Labels) -> Path:
+    """Write the folder of another model with the same tokenizer."""
     tokenizer = load_tokenizer(folder / "model")
-    encode(source(folder), tokenizer, tmp_path / "both.parquet", Encode(reverse_complement="average"))
-    with pytest.raises(RnalmError, match=r"reverse_complement is average, but the model .* was trained with none; leave it"):
-        predict.predict_file(folder / "model", tmp_path / "both.parquet", tmp_path / "part.parquet")
+    registry.create(options, tokenizer.get_vocab_size(), 0, labels.n_outputs).save_pretrained(path)
+    save_tokenizer(tokenizer, path / "tokenizer.json")
+    labels.save(path / "labels.json")
+    return path
 
 
-def test_another_task_is_refused(folder, tmp_path):
-    encode(source(folder), load_tokenizer(folder / "model"), tmp_path / "classes.parquet", task="classification")
-    with pytest.raises(RnalmError, match="a model for regression, but the configuration says task: classification"):
-        predict.predict_file(folder / "model", tmp_path / "classes.parquet", tmp_path / "part.parquet")
+def test_a_file_that_does_not_fit_the_model_is_refused(folder, tmp_path, refusal):
+    model, other = folder / "model", learn.learn(source(folder), Tokenizer(vocab_size=9))
+    message = refused(refusal, folder, tmp_path, tokenizer=other)
+    assert message == f"encoded with another tokenizer than that of the model {model}"
+    message = refused(refusal, folder, tmp_path, reverse_complement="average")
+    strands = f"encode.reverse_complement is average, but the model {model} was trained with none; leave it out"
+    assert message == strands
+    message = refused(refusal, folder, tmp_path, task="classification")
+    assert message == f"{model}: a model for regression, but the configuration says task: classification"
 
 
-def test_an_unknown_class_is_refused(folder, tmp_path):
-    tokenizer = load_tokenizer(folder / "model")
-    model = registry.create({"name": "saluki", "filters": 4, "layers": 1}, tokenizer.get_vocab_size(), 0, 2)
-    model.save_pretrained(tmp_path / "model")
-    save_tokenizer(tokenizer, tmp_path / "model" / "tokenizer.json")
-    Labels("classification", classes=("0", "one")).save(tmp_path / "model" / "labels.json")
-    encode(source(folder), tokenizer, tmp_path / "classes.parquet", task="classification")
-    with pytest.raises(RnalmError, match=r"classes.parquet: the label of 's1' is no class of the model: '1'; valid: 0, one"):
-        predict.predict_file(tmp_path / "model", tmp_path / "classes.parquet", tmp_path / "part.parquet")
+def test_an_unknown_class_is_refused(folder, tmp_path, refusal):
+    labels = Labels("classification", classes=("0", "one"))
+    model = save_model(folder, tmp_path / "model", {"name": "saluki", "filters": 4, "layers": 1}, labels)
+    message = refused(refusal, folder, tmp_path, model, task="classification")
+    assert message == "the label of 's1' is no class of the model: '1'; valid: 0, one"
+
+
+def test_sequences_that_are_too_long_for_the_model_are_refused(folder, tmp_path, refusal):
+    config = {"dim": 8, "n_layers": 1, "n_heads": 2, "hidden_dim": 8, "max_position_embeddings": 64}
+    options = {"name": "hf", "type": "distilbert", "config": config, "pretrained": None}
+    model = save_model(folder, tmp_path / "model", options, Labels("regression"))
+    most = "encode.block_size: sequences have up to 300 tokens, but distilbert takes 62 and 2 special tokens around them"
+    assert refused(refusal, folder, tmp_path, model).startswith(most)

@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,219 +14,203 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from interruption import RESULTS, killed_before, results
-from safetensors.torch import load_file
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer, DistilBertConfig
 
-from rnalm.config import Columns, Finetune, Folds, Saluki, Table
+from rnalm.config import HuggingFace
 from rnalm.errors import RnalmError
 from rnalm.labels import folds
 from rnalm.labels.labels import Labels
-from rnalm.tokens import learn
-from rnalm.tokens.encode import encode
-from rnalm.tokens.tokenizer import load_tokenizer, save_tokenizer
+from rnalm.models import registry
+from rnalm.prediction.predict import predict
+from rnalm.tokens.tokenizer import load_tokenizer
 from rnalm.training import finetune, loop, processes, trainer
 from rnalm.training.checkpoints import Checkpoints
 
-SIZES = Saluki(filters=4, layers=1, kernel_size=3).model_dump()
+TINY = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 16, "max_position_embeddings": 32}
+MIXTRAL = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2, "num_local_experts": 2}
 
 
-def table(n: int = 60, label=lambda row, sequence: sequence.count("A") / 3 + row % 2, weight=lambda row: 1) -> list[str]:
-    draw = np.random.default_rng(0)
-    sequences = ["".join(draw.choice(list("ACGT"), draw.integers(8, 20))) for _ in range(n)]
-    return [f"s{row}\t{sequence}\t{label(row, sequence)}\t{weight(row)}\n" for row, sequence in enumerate(sequences)]
+def transformer(kind: str | None = "distilbert", pretrained: Path | None = None, **config) -> dict:
+    """Give the fields of a job that trains a model of transformers."""
+    settings = HuggingFace(name="hf", type=kind, config=config, pretrained=str(pretrained) if pretrained else None)
+    return {"model": settings.model_dump()}
 
 
-def prepare(folder: Path, rows: list[str], task: str = "regression", **options) -> finetune.Job:
-    """Make encoded file, folds and tokenizer of a table; give the job that trains fold 0."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.tsv").write_text("".join(["id\tsequence\tlabel\tweight\n", *rows]))
-    weight = "weight" if task == "regression" else None
-    source = Table(path=str(folder / "table.tsv"), columns=Columns(id="id", sequence="sequence", label="label", weight=weight))
-    tokenizer = learn.learn(source)
-    save_tokenizer(tokenizer, folder / "tokenizer.json")
-    encode(source, tokenizer, folder / "encoded.parquet", task=task)
-    folds.assign_file(folder / "encoded.parquet", folder / "folds.parquet", Folds(), task, seed=1)
-    defaults = {"epochs": 4, "batch_size": 16, "learning_rate": 0.01, "patience": None}
-    return finetune.Job(
-        encoded=str(folder / "encoded.parquet"),
-        folds=str(folder / "folds.parquet"),
-        tokenizer=str(folder / "tokenizer.json"),
-        output=str(folder / "model"),
-        fold=0,
-        replicate=0,
-        task=task,
-        scaling=options.pop("scaling", "none"),
-        class_weights=options.pop("class_weights", False),
-        model=SIZES,
-        options=Finetune(**defaults | options).model_dump(),
-        seed=3,
-        threads=1,
-    )
+def read(job: finetune.Job, name: str) -> dict:
+    return json.loads(Path(job.output, f"{name}.json").read_text())
 
 
-def changed(job: finetune.Job, **options) -> finetune.Job:
-    return dataclasses.replace(job, options=job.options | options)
+def changed(job: finetune.Job, output: Path | None = None, **options) -> finetune.Job:
+    return dataclasses.replace(job, output=str(output or job.output), options=job.options | options)
+
+
+def train(job: finetune.Job) -> dict[str, bytes]:
+    finetune.finetune(job)
+    return results(job.output)
+
+
+def train_until(epoch: int, job: finetune.Job, monkeypatch) -> None:
+    """Let a training be killed when an epoch begins."""
+    with killed_before(epoch, monkeypatch):
+        finetune.finetune(job)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> finetune.Job:
-    job = prepare(tmp_path_factory.mktemp("trained"), table())
+def trained(prepare, tmp_path_factory) -> finetune.Job:
+    job = prepare(tmp_path_factory.mktemp("trained"))
     finetune.finetune(job)
     return job
 
 
+@pytest.fixture(scope="module")
+def killed(trained, tmp_path_factory) -> Path:
+    """Give the folder of the same training, killed after three of four epochs."""
+    folder = tmp_path_factory.mktemp("killed")
+    with pytest.MonkeyPatch.context() as patch:
+        train_until(3, changed(trained, folder), patch)
+    return folder
+
+
 def test_the_model_folder_loads_by_itself(trained):
-    model = AutoModelForSequenceClassification.from_pretrained(trained.output)
+    assert {*RESULTS, "tokenizer_config.json", "trainer_state.json", "tensorboard"} <= set(os.listdir(trained.output))
+    assert list(Path(trained.output, "tensorboard").glob("events.out.tfevents.*"))
+    assert Path(trained.output, "tokenizer.json").read_bytes() == Path(trained.tokenizer).read_bytes()
     tokenizer = AutoTokenizer.from_pretrained(trained.output)
     assert tokenizer("ACGT")["input_ids"] == load_tokenizer(trained.tokenizer).encode("ACGT").ids
-    assert model.config.vocab_size == len(tokenizer)
     assert (tokenizer.pad_token, tokenizer.mask_token) == ("[PAD]", "[MASK]")
-
-
-def test_the_model_folder_holds_what_the_contract_names(trained):
-    names = {path.name for path in Path(trained.output).iterdir()}
-    assert {*RESULTS, "tokenizer_config.json", "trainer_state.json", "tensorboard"} <= names
-    assert list(Path(trained.output, "tensorboard").glob("events.out.tfevents.*"))
-
-
-def test_the_tokenizer_in_the_folder_is_that_of_the_experiment(trained):
-    assert Path(trained.output, "tokenizer.json").read_bytes() == Path(trained.tokenizer).read_bytes()
+    assert AutoModelForSequenceClassification.from_pretrained(trained.output).config.vocab_size == len(tokenizer)
 
 
 def test_the_best_epoch_by_the_validation_metric_is_kept(trained):
-    history = json.loads(Path(trained.output, "trainer_state.json").read_text())["log_history"]
-    losses = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
-    assert json.loads(Path(trained.output, "eval_results.json").read_text())["eval_loss"] == pytest.approx(min(losses))
-    assert json.loads(Path(trained.output, "train_results.json").read_text())["best_epoch"] == 1 + int(np.argmin(losses))
+    losses = [entry["eval_loss"] for entry in read(trained, "trainer_state")["log_history"] if "eval_loss" in entry]
+    assert read(trained, "eval_results")["eval_loss"] == pytest.approx(min(losses))
+    assert read(trained, "train_results")["best_epoch"] == 1 + int(np.argmin(losses))
 
 
 def test_the_same_seed_gives_the_same_bytes(trained, tmp_path):
-    again = dataclasses.replace(trained, output=str(tmp_path / "again"))
-    finetune.finetune(again)
-    assert results(again.output) == results(trained.output)
+    assert train(changed(trained, tmp_path)) == results(trained.output)
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
-def test_a_killed_training_goes_on_and_ends_as_if_never_killed(trained, tmp_path, monkeypatch, epoch, caplog):
-    job = dataclasses.replace(trained, output=str(tmp_path / "model"))
-    with killed_before(epoch, monkeypatch):
-        finetune.finetune(job)
-    with caplog.at_level(logging.INFO):
-        finetune.finetune(job)
-    assert f"resuming after epoch {epoch}" in caplog.text
-    assert results(job.output) == results(trained.output)
-
-
-def test_a_half_written_checkpoint_is_not_resumed(trained, tmp_path, monkeypatch):
-    job = dataclasses.replace(trained, output=str(tmp_path / "model"))
-    with killed_before(2, monkeypatch):
-        finetune.finetune(job)
-    newest = max(Path(job.output, "checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    (newest / "trainer_state.json").write_text('{"epoch": 2.0, "glob')
-    finetune.finetune(job)
-    assert results(job.output) == results(trained.output)
-
-
-@pytest.mark.parametrize("which", ["newest", "best", "all"])
-def test_a_truncated_checkpoint_is_not_resumed(trained, tmp_path, monkeypatch, which):
-    job = dataclasses.replace(trained, output=str(tmp_path / "model"))
-    with killed_before(3, monkeypatch):
-        finetune.finetune(job)
-    checkpoints = Checkpoints(Path(job.output, "checkpoints"), job.settings_hash())
+@pytest.mark.parametrize("broken", ["nothing", "state", "newest", "best", "all"])
+def test_a_killed_training_goes_on_and_ends_as_if_never_killed(trained, killed, tmp_path, broken, caplog):
+    job = changed(trained, shutil.copytree(killed, tmp_path / "model"))
+    checkpoints = Checkpoints(job.checkpoints_folder, job.settings_hash())
     newest = checkpoints.newest()
-    chosen = {"newest": [newest.folder], "best": [checkpoints.best(newest)], "all": checkpoints._folders()}[which]
-    for folder in chosen:
+    assert newest.epoch == 3
+    places = {"newest": [newest.folder], "best": [checkpoints.best(newest)], "all": job.checkpoints_folder.glob("checkpoint-*")}
+    for folder in places.get(broken, ()):
         os.truncate(folder / "model.safetensors", 100)
-    finetune.finetune(job)
-    assert results(job.output) == results(trained.output)
+    if broken == "state":
+        (newest.folder / "trainer_state.json").write_text('{"epoch": 2.0, "glob')
+    with caplog.at_level(logging.INFO):
+        assert train(job) == results(trained.output)
+    assert ("resuming after epoch 3" in caplog.text) == (broken == "nothing")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"mask_prob": 0.3},
+        # Weights that transformers keeps under other names and shares, or numbers.
+        {"fields": transformer("t5", d_model=8, num_layers=1, num_heads=2, d_kv=4, d_ff=8)},
+        {"fields": transformer("mixtral", hidden_size=8, intermediate_size=8, **MIXTRAL)},
+    ],
+    ids=["blanked", "t5", "mixtral"],
+)
+def test_any_killed_training_goes_on_and_ends_as_if_never_killed(prepare, trained, tmp_path, monkeypatch, settings):
+    whole = prepare(tmp_path, epochs=2, **settings)
+    expected = train(whole)
+    assert expected["model.safetensors"] != results(trained.output)["model.safetensors"]
+    job = changed(whole, tmp_path / "killed")
+    train_until(1, job, monkeypatch)
+    assert train(job) == expected
 
 
 def test_early_stopping_counts_on_after_a_kill(trained, tmp_path, monkeypatch):
-    # A learning rate this small never improves the loss by much, one this large hardly ever.
-    job = changed(dataclasses.replace(trained, output=str(tmp_path / "whole")), patience=2, epochs=30, learning_rate=0.3)
-    finetune.finetune(job)
-    epochs = json.loads(Path(job.output, "train_results.json").read_text())["epochs"]
+    # A learning rate this large hardly ever improves the loss.
+    job = changed(trained, tmp_path / "whole", patience=2, epochs=30, learning_rate=0.3)
+    expected, epochs = train(job), read(job, "train_results")["epochs"]
     assert 3 <= epochs < 30
-    for epoch in (epochs - 1, epochs - 2):
-        again = dataclasses.replace(job, output=str(tmp_path / f"killed{epoch}"))
-        with killed_before(epoch, monkeypatch):
-            finetune.finetune(again)
-        finetune.finetune(again)
-        assert results(again.output) == results(job.output)
+    again = changed(job, tmp_path / "killed")
+    train_until(epochs - 1, again, monkeypatch)
+    assert train(again) == expected
 
 
-def test_other_settings_start_anew(trained, tmp_path, monkeypatch, caplog):
-    job = changed(dataclasses.replace(trained, output=str(tmp_path / "model")), learning_rate=0.02)
-    with killed_before(2, monkeypatch):
-        finetune.finetune(job)
-    again = changed(job, learning_rate=0.01)
+def test_other_settings_start_anew(trained, killed, tmp_path, caplog):
+    job = changed(trained, shutil.copytree(killed, tmp_path / "model"), learning_rate=0.02, epochs=1)
     with caplog.at_level(logging.INFO):
-        finetune.finetune(again)
+        assert train(job) == train(changed(job, tmp_path / "new"))
     assert "from other settings" in caplog.text
-    assert results(again.output) == results(trained.output)
 
 
-def test_extra_epochs_train_a_finished_model_further(trained, tmp_path):
-    at_once = changed(dataclasses.replace(trained, output=str(tmp_path / "at_once")), extra_epochs=2)
-    finetune.finetune(at_once)
-    in_steps = dataclasses.replace(trained, output=str(tmp_path / "in_steps"))
-    finetune.finetune(in_steps)
+def test_extra_epochs_train_a_finished_model_further_and_fewer_are_trained_from_the_start(trained, tmp_path):
+    at_once = changed(trained, tmp_path / "at_once", extra_epochs=2)
+    expected = train(at_once)
+    assert read(at_once, "train_results")["epochs"] == 6
+    in_steps = changed(trained, shutil.copytree(trained.output, tmp_path / "in_steps"))
     for extra in (1, 2, 2):
-        finetune.finetune(changed(in_steps, extra_epochs=extra))
-    assert json.loads(Path(at_once.output, "train_results.json").read_text())["epochs"] == 6
-    assert results(in_steps.output) == results(at_once.output)
-
-
-def test_fewer_extra_epochs_than_before_are_trained_from_the_start(trained, tmp_path):
-    job = dataclasses.replace(trained, output=str(tmp_path / "model"))
-    finetune.finetune(changed(job, extra_epochs=2))
-    finetune.finetune(job)
-    assert results(job.output) == results(trained.output)
+        found = train(changed(in_steps, extra_epochs=extra))
+    assert found == expected
+    assert train(in_steps) == results(trained.output)
 
 
 @pytest.mark.parametrize("scaling", ["log", "minmax", "standard"])
-def test_only_training_rows_are_looked_at_to_scale_labels(tmp_path, scaling):
+def test_only_training_rows_are_looked_at_to_scale_labels(prepare, tmp_path, scaling):
     def scaler(folder, wild):
-        job = prepare(folder, table(label=lambda row, sequence: wild if row in others else 1 + row), scaling=scaling)
-        return finetune.load_fold(job).meaning.scaler
+        label = lambda row, _: wild if row in others else 1 + row  # noqa: E731
+        return finetune.load_fold(prepare(folder, label, fields={"scaling": scaling})).meaning.scaler
 
-    first = prepare(tmp_path / "look", table())
-    others = set(np.flatnonzero(folds.read(first.folds)[0] != folds.TRAIN))
+    others = set(np.flatnonzero(folds.read(prepare(tmp_path / "look").folds)[0] != folds.TRAIN))
     assert scaler(tmp_path / "tame", 5.0) == scaler(tmp_path / "wild", 1e6)
 
 
-def test_the_log_of_a_label_that_is_not_positive_names_the_rows_of_every_part(tmp_path):
-    job = prepare(tmp_path, table(label=lambda row, sequence: row - 1), scaling="log")
-    with pytest.raises(RnalmError, match=r"labels.scaling: log needs labels > 0, found 2 that are not: s0 \(-1\), s1 \(0\)$"):
-        finetune.finetune(job)
+def test_the_log_of_a_label_that_is_not_positive_names_the_rows_of_every_part(prepare, tmp_path, refusal):
+    job = prepare(tmp_path, lambda row, _: row - 1, fields={"scaling": "log"})
+    message = "labels.scaling: log needs labels > 0, found 2 that are not: s0 (-1), s1 (0)"
+    assert refusal(finetune.finetune, job) == message
 
 
-def test_the_label_of_a_row_that_weighs_nothing_does_not_matter(tmp_path):
-    light = np.flatnonzero(folds.read(prepare(tmp_path / "look", table()).folds)[0] == folds.TRAIN)[0]
+def test_the_label_of_a_row_that_weighs_nothing_does_not_matter(prepare, tmp_path):
+    light = np.flatnonzero(folds.read(prepare(tmp_path / "look").folds)[0] == folds.TRAIN)[0]
 
     def weights_of_model(wild: float) -> bytes:
-        rows = table(label=lambda row, sequence: wild if row == light else row % 5, weight=lambda row: int(row != light))
-        job = prepare(tmp_path / str(wild), rows, epochs=2)
-        finetune.finetune(job)
-        return results(job.output)["model.safetensors"]
+        label, weight = (lambda row, _: wild if row == light else row % 5), (lambda row: int(row != light))
+        return train(prepare(tmp_path / str(wild), label, weight, epochs=1))["model.safetensors"]
 
     assert weights_of_model(0) == weights_of_model(1000)
 
 
-def test_classes_are_stored_by_name_and_sorted(tmp_path):
-    rows = table(label=lambda row, sequence: ("weak", "strong", "middling")[row % 3])
-    job = prepare(tmp_path, rows, task="classification", epochs=1, class_weights=True, metric="f1_macro")
+@pytest.mark.parametrize("fields", [{}, transformer(**TINY)], ids=["saluki", "distilbert"])
+def test_classes_are_stored_by_name_and_sorted(prepare, tmp_path, fields):
+    names = ("weak", "strong", "middling")
+    fields = fields | {"class_weights": True}
+    job = prepare(tmp_path, lambda row, _: names[row % 3], task="classification", fields=fields, epochs=1, metric="f1_macro")
     finetune.finetune(job)
     assert Labels.load(Path(job.output, "labels.json")).classes == ("middling", "strong", "weak")
-    config = json.loads(Path(job.output, "config.json").read_text())
-    assert config["id2label"] == {"0": "middling", "1": "strong", "2": "weak"}
+    assert read(job, "config")["id2label"] == {"0": "middling", "1": "strong", "2": "weak"}
 
 
-def test_accumulation_makes_fewer_steps(tmp_path):
-    job = prepare(tmp_path, table(), epochs=1, batch_size=8, gradient_accumulation=3)
+def test_accumulation_makes_fewer_steps(prepare, tmp_path):
+    job = prepare(tmp_path, epochs=1, batch_size=8, gradient_accumulation=3)
     finetune.finetune(job)
-    steps = json.loads(Path(job.output, "trainer_state.json").read_text())["global_step"]
-    assert steps == 2  # 42 rows: 6 batches of 8, 3 a step
+    assert read(job, "trainer_state")["global_step"] == 2  # 42 rows: 6 batches of 8, 3 a step
+
+
+def test_any_special_tokens_are_zero_vectors_and_padding(prepare, tmp_path):
+    job = prepare(tmp_path, special_tokens=["<unk>", "<mask>", "<pad>"], mask_prob=0.3, epochs=1)
+    finetune.finetune(job)
+    config = read(job, "config")
+    assert (config["special_tokens"], config["pad_token_id"], config["vocab_size"]) == (3, 2, 7)
+    data = finetune.load_fold(job)
+    model = registry.load(job.output)
+    checkpoints = Checkpoints(tmp_path / "checkpoints", "")
+    for batch in trainer.FoldTrainer(job, model, data, checkpoints, 1).get_train_dataloader():
+        assert (batch["input_ids"][batch["attention_mask"] == 0] == 2).all()
+        assert {1, 3, 4, 5, 6} >= set(batch["input_ids"][batch["attention_mask"] == 1].tolist())
+    sequences = data.validation.sequences
+    alone = np.concatenate([predict(model, [sequence]) for sequence in sequences])
+    np.testing.assert_allclose(predict(model, sequences), alone, rtol=1e-5)
 
 
 @given(size=st.integers(1, 64), accumulation=st.integers(1, 8), processes=st.sampled_from([1, 2, 4]))
@@ -240,34 +225,31 @@ def test_the_effective_batch_does_not_depend_on_the_number_of_gpus(size, accumul
         assert batch * passes * processes == size * accumulation
 
 
-def test_a_batch_that_cannot_be_divided_names_the_keys():
-    with pytest.raises(RnalmError, match=r"finetune.gpus: 2 divides neither gradient_accumulation \(1\) nor batch_size \(7\)"):
-        loop.effective_batch({"batch_size": 7, "gradient_accumulation": 1}, 2)
+def test_a_batch_that_cannot_be_divided_names_the_keys(refusal):
+    message = refusal(loop.effective_batch, {"batch_size": 7, "gradient_accumulation": 1}, 2)
+    assert message.startswith("finetune.gpus: 2 divides neither gradient_accumulation (1) nor batch_size (7)")
 
 
 def test_two_processes_train_one_model(trained, tmp_path):
-    job = changed(dataclasses.replace(trained, output=str(tmp_path / "model")), epochs=2, extra_epochs=1)
+    job = changed(trained, tmp_path / "model", epochs=1, extra_epochs=1)
     (tmp_path / "job.json").write_text(json.dumps(dataclasses.asdict(job)))
     processes.launch("rnalm.training.finetune", str(tmp_path / "job.json"), processes=2)
-    state = json.loads(Path(job.output, "trainer_state.json").read_text())
-    assert state["epoch"] == 3
-    assert state["global_step"] == 3 * 3  # 42 rows, 16 a step as with one process
+    state = read(job, "trainer_state")
+    assert (state["epoch"], state["global_step"]) == (2, 2 * 3)  # 42 rows, 16 a step as with one process
     assert torch.isfinite(AutoModelForSequenceClassification.from_pretrained(job.output).stem.weight).all()
 
 
-def test_a_metric_that_the_validation_labels_leave_undefined_is_refused(tmp_path):
-    first = prepare(tmp_path / "look", table())
-    validating = set(np.flatnonzero(folds.read(first.folds)[0] == folds.VALIDATION))
-    rows = table(label=lambda row, sequence: 1 if row in validating else row)
-    job = prepare(tmp_path / "flat", rows, metric="spearman")
-    with pytest.raises(RnalmError, match=r"finetune.metric: spearman is not defined on the 9 validation rows of fold 0"):
-        finetune.finetune(job)
+def test_a_metric_that_the_validation_labels_leave_undefined_is_refused(prepare, tmp_path, refusal):
+    validating = set(np.flatnonzero(folds.read(prepare(tmp_path / "look").folds)[0] == folds.VALIDATION))
+    job = prepare(tmp_path / "flat", lambda row, _: 1 if row in validating else row, metric="spearman")
+    message = "finetune.metric: spearman is not defined on the 9 validation rows of fold 0, whose labels are all the same"
+    assert refusal(finetune.finetune, job) == message
 
 
-def test_a_training_that_diverges_says_what_to_lower(tmp_path):
-    job = prepare(tmp_path, table(label=lambda row, sequence: 1 + row), scaling="log", learning_rate=1e30, max_grad_norm=0)
-    with pytest.raises(RnalmError, match=r"training diverged; lower finetune\.learning_rate"):
-        finetune.finetune(job)
+def test_a_training_that_diverges_says_what_to_lower(prepare, tmp_path, refusal):
+    label = lambda row, _: 1 + row  # noqa: E731
+    job = prepare(tmp_path, label, fields={"scaling": "log"}, learning_rate=1e30, max_grad_norm=0)
+    assert "training diverged; lower finetune.learning_rate" in refusal(finetune.finetune, job)
 
 
 TOO_LARGE = (
@@ -281,7 +263,7 @@ def run_out(*args, **options) -> None:
 
 
 def test_a_batch_that_does_not_fit_into_memory_names_the_key(trained, tmp_path, monkeypatch, refusal):
-    job = dataclasses.replace(trained, output=str(tmp_path / "model"))
+    job = changed(trained, tmp_path / "model")
     monkeypatch.setattr(finetune.FoldTrainer, "compute_loss", run_out)
     assert refusal(finetune.finetune, job) == TOO_LARGE
     least = "finetune.batch_size: 2 does not fit into the memory of the GPU, and is as small as it can be"
@@ -289,8 +271,7 @@ def test_a_batch_that_does_not_fit_into_memory_names_the_key(trained, tmp_path, 
 
 
 def test_one_of_several_processes_that_runs_out_of_memory_says_so_in_one_line(trained, tmp_path, monkeypatch):
-    job = dataclasses.replace(trained, output=str(tmp_path / "model"))
-    (tmp_path / "job.json").write_text(json.dumps(dataclasses.asdict(job)))
+    (tmp_path / "job.json").write_text(json.dumps(dataclasses.asdict(changed(trained, tmp_path / "model"))))
     monkeypatch.setattr(trainer.FoldTrainer, "compute_loss", run_out)
     monkeypatch.setattr(sys, "argv", ["rnalm.training.finetune", str(tmp_path / "job.json")])
     monkeypatch.delitem(sys.modules, "rnalm.training.finetune")
@@ -320,31 +301,68 @@ def test_processes_that_are_launched_inherit_what_is_meant_to_be_inherited(tmp_p
     assert str(tmp_path / "own") not in caplog.messages
 
 
-def test_a_model_that_is_shown_a_part_of_the_tokens_goes_on_after_a_kill_as_any_other(tmp_path, trained, monkeypatch):
-    whole = prepare(tmp_path / "whole", table(), mask_prob=0.3)
-    finetune.finetune(whole)
-    assert results(whole.output)["model.safetensors"] != results(trained.output)["model.safetensors"]
-    job = prepare(tmp_path / "killed", table(), mask_prob=0.3)
-    with killed_before(2, monkeypatch):
-        finetune.finetune(job)
-    finetune.finetune(job)
-    assert results(job.output) == results(whole.output)
-
-
-def test_a_compiled_model_is_trained_and_written_as_any_other(tmp_path, trained, monkeypatch):
-    compiled = []
+def test_a_compiled_model_is_trained_and_written_as_any_other(prepare, tmp_path, monkeypatch):
+    compiled, compile_eagerly = [], torch.compile
 
     def compile_(model, **options):
         compiled.append(options["backend"])
         return compile_eagerly(model, backend="eager")
 
-    compile_eagerly = torch.compile
     monkeypatch.setattr(torch, "compile", compile_)
     monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "no")  # set by the Trainer, and to be forgotten after this test
-    job = prepare(tmp_path, table(), torch_compile=True)
-    finetune.finetune(job)
+    job = prepare(tmp_path, lengths=(9, 10), epochs=1, torch_compile=True, batch_size=14)
+    plain = changed(job, tmp_path / "plain", torch_compile=False)
+    for each in (job, plain):
+        finetune.finetune(each)
     assert compiled == ["inductor"]
-    found, expected = (load_file(Path(folder) / "model.safetensors") for folder in (job.output, trained.output))
-    assert found.keys() == expected.keys()
-    for name, tensor in found.items():
+    tensors, expected = (load_file(Path(each.output) / "model.safetensors") for each in (job, plain))
+    assert tensors.keys() == expected.keys()
+    for name, tensor in tensors.items():
         torch.testing.assert_close(tensor, expected[name], msg=name)
+
+
+# Models of transformers
+
+
+@pytest.fixture(scope="module")
+def tuned(prepare, tmp_path_factory) -> finetune.Job:
+    label, fields = (lambda row, text: text.count("A") + 10), transformer(**TINY)
+    job = prepare(tmp_path_factory.mktemp("tuned"), label, lengths=(2, 20), fields=fields, epochs=10, batch_size=4)
+    finetune.finetune(job)
+    return job
+
+
+def test_a_small_model_of_transformers_learns_and_is_predicted_as_each_sequence_by_itself(tuned):
+    assert read(tuned, "eval_results")["eval_r2"] > 0.5
+    model, sequences = registry.load(tuned.output), finetune.load_fold(tuned).validation.sequences
+    alone = np.concatenate([predict(model, [sequence]) for sequence in sequences])
+    np.testing.assert_allclose(predict(model, sequences), alone, rtol=1e-5)
+
+
+def test_the_tokenizer_in_the_folder_is_that_of_the_experiment_and_frames_texts(tuned):
+    assert Path(tuned.output, "tokenizer.json").read_bytes() == Path(tuned.tokenizer).read_bytes()
+    ids = load_tokenizer(tuned.tokenizer).encode("ACGT").ids
+    assert AutoTokenizer.from_pretrained(tuned.output)("ACGT")["input_ids"] == [2, *ids, 3]
+
+
+def test_sequences_that_are_too_long_are_refused_before_training(tuned, refusal):
+    job = dataclasses.replace(tuned, **transformer(**TINY | {"max_position_embeddings": 10}))
+    most = "encode.block_size: sequences have up to 19 tokens, but distilbert takes 8 and 2 special tokens around them"
+    assert refusal(finetune.finetune, job).startswith(most)
+
+
+def test_a_pretrained_model_is_fine_tuned_and_trained_anew_once_it_changes(prepare, tmp_path, refusal):
+    language = tmp_path / "language"
+    config = DistilBertConfig(**TINY, vocab_size=11, pad_token_id=1)
+    AutoModelForMaskedLM.from_config(config).save_pretrained(language)
+    job = prepare(tmp_path, fields=transformer(None, language), epochs=1)
+    own = load_tokenizer(job.tokenizer)
+    own.save(str(language / "tokenizer.json"))
+    finetune.finetune(job)
+    before = job.settings_hash()
+    weights = load_file(language / "model.safetensors")
+    save_file({name: weight + 1 for name, weight in weights.items()}, language / "model.safetensors", {"format": "pt"})
+    assert job.settings_hash() != before
+    own.add_tokens(["N"])
+    own.save(str(language / "tokenizer.json"))
+    assert "has another tokenizer than this experiment: id 11 is 'N' there, nothing here" in refusal(finetune.finetune, job)

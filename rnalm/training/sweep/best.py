@@ -43,7 +43,7 @@ def conclude(workers: Sequence[str | Path], sweep: Sweep) -> None:
         note = trials[0].user_attrs["note"]
         raise RnalmError(f"sweep: none of the {sweep.count} trials of fold {told['fold']} could be trained; the first: {note}")
     sign = 1 if sweep.goal == "minimize" else -1
-    best = min(complete, key=lambda trial: (sign * trial.value, trial.number))
+    best = trials[min((sign * trial.value, trial.number) for trial in complete if trial.value is not None)[1]]
     with replacing(folder / "trials.csv") as beside, open(beside, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["trial", "state", sweep.metric, "epochs", *sorted(sweep.parameters), "note"])

@@ -55,9 +55,9 @@ def run_trials(job: Job, sweep: Sweep, worker: int = 0) -> None:
     """
     check_model(job, sweep)
     folder, name = Path(job.output), study_name(job, sweep)
-    with lock(worker_lock(folder, worker), wait=True):
+    with lock(worker_lock(folder, worker), wait=True):  # pyright: ignore[reportOptionalContextManager] (it waits)
         data = finetune.load_fold(job)
-        for metric in (job.options["metric"], sweep.metric):
+        for metric in (job.options["metric"], str(sweep.metric)):
             finetune.check_metric(metric, job.fold, data.validation)
         study = open_study(folder, name, sweep)
         while (trial := claim(study, folder, sweep, worker, (job.seed, job.fold))) is not None:
@@ -136,7 +136,7 @@ class Reporter(TrainerCallback):
         # Optuna's answer is a numpy.bool, which a checkpoint cannot hold.
         return self.reported < self.epochs and bool(self.trial.should_prune())
 
-    def on_evaluate(self, args, state, control, metrics=None, **kwargs):
+    def on_evaluate(self, args, state, control, metrics: Any = None, **kwargs):
         """Report, but for what was reported before a worker was killed."""
         epoch = round(state.epoch)
         if epoch > self.reported:
@@ -164,20 +164,20 @@ def run_trial(trial: Trial, job: Job, sweep: Sweep, data: FoldData) -> None:
     log.info("trial %d of %d: %s", trial.number, sweep.count, best.shown(values))
     scratch = Path(job.output) / "trials" / f"{trial.study.study_name}-{trial.number}"
     changes = {"extra_epochs": 0} | ({"epochs": sweep.epochs} if sweep.epochs else {})
-    value = None
+    metric, value = str(sweep.metric), None
     try:
         settings = best.apply(job.model, job.options | changes, values)
-        reporter = Reporter(trial, sweep.metric, settings["options"]["epochs"])
+        reporter = Reporter(trial, metric, settings["options"]["epochs"])
         if not reporter.pruned:
             with _within_memory():
                 _, state = finetune.fit(replace(job, output=str(scratch), **settings), data, [reporter])
         if not reporter.pruned:
-            value = _reached(state, sweep.metric)
+            value = _reached(state, metric)
     except RnalmError as error:
         log.warning("trial %d: %s", trial.number, error)
         trial.set_user_attr("note", str(error))
     trial.study.tell(trial, value, TrialState.PRUNED if value is None else TrialState.COMPLETE)
-    log.info("trial %d: %s", trial.number, "pruned" if value is None else f"{sweep.metric} {value:.4f}")
+    log.info("trial %d: %s", trial.number, "pruned" if value is None else f"{metric} {value:.4f}")
     shutil.rmtree(scratch, ignore_errors=True)
     if compute.count(job.gpus):
         # Objects of the last training refer to each other in circles: until they are collected, its model takes up memory.

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import optuna
@@ -181,9 +181,11 @@ def distribution(parameter: Parameter) -> BaseDistribution:
     """
     if parameter.values is not None:
         return CategoricalDistribution(_points(parameter))
-    low, high, step, log = parameter.min, parameter.max, parameter.step, parameter.log
+    # Without a list there are both ends, and with a step also a size, though their types do not say so.
+    low, high, step = cast(tuple[Any, Any, Any], (parameter.min, parameter.max, parameter.step))
     if step is not None:
-        high = parameter.at(parameter.size - 1)
+        high = parameter.at(cast(int, parameter.size) - 1)
+    log = parameter.log
     return IntDistribution(low, high, log, step or 1) if parameter.integer else FloatDistribution(low, high, log, step)
 
 
