@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from rnalm.config import Config, Pretrain, Source
-from rnalm.config.outputs import LANGUAGE_MODEL, MODEL, place
+from rnalm.config.contract import LANGUAGE_MODEL, MODEL, place
 from rnalm.config.sweep import Sweep
 from rnalm.files import read_json
 from rnalm.models import folder

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rnalm.config import outputs
-from rnalm.config.outputs import place, source_of
+from rnalm.config import contract
+from rnalm.config.contract import place, source_of
 from rnalm.config.results import CHECKED
 from rnalm.pipeline.experiment import Experiment, fold_of
 
@@ -176,7 +176,7 @@ def write_report(experiment: Experiment) -> Params:
         {
             "name": source,
             "encoded": f"{out}/encoded/{source}.parquet",
-            **{name: f"{out}/{place('predict', source)}/{file}" for name, file in outputs.SHOWN.items()},
+            **{name: f"{out}/{place('predict', source)}/{file}" for name, file in contract.SHOWN.items()},
             "scores": {mode: f"{experiment.scored(source, mode)}.parquet" for mode in settings.interpret.scored},
         }
         for source in experiment.queries

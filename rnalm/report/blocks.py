@@ -87,7 +87,7 @@ def picture(folder: str | Path, name: str, figure: Figure, caption: str, heading
     folder : path
         Where it is saved.
     name : str
-        Name of its file, from :func:`rnalm.config.outputs.picture_name`.
+        Name of its file, from :func:`rnalm.config.contract.picture_name`.
     figure : matplotlib.figure.Figure
         The picture.
     caption : str

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from matplotlib.colors import to_hex
 
-from rnalm.config.outputs import picture_name
+from rnalm.config.contract import picture_name
 from rnalm.prediction.evaluate import score_columns
 from rnalm.report import figures
 from rnalm.report.blocks import Block, Section, number, picture

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rnalm.config import contract
 from rnalm.labels.labels import Labels
 
 
@@ -74,7 +75,7 @@ class Job:
     @property
     def meaning(self) -> Labels:
         """What the outputs of the models mean."""
-        return Labels.load(Path(self.models[0]) / "labels.json")
+        return Labels.load(Path(self.models[0]) / contract.LABELS)
 
     @property
     def fold_names(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from rnalm.config.outputs import picture_name
+from rnalm.config.contract import picture_name
 from rnalm.files import read_json
 from rnalm.labels import metrics
 from rnalm.prediction import measure

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from optuna.distributions import CategoricalDistribution
 
+from rnalm.config import contract
 from rnalm.config.parameter import Parameter
 from rnalm.config.sweep import Sweep
 from rnalm.report.blocks import Block, Section, render
@@ -62,7 +63,9 @@ def write(folders: Mapping[str, str | Path], sweep: Sweep, output: str | Path) -
         The page.
     """
     tables = {fold: read(folder, sweep) for fold, folder in folders.items()}
-    best = {fold: yaml.safe_load((Path(folder) / "best.yaml").read_text(encoding="utf-8")) for fold, folder in folders.items()}
+    best = {
+        fold: yaml.safe_load((Path(folder) / contract.BEST).read_text(encoding="utf-8")) for fold, folder in folders.items()
+    }
     states = pd.concat(tables.values())["state"].value_counts()
     cards = [("method", sweep.method), ("metric", sweep.metric), ("trials a fold", f"{sweep.count:,}")]
     cards += [(name, f"{states[name]:,}") for name in ("pruned", "failed") if name in states]
@@ -86,7 +89,7 @@ def read(folder: str | Path, sweep: Sweep) -> pd.DataFrame:
         What was tried, and by which metric.
     """
     text: dict[Any, Any] = dict.fromkeys([*sweep.parameters, "state", "note"], str)
-    frame = pd.read_csv(Path(folder) / "trials.csv", dtype=text, keep_default_na=False, na_values={sweep.metric: [""]})
+    frame = pd.read_csv(Path(folder) / contract.TRIALS, dtype=text, keep_default_na=False, na_values={sweep.metric: [""]})
     return frame.rename(columns={sweep.metric: "value"})
 
 

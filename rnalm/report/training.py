@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from rnalm.config.outputs import picture_name
+from rnalm.config import contract
+from rnalm.config.contract import picture_name
 from rnalm.files import read_json
 from rnalm.report import curves
 from rnalm.report.blocks import Block, Section, number, picture
@@ -23,8 +24,8 @@ def pretraining(job: Job) -> Section:
         What the report is made of; its model was pretrained here.
     """
     assert job.pretrained is not None
-    results = read_json(Path(job.pretrained) / "eval_results.json")
-    history = read_json(Path(job.pretrained) / "trainer_state.json")["log_history"]
+    results = read_json(Path(job.pretrained) / contract.EVAL_RESULTS)
+    history = read_json(Path(job.pretrained) / contract.HISTORY)["log_history"]
     rows = [
         ["perplexity", number(results["eval_perplexity"]), number(results["baseline_perplexity"])],
         ["hidden tokens that are found", number(results["eval_masked_accuracy"]), number(results["baseline_masked_accuracy"])],
@@ -55,7 +56,7 @@ def training(job: Job) -> Section:
     main = table[[name.partition("_")[0] in ("eval", "test") and name.partition("_")[2] in MAIN for name in table.index]]
     tested = main.index.str.startswith("test_").any()
     shown = main[main.index.str.startswith("test_" if tested else "eval_")]
-    histories = [read_json(Path(model) / "trainer_state.json")["log_history"] for model in job.models]
+    histories = [read_json(Path(model) / contract.HISTORY)["log_history"] for model in job.models]
     drawn = curves.learning_curves(dict(zip(job.fold_names, histories, strict=True)), job.config["finetune"]["metric"])
     part = "test" if tested else "validation"
     folds = {name: [f"fold_{Path(job.models[k]).name}" for k in numbers] for name, numbers in job.by_fold.items()}

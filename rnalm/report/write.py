@@ -5,7 +5,8 @@ from pathlib import Path
 import yaml
 
 import rnalm
-from rnalm.config.outputs import picture_name
+from rnalm.config import contract
+from rnalm.config.contract import picture_name
 from rnalm.files import read_json
 from rnalm.report import figures, spectra
 from rnalm.report.blocks import Block, Section, picture, render
@@ -53,7 +54,7 @@ def _lead(job: Job) -> str:
 def _cards(job: Job) -> list[tuple[str, str]]:
     sources = [job.source] if job.source else [query.encoded for query in job.queries]
     encoded = [encode.metadata(path) for path in sources]
-    model = read_json(Path(job.models[0]) / "config.json")
+    model = read_json(Path(job.models[0]) / contract.CONFIG)
     cards = [
         ("sequences", f"{sum(entry['sequences'] for entry in encoded):,}"),
         ("tokens", f"{sum(entry['tokens'] for entry in encoded):,}"),

@@ -133,7 +133,7 @@ def _write_pickle(scores: Scores, path: Path) -> None:
 
 
 #: What writes each format, by the suffix of its files, to a path that is not there yet. A new one is a function and an entry
-#: here, and a suffix in :data:`rnalm.config.outputs.SCORES`.
+#: here, and a suffix in :data:`rnalm.config.contract.SCORES`.
 EXPORTERS: dict[str, Callable[[Scores, Path], None]] = {".parquet": _write_parquet, ".csv": _write_csv, ".pkl": _write_pickle}
 
 

@@ -15,6 +15,7 @@ import torch
 from tqdm import tqdm
 
 from rnalm.compute import ahead
+from rnalm.config import contract
 from rnalm.files import replacing
 from rnalm.labels import folds
 from rnalm.labels.labels import Labels, check_same
@@ -83,7 +84,7 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
 
 def _method(job: Job, device: str | torch.device) -> Method:
     """Check and load the models, and prepare to score with them."""
-    labels = [Labels.load(folder.check(path) / "labels.json") for path in job.model_folders]
+    labels = [Labels.load(folder.check(path) / contract.LABELS) for path in job.model_folders]
     check_same(labels, job.model_folders)
     for path, meaning in zip(job.model_folders, labels, strict=True):
         check_fit(path, job.encoded, meaning)

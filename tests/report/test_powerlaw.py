@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from rnalm.config.outputs import SPECTRA
+from rnalm.config.contract import SPECTRA
 from rnalm.models.folder import weight_files
 from rnalm.report import powerlaw, spectra
 

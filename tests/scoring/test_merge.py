@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import shap
 
-from rnalm.config.outputs import SCORES
+from rnalm.config.contract import SCORES
 from rnalm.errors import RnalmError
 from rnalm.scoring import merge as merging
 from rnalm.scoring.shard import SEQUENCES, score_shard
