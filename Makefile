@@ -1,26 +1,40 @@
-# The two commands: make run, make test.
+# make run: the demo.  make quick: while working.  make test: before a commit.  make nightly: what takes longer.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= $(shell nproc)
+#: What the installation may take; constraints-oldest.txt is for trying the oldest versions that pyproject.toml allows.
+CONSTRAINTS ?= constraints.txt
+#: Tests of one xdist_group share a process, and with it what they prepare.
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: run test lint format docs clean
+.PHONY: run quick test nightly lint format docs clean
 
 # The demo, from nothing to the report.
 run: $(VENV)/installed
 	$(BIN)/snakemake --cores $(CORES)
 	@echo "The report: $(CURDIR)/results/demo/report.html"
 
-# Linters, then tests.
+# Linters and fast tests: at most 3 minutes on 2 cores.
+quick: lint
+	$(PYTEST) -m "not (slow or slurm or e2e or nightly)"
+
+# Linters and tests: at most 10 minutes on 2 cores.
 test: lint
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PYTEST) -m "not nightly"
+
+# Tests that take minutes, then how much of the library those of `make test` run.
+nightly: $(VENV)/installed
+	$(PYTEST) -m nightly
+	$(PYTEST) -m "not nightly" --cov rnalm --cov-report term:skip-covered
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
+	$(BIN)/pyright
 
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
@@ -32,12 +46,12 @@ docs: $(VENV)/installed
 	$(BIN)/rnalm schema > workflow/schemas/config.schema.json
 	$(BIN)/rnalm keys > config/README.md
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	# Torch first and pinned: without a version it would bring gigabytes of CUDA libraries, needed or not.
-	$(BIN)/pip install --quiet "$$(grep ^torch== constraints.txt)"
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[workflow,dev]"
+	$(BIN)/pip install --quiet "$$(grep ^torch== $(CONSTRAINTS))"
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable ".[workflow,dev]"
 	touch $@
 
 clean:

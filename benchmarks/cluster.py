@@ -17,18 +17,48 @@ from collections.abc import Callable
 
 import numpy as np
 
-LENGTH = 500
+LENGTH = 500  # letters of a sequence
 OVERLAP = 40  # letters that at least lie over each other
-IDENTITIES = (1.0, 0.95, 0.9, 0.85, 0.8)
+IDENTITIES = (1.0, 0.95, 0.9, 0.85, 0.8)  # shares of these that agree
 
 
 def independent(draw: np.random.Generator, n: int) -> np.ndarray:
-    """Draw random sequences, as all others do here: letters from 0 to 3 ``(n, LENGTH)``."""
+    """Draw random sequences.
+
+    Parameters
+    ----------
+    draw : numpy.random.Generator
+        Draws the letters.
+    n : int
+        How many sequences.
+
+    Returns
+    -------
+    numpy.ndarray
+        Letters from 0 to 3, uint8 ``(n, LENGTH)``.
+    """
     return draw.integers(0, 4, (n, LENGTH), dtype=np.uint8)
 
 
 def variants(draw: np.random.Generator, parents: np.ndarray, n: int, rate: float) -> np.ndarray:
-    """Draw sequences with so many substitutions a letter, the same number of each parent, shuffled."""
+    """Draw variants of sequences, the same number of each, shuffled.
+
+    Parameters
+    ----------
+    draw : numpy.random.Generator
+        Draws places and letters.
+    parents : numpy.ndarray
+        ``(parents, LENGTH)``, as from :func:`independent`.
+    n : int
+        How many variants in all.
+    rate : float
+        Substitutions a letter, on average.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 ``(n, LENGTH)``
+    """
     letters = draw.permutation(parents.repeat(n // len(parents), axis=0))
     changed = draw.random(letters.shape) < rate
     letters[changed] = (letters[changed] + draw.integers(1, 4, changed.sum(), dtype=np.uint8)) % 4
@@ -36,13 +66,39 @@ def variants(draw: np.random.Generator, parents: np.ndarray, n: int, rate: float
 
 
 def flanked(draw: np.random.Generator, letters: np.ndarray) -> np.ndarray:
-    """Give all the same 60 letters on either side."""
+    """Give all sequences the same 60 letters on either side.
+
+    Parameters
+    ----------
+    draw : numpy.random.Generator
+        Draws these letters.
+    letters : numpy.ndarray
+        ``(n, LENGTH)``; changed in place.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same array.
+    """
     letters[:, :60], letters[:, -60:] = independent(draw, 1)[0, :60], independent(draw, 1)[0, :60]
     return letters
 
 
 def mosaics(draw: np.random.Generator, n: int) -> np.ndarray:
-    """Draw one of 20 blocks for each of 10 positions."""
+    """Draw sequences of 10 blocks, each one of 20.
+
+    Parameters
+    ----------
+    draw : numpy.random.Generator
+        Draws the blocks.
+    n : int
+        How many sequences.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 ``(n, LENGTH)``
+    """
     blocks = independent(draw, 20).reshape(20, 10, LENGTH // 10)
     return blocks[draw.integers(0, 20, (n, 10)), np.arange(10)].reshape(n, LENGTH)
 
@@ -61,7 +117,17 @@ KINDS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
 
 
 def measure(kind: str, n: int, results: multiprocessing.Queue) -> None:
-    """Cluster sequences of a kind; report CPU seconds, peak memory in MiB, and the sizes of clusters."""
+    """Cluster sequences of a kind, in a process of its own.
+
+    Parameters
+    ----------
+    kind : str
+        One of ``KINDS``.
+    n : int
+        How many sequences.
+    results : multiprocessing.Queue
+        Takes CPU seconds, peak memory in MiB, the number of clusters, and the size of the largest.
+    """
     from rnalm.sequences.cluster import cluster
 
     letters = KINDS[kind](np.random.default_rng(0), n)
@@ -74,20 +140,25 @@ def measure(kind: str, n: int, results: multiprocessing.Queue) -> None:
 
 
 def alike(sequences: list[str]) -> dict[tuple[int, int], float]:
-    """Find pairs of sequences of one length that agree in at least the least of ``IDENTITIES`` where they overlap.
+    """Find pairs of sequences that agree in at least the least of ``IDENTITIES`` where they overlap.
+
+    Parameters
+    ----------
+    sequences : list of str
+        Nucleotides, all of one length.
 
     Returns
     -------
     dict
-        The highest identity of each pair, over all shifts and both strands.
+        The highest identity of each pair, over all shifts and both strands, by their two numbers in ascending order.
     """
     from rnalm.sequences.strands import reverse_complement
 
-    def one_hot(sequences: list[str]) -> np.ndarray:
+    def one_hot(sequences: list[str]) -> np.ndarray:  # (sequences, length, 4)
         letters = np.frombuffer("".join(sequences).upper().encode(), np.uint8).reshape(len(sequences), -1, 1)
         return (letters == np.frombuffer(b"ACGT", np.uint8)).astype(np.float32)
 
-    first, found = one_hot(sequences), {}
+    first, identities = one_hot(sequences), {}
     length = first.shape[1]
     for second in (first, one_hot([reverse_complement(sequence, rna=False) for sequence in sequences])):
         for shift in range(OVERLAP - length, length - OVERLAP + 1):
@@ -99,12 +170,18 @@ def alike(sequences: list[str]) -> dict[tuple[int, int], float]:
                 for row, column in np.argwhere(same >= IDENTITIES[-1] * width):
                     if start + row < column:
                         pair = (start + row, column)
-                        found[pair] = max(found.get(pair, 0.0), same[row, column] / width)
-    return found
+                        identities[pair] = max(identities.get(pair, 0.0), same[row, column] / width)
+    return identities
 
 
 def compare(paths: list[str]) -> None:
-    """Print the clusters of FASTA files, and for each identity how many pairs there are and how many are apart."""
+    """Print the clusters of FASTA files, and for each identity how many pairs there are and how many are apart.
+
+    Parameters
+    ----------
+    paths : list of str
+        The files.
+    """
     from rnalm import config
     from rnalm.sequences.cluster import cluster
     from rnalm.sequences.read import read_records

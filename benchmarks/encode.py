@@ -16,11 +16,19 @@ from pathlib import Path
 
 import numpy as np
 
-LENGTH = 100
+LENGTH = 100  # letters of a sequence
 
 
 def generate(path: Path, n: int) -> None:
-    """Write a table of random sequences with labels and groups."""
+    """Write a table of random sequences with labels and groups.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    n : int
+        How many sequences.
+    """
     draw = np.random.default_rng(0)
     with path.open("w") as file:
         file.write("id\tsequence\tlabel\tgroup\n")
@@ -35,7 +43,17 @@ def generate(path: Path, n: int) -> None:
 
 
 def measure(table: Path | None, output: Path, results: multiprocessing.Queue) -> None:
-    """Tokenize and encode a table; report peak memory in MiB and seconds."""
+    """Tokenize and encode a table, in a process of its own.
+
+    Parameters
+    ----------
+    table : Path or None
+        The table; None: only the library is loaded.
+    output : Path
+        The encoded file.
+    results : multiprocessing.Queue
+        Takes the peak memory of the process in MiB, and the seconds.
+    """
     from rnalm import config
     from rnalm.tokens import encode, learn
 

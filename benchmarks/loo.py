@@ -34,10 +34,11 @@ from rnalm.scoring.scorers.incremental import IncrementalScorer
 from rnalm.scoring.scorers.material import Material, apply
 from rnalm.scoring.scorers.naive import NaiveScorer
 from rnalm.tokens.dataset import Encoded
-from rnalm.tokens.tokenizer import MASK, PAD
+from rnalm.tokens.tokenizer import SPECIAL_TOKENS
 
 PADDED = 12_288
-FIRST = 7  # id of the first nucleotide
+PAD, MASK = map(SPECIAL_TOKENS.index, ("[PAD]", "[MASK]"))
+FIRST = len(SPECIAL_TOKENS)  # id of the first nucleotide
 
 
 def saluki(device: torch.device) -> Saluki:
@@ -75,13 +76,13 @@ def sample(edits: Edits, count: int) -> np.ndarray:
 @torch.inference_mode()
 def padded_outputs(model: Saluki, sequence: Encoded, edits: Edits, size: int) -> np.ndarray:
     """Score with every sequence padded to ``PADDED``."""
-    material = Material(sequence, edits, 0, model.device)
-    found = []
+    material = Material(sequence, edits, 0, model.device, PAD)
+    outputs = []
     for part in np.array_split(np.arange(len(edits)), math.ceil(len(edits) / size)):
         ids, _ = material.take(apply(material, edits, part))
         mask = F.pad(torch.ones_like(ids), (0, PADDED - ids.shape[1]))
-        found.append(model(input_ids=F.pad(ids, (0, PADDED - ids.shape[1]), value=PAD), attention_mask=mask).logits)
-    return torch.cat(found).cpu().numpy()
+        outputs.append(model(input_ids=F.pad(ids, (0, PADDED - ids.shape[1]), value=PAD), attention_mask=mask).logits)
+    return torch.cat(outputs).cpu().numpy()
 
 
 class OneHot(torch.nn.Module):
@@ -140,9 +141,9 @@ class Multiplications(TorchDispatchMode):
 
 def counted(run: Callable[[], object]) -> int:
     """Count the arithmetic of a run."""
-    with Multiplications() as found:
+    with Multiplications() as counter:
         run()
-    return found.flop
+    return counter.flop
 
 
 def least_flop(model: Saluki, sequence: Encoded, edits: Edits) -> float:
@@ -213,12 +214,12 @@ def compare(model: Saluki, mode: str, length: int, turns: int) -> dict[str, floa
         if tangermeme_run(model, sequence, length, 64 if on_cpu else 512, fast=True):
             best["tangermeme"] = (time.perf_counter() - began) / len(edits)
     least = least_flop(model, sequence, edits) / len(edits)
-    exact, found = naive.score(sequence, some)[1], fast.score(sequence, edits)[1][which]
+    exact, incremental = naive.score(sequence, some)[1], fast.score(sequence, edits)[1][which]
     return best | {
         "done": counted(runs["incremental"][0]) / len(edits),
         "least": least,
         "share": least / best["incremental"] / rate,
-        "difference": float(np.max(np.abs(found - exact) / np.maximum(1, np.abs(exact)))),
+        "difference": float(np.max(np.abs(incremental - exact) / np.maximum(1, np.abs(exact)))),
     }
 
 
@@ -228,14 +229,14 @@ HEADER = (
 )
 
 
-def row(mode: str, length: int, found: dict[str, float]) -> str:
+def row(mode: str, length: int, measured: dict[str, float]) -> str:
     """Format a row of the table."""
-    ours = found["incremental"]
+    ours = measured["incremental"]
     others = ("padded", "trimmed", "tangermeme whole", "tangermeme")
-    ratios = [f"{found[name] / ours:,.0f}" if name in found else "–" for name in others]
+    ratios = [f"{measured[name] / ours:,.0f}" if name in measured else "–" for name in others]
     return (
-        f"| {mode} | {length:,} | {ours * 1e6:.1f} | {1 / ours:,.0f} | {' | '.join(ratios)} | {found['done'] / 1e6:.2f} | "
-        f"{found['least'] / 1e6:.2f} | {found['share']:.0%} | {found['difference']:.0e} |"
+        f"| {mode} | {length:,} | {ours * 1e6:.1f} | {1 / ours:,.0f} | {' | '.join(ratios)} | {measured['done'] / 1e6:.2f} | "
+        f"{measured['least'] / 1e6:.2f} | {measured['share']:.0%} | {measured['difference']:.0e} |"
     )
 
 

@@ -26,14 +26,20 @@ def choose(gpus: int = 1) -> torch.device:
     Parameters
     ----------
     gpus : int
-        How many GPUs the job may use.
+        How many GPUs the job may use; 0: none.
     """
     exact()
     return torch.device("cuda" if count(gpus) else "cpu")
 
 
 def count(wanted: int) -> int:
-    """Say how many of the wanted GPUs there are."""
+    """Say how many of the wanted GPUs there are.
+
+    Parameters
+    ----------
+    wanted : int
+        GPUs that the job may use.
+    """
     return min(wanted, torch.cuda.device_count())
 
 
@@ -49,7 +55,13 @@ def exact() -> None:
 
 @contextmanager
 def multiplying(precision: str) -> Iterator[None]:
-    """Multiply float32 matrices of a GPU in TensorFloat-32 for a while, if ``precision`` is ``tf32``, or exactly."""
+    """Multiply float32 matrices of a GPU in TensorFloat-32, or exactly, for as long as the block lasts.
+
+    Parameters
+    ----------
+    precision : str
+        ``tf32`` for TensorFloat-32; with any other, as with ``float32``, products are exact.
+    """
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     try:
@@ -59,7 +71,14 @@ def multiplying(precision: str) -> Iterator[None]:
 
 
 def free_memory(device: torch.device) -> int:
-    """Say how many bytes of a device's memory a job may still take."""
+    """Say how many bytes of a device's memory a job may still take.
+
+    Parameters
+    ----------
+    device : torch.device
+        A GPU, where what torch holds unused counts as free; or the CPU, where the least counts that the system and each control
+        group of the process leave. 4 GiB where neither says anything.
+    """
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
@@ -80,7 +99,7 @@ V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes")
 
 def _cgroup_limits(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> list[int]:
     """Read what is left of the memory of each control group that holds this process, such as a container or a Slurm job."""
-    found = []
+    limits = []
     for line in groups.read_text().splitlines() if groups.exists() else []:
         _, controllers, path = line.split(":", 2)
         if not controllers:
@@ -89,8 +108,8 @@ def _cgroup_limits(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("
             place, names = root / "memory" / path.lstrip("/"), V1
         else:
             continue
-        found += [_left(folder, *names) for folder in (place, *place.parents) if folder.is_relative_to(root)]
-    return [limit for limit in found if limit is not None]
+        limits += [_left(folder, *names) for folder in (place, *place.parents) if folder.is_relative_to(root)]
+    return [limit for limit in limits if limit is not None]
 
 
 def _left(folder: Path, limit: str, used: str) -> int | None:
@@ -112,34 +131,58 @@ def fitting(most: int, each: float, memory: float, what: str) -> int:
     Parameters
     ----------
     most : int
-        Power of two.
+        How many go together where there is memory enough; a power of two.
     each : float
         Bytes that one takes.
     memory : float
         Bytes that all may take.
     what : str
-        For the warning.
+        What they are, in the plural, for the warning that there are fewer.
+
+    Returns
+    -------
+    int
+        A power of two from 1 to ``most``.
     """
-    found = most
-    while found > 1 and found * each > memory:
-        found //= 2
-    if found < most:
+    together = most
+    while together > 1 and together * each > memory:
+        together //= 2
+    if together < most:
         warnings.warn(
-            f"memory is short: {found} {what} at a time, not {most}; last digits may differ from those of other jobs",
+            f"memory is short: {together} {what} at a time, not {most}; last digits may differ from those of other jobs",
             stacklevel=2,
         )
-    return found
+    return together
 
 
 def send(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Copy an array to a device, without waiting for what a GPU is doing."""
+    """Copy an array to a device, without waiting for what a GPU is doing.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        Numbers of any shape.
+    device : torch.device
+        Where they are needed. On the CPU the tensor shares the memory of the array.
+    """
     tensor = torch.from_numpy(array)
     # Only from pinned memory does a copy take its turn behind the work in flight; any other waits for it.
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 def fetch(tensor: torch.Tensor) -> Callable[[], np.ndarray]:
-    """Begin to copy a tensor to the host; the function returned waits for it and gives the array."""
+    """Begin to copy a tensor to the host.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Numbers of any shape, on any device.
+
+    Returns
+    -------
+    callable
+        Waits for the copy and gives it as an array.
+    """
     if tensor.device.type != "cuda":
         return tensor.numpy
     host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
@@ -155,7 +198,24 @@ def fetch(tensor: torch.Tensor) -> Callable[[], np.ndarray]:
 
 
 def ahead(items: Iterable[Item], launch: Callable[[Item], Launched], device: torch.device) -> Iterator[tuple[Item, Launched]]:
-    """Launch work on items, on a GPU some ahead of what is taken, so that it need not wait for the host."""
+    """Launch work on items, on a GPU some ahead of what is taken, so that it need not wait for the host.
+
+    Parameters
+    ----------
+    items : iterable
+        What there is to work on.
+    launch : callable
+        Begins the work on an item, and returns without waiting for its end.
+    device : torch.device
+        Where the work is done: on a GPU, ``IN_FLIGHT`` items are ahead; on the CPU, none.
+
+    Yields
+    ------
+    item
+        One of ``items``, in their order.
+    launched
+        What ``launch`` returned for it.
+    """
     waiting: deque[tuple[Item, Launched]] = deque()
     for item in items:
         waiting.append((item, launch(item)))

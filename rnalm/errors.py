@@ -14,16 +14,23 @@ def nearest(name: object, known: Iterable[object], limit: int = 12) -> str:
     Parameters
     ----------
     name : object
-        What was found.
+        The wrong name, as the user gave it; case does not matter.
     known : iterable
         The valid names.
     limit : int
-        List all valid names when there are at most this many.
+        List all valid names when there are at most this many, and so many of them when none is close.
 
     Returns
     -------
     str
-        Something like ``"did you mean 'epochs'? (valid: batch_size, epochs)"``.
+        The end of a message: a guess, if a name is close, and the valid names.
+
+    Examples
+    --------
+    >>> nearest("epoch", ["batch_size", "epochs"])
+    "did you mean 'epochs'? (valid: batch_size, epochs)"
+    >>> nearest("colour", ["batch_size", "epochs"])
+    'valid: batch_size, epochs'
     """
     names = [str(k) for k in known]
     folded = {n.casefold(): n for n in reversed(names)}

@@ -25,6 +25,11 @@ UNLOCKABLE = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 def replacing(path: str | Path) -> Iterator[Path]:
     """Write beside ``path``, then rename, so that a killed job leaves nothing half-written.
 
+    Parameters
+    ----------
+    path : path
+        The file to make or to replace; folders that are missing on its way are made.
+
     Yields
     ------
     Path
@@ -37,16 +42,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         # On the disk before it has its name: after a power cut there is no empty file of that name either.
-        _flush(temporary)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    """Wait until what was written has reached the disk."""
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
 
 
 def lock(path: str | Path, wait: bool = False) -> IO[str] | None:
@@ -58,6 +58,7 @@ def lock(path: str | Path, wait: bool = False) -> IO[str] | None:
     Parameters
     ----------
     path : path
+        The lock file; it is made if it is not there, and what is in it is lost.
     wait : bool
         Whether to wait for another process that holds it.
 
@@ -65,6 +66,11 @@ def lock(path: str | Path, wait: bool = False) -> IO[str] | None:
     -------
     file or None
         The lock, to be kept; None if another process holds it and we do not wait.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened or locked for another reason than that its file system has no locks.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +92,13 @@ def lock(path: str | Path, wait: bool = False) -> IO[str] | None:
 
 
 def is_locked(path: str | Path) -> bool:
-    """Say whether a process holds a lock file."""
+    """Say whether a process holds a lock file.
+
+    Parameters
+    ----------
+    path : path
+        The lock file, as for :func:`lock`; it need not be there.
+    """
     try:
         with open(path) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -98,13 +110,26 @@ def is_locked(path: str | Path) -> bool:
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write ``content`` as readable JSON, atomically."""
+    """Write a JSON file that people can read, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    content : object
+        What the ``json`` module can write: dictionaries, lists, strings, numbers, booleans and None.
+    """
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: str | Path) -> Any:
     """Read a JSON file.
+
+    Parameters
+    ----------
+    path : path
+        The file, in UTF-8.
 
     Raises
     ------
@@ -120,7 +145,18 @@ def read_json(path: str | Path) -> Any:
 
 
 def sha256(*paths: str | Path) -> str:
-    """Hash the content of one or several files, in the given order."""
+    """Hash the content of one or several files, in the given order.
+
+    Parameters
+    ----------
+    *paths : path
+        The files; their names do not enter the hash.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits: the SHA-256 of the SHA-256 digests of the files.
+    """
     digest = hashlib.sha256()
     for path in paths:
         with open(path, "rb") as file:
@@ -131,6 +167,16 @@ def sha256(*paths: str | Path) -> str:
 @contextmanager
 def open_text(path: str | Path) -> Iterator[IO[str]]:
     """Open a plain or, by its extension ``.gz``, a gzip-compressed UTF-8 text file for reading.
+
+    Parameters
+    ----------
+    path : path
+        The file; a byte order mark at its beginning is left out.
+
+    Yields
+    ------
+    file
+        The open text, with line ends as they are in the file.
 
     Raises
     ------

@@ -15,6 +15,14 @@ hypothesis.settings.register_profile("patient", deadline=None, suppress_health_c
 hypothesis.settings.load_profile("patient")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of a file share a process, and with it what they prepare; those of the workflow go one by one."""
+    for item in items:
+        if "workflow" not in item.path.parts and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
 @pytest.fixture
 def write_source(tmp_path) -> Callable[..., Table]:
     """Write a table (compressed if its name says so) and describe it; columns default to ``id`` and ``sequence``."""

@@ -15,11 +15,8 @@ def write_config(tmp_path):
 
     def write(**changes):
         (tmp_path / "table.tsv").write_text("name\tseq\ty\none\ta,c\t1.5\ntwo\tg\t2\n")
-        source = {
-            "path": str(tmp_path / "table.tsv"),
-            "token_sep": ",",
-            "columns": {"id": "name", "sequence": "seq", "label": "y"},
-        }
+        columns = {"id": "name", "sequence": "seq", "label": "y"}
+        source = {"path": str(tmp_path / "table.tsv"), "token_sep": ",", "columns": columns}
         path = tmp_path / "my.yaml"
         path.write_text(yaml.safe_dump({"output": "results/x", "source": source} | changes))
         return path
@@ -60,30 +57,20 @@ def test_every_source_is_looked_at(capsys, write_config, tmp_path):
     assert lines[2].endswith("first sequence 'one', 3 letters or tokens, label None")
 
 
-def test_a_mistake_in_the_configuration_gets_one_line(capsys, write_config):
-    path = write_config(outptu="x")
+def test_a_mistake_in_the_configuration_or_in_the_data_gets_one_line(capsys, write_config, tmp_path):
+    path, table = write_config(outptu="x"), tmp_path / "table.tsv"
     assert failure(capsys, "check", str(path)).startswith(f"{path}: unknown key 'outptu'; did you mean 'output'?")
-
-
-def test_a_mistake_in_the_data_gets_one_line(capsys, write_config, tmp_path):
     path = write_config()
-    (tmp_path / "table.tsv").write_text("name\tseq\ty\none\ta,,c\t1\n")
-    assert failure(capsys, "check", str(path)) == f"{tmp_path / 'table.tsv'}, line 2: token 2 is empty, between two ','"
-
-
-def test_a_source_that_is_not_there_gets_one_line(capsys, write_config, tmp_path):
-    path = write_config()
-    (tmp_path / "table.tsv").unlink()
-    assert failure(capsys, "check", str(path)) == f"{tmp_path / 'table.tsv'}: no such file"
+    table.write_text("name\tseq\ty\none\ta,,c\t1\n")
+    assert failure(capsys, "check", str(path)) == f"{table}, line 2: token 2 is empty, between two ','"
+    table.unlink()
+    assert failure(capsys, "check", str(path)) == f"{table}: no such file"
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (None, "cannot be read as YAML ("),
-        (b"a: [1\nb: 2", "cannot be read as YAML ("),
-        (b"a: \x00", "cannot be read as YAML ("),
-        (b"a: \xe4", "cannot be read as YAML ("),
+        *((content, "cannot be read as YAML (") for content in (None, b"a: [1\nb: 2", b"a: \x00", b"a: \xe4")),
         (b"- 1\n", "expected keys and values, found list"),
         (b"", "expected keys and values, found NoneType"),
     ],

@@ -14,21 +14,17 @@ def test_without_a_gpu_or_without_leave_to_use_one_the_cpu_computes(monkeypatch)
     assert [compute.count(wanted) for wanted in (0, 1, 2, 4)] == [0, 1, 2, 2]
 
 
-def test_float32_is_float32():
+def test_float32_is_float32_and_tf32_is_used_inside_its_frame_only():
+    def used() -> tuple[bool, bool]:
+        return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
     compute.choose()
-    assert not torch.backends.cuda.matmul.allow_tf32
-    assert not torch.backends.cudnn.allow_tf32
-
-
-def test_tf32_is_used_inside_its_frame_only():
-    compute.exact()
+    assert used() == (False, False)
     with compute.multiplying("tf32"):
-        assert torch.backends.cuda.matmul.allow_tf32
-        assert torch.backends.cudnn.allow_tf32
+        assert used() == (True, True)
         with compute.multiplying("float32"):
-            assert not torch.backends.cuda.matmul.allow_tf32
-    assert not torch.backends.cuda.matmul.allow_tf32
-    assert not torch.backends.cudnn.allow_tf32
+            assert used() == (False, False)
+    assert used() == (False, False)
 
 
 def test_arrays_go_to_the_device_and_come_back():

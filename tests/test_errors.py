@@ -2,25 +2,21 @@ import pytest
 
 from rnalm.errors import nearest
 
+MANY = [f"column{number}" for number in range(20)]
+
 
 @pytest.mark.parametrize(
-    ("name", "known", "hint"),
+    ("name", "known", "limit", "hint"),
     [
-        ("epoch", ["batch_size", "epochs"], "did you mean 'epochs'? (valid: batch_size, epochs)"),
-        ("LABEL", ["id", "label"], "did you mean 'label'? (valid: id, label)"),
-        ("good", ["GOOD", "WEAK"], "did you mean 'GOOD'? (valid: GOOD, WEAK)"),
-        (11, ["1", "2"], "did you mean '1'? (valid: 1, 2)"),
-        ("zzz", ["id", "label"], "valid: id, label"),
-        ("zzz", [], "valid: none"),
+        ("epoch", ["batch_size", "epochs"], 12, "did you mean 'epochs'? (valid: batch_size, epochs)"),
+        ("LABEL", ["id", "label"], 12, "did you mean 'label'? (valid: id, label)"),
+        ("good", ["GOOD", "WEAK"], 12, "did you mean 'GOOD'? (valid: GOOD, WEAK)"),
+        (11, ["1", "2"], 12, "did you mean '1'? (valid: 1, 2)"),
+        ("zzz", ["id", "label"], 12, "valid: id, label"),
+        ("zzz", [], 12, "valid: none"),
+        ("column7", MANY, 12, "did you mean 'column7'?"),
+        ("zzz", MANY, 3, "valid: column0, column1, column2, …"),
     ],
 )
-def test_the_nearest_name_is_suggested_and_all_valid_names_are_listed(name, known, hint):
-    assert nearest(name, known) == hint
-
-
-def test_a_long_list_of_valid_names_is_left_out_when_one_is_close():
-    assert nearest("column7", [f"column{i}" for i in range(20)], limit=12) == "did you mean 'column7'?"
-
-
-def test_a_long_list_of_valid_names_is_cut_when_none_is_close():
-    assert nearest("zzz", [f"column{i}" for i in range(20)], limit=3) == "valid: column0, column1, column2, …"
+def test_the_nearest_name_is_suggested_and_valid_names_are_listed_if_they_are_few_or_none_is_close(name, known, limit, hint):
+    assert nearest(name, known, limit) == hint

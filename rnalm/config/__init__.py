@@ -8,16 +8,17 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from rnalm.config.data import Cluster, Encode, Folds, Labels, Tokenizer
-from rnalm.config.learning import ARCHITECTURES, METRICS, Finetune, HuggingFace, Model, Pretrain, Saluki
+from rnalm.config.learning import ARCHITECTURES, METRICS, Architecture, Finetune, HuggingFace, Model, Pretrain, Saluki
 from rnalm.config.results import Interpret, Powerlaw, Predict, Report
 from rnalm.config.section import Section
-from rnalm.config.source import Attributes, Chunk, Columns, Fasta, Source, Table, read_source
+from rnalm.config.source import Attributes, Chunk, Columns, Fasta, Source, SourceSection, Table, read_source
 from rnalm.config.sweep import OptionalSweep
 from rnalm.errors import nearest
 
 __all__ = [
     "ARCHITECTURES",
     "METRICS",
+    "Architecture",
     "Attributes",
     "Chunk",
     "Cluster",
@@ -37,6 +38,7 @@ __all__ = [
     "Saluki",
     "Section",
     "Source",
+    "SourceSection",
     "Table",
     "Tokenizer",
     "read_source",
@@ -84,6 +86,18 @@ as Weights & Biases writes it."""
         """Whether models are trained here, rather than given."""
         return not isinstance(self.model, list)
 
+    @property
+    def architecture(self) -> Architecture:
+        """What is trained here; not for experiments with given models."""
+        assert isinstance(self.model, Architecture)
+        return self.model
+
+    @property
+    def training_source(self) -> SourceSection:
+        """What is learned from; not for experiments that only predict further files."""
+        assert self.source is not None
+        return self.source
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         self._check_sources()
@@ -94,7 +108,7 @@ as Weights & Biases writes it."""
         if self.sweep is not None:
             if not self.trains:
                 raise ValueError("sweep is for training; expected null where model gives trained ones")
-            sweep = self.sweep.resolve(self.task, self.model, self.finetune)
+            sweep = self.sweep.resolve(self.task, self.architecture, self.finetune)
             if self.pretrain and not self.finetune.from_scratch:
                 sweep.check_pretrained()
         if self.interpret.precision == "tf32" and not self.finetune.gpus:
@@ -108,19 +122,20 @@ as Weights & Biases writes it."""
             raise ValueError(f"inference.{name}: the name {name!r} is taken; choose another")
 
     def _check_training(self) -> None:
-        columns = self.source.columns_key
-        if not self.source.gives("label"):
-            also = " (or source.classes)" if "classes" in type(self.source).model_fields else ""
+        source, model = self.training_source, self.architecture
+        columns = source.columns_key
+        if not source.gives("label"):
+            also = " (or source.classes)" if "classes" in type(source).model_fields else ""
             raise ValueError(f"{columns}.label{also} is missing: training needs labels")
-        if self.folds.method in ("column", "rotate") and not self.source.gives("split"):
+        if self.folds.method in ("column", "rotate") and not source.gives("split"):
             raise ValueError(f"{columns}.split is missing: folds.method {self.folds.method} reads splits from a column")
-        if self.pretrain and not self.model.fills_in:
-            raise ValueError(f"pretrain is for language models (model.name: hf), found model.name: {self.model.name}")
-        if self.finetune.from_scratch and getattr(self.model, "pretrained", None):
+        if self.pretrain and not model.fills_in:
+            raise ValueError(f"pretrain is for language models (model.name: hf), found model.name: {model.name}")
+        if self.finetune.from_scratch and getattr(model, "pretrained", None):
             raise ValueError("finetune.from_scratch: model.pretrained has weights; expected model.type and model.config")
-        if self.interpret.scorer == "incremental" and not self.model.local:
+        if self.interpret.scorer == "incremental" and not model.local:
             raise ValueError(
-                f"interpret.scorer: incremental is for local architectures, found model.name: {self.model.name}; "
+                f"interpret.scorer: incremental is for local architectures, found model.name: {model.name}; "
                 "expected naive or auto"
             )
         if self.finetune.metric not in METRICS[self.task]:

@@ -1,6 +1,6 @@
 """Configuration of tokenizer, encoding, labels and folds."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -18,11 +18,11 @@ SPECIAL_ROLES: dict[str, tuple[str, ...]] = {
     "eos": ("[EOS]", "<eos>", "</s>"),
 }
 
-#: Keys of the tokenizer that are for some types only, and their defaults there.
-TOKENIZER_DEFAULTS: dict[str, dict[str, int | None]] = {
+#: Types of tokenizers: for each, the keys that are for some types only, and their defaults there.
+TOKENIZER_DEFAULTS: dict[str, dict[str, Any]] = {
     "atomic": {"min_freq": 1, "vocab_size": None},
-    "bpe": {"min_freq": 2, "vocab_size": 20_000, "max_token_length": 10},
-    "unigram": {"vocab_size": 32_000, "max_token_length": 16},
+    "bpe": {"min_freq": 2, "vocab_size": 20_000, "max_token_length": 10, "atomic_replacements": {}},
+    "unigram": {"vocab_size": 32_000, "max_token_length": 16, "atomic_replacements": {}},
     "kmer": {"min_freq": 1, "vocab_size": None, "k": 5, "stride": 1},
 }
 
@@ -30,7 +30,7 @@ TOKENIZER_DEFAULTS: dict[str, dict[str, int | None]] = {
 class Tokenizer(Section):
     """How sequences become tokens."""
 
-    type: Literal["atomic", "bpe", "unigram", "kmer"] = "atomic"
+    type: Literal[*TOKENIZER_DEFAULTS] = "atomic"  # pyright: ignore[reportInvalidTypeForm]
     """`atomic`: one token a field or character. `bpe`: byte-pair encoding, merges of frequent neighbours. `unigram`: the \
 pieces that make the data most probable, as in SentencePiece. `kmer`: every `k` letters."""
     source: Source | None = None
@@ -55,12 +55,10 @@ in `{gej: E}`; a letter that the data do not have."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for key in ("min_freq", "max_token_length", "k", "stride"):
-            if getattr(self, key) is not None and key not in TOKENIZER_DEFAULTS[self.type]:
-                types = " or ".join(kind for kind, keys in TOKENIZER_DEFAULTS.items() if key in keys)
+        for key in dict.fromkeys(key for defaults in TOKENIZER_DEFAULTS.values() for key in defaults):
+            if getattr(self, key) and key not in TOKENIZER_DEFAULTS[self.type]:
+                types = " or ".join(kind for kind, defaults in TOKENIZER_DEFAULTS.items() if key in defaults)
                 raise ValueError(f"{key} is for type: {types}, found type: {self.type}")
-        if self.atomic_replacements and self.type not in ("bpe", "unigram"):
-            raise ValueError(f"atomic_replacements is for type: bpe or unigram, found type: {self.type}")
         letters = list(self.atomic_replacements.values())
         if len(set(letters)) < len(letters):
             raise ValueError("atomic_replacements must give each token a letter of its own")
@@ -75,7 +73,7 @@ in `{gej: E}`; a letter that the data do not have."""
         """Name the special token for a role, such as ``unk``."""
         return next(name for name in SPECIAL_ROLES[role] if name in self.special_tokens)
 
-    def value(self, key: str) -> int | None:
+    def value(self, key: str) -> Any:
         """Give a key's value, or its default for this type."""
         found = getattr(self, key)
         return TOKENIZER_DEFAULTS[self.type].get(key) if found is None else found

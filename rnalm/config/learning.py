@@ -1,6 +1,6 @@
 """Configuration of models and how they are trained."""
 
-from typing import Annotated, Any, ClassVar, Literal, Self, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
@@ -23,7 +23,9 @@ METRICS: dict[str, dict[str, bool]] = {
         "f1_macro": True,
         "f1_weighted": True,
         "precision_macro": True,
+        "precision_weighted": True,
         "recall_macro": True,
+        "recall_weighted": True,
         "roc_auc": True,
         "pr_auc": True,
     },
@@ -109,10 +111,13 @@ def _as_list(value: Any) -> Any:
 Trained = Annotated[
     list[str], Field(min_length=1), BeforeValidator(_as_list, json_schema_input_type=str | list[str]), Tag("trained")
 ]
-Model = Annotated[
-    Union[*(Annotated[section, Tag(name)] for name, section in ARCHITECTURES.items()), Trained],
-    Discriminator(_model_kind),
-]
+if TYPE_CHECKING:
+    Model = Architecture | list[str]
+else:
+    Model = Annotated[
+        Union[*(Annotated[section, Tag(name)] for name, section in ARCHITECTURES.items()), Trained],
+        Discriminator(_model_kind),
+    ]
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 

@@ -5,9 +5,13 @@ from typing import Any, get_args, get_origin
 
 from pydantic import Discriminator, Tag, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from rnalm.config import ARCHITECTURES, Config, Section
 from rnalm.errors import RnalmError, nearest
+
+#: A valid value, as pydantic lists them.
+QUOTED = r"'([^']*)'"
 
 
 def load(settings: dict[str, Any], name: str = "config") -> Config:
@@ -34,9 +38,9 @@ def load(settings: dict[str, Any], name: str = "config") -> Config:
     raise RnalmError(f"{name}: {_explain(problems[0], settings)}{more}")
 
 
-def _location(problem: dict[str, Any], settings: Any) -> tuple[str | int, ...]:
+def _location(problem: ErrorDetails, settings: Any) -> tuple[Any, ...]:
     """Find the key that a problem is about: what of pydantic's location is in the settings, and the last new key."""
-    location: list[str | int] = []
+    location: list[Any] = []
     for part in problem["loc"]:
         inside = isinstance(settings, dict) and part in settings
         if inside or (isinstance(settings, list) and isinstance(part, int) and part < len(settings)):
@@ -47,7 +51,7 @@ def _location(problem: dict[str, Any], settings: Any) -> tuple[str | int, ...]:
     return tuple(location)
 
 
-def _explain(problem: dict[str, Any], settings: dict[str, Any]) -> str:
+def _explain(problem: ErrorDetails, settings: dict[str, Any]) -> str:
     location = _location(problem, settings)
     key = ".".join(str(part) for part in location)
     if problem["type"] == "extra_forbidden":
@@ -57,18 +61,15 @@ def _explain(problem: dict[str, Any], settings: dict[str, Any]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{key}.{message}" if key else message
+    context = problem.get("ctx", {})
     if problem["type"] == "union_tag_invalid":
-        return f"{key}.name: found {problem['ctx']['tag']!r}; {nearest(problem['ctx']['tag'], ARCHITECTURES)}"
+        return f"{key}.name: found {context['tag']!r}; {nearest(context['tag'], ARCHITECTURES)}"
     if problem["type"] == "literal_error":
-        return f"{key}: found {problem['input']!r}; {_choice(problem)}"
+        return f"{key}: found {problem['input']!r}; {nearest(problem['input'], re.findall(QUOTED, context['expected']))}"
     return f"{key}: found {problem['input']!r}; {message[0].lower()}{message[1:]}"
 
 
-def _choice(problem: dict[str, Any]) -> str:
-    return nearest(problem["input"], re.findall(r"'([^']*)'", problem["ctx"]["expected"]))
-
-
-def _fields(location: tuple[str | int, ...], settings: dict[str, Any]) -> list[str]:
+def _fields(location: tuple[Any, ...], settings: Any) -> list[str]:
     """Name the valid keys of the section at ``location``."""
     section: Any = Config
     for part in location:
@@ -92,5 +93,7 @@ def _section(annotation: Any, value: Any) -> type[Section] | dict[str, Any] | No
     choices = get_args(annotation)
     for mark in marks:
         if isinstance(mark, Discriminator):
-            choices = [choice for choice in choices if Tag(mark.discriminator(value)) in choice.__metadata__]
+            assert callable(mark.discriminator)
+            kind = str(mark.discriminator(value))
+            choices = [choice for choice in choices if Tag(kind) in choice.__metadata__]
     return next(filter(None, (_section(choice, value) for choice in choices)), None)

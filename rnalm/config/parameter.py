@@ -60,9 +60,17 @@ class Parameter(Section):
 
     def _divisible(self) -> bool:
         """Whether numbers have digits enough to tell the steps of a range apart, and to say where they end."""
-        last = self.size - 1
-        exact = Fraction(str(self.at(last))) == climb(self.min, self.step, last)
-        return self.integer or (exact and self.step >= FINEST * max(abs(self.min), abs(self.max)))
+        low, high = self.ends
+        last, step = (self.size or 0) - 1, self.step or 1
+        exact = Fraction(str(self.at(last))) == climb(low, step, last)
+        return self.integer or (exact and step >= FINEST * max(abs(low), abs(high)))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The lowest and the highest value of a range; a list of values has none."""
+        assert self.min is not None
+        assert self.max is not None
+        return self.min, self.max
 
     @property
     def integer(self) -> bool:
@@ -83,12 +91,12 @@ class Parameter(Section):
         """Give the value at a place, from 0, where values can be counted."""
         if self.values is not None:
             return self.values[place]
-        value = climb(self.min, self.step or 1, place)
+        value = climb(self.ends[0], self.step or 1, place)
         return int(value) if self.integer else float(value)
 
     def listed(self) -> list[Any]:
         """List all values, where they can be counted."""
-        return [self.at(place) for place in range(self.size)]
+        return [self.at(place) for place in range(self.size or 0)]
 
     def probes(self) -> list[Any]:
         """Give values that stand for all: if these are valid, so are those between them."""
@@ -97,7 +105,8 @@ class Parameter(Section):
         if self.size is not None:
             return [self.at(place) for place in sorted({0, 1, self.size - 1}) if place < self.size]
         # Where any number can be drawn, so can a fraction.
-        return [self.min, self.min + (self.max - self.min) / math.pi, self.max]
+        low, high = self.ends
+        return [low, low + (high - low) / math.pi, high]
 
 
 def climb(low: float, step: float, count: int) -> Fraction:

@@ -65,7 +65,7 @@ def _sections_of(annotation: Any) -> list[type[Section]]:
 
 
 def _table(path: str, section: type[Section], one_of_several: bool) -> str:
-    kind = f" ({section.title})" if one_of_several else ""
+    kind = f" ({vars(section)['title']})" if one_of_several else ""
     title = f"## `{path}`{kind}" if path else "## Top level"
     rows = [
         f"| `{name}` | {_kind(info)} | {_default(info)} | {_meaning(info)} |" for name, info in section.model_fields.items()
@@ -78,7 +78,7 @@ def _meaning(info: FieldInfo) -> str:
     if info.description:
         return info.description
     inner = _sections_of(info.annotation)
-    return f"{' Or: '.join(section.__doc__ for section in inner)} See below." if inner else ""
+    return f"{' Or: '.join(f'{section.__doc__}' for section in inner)} See below." if inner else ""
 
 
 def _default(info: FieldInfo) -> str:

@@ -1,20 +1,18 @@
 """Configuration of sources: tables and FASTA files."""
 
 import re
-from typing import Annotated, Any, ClassVar, Literal, Self, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, model_validator
 
 from rnalm.config.section import Column, OptionalSeparator, Section, Separator
 
 
-class Columns(Section):
-    """Where a table holds what: header names or 1-based positions."""
+class AttributeColumns(Section):
+    """Where a table about the sequences of a FASTA file holds what: header names or 1-based positions."""
 
     id: Column
     """Identifier of the sequence; must be unique."""
-    sequence: Column
-    """The sequence."""
     label: Column | None = None
     """What the model learns. Needed for training, optional for prediction."""
     weight: Column | None = None
@@ -25,15 +23,52 @@ class Columns(Section):
     """Name of the predefined split of the row, for `folds.method` `column` and `rotate`."""
 
 
-class Table(Section):
-    """A separated table with a sequence in each row."""
+class Columns(AttributeColumns):
+    """Where a table holds what: header names or 1-based positions."""
 
-    title: ClassVar[str] = "a table"
-    kind: ClassVar[str] = "table"
+    sequence: Column
+    """The sequence."""
+
+
+class SourceSection(Section):
+    """What every kind of source tells of itself."""
+
+    title: ClassVar[str]
+    #: Its name in :data:`SOURCES`, and in ``sequences.read.READERS``.
+    kind: ClassVar[str]
     #: Where its columns are named.
     columns_key: ClassVar[str] = "source.columns"
     #: Whether its records have a description.
     described: ClassVar[bool] = False
+
+    if TYPE_CHECKING:  # A key of some, a property of others.
+        token_sep: str | None
+        modifier_sep: str | None
+
+    @classmethod
+    def is_meant(cls, value: dict) -> bool:
+        """Whether a user means this kind; where none is recognized, it is a table."""
+        return False
+
+    @property
+    def paths(self) -> list[str]:
+        """All files that are read."""
+        raise NotImplementedError
+
+    def gives(self, key: str) -> bool:
+        """Whether records have a ``label``, ``weight``, ``group`` or ``split``."""
+        raise NotImplementedError
+
+    def of_sequences(self, grouped: bool = False) -> "SourceSection":
+        """Leave out what one who reads only the sequences, and perhaps their groups, need not know."""
+        raise NotImplementedError
+
+
+class Table(SourceSection):
+    """A separated table with a sequence in each row."""
+
+    title = "a table"
+    kind = "table"
     path: str
     """The table; gzip-compressed if the name ends in `.gz`."""
     header: bool = True
@@ -74,23 +109,8 @@ class Table(Section):
         return self.model_copy(update={"columns": Columns(**kept)})
 
 
-class AttributeColumns(Section):
-    """Where a table about the sequences of a FASTA file holds what."""
-
-    id: Column
-    """Identifier of the sequence: the first word of its header."""
-    label: Column | None = None
-    """As in `source.columns`; with `classes`, the class is the label."""
-    weight: Column | None = None
-    """As in `source.columns`."""
-    group: Column | None = None
-    """As in `source.columns`."""
-    split: Column | None = None
-    """As in `source.columns`."""
-
-
 class Attributes(Section):
-    """A table that says more of the sequences of a FASTA file; rows of other sequences are passed over."""
+    """A table that says more of the sequences of a FASTA file; others are passed over. With `classes`, these are labels."""
 
     path: str
     """The table; gzip-compressed if the name ends in `.gz`."""
@@ -137,13 +157,13 @@ def _named(value: Any) -> Any:
 Files = Annotated[list[str], Field(min_length=1), BeforeValidator(_files, json_schema_input_type=str | list[str])]
 
 
-class Fasta(Section):
+class Fasta(SourceSection):
     """FASTA files, of which the first word of a header is the id. They may be gzip-compressed, with names in `.gz`."""
 
-    title: ClassVar[str] = "FASTA"
-    kind: ClassVar[str] = "fasta"
-    columns_key: ClassVar[str] = "source.attributes.columns"
-    described: ClassVar[bool] = True
+    title = "FASTA"
+    kind = "fasta"
+    columns_key = "source.attributes.columns"
+    described = True
     path: Files | None = None
     """The file, or a list of files."""
     classes: Annotated[dict[str, Files], Field(min_length=1), BeforeValidator(_named)] | None = None
@@ -175,7 +195,7 @@ class Fasta(Section):
     @property
     def fasta(self) -> list[str]:
         """The FASTA files, in the order in which they are read: that of the list, or of the names of classes."""
-        return self.path or [path for _, paths in sorted(self.classes.items()) for path in paths]
+        return self.path or [path for _, paths in sorted((self.classes or {}).items()) for path in paths]
 
     @property
     def paths(self) -> list[str]:
@@ -222,7 +242,7 @@ FASTA = re.compile(r"\.(fa|fasta|fas|fna|ffn|faa|frn|fsa|mpfa)(\.gz)?$", re.IGNO
 
 
 #: Kinds of sources. A user means the first that recognizes itself, else a table.
-SOURCES = {section.kind: section for section in (Fasta, Table)}
+SOURCES: dict[str, type[SourceSection]] = {section.kind: section for section in (Fasta, Table)}
 
 
 def source_kind(value: Any) -> str:
@@ -234,18 +254,20 @@ def source_kind(value: Any) -> str:
         What stands in the configuration, or a source.
     """
     if isinstance(value, dict):
-        claims = (kind for kind, section in SOURCES.items() if kind != "table" and section.is_meant(value))
-        return next(claims, "table")
+        return next((kind for kind, section in SOURCES.items() if section.is_meant(value)), "table")
     return getattr(value, "kind", "table")
 
 
-Source = Annotated[
-    Union[*(Annotated[section, Tag(kind)] for kind, section in reversed(SOURCES.items()))],
-    Discriminator(source_kind),
-]
+if TYPE_CHECKING:
+    Source = SourceSection
+else:
+    Source = Annotated[
+        Union[*(Annotated[section, Tag(kind)] for kind, section in reversed(SOURCES.items()))],
+        Discriminator(source_kind),
+    ]
 
 
-def read_source(values: dict) -> Table | Fasta:
+def read_source(values: dict) -> SourceSection:
     """Make a source of plain values, such as a rule gives to its script.
 
     Parameters

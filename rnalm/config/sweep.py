@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 import rnalm.config.importers.wandb as wandb
 from rnalm.config.learning import ARCHITECTURES, METRICS, Finetune
@@ -65,7 +66,7 @@ class Sweep(Section):
         return self
 
     def _combinations(self) -> int:
-        return math.prod(parameter.size for parameter in self.parameters.values())
+        return math.prod(parameter.size or 0 for parameter in self.parameters.values())
 
     @property
     def count(self) -> int:
@@ -203,7 +204,7 @@ def _read(given: Any) -> Any:
         raise RnalmError(f"{given}: {_explain(error.errors(include_url=False)[0])}") from None
 
 
-def _explain(problem: dict[str, Any]) -> str:
+def _explain(problem: ErrorDetails) -> str:
     """Say what is wrong in a file; its keys are not in the configuration."""
     key = ".".join(map(str, problem["loc"]))
     message = problem["msg"].removeprefix("Value error, ")

@@ -3,26 +3,39 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import read_json, write_json
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: What goes back to the units of labels: arrays, and tensors, with their gradients.
+Numbers = TypeVar("Numbers", np.ndarray, "Tensor")
+
 
 @dataclass(frozen=True)
 class Scaler:
     """An invertible scaling of regression labels, fitted on training rows.
 
-    ``scaled = (transform(label) - center) / scale``, where transform is the natural logarithm for ``log`` and the
-    identity otherwise.
-
     Attributes
     ----------
     method : {'none', 'log', 'minmax', 'standard'}
+        ``log`` takes the natural logarithm of a label first, and the others the label itself.
     center, scale : float
-        Minimum and range for ``minmax``, mean and standard deviation for ``standard``, else 0 and 1.
+        What is then subtracted, and by what the difference is divided: minimum and range for ``minmax``, mean and standard
+        deviation for ``standard``, else 0 and 1.
+
+    Examples
+    --------
+    >>> scaler = Scaler.fit("standard", np.array([1.0, 3.0]))
+    >>> scaler.transform(np.array([1.0, 2.0, 5.0])).tolist()
+    [-1.0, 0.0, 3.0]
+    >>> scaler.inverse(np.array([-1.0, 0.0, 3.0])).tolist()
+    [1.0, 2.0, 5.0]
     """
 
     method: str = "none"
@@ -31,7 +44,14 @@ class Scaler:
 
     @classmethod
     def fit(cls, method: str, labels: np.ndarray) -> Self:
-        """Fit on training labels ``(rows,)``.
+        """Fit on training labels.
+
+        Parameters
+        ----------
+        method : {'none', 'log', 'minmax', 'standard'}
+            How to scale.
+        labels : numpy.ndarray
+            Labels of the training rows ``(rows,)``; not looked at for ``none`` and ``log``.
 
         Raises
         ------
@@ -50,22 +70,53 @@ class Scaler:
         return cls(method, float(center), float(scale))
 
     def transform(self, labels: np.ndarray) -> np.ndarray:
-        """Scale labels ``(rows,)``; for ``log`` they must be positive (see :func:`check_positive`)."""
+        """Scale labels.
+
+        Parameters
+        ----------
+        labels : numpy.ndarray
+            Of any shape; for ``log`` they must be positive (see :func:`check_positive`).
+
+        Returns
+        -------
+        numpy.ndarray
+            Of the same shape.
+        """
         return ((np.log(labels) if self.method == "log" else labels) - self.center) / self.scale
 
-    def inverse(self, scaled: np.ndarray) -> np.ndarray:
-        """Bring scaled values ``(...)`` back to the units of the labels."""
+    def inverse(self, scaled: Numbers) -> Numbers:
+        """Bring scaled values back to the units of the labels.
+
+        Parameters
+        ----------
+        scaled : numpy.ndarray or Tensor
+            Of any shape.
+
+        Returns
+        -------
+        numpy.ndarray or Tensor
+            Of the same kind and shape.
+        """
         values = scaled * self.scale + self.center
-        return np.exp(values) if self.method == "log" else values
+        if self.method != "log":
+            return values
+        return np.exp(values) if isinstance(values, np.ndarray) else values.exp()
 
 
 def check_positive(labels: np.ndarray, ids: Sequence[str]) -> None:
     """Refuse labels of which there is no logarithm.
 
+    Parameters
+    ----------
+    labels : numpy.ndarray
+        ``(rows,)``; NaN where a row has none, which is not refused.
+    ids : sequence of str
+        What the rows are called.
+
     Raises
     ------
     RnalmError
-        Naming the rows.
+        If a label is 0 or less; it names the rows.
     """
     wrong = np.flatnonzero(~(labels > 0) & ~np.isnan(labels))
     if len(wrong):
@@ -80,8 +131,9 @@ class Labels:
     Attributes
     ----------
     task : {'regression', 'classification'}
+        Whether there is one output, a scaled number, or a logit for each class.
     scaler : Scaler
-        For regression.
+        For regression: how numbers were scaled.
     classes : tuple of str
         For classification: the names, sorted; a name's position is its index.
     """
@@ -96,12 +148,22 @@ class Labels:
         return len(self.classes) if self.task == "classification" else 1
 
     def to_targets(self, labels: np.ndarray) -> np.ndarray:
-        """Turn labels ``(rows,)`` into float32 targets or int64 class indices ``(rows,)``.
+        """Turn labels into what a model is trained on.
+
+        Parameters
+        ----------
+        labels : numpy.ndarray
+            Numbers, or names of classes ``(rows,)``.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 scaled numbers, or int64 class indices ``(rows,)``.
 
         Raises
         ------
         RnalmError
-            On a class that the model does not know.
+            If a class is none that the model knows.
         """
         if self.task == "regression":
             return self.scaler.transform(labels.astype(np.float64)).astype(np.float32)
@@ -111,35 +173,69 @@ class Labels:
                 raise RnalmError(f"class {str(name)!r} is not among the classes of the model; {nearest(name, self.classes)}")
         return np.array([index[name] for name in labels], dtype=np.int64)
 
-    def to_scores(self, logits: np.ndarray, scale: str = "probability") -> np.ndarray:
-        """Turn model outputs ``(..., outputs)`` into label units, probabilities or logits, in float64.
+    def to_scores(self, outputs: Numbers, scale: str = "probability") -> Numbers:
+        """Turn a model's outputs into what is reported and explained: label units, probabilities or logits.
 
         Parameters
         ----------
-        logits : numpy.ndarray
+        outputs : numpy.ndarray or Tensor
+            ``(..., outputs)``
         scale : {'probability', 'logit'}
-            For classification.
+            What is wanted for classification.
+
+        Returns
+        -------
+        numpy.ndarray or Tensor
+            float64 ``(..., outputs)``, of the same kind; of a tensor with its gradient.
+
+        Examples
+        --------
+        >>> labels = Labels("classification", classes=("cytosol", "nucleus"))
+        >>> labels.to_scores(np.log([[1.0, 3.0]])).round(6).tolist()
+        [[0.25, 0.75]]
         """
-        logits = np.asarray(logits, dtype=np.float64)
+        outputs = outputs.astype(np.float64) if isinstance(outputs, np.ndarray) else outputs.double()
         if self.task == "regression":
-            return self.scaler.inverse(logits)
-        if scale == "logit":
-            return logits
-        exponential = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return exponential / exponential.sum(axis=-1, keepdims=True)
+            return self.scaler.inverse(outputs)
+        return outputs if scale == "logit" else _softmax(outputs)
 
     def save(self, path: str | Path) -> None:
-        """Write ``labels.json``."""
+        """Write ``labels.json``.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        """
         write_json(path, {**asdict(self), "classes": list(self.classes)})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read ``labels.json``."""
+        """Read ``labels.json``.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+
+        Raises
+        ------
+        RnalmError
+            If there is no such file, or it holds something else.
+        """
         content = read_json(path)
         try:
             return cls(content["task"], Scaler(**content["scaler"]), tuple(content["classes"]))
         except (KeyError, TypeError) as error:
             raise RnalmError(f"{path}: not a labels file of rnalm ({error})") from None
+
+
+def _softmax(logits: Numbers) -> Numbers:
+    """Turn logits ``(..., classes)`` into probabilities, however large they are."""
+    if not isinstance(logits, np.ndarray):
+        return logits.softmax(dim=-1)
+    exponential = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponential / exponential.sum(axis=-1, keepdims=True)
 
 
 def fit(task: str, scaling: str, training: np.ndarray, classes: Sequence[str] = ()) -> Labels:
@@ -148,17 +244,23 @@ def fit(task: str, scaling: str, training: np.ndarray, classes: Sequence[str] = 
     Parameters
     ----------
     task : {'regression', 'classification'}
-    scaling : str
-        See :class:`Scaler`.
+        What is learned.
+    scaling : {'none', 'log', 'minmax', 'standard'}
+        How numbers are scaled, for regression.
     training : numpy.ndarray
-        Labels of the training rows ``(rows,)``; nothing else is looked at for regression.
+        Labels of the training rows ``(rows,)``; nothing else is looked at for regression, and they are not for classification.
     classes : sequence of str
         Names of all classes of the experiment, so that every fold's model has the same outputs.
 
     Raises
     ------
     RnalmError
-        If there are fewer than two classes.
+        If there are fewer than two classes, or the labels do not vary, for ``minmax`` and ``standard``.
+
+    Examples
+    --------
+    >>> fit("classification", "none", np.array([]), classes=["nucleus", "cytosol", "nucleus"]).classes
+    ('cytosol', 'nucleus')
     """
     if task == "regression":
         return Labels(task, scaler=Scaler.fit(scaling, training.astype(np.float64)))
@@ -169,7 +271,14 @@ def fit(task: str, scaling: str, training: np.ndarray, classes: Sequence[str] = 
 
 
 def class_weights(targets: np.ndarray, n_classes: int) -> np.ndarray:
-    """Weigh classes by inverse frequency in the training targets ``(rows,)``.
+    """Weigh classes by inverse frequency.
+
+    Parameters
+    ----------
+    targets : numpy.ndarray
+        Class indices of the training rows ``(rows,)``.
+    n_classes : int
+        How many classes the model knows.
 
     Returns
     -------
@@ -184,9 +293,17 @@ def class_weights(targets: np.ndarray, n_classes: int) -> np.ndarray:
 def check_same(labels: Sequence[Labels], model_folders: Sequence[str | Path]) -> None:
     """Refuse models whose outputs cannot be averaged.
 
+    Parameters
+    ----------
+    labels : sequence of Labels
+        What the outputs of each model mean.
+    model_folders : sequence of path
+        Where each model is, for the message.
+
     Raises
     ------
     RnalmError
+        If a model has another task or other classes than the first one.
     """
     for other, folder in zip(labels, model_folders, strict=True):
         if (other.task, other.classes) != (labels[0].task, labels[0].classes):
@@ -197,4 +314,5 @@ def check_same(labels: Sequence[Labels], model_folders: Sequence[str | Path]) ->
 
 
 def _meaning(labels: Labels) -> str:
+    """Say what a model predicts."""
     return f"the classes {', '.join(labels.classes)}" if labels.classes else "a number"

@@ -11,8 +11,9 @@ def per_row(task: str, logits: Tensor, targets: Tensor, sd: float = 1.0) -> Tens
     Parameters
     ----------
     task : {'regression', 'classification'}
+        What is learned.
     logits : Tensor
-        ``(batch, outputs)``
+        Outputs of the model ``(batch, outputs)``, of which there is one for regression.
     targets : Tensor
         Scaled labels or class indices ``(batch,)``.
     sd : float
@@ -29,11 +30,37 @@ def per_row(task: str, logits: Tensor, targets: Tensor, sd: float = 1.0) -> Tens
 
 
 def weigh(weights: Tensor, targets: Tensor, class_weights: Tensor | None) -> Tensor:
-    """Combine the weights of rows ``(batch,)`` with those of their classes ``(classes,)``."""
+    """Combine the weights of rows with those of their classes.
+
+    Parameters
+    ----------
+    weights : Tensor
+        Of each row ``(batch,)``.
+    targets : Tensor
+        Class indices ``(batch,)``; not looked at without weights of classes.
+    class_weights : Tensor or None
+        Of each class ``(classes,)``; None: all the same.
+
+    Returns
+    -------
+    Tensor
+        ``(batch,)``
+    """
     return weights if class_weights is None else weights * class_weights.to(weights)[targets]
 
 
 def weighted_mean(losses: Tensor, weights: Tensor) -> Tensor:
-    """Average losses ``(rows,)`` by weight; 0 where all weights are 0."""
+    """Average losses by weight.
+
+    Parameters
+    ----------
+    losses, weights : Tensor
+        ``(rows,)``
+
+    Returns
+    -------
+    Tensor
+        A single number; 0 where all weights are 0.
+    """
     total = weights.sum()
     return (losses * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))

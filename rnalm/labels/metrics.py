@@ -1,7 +1,7 @@
 """How good predictions are."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import stats
@@ -9,6 +9,8 @@ from sklearn import metrics as sk
 
 from rnalm.errors import RnalmError
 from rnalm.labels.labels import Labels
+
+Metric = Callable[[np.ndarray, np.ndarray], float]
 
 
 def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
@@ -19,7 +21,7 @@ def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, f
     labels : Labels
         What the outputs mean.
     truth : numpy.ndarray
-        Labels ``(rows,)`` as in the source.
+        Labels as in the source, numbers or names of classes ``(rows,)``.
     outputs : numpy.ndarray
         Raw outputs of the model ``(rows, outputs)``.
 
@@ -28,6 +30,11 @@ def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, f
     dict
         See :func:`regression`, in the units of the labels and, with the prefix ``scaled_``, as the model sees them;
         or :func:`classification`.
+
+    Raises
+    ------
+    RnalmError
+        If predictions are not finite in the units of the labels, or a class is none that the model knows.
     """
     if labels.task == "classification":
         return classification(labels.to_targets(truth), labels.to_scores(outputs))
@@ -39,9 +46,20 @@ def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, f
 def check_finite(predictions: np.ndarray) -> np.ndarray:
     """Refuse predictions that are not finite, such as logarithms that were too large to be undone.
 
+    Parameters
+    ----------
+    predictions : numpy.ndarray
+        ``(rows,)``, in the units of the labels.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same.
+
     Raises
     ------
     RnalmError
+        If one of them is infinite or NaN.
     """
     if not np.isfinite(predictions).all():
         raise RnalmError(
@@ -56,23 +74,20 @@ def regression(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
     Parameters
     ----------
     labels, predictions : numpy.ndarray
-        ``(rows,)``
+        ``(rows,)``, in the same units.
 
     Returns
     -------
     dict
-        ``mse``, ``mae``, ``r2``, ``pearson``, ``spearman``; NaN where one is not defined (fewer than two rows, or no
-        variation).
+        Each metric of :data:`METRICS` by name; NaN where one is not defined (fewer than two rows, or no variation).
+
+    Examples
+    --------
+    >>> values = regression(np.array([1.0, 2.0, 4.0]), np.array([1.0, 4.0, 3.0]))
+    >>> {name: round(value, 3) for name, value in values.items()}
+    {'mse': 1.667, 'mae': 1.0, 'r2': -0.071, 'pearson': 0.5, 'spearman': 0.5}
     """
-    varies = len(labels) > 1 and np.ptp(labels) > 0
-    both_vary = varies and np.ptp(predictions) > 0
-    return {
-        "mse": float(np.mean((labels - predictions) ** 2)),
-        "mae": float(np.mean(np.abs(labels - predictions))),
-        "r2": float(sk.r2_score(labels, predictions)) if varies else math.nan,
-        "pearson": float(stats.pearsonr(labels, predictions).statistic) if both_vary else math.nan,
-        "spearman": float(stats.spearmanr(labels, predictions).statistic) if both_vary else math.nan,
-    }
+    return {name: float(metric(labels, predictions)) for name, metric in METRICS["regression"].items()}
 
 
 def classification(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -88,34 +103,94 @@ def classification(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, 
     Returns
     -------
     dict
-        ``accuracy``; ``f1``, ``precision`` and ``recall``, macro and weighted; ``roc_auc`` and ``pr_auc``, for more than
-        two classes the mean over the classes that occur, one against the rest. NaN where one is not defined.
+        Each metric of :data:`METRICS` by name. Areas under curves are, for more than two classes, the mean over the classes
+        that occur, one against the rest; NaN where only one class occurs.
     """
-    predicted = probabilities.argmax(axis=1)
-    found = {"accuracy": float(sk.accuracy_score(targets, predicted))}
-    for average in ("macro", "weighted"):
-        scores = sk.precision_recall_fscore_support(targets, predicted, average=average, zero_division=0)
-        found |= dict(zip((f"precision_{average}", f"recall_{average}", f"f1_{average}"), map(float, scores[:3]), strict=True))
-    n_classes = probabilities.shape[1]
-    positives = [1] if n_classes == 2 else range(n_classes)
-    defined = [c for c in positives if 0 < np.sum(targets == c) < len(targets)]
-    for name, score in (("roc_auc", sk.roc_auc_score), ("pr_auc", sk.average_precision_score)):
-        each = [score(targets == c, probabilities[:, c]) for c in defined]
-        found[name] = float(np.mean(each)) if each else math.nan
-    return found
+    return {name: float(metric(targets, probabilities)) for name, metric in METRICS["classification"].items()}
+
+
+def _vary(*values: np.ndarray) -> bool:
+    """Say whether there are several rows, and each of some columns has different values in them."""
+    return all(len(column) > 1 and np.ptp(column) > 0 for column in values)
+
+
+def _correlation(correlate: Callable) -> Metric:
+    """Make a metric of a correlation of scipy, which is defined where labels and predictions vary."""
+    return lambda labels, predictions: correlate(labels, predictions).statistic if _vary(labels, predictions) else math.nan
+
+
+def _averaged(score: Callable, average: str) -> Metric:
+    """Make a metric of a score of scikit-learn for the likeliest class, averaged over classes; 0 where it is not defined."""
+    return lambda targets, probabilities: score(targets, probabilities.argmax(axis=1), average=average, zero_division=0)
+
+
+def _area(score: Callable) -> Metric:
+    """Make a metric of the area under a curve, as scikit-learn computes it for one class against the rest."""
+
+    def mean_area(targets: np.ndarray, probabilities: np.ndarray) -> float:
+        n_classes = probabilities.shape[1]
+        positives = [1] if n_classes == 2 else range(n_classes)
+        areas = [score(targets == c, probabilities[:, c]) for c in positives if 0 < np.sum(targets == c) < len(targets)]
+        return float(np.mean(areas)) if areas else math.nan
+
+    return mean_area
+
+
+#: The metrics of each task, in the order of result files: labels and predictions ``(rows,)``, or class indices ``(rows,)`` and
+#: probabilities ``(rows, classes)``, ─► a number, NaN where it is not defined. A new metric is a function and an entry here;
+#: :data:`rnalm.config.METRICS` says whether greater is better.
+METRICS: dict[str, dict[str, Metric]] = {
+    "regression": {
+        "mse": lambda labels, predictions: np.mean((labels - predictions) ** 2),
+        "mae": lambda labels, predictions: np.mean(np.abs(labels - predictions)),
+        "r2": lambda labels, predictions: sk.r2_score(labels, predictions) if _vary(labels) else math.nan,
+        "pearson": _correlation(stats.pearsonr),
+        "spearman": _correlation(stats.spearmanr),
+    },
+    "classification": {
+        "accuracy": lambda targets, probabilities: sk.accuracy_score(targets, probabilities.argmax(axis=1)),
+        "precision_macro": _averaged(sk.precision_score, "macro"),
+        "recall_macro": _averaged(sk.recall_score, "macro"),
+        "f1_macro": _averaged(sk.f1_score, "macro"),
+        "precision_weighted": _averaged(sk.precision_score, "weighted"),
+        "recall_weighted": _averaged(sk.recall_score, "weighted"),
+        "f1_weighted": _averaged(sk.f1_score, "weighted"),
+        "roc_auc": _area(sk.roc_auc_score),
+        "pr_auc": _area(sk.average_precision_score),
+    },
+}
 
 
 def per_class(targets: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Report precision, recall, F1 and number of rows for each class by name."""
+    """Compute precision, recall and F1 of each class.
+
+    Parameters
+    ----------
+    targets : numpy.ndarray
+        Class indices ``(rows,)``.
+    probabilities : numpy.ndarray
+        ``(rows, classes)``
+    classes : sequence of str
+        Their names, in the order of their indices.
+
+    Returns
+    -------
+    dict
+        For each class by name: ``precision``, ``recall``, ``f1``, and ``rows``, how many are of it; 0 where one is not defined.
+    """
     predicted = probabilities.argmax(axis=1)
-    columns = sk.precision_recall_fscore_support(targets, predicted, labels=range(len(classes)), zero_division=0)
+    options = {"labels": range(len(classes)), "zero_division": 0}
+    scores = np.array(sk.precision_recall_fscore_support(targets, predicted, **options), dtype=np.float64)  # (4, classes)
     names = ("precision", "recall", "f1", "rows")
-    return {
-        name: dict(zip(names, map(float, values), strict=True))
-        for name, values in zip(classes, zip(*columns, strict=True), strict=True)
-    }
+    return {name: dict(zip(names, values, strict=True)) for name, values in zip(classes, scores.T.tolist(), strict=True)}
 
 
 def finite(values: dict[str, float]) -> dict[str, float | None]:
-    """Replace NaN, for which JSON has no word, by None."""
+    """Replace what is not finite, for which JSON has no word, by None.
+
+    Parameters
+    ----------
+    values : dict
+        Metrics by name; what is no float stays as it is.
+    """
     return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in values.items()}

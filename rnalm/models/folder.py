@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rnalm.config.outputs import MODEL
+from rnalm.config import contract
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import read_json, sha256, write_json
 
-#: Where weights are: in one file, or in several that an index names.
-WEIGHTS = "model.safetensors"
+#: Names the files where the weights of a large model are, instead of one.
 INDEX = "model.safetensors.index.json"
 
 
@@ -31,7 +30,7 @@ def check(folder: str | Path) -> Path:
         If it is not there, or a file in it is missing; the message names the file.
     """
     folder = _existing(folder)
-    for name in MODEL:
+    for name in contract.MODEL:
         if not (folder / name).is_file():
             what = "a tokenizer" if name == "tokenizer.json" else "its " + name.split(".")[0]
             raise RnalmError(f"{folder}: model folder without {what}; expected the file {name} in it")
@@ -62,7 +61,7 @@ def gather(folders: Sequence[str | Path], output: str | Path) -> None:
     RnalmError
         If one of the folders is not whole.
     """
-    write_json(output, {str(folder): sha256(*(check(folder) / name for name in MODEL)) for folder in folders})
+    write_json(output, {str(folder): sha256(*(check(folder) / name for name in contract.MODEL)) for folder in folders})
 
 
 def pretrained_files(pretrained: str | None) -> list[Path]:
@@ -96,12 +95,12 @@ def weight_files(folder: str | Path) -> list[Path]:
         If there is no such folder, or it lacks weights that it should have.
     """
     folder = _existing(folder)
-    if (folder / WEIGHTS).is_file():
-        return [folder / WEIGHTS]
+    if (folder / contract.WEIGHTS).is_file():
+        return [folder / contract.WEIGHTS]
     if not (folder / INDEX).is_file():
         names = sorted(path.name for path in folder.iterdir())
         shown = ", ".join(names[:6]) + ", …" * (len(names) > 6) or "nothing"
-        raise RnalmError(f"{folder}: model folder without weights; found {shown}, expected {WEIGHTS} or {INDEX}")
+        raise RnalmError(f"{folder}: model folder without weights; found {shown}, expected {contract.WEIGHTS} or {INDEX}")
     files = [folder / INDEX, *sorted(set(weight_places(folder).values()))]
     for path in files:
         if not path.is_file():

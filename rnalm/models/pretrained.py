@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils.hub import cached_file
 
+from rnalm.config import contract
 from rnalm.errors import RnalmError
 from rnalm.models.framed import framed_class, plain_class
 from rnalm.tokens.tokenizer import load_tokenizer
@@ -56,7 +57,7 @@ def read_config(pretrained: str) -> PreTrainedConfig:
         If there is none.
     """
     folder = Path(pretrained)
-    if folder.is_dir() and not (folder / "config.json").is_file():
+    if folder.is_dir() and not (folder / contract.CONFIG).is_file():
         raise RnalmError(
             f"model.pretrained: {pretrained}: model folder without its config; expected the file config.json in it"
         )

@@ -106,4 +106,5 @@ def pad_id(model: PreTrainedModel) -> int:
     model : PreTrainedModel
         Any model.
     """
-    return getattr(model.config, "pad_token_id", PAD)
+    named = getattr(model.config, "pad_token_id", None)
+    return PAD if named is None else named

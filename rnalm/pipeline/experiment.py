@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from rnalm.config import Config, Pretrain, Source
-from rnalm.config.outputs import LANGUAGE_MODEL, MODEL, place
+from rnalm.config.contract import LANGUAGE_MODEL, MODEL, place
 from rnalm.config.sweep import Sweep
 from rnalm.files import read_json
 from rnalm.models import folder
@@ -50,7 +50,8 @@ class Experiment:
 
     def __init__(self, settings: Config) -> None:
         self.settings, self.out = settings, settings.output
-        self.given = [] if settings.trains else [str(folder.check(path)) for path in settings.model]
+        given = settings.model if isinstance(settings.model, list) else []
+        self.given = [str(folder.check(path)) for path in given]
         self.folds = list(range(settings.folds.count)) if settings.trains else []
         self.replicates = settings.finetune.replicates
         self.trained = [f"{fold}.{k}" if k else f"{fold}" for fold in self.folds for k in range(self.replicates)]
@@ -59,7 +60,8 @@ class Experiment:
         own = {"source": settings.source} if settings.source else {}
         self.sources: dict[str, Source] = own | dict(settings.inference)
         # Without labels: but for groups, what a file for pretraining says of its sequences is passed over.
-        apart = {"pretraining": self.pretrain.source.of_sequences(grouped=True)} if self.pretrains_elsewhere else {}
+        elsewhere = self.pretrain and self.pretrain.source
+        apart = {"pretraining": elsewhere.of_sequences(grouped=True)} if elsewhere else {}
         self.encoded: dict[str, Source] = self.sources | apart
         self.held_out = settings.trains and settings.folds.tested
         self.queries = [name for name in self.sources if name != "source" or self.held_out or not settings.trains]
@@ -73,7 +75,7 @@ class Experiment:
     @property
     def pretrains_elsewhere(self) -> bool:
         """Whether models are pretrained on sequences of their own."""
-        return self.pretrain is not None and self.pretrain.source is not None
+        return "pretraining" in self.encoded
 
     @property
     def starts_pretrained(self) -> bool:
@@ -84,7 +86,7 @@ class Experiment:
     def sweep(self) -> Sweep | None:
         """The sweep with all names written out; None where there is none."""
         settings = self.settings
-        return settings.sweep and settings.sweep.resolve(settings.task, settings.model, settings.finetune)
+        return settings.sweep and settings.sweep.resolve(settings.task, settings.architecture, settings.finetune)
 
     @cached_property
     def compared(self) -> dict[str, str]:
@@ -120,7 +122,7 @@ class Experiment:
     @property
     def architecture(self) -> str:
         """Name of the architecture of the models."""
-        return read_json(f"{self.given[0]}/config.json").get("model_type") if self.given else self.settings.model.name
+        return read_json(f"{self.given[0]}/config.json").get("model_type") if self.given else self.settings.architecture.name
 
     def model_files(self, *models: str, names: tuple[str, ...] = MODEL) -> list[str]:
         """List files of models.

@@ -83,7 +83,7 @@ def reached(script: str | Path, package: str | Path = PACKAGE) -> dict[str, str]
     package = Path(package)
     start = _module(Path(script), package)
     found = {f":{name}": _canonical(statements) for name, statements in {**start.definitions, "": start.loose}.items()}
-    waiting = [(name, "") for name in start.imported]
+    waiting: list[Reference] = [(name, "") for name in start.imported]
     for statement in (*start.loose, *(statement for group in start.definitions.values() for statement in group)):
         waiting += _references(statement, "", start, package)
     seen: set[Reference] = set()
@@ -103,7 +103,7 @@ def _look(reference: Reference, package: Path) -> tuple[dict[str, str], set[Refe
     """Read what is referred to, and what it refers to in turn."""
     name, wanted = reference
     module = _parsed(name, package)
-    further = {(imported, "") for imported in module.imported}
+    further: set[Reference] = {(imported, "") for imported in module.imported}
     if wanted is None:
         return {}, further | {(name, ""), *((name, definition) for definition in module.definitions)}
     statements = module.definitions.get(wanted, []) if wanted else module.loose
@@ -133,7 +133,7 @@ def _path(name: str, package: Path) -> Path | None:
 def _module(path: Path, package: Path) -> Module:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     module = Module()
-    for statement in tree.body:
+    for statement in _statements(tree):
         names = _defined(statement)
         for name in names:
             if name not in IGNORED:
@@ -148,14 +148,23 @@ def _module(path: Path, package: Path) -> Module:
     return module
 
 
+def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Go through what stands at the top of a module; of what is there for type checkers alone, only what others see."""
+    for statement in tree.body:
+        if isinstance(statement, ast.If) and isinstance(statement.test, ast.Name) and statement.test.id == "TYPE_CHECKING":
+            yield from statement.orelse
+        else:
+            yield statement
+
+
 def _defined(statement: ast.stmt) -> list[str]:
     """Name what a statement at the top of a module defines."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [statement.name]
-    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-    if isinstance(statement, ast.Assign | ast.AnnAssign):
-        return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
-    return []
+    if not isinstance(statement, ast.Assign | ast.AnnAssign):
+        return []
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
 
 
 def _bindings(node: ast.AST, package: Path) -> Iterator[tuple[str, Reference]]:

@@ -7,7 +7,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def job(snakemake: Any) -> Callable[[Callable[[], None]], None]:
         outputs = [str(path) for path in snakemake.output]
         place = receipt_of(snakemake.log[0], outputs)
         # A killed workflow can leave its jobs running: their successors wait, and take what they made.
-        with logged(snakemake.log[0]), lock(f"{place}.lock", wait=True):
+        with logged(snakemake.log[0]), lock(f"{place}.lock", wait=True) or nullcontext():
             params = dict(snakemake.params.items())
             lineage = params.pop("lineage", None)
             made_of = receipts.made_of(params, list(snakemake.input))
@@ -96,7 +96,7 @@ def logged(path: str) -> Iterator[None]:
             logging.raiseExceptions = False  # the log cannot be written either
             logging.error("%s: no space left on the disk; free some, and give the same command again", folder)
             sys.exit(1)
-        to_file.stream.write(traceback.format_exc())
+        print(traceback.format_exc(), end="", file=to_file.stream)
         raise
 
 

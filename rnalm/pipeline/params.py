@@ -3,33 +3,37 @@
 Plain values only, and just the part of the configuration that the rule needs: what changes here runs again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel
 
-from rnalm.config.outputs import source_of
+from rnalm.config import contract
+from rnalm.config.contract import place, source_of
 from rnalm.config.results import CHECKED
 from rnalm.pipeline.experiment import Experiment, fold_of
 
 Params = dict[str, Any]
 
 
-def plain(section: BaseModel | Mapping[str, Any]) -> Params:
-    """Turn a part of the configuration into plain values with sorted keys.
+def plain(value: Any) -> Any:
+    """Turn sections of the configuration, wherever they stand, into plain values with sorted keys.
 
     Parameters
     ----------
-    section : BaseModel or mapping
-        Sections of the configuration may stand in it, too.
+    value : BaseModel, mapping, list or plain value
+        What a job is given.
 
     Examples
     --------
-    >>> plain({"b": 1, "a": {"d": 2, "c": 3}})
-    {'a': {'c': 3, 'd': 2}, 'b': 1}
+    >>> plain({"b": 1, "a": [{"d": 2, "c": 3}]})
+    {'a': [{'c': 3, 'd': 2}], 'b': 1}
     """
-    values = section.model_dump(mode="json") if isinstance(section, BaseModel) else section
-    return {key: plain(value) if isinstance(value, BaseModel | Mapping) else value for key, value in sorted(values.items())}
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    return {key: plain(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
 
 
 def train_tokenizer(experiment: Experiment) -> Params:
@@ -58,7 +62,7 @@ def encode_source(experiment: Experiment, source: str) -> Params:
 
 def cluster_sequences(experiment: Experiment) -> Params:
     """Give which sequences are clustered, and how."""
-    return {"source": experiment.settings.source.of_sequences(), "options": experiment.settings.folds.cluster}
+    return {"source": experiment.settings.training_source.of_sequences(), "options": experiment.settings.folds.cluster}
 
 
 def assign_folds(experiment: Experiment) -> Params:
@@ -69,10 +73,10 @@ def assign_folds(experiment: Experiment) -> Params:
 
 def pretrain_model(experiment: Experiment) -> Params:
     """Give how the language model is trained."""
-    settings = experiment.settings
+    settings, pretrain = experiment.settings, experiment.pretrain
     return {
         "model": settings.model,
-        "options": settings.pretrain.model_dump(mode="json", exclude={"source", "gpus"}),
+        "options": pretrain.model_dump(mode="json", exclude={"source", "gpus"}) if pretrain else {},
         "seed": settings.seed,
     }
 
@@ -88,7 +92,7 @@ def finetune_fold(experiment: Experiment, model: str) -> Params:
         "task": settings.task,
         "scaling": settings.labels.scaling,
         "class_weights": settings.labels.class_weights,
-        "model": settings.model.model_dump() | started,
+        "model": settings.architecture.model_dump() | started,
         "options": settings.finetune.model_dump(mode="json", exclude={"replicates", "gpus"}),
         "seed": settings.seed,
     }
@@ -101,7 +105,7 @@ def sweep_worker(experiment: Experiment, fold: str, worker: str) -> Params:
 
 def conclude_sweep(experiment: Experiment, fold: str) -> Params:
     """Give the sweep of a fold; how many workers there were does not matter any more."""
-    return {"sweep": experiment.sweep.model_dump(mode="json", exclude={"workers"})}
+    return {"sweep": experiment.sweep.model_dump(mode="json", exclude={"workers"}) if experiment.sweep else {}}
 
 
 def show_sweeps(experiment: Experiment) -> Params:
@@ -125,12 +129,7 @@ def predict_source(experiment: Experiment, source: str, model: str) -> Params:
     return {"model": experiment.models[model], "batch_tokens": batch_tokens, "fold": fold_of(model)}
 
 
-def merge_predictions(experiment: Experiment, place: str) -> Params:
-    """Give the folders of all models."""
-    return gather_models(experiment)
-
-
-def gather_models(experiment: Experiment) -> Params:
+def gather_models(experiment: Experiment, **_: str) -> Params:
     """Give the folders of all models."""
     return {"models": list(experiment.models.values())}
 
@@ -154,11 +153,6 @@ def score_shard(experiment: Experiment, source: str, mode: str, shard: str, shar
     }
 
 
-def merge_scores(experiment: Experiment, place: str, mode: str) -> Params:
-    """Give nothing: the shards say all."""
-    return {}
-
-
 def draw_scores(experiment: Experiment, place: str, mode: str) -> Params:
     """Give what the page of the scores is called."""
     source = source_of(place)
@@ -171,26 +165,44 @@ def compare_spectra(experiment: Experiment) -> Params:
 
 
 def write_report(experiment: Experiment) -> Params:
-    """Give all that the report shows of the configuration.
+    """Give what the report is made of, and all that it shows of the configuration.
 
     What decides only where and in how many pieces the work is done is not in it.
     """
     apart = {"interpret": {"shards"}, "finetune": {"gpus"}, "pretrain": {"gpus"}}
     sweep = {"sweep": experiment.sweep.model_dump(mode="json") if experiment.sweep else None}
+    out, settings = experiment.out, experiment.settings
+    queries = [
+        {
+            "name": source,
+            "encoded": f"{out}/encoded/{source}.parquet",
+            **{name: f"{out}/{place('predict', source)}/{file}" for name, file in contract.SHOWN.items()},
+            "scores": {mode: f"{experiment.scored(source, mode)}.parquet" for mode in settings.interpret.scored},
+        }
+        for source in experiment.queries
+    ]
     return {
-        "config": experiment.settings.model_dump(mode="json", exclude=apart) | sweep,
+        "config": settings.model_dump(mode="json", exclude=apart) | sweep,
+        "source": f"{out}/encoded/source.parquet" if settings.source else None,
         "models": list(experiment.models.values()),
-        "queries": experiment.queries,
-        "modes": experiment.settings.interpret.scored,
+        "summary": f"{out}/fine-tune/summary.csv" if experiment.trained else None,
+        "queries": queries,
+        "figures": f"{out}/figures",
+        "pretrained": f"{out}/pretrain" if experiment.pretrain else None,
+        "spectra": f"{out}/powerlaw" if settings.powerlaw else None,
     }
 
 
 #: The function of each rule.
 RULES: dict[str, Callable[..., Params]] = {
-    function.__name__: function
-    for function in (
-        *(train_tokenizer, encode_source, cluster_sequences, assign_folds, pretrain_model, sweep_worker, conclude_sweep),
-        *(show_sweeps, finetune_fold, predict_source, evaluate_fold, summarize_folds, merge_predictions, check_interpretation),
-        *(gather_models, score_shard, merge_scores, draw_scores, compare_spectra, write_report),
-    )
+    **{
+        function.__name__: function
+        for function in (
+            *(train_tokenizer, encode_source, cluster_sequences, assign_folds, pretrain_model, sweep_worker, conclude_sweep),
+            *(show_sweeps, finetune_fold, predict_source, evaluate_fold, summarize_folds, check_interpretation),
+            *(gather_models, score_shard, draw_scores, compare_spectra, write_report),
+        )
+    },
+    "merge_predictions": gather_models,
+    "merge_scores": lambda experiment, **_: {},
 }

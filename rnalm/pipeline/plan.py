@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnalm.config import outputs
-from rnalm.config.outputs import place
+from rnalm.config import contract
+from rnalm.config.contract import place
 from rnalm.pipeline import params
 from rnalm.pipeline.experiment import Experiment
 
@@ -21,7 +21,7 @@ class Picture:
     Attributes
     ----------
     kind : str
-        One of :data:`rnalm.config.outputs.PICTURES`.
+        One of :data:`rnalm.config.contract.PICTURES`.
     source : str or None
         The source whose sequences it shows; None: it shows the whole experiment.
     mode : str or None
@@ -35,12 +35,12 @@ class Picture:
     @property
     def name(self) -> str:
         """Name of its file."""
-        return outputs.picture_name(self.kind, self.source, self.mode)
+        return contract.picture_name(self.kind, self.source, self.mode)
 
     @property
     def category(self) -> str:
         """Chapter of Snakemake's own report."""
-        return outputs.PICTURES[self.kind]
+        return contract.PICTURES[self.kind]
 
     @property
     def labels(self) -> dict[str, str]:
@@ -78,30 +78,30 @@ class Plan(Experiment):
         return [f"encoded/{source}.parquet" for source in self.encoded]
 
     def _pretrain(self) -> list[str]:
-        return [f"pretrain/{name}" for name in outputs.PRETRAINED] if self.pretrain else []
+        return [f"pretrain/{name}" for name in contract.PRETRAINED] if self.pretrain else []
 
     def _sweep(self) -> list[str]:
-        of_folds = [f"sweep/{fold}/{name}" for fold in self.folds for name in outputs.SEARCHED]
+        of_folds = [f"sweep/{fold}/{name}" for fold in self.folds for name in contract.SEARCHED]
         return ["sweep/index.html", *of_folds] if self.sweep else []
 
     def _finetune(self) -> list[str]:
-        names = [*outputs.FINETUNED, *(outputs.tested(self.settings.task) if self.held_out else [])]
+        names = [*contract.FINETUNED, *(contract.tested(self.settings.task) if self.held_out else [])]
         of_models = [f"fine-tune/{model}/{name}" for model in self.trained for name in names]
         return ["folds.parquet", *of_models, "fine-tune/summary.csv"] if self.trained else []
 
     def _predict(self) -> list[str]:
         return [
-            f"{place('predict', source)}/{name}" for source in self.queries for name in outputs.predicted(self.settings.task)
+            f"{place('predict', source)}/{name}" for source in self.queries for name in contract.predicted(self.settings.task)
         ]
 
     def _interpret(self) -> list[str]:
         parts = [part.removeprefix(f"{self.out}/") for asked in self.asked for part in self.shard_files(*asked)]
         stems = [self.scored(*asked).removeprefix(f"{self.out}/") for asked in self.asked]
-        merged = [f"{stem}.{kind}" for stem in stems for kind in (*outputs.SCORES, outputs.PAGE)]
+        merged = [f"{stem}.{kind}" for stem in stems for kind in (*contract.SCORES, contract.PAGE)]
         return ["interpret/checked", *parts, *merged] if self.asked else []
 
     def _powerlaw(self) -> list[str]:
-        return [f"powerlaw/{name}" for name in outputs.SPECTRA]
+        return [f"powerlaw/{name}" for name in contract.SPECTRA]
 
     def _report(self) -> list[str]:
         return ["report.html"]
@@ -151,7 +151,7 @@ class Plan(Experiment):
         if rule == "encode_source":
             return [*self.encoded[values["source"]].paths, *self._of_given("config.json")]
         if rule == "cluster_sequences":
-            return self.settings.source.of_sequences().paths
+            return self.settings.training_source.of_sequences().paths
         if rule == "predict_source":
             return self.model_files(values["model"]) if self.given else []
         if rule in ("gather_models", "merge_predictions"):

@@ -25,7 +25,8 @@ RECORDS, CHARACTERS = 64, 2**20
 def count(source: Source, interpret: Interpret, mode: str, block_size: int, models: float, architecture: str) -> int:
     """Choose the number of shards of a source's scores in one mode.
 
-    A plain function of the source and the configuration, the same before and after a run, on any machine.
+    A plain function of the source and the configuration, the same before and after a run, on any machine. Which rows stand in
+    which shard, :func:`rnalm.scoring.shard.shard_rows` decides when it knows their lengths.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from rnalm.config import contract
 from rnalm.errors import RnalmError
 from rnalm.files import read_json, replacing, write_json
 from rnalm.labels import metrics
@@ -32,7 +33,7 @@ def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
         Of the model.
     """
     folder = Path(model_folder)
-    labels = Labels.load(folder / "labels.json")
+    labels = Labels.load(folder / contract.LABELS)
     table = pq.read_table(part)
     outputs = stack(table["outputs"])
     truth = table["label"].to_pandas().to_numpy()
@@ -42,12 +43,12 @@ def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
     if labels.task == "classification":
         results["test_per_class"] = metrics.per_class(labels.to_targets(truth), labels.to_scores(outputs), labels.classes)
     results = metrics.finite(results)
-    write_csv(frame, folder / "test_predictions.csv")
+    write_csv(frame, folder / contract.TEST_PREDICTIONS)
     if labels.task == "regression":
-        write_csv(rank_deltas(frame), folder / "rank_deltas.csv")
-    write_json(folder / "test_results.json", results)
-    earlier = read_json(folder / "train_results.json") | read_json(folder / "eval_results.json")
-    write_json(folder / "all_results.json", earlier | results)
+        write_csv(rank_deltas(frame), folder / contract.RANK_DELTAS)
+    write_json(folder / contract.TEST_RESULTS, results)
+    earlier = read_json(folder / contract.TRAIN_RESULTS) | read_json(folder / contract.EVAL_RESULTS)
+    write_json(folder / contract.ALL_RESULTS, earlier | results)
 
 
 def stack(outputs: pa.ChunkedArray) -> np.ndarray:
@@ -155,11 +156,11 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
         If the models do not predict the same thing.
     """
     output = Path(output)
-    labels = [Labels.load(Path(folder) / "labels.json") for folder in model_folders]
+    labels = [Labels.load(Path(folder) / contract.LABELS) for folder in model_folders]
     check_same(labels, model_folders)
     with (
-        replacing(output / "predictions.parquet") as parquet,
-        replacing(output / "test_predictions.csv") as table,
+        replacing(output / contract.PREDICTIONS) as parquet,
+        replacing(output / contract.TEST_PREDICTIONS) as table,
         open(table, "w", newline="", encoding="utf-8") as text,
     ):
         writer, schema = None, None
@@ -174,7 +175,7 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
         if writer is None:
             raise RnalmError(f"{output}: there are no predictions to merge")
         writer.close()
-    _write_results(output / "predictions.parquet", labels[0], output)
+    _write_results(output / contract.PREDICTIONS, labels[0], output)
 
 
 def score_columns(labels: Labels, model: int | None = None) -> list[str]:
@@ -274,7 +275,7 @@ def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
     # Numbers fit into memory for any number of rows, ids may not: these are read in batches.
     frame = pd.read_parquet(predictions, columns=list(dict.fromkeys(["label", "pred", *score_columns(labels)])))
     if labels.task == "regression":
-        _write_rank_deltas(predictions, rank_deltas(frame), output / "rank_deltas.csv")
+        _write_rank_deltas(predictions, rank_deltas(frame), output / contract.RANK_DELTAS)
     known = frame.dropna(subset=["label"])
     results: dict[str, Any] = {}
     if known.empty:
@@ -286,7 +287,7 @@ def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
         results = metrics.classification(targets, probabilities)
         results["per_class"] = metrics.per_class(targets, probabilities, labels.classes)
     results["rows"] = len(known)
-    write_json(output / "results.json", metrics.finite(results))
+    write_json(output / contract.RESULTS, metrics.finite(results))
 
 
 def _write_rank_deltas(predictions: Path, ranks: pd.DataFrame, path: Path) -> None:

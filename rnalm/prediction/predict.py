@@ -11,6 +11,7 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
+from rnalm.config import contract
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import read_json, replacing
 from rnalm.labels.labels import Labels
@@ -167,7 +168,7 @@ def predict_file(
     RnalmError
         If the file was encoded with another tokenizer than the model's, or labels or lengths do not fit the model.
     """
-    labels = Labels.load(folder.check(model_folder) / "labels.json")
+    labels = Labels.load(folder.check(model_folder) / contract.LABELS)
     check_fit(model_folder, encoded, labels)
     model = registry.load(model_folder, device)
     check_length(model.config, encode.metadata(encoded)["longest"])
@@ -216,7 +217,7 @@ def check_fit(model_folder: str | Path, encoded: str | Path, labels: Labels) -> 
     information = encode.metadata(encoded)
     if encode.fingerprint(load_tokenizer(model_folder)) != information["tokenizer_sha256"]:
         raise RnalmError(f"{encoded}: encoded with another tokenizer than that of the model {model_folder}")
-    strands = read_json(Path(model_folder) / "config.json").get("reverse_complement", "none")
+    strands = read_json(Path(model_folder) / contract.CONFIG).get("reverse_complement", "none")
     if (strands == "average") != (information["reverse_complement"] == "average"):
         raise RnalmError(
             f"{encoded}: encode.reverse_complement is {information['reverse_complement']}, "

@@ -6,7 +6,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from jinja2 import Environment
 from matplotlib.figure import Figure
 
@@ -17,7 +16,23 @@ from rnalm.report import figures
 
 @dataclass
 class Block:
-    """A piece of a section: text, table, picture, coloured letters or code; folded under a title, if it has one."""
+    """A piece of a section: text, table, picture, coloured letters or code; what is empty is left out.
+
+    Attributes
+    ----------
+    heading, text : str
+        Stand above the rest.
+    table : dict or None
+        Names of ``columns`` and, as lists of text, ``rows``.
+    figure, caption : str
+        A picture as SVG, and what it shows.
+    letters : list of dict
+        Sequences to be coloured: ``name`` and, as token, colour and hint, ``tokens``.
+    code : str
+        Stands as it is written.
+    folded : str
+        Title under which the piece is folded.
+    """
 
     heading: str = ""
     text: str = ""
@@ -31,7 +46,15 @@ class Block:
 
 @dataclass
 class Section:
-    """A part of the report."""
+    """A part of the report.
+
+    Attributes
+    ----------
+    title : str
+        Its heading.
+    blocks : list of Block
+        Its pieces, from top to bottom.
+    """
 
     title: str
     blocks: list[Block]
@@ -43,33 +66,66 @@ def render(output: str | Path, title: str, lead: str, cards: Sequence[tuple[str,
     Parameters
     ----------
     output : path
+        The page.
     title, lead : str
         The lead stands below the title.
     cards : sequence of tuple
         Names and what they amount to.
     sections : sequence of Section
+        The parts of the page.
     """
     template = Environment(autoescape=True, trim_blocks=True).from_string(files(rnalm).joinpath("report/page.html").read_text())
     with replacing(output) as temporary:
         temporary.write_text(template.render(title=title, lead=lead, cards=cards, sections=sections), encoding="utf-8")
 
 
-def picture(folder: str | Path, name: str, figure: Figure, caption: str, **kwargs) -> Block:
-    """Save a picture, and show it."""
-    path = Path(folder) / f"{name}.svg"
+def picture(folder: str | Path, name: str, figure: Figure, caption: str, heading: str = "", folded: str = "") -> Block:
+    """Save a picture, and show it.
+
+    Parameters
+    ----------
+    folder : path
+        Where it is saved.
+    name : str
+        Name of its file, from :func:`rnalm.config.contract.picture_name`.
+    figure : matplotlib.figure.Figure
+        The picture.
+    caption : str
+        What it shows.
+    heading, folded : str
+        See :class:`Block`.
+    """
+    path = Path(folder) / name
     figures.save(figure, path)
-    return Block(figure=svg(path), caption=caption, **kwargs)
+    return Block(figure=svg(path), caption=caption, heading=heading, folded=folded)
 
 
 def svg(path: str | Path) -> str:
-    """Read a saved picture as it can stand in a page."""
+    """Read a saved picture as it can stand in a page.
+
+    Parameters
+    ----------
+    path : path
+        An SVG file.
+    """
     text = Path(path).read_text(encoding="utf-8")
     return text[text.index("<svg") :]
 
 
-def number(value: float) -> str:
-    """Write a number for a table; a dash where there is none."""
-    if pd.isna(value):
+def number(value: float | None) -> str:
+    """Write a number for a table; a dash where there is none.
+
+    Parameters
+    ----------
+    value : float or None
+        Whole numbers from 2 on are counts; others keep three places or two digits.
+
+    Examples
+    --------
+    >>> number(1234.0), number(0.25), number(0.00025), number(None)
+    ('1,234', '0.250', '0.00025', '–')
+    """
+    if value is None or np.isnan(value):
         return "–"
     if isinstance(value, int | np.integer) or (float(value).is_integer() and abs(value) >= 2):
         return f"{value:,.0f}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -41,11 +42,12 @@ def classification(pooled: Measured, each: Sequence[Measured], classes: Sequence
     each : sequence of Measured
         Single models, if there are several: thin lines, and mean ± standard deviation in the legends.
     classes : sequence of str
+        Names of the classes; of two, the last is the positive one.
     unit : str
         What a model stands for.
     """
     figure, axes = canvas(10, 8, rows=2, columns=2)
-    figure.get_layout_engine().set(h_pad=0.12)
+    figure.set_layout_engine("constrained", h_pad=0.12)
     image = _confusion(axes[0, 0], pooled, classes, inches=3.3 - _longest(classes))
     if not axes[0, 0].texts:
         figure.colorbar(image, ax=axes[0, 0], shrink=0.8)
@@ -63,7 +65,13 @@ def classification(pooled: Measured, each: Sequence[Measured], classes: Sequence
 
 
 def explain(pooled: Measured, each: Sequence[Measured], classes: Sequence[str], unit: str = "fold") -> str:
-    """Say what the curves of :func:`classification` are, and which models lack one."""
+    """Say what the curves of :func:`classification` are, and which models lack one.
+
+    Parameters
+    ----------
+    pooled, each, classes, unit
+        As of :func:`classification`.
+    """
     if np.isnan(pooled.scores["roc"]).all():
         return "All labels are of one class, so that there are no curves."
     of = f"{classes[1]} against {classes[0]}" if len(classes) == 2 else "each class against the rest"
@@ -97,7 +105,7 @@ def _one_curve(axis: Axes, kind: str, pooled: Measured, each: Sequence[Measured]
     if kind == "f1":
         axis.plot(pooled.thresholds, pooled.scores[kind], "o", color="black", markersize=5)
         text += f" at {pooled.thresholds[0]:.2f}"
-    entries = [(Line2D([], [], color="black", linewidth=2), text)]
+    entries: list[tuple[Artist, str]] = [(Line2D([], [], color="black", linewidth=2), text)]
     if each:
         scores = [model.scores[kind][0] for model in each]
         count = f"{np.isfinite(scores).sum()} of {len(each)}" if np.isnan(scores).any() else len(each)
@@ -140,24 +148,24 @@ def _line(axis: Axes, kind: str, heights: np.ndarray, **style) -> None:
         axis.plot([*start, *GRID], [*start, *heights], **style)
 
 
-def _legend(axis: Axes, entries: Sequence[tuple[Line2D, str]], **kwargs) -> None:
+def _legend(axis: Axes, entries: Sequence[tuple[Artist, str]], **kwargs) -> None:
     handles, names = zip(*entries, strict=True)
     legend = axis.legend(handles, names, fontsize="small", title_fontsize="small", alignment="left", frameon=True, **kwargs)
     # Lines that cannot be avoided shine through.
     legend.get_frame().set(alpha=0.8, edgecolor="none")
 
 
-def _mean(values: Sequence[float]) -> float:
+def _mean(values: Sequence[float] | np.ndarray) -> float:
     """Give the mean of the values that there are, NaN if there is none."""
-    found = np.array(values)[np.isfinite(values)]
-    return found.mean() if len(found) else np.nan
+    known = np.array(values)[np.isfinite(values)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def _spread(values: Sequence[float]) -> str:
     """Write the mean of the values that there are, and their standard deviation."""
-    found = np.array(values)[np.isfinite(values)]
-    spread = f" ± {found.std(ddof=1):.3f}" if len(found) > 1 else ""
-    return f"{_mean(found):.3f}{spread}" if len(found) else "–"
+    known = np.array(values)[np.isfinite(values)]
+    spread = f" ± {known.std(ddof=1):.3f}" if len(known) > 1 else ""
+    return f"{_mean(known):.3f}{spread}" if len(known) else "–"
 
 
 def _name(text: str) -> str:
@@ -181,7 +189,9 @@ def confusions(each: Sequence[Measured], classes: Sequence[str]) -> Figure:
     Parameters
     ----------
     each : sequence of Measured
+        The models.
     classes : sequence of str
+        Names of the classes.
     """
     shown = each[:MAX_MATRICES]
     columns = min(4, max(1, len(shown)))
@@ -238,6 +248,7 @@ def unlabelled(predicted: Sequence[str], classes: Sequence[str]) -> Figure:
     predicted : sequence of str
         A class a row.
     classes : sequence of str
+        Names of the classes.
     """
     figure, axes = canvas(4.2, max(2.6, 0.2 * len(classes)))
     counts = dict(zip(*np.unique(np.asarray(predicted, dtype=str), return_counts=True), strict=True))
@@ -257,7 +268,7 @@ def learning_curves(histories: Mapping[str, list[dict]], metric: str) -> Figure:
     metric : str
         Name of the validation metric.
     """
-    panels = {"Loss (dotted: training, with penalties)": ("loss", "eval_loss")}
+    panels: dict[str, tuple[str, ...]] = {"Loss (dotted: training, with penalties)": ("loss", "eval_loss")}
     if metric != "loss":
         panels[f"Validation {metric.replace('_', ' ')}"] = (f"eval_{metric}",)
     panels["Learning rate"] = ("learning_rate",)
@@ -265,10 +276,10 @@ def learning_curves(histories: Mapping[str, list[dict]], metric: str) -> Figure:
     for (title, keys), axis in zip(panels.items(), axes[0], strict=True):
         for history, colour in zip(histories.values(), _colours(len(histories)), strict=True):
             for key in keys:
-                found = np.array([(entry["epoch"], entry[key]) for entry in history if key in entry], dtype=float)
+                points = np.array([(entry["epoch"], entry[key]) for entry in history if key in entry], dtype=float)
                 style = {"linestyle": ":", "linewidth": 1} if key == "loss" else {}
                 # One epoch makes no line.
-                axis.plot(*found.reshape(-1, 2).T, color=colour, marker="o" if len(found) == 1 else None, **style)
+                axis.plot(*points.reshape(-1, 2).T, color=colour, marker="o" if len(points) == 1 else None, **style)
         axis.set(xlabel="epoch", title=title)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes[0, -1].set_ylim(bottom=0)

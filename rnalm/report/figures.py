@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 
 from rnalm.files import replacing
 from rnalm.scoring.summary import Profile
+from rnalm.sequences.bed import Elements
 
 mpl.use("svg")
 mpl.rcParams |= {
@@ -32,17 +34,31 @@ MAX_BARS = 1000
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as SVG, the same bytes for the same content."""
+    """Write a figure as SVG, the same bytes for the same content.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    path : path
+        The file.
+    """
     with replacing(path) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None})
 
 
 def plain(text: str) -> str:
-    """Keep dollar signs in names from being read as formulas."""
+    """Keep dollar signs in names from being read as formulas.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+    """
     return text.replace("$", r"\$")
 
 
-def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **kwargs) -> tuple[Figure, np.ndarray]:
+def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **kwargs: Any) -> tuple[Figure, np.ndarray]:
     """Make a figure, and its axes ``(rows, columns)``.
 
     Parameters
@@ -50,7 +66,8 @@ def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **kwarg
     width, height : float
         In inches.
     rows, columns : int
-    **kwargs
+        How many axes stand above and beside each other.
+    **kwargs : Any
         For matplotlib's ``subplots``.
     """
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -89,15 +106,15 @@ def data(lengths: np.ndarray, labels: pd.Series, log_labels: bool = False) -> Fi
     return figure
 
 
-def regression(frame: pd.DataFrame, found: Mapping[str, float], logarithmic: bool = False) -> Figure:
+def regression(frame: pd.DataFrame, metrics: Mapping[str, float], logarithmic: bool = False) -> Figure:
     """Draw predicted against true numbers; without labels, how predictions are distributed.
 
     Parameters
     ----------
     frame : pandas.DataFrame
         With ``label`` and ``pred``.
-    found : mapping
-        Metrics for the title.
+    metrics : mapping
+        Correlations for the title.
     logarithmic : bool
         Whether to use logarithmic axes.
     """
@@ -108,51 +125,52 @@ def regression(frame: pd.DataFrame, found: Mapping[str, float], logarithmic: boo
         axis.hist(frame["pred"], bins=40, color=GREY)
         axis.set(xlabel="predicted", ylabel="sequences", title=f"{len(frame):,} predictions")
         return figure
-    scale = "log" if logarithmic and (known[["label", "pred"]] > 0).all(axis=None) else "linear"
+    scale = "log" if logarithmic and (known[["label", "pred"]].to_numpy() > 0).all() else "linear"
     # Many thousands of points as vectors would make the report slow to open.
     axis.scatter(known["label"], known["pred"], s=6, alpha=0.4, color=LOWER, linewidths=0, rasterized=len(known) > 3000)
     ends = [known[["label", "pred"]].min(axis=None), known[["label", "pred"]].max(axis=None)]
     axis.plot(ends, ends, color=GREY, linewidth=1, linestyle="--")
     shown = "  ".join(
-        f"{name} {found[key]:.3f}"
+        f"{name} {metrics[key]:.3f}"
         for name, key in (("Pearson", "pearson"), ("Spearman", "spearman"))
-        if found.get(key) is not None
+        if metrics.get(key) is not None
     )
     axis.set(xlabel="true", ylabel="predicted", xscale=scale, yscale=scale, title=f"{shown}  (n = {len(known):,})")
     return figure
 
 
-def profiles(shown: Sequence[Profile], elements: Mapping[str, list[tuple[int, int, str]]] | None = None) -> Figure:
+def profiles(shown: Sequence[Profile], elements: Elements | None = None) -> Figure:
     """Draw scores along sequences, one track each; known elements are marked below.
 
     Parameters
     ----------
     shown : sequence of Profile
-    elements : mapping, optional
-        Start, end and name by sequence.
+        What is drawn, from top to bottom.
+    elements : dict, optional
+        Known elements, from :func:`rnalm.sequences.bed.read_bed`.
     """
     figure, axes = canvas(10, 0.4 + 1.25 * max(1, len(shown)), rows=max(1, len(shown)))
-    for found, axis in zip(shown, axes[:, 0], strict=False):
-        centres, width, heights = _bars(found)
+    for profile, axis in zip(shown, axes[:, 0], strict=False):
+        centres, width, heights = _bars(profile)
         axis.bar(centres, heights, width=width, color=np.where(heights < 0, LOWER, RAISE), linewidth=0)
         axis.axhline(0, color=GREY, linewidth=0.5)
         bottom = -1.15 * max(np.abs(heights).max(initial=0), 1e-12)
-        for start, end, _ in (elements or {}).get(found.sequence, []):
+        for start, end, _ in (elements or {}).get(profile.sequence, []):
             axis.plot([start, end], [bottom, bottom], color="black", linewidth=2.5, solid_capstyle="butt")
-        label = "" if found.label is None else f", true {_short(found.label)}"
-        axis.set_title(plain(f"{found.sequence}: predicted {_short(found.pred)}{label}"), loc="left", fontsize="small")
-        axis.set(ylabel="loo", xlim=(found.starts[0], found.starts[-1] + 1), ylim=(1.2 * bottom, -1.2 * bottom))
+        label = "" if profile.label is None else f", true {_short(profile.label)}"
+        axis.set_title(plain(f"{profile.sequence}: predicted {_short(profile.pred)}{label}"), loc="left", fontsize="small")
+        axis.set(ylabel="loo", xlim=(profile.starts[0], profile.starts[-1] + 1), ylim=(1.2 * bottom, -1.2 * bottom))
     axes[-1, 0].set_xlabel("position in the sequence" + ("; black: known elements" if elements else ""))
     return figure
 
 
-def _bars(found: Profile) -> tuple[np.ndarray, float, np.ndarray]:
+def _bars(profile: Profile) -> tuple[np.ndarray, float, np.ndarray]:
     """Give bars of a profile; in a long one each stands for the largest change in its stretch."""
-    size = -(-len(found.loo) // MAX_BARS)
-    begins = np.arange(0, len(found.loo), size)
-    groups = np.split(found.loo, begins[1:])
+    size = -(-len(profile.loo) // MAX_BARS)
+    begins = np.arange(0, len(profile.loo), size)
+    groups = np.split(profile.loo, begins[1:])
     heights = np.array([group[np.abs(group).argmax()] for group in groups])
-    return found.starts[begins] + size / 2, size, heights
+    return profile.starts[begins] + size / 2, size, heights
 
 
 def _short(value: float | str) -> str:

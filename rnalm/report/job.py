@@ -2,22 +2,24 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from rnalm.config import contract
 from rnalm.labels.labels import Labels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Query:
     """What was predicted and interpreted together.
 
     Attributes
     ----------
     name : str
-        Of the source.
+        Name of the source.
     encoded, predictions, results : str
-        Files.
+        Files of its encoded sequences, of predictions, and of their metrics.
     scores : dict
-        Merged leave-one-out scores by mode.
+        Files of merged scores, by mode.
     """
 
     name: str
@@ -27,11 +29,17 @@ class Query:
     scores: dict[str, str]
 
     def title(self, stage: str) -> str:
-        """Name a section about it."""
+        """Name a section about it; of the experiment's own source by the stage alone.
+
+        Parameters
+        ----------
+        stage : str
+            What was done.
+        """
         return stage if self.name == "source" else f"{stage}: {self.name}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """What a report is made of.
 
@@ -44,8 +52,9 @@ class Job:
     models : list of str
         Model folders.
     summary : str or None
-        ``summary.csv`` of the folds trained here.
+        ``summary.csv`` of the folds trained here; None: nothing was trained.
     queries : list of Query
+        What was predicted and interpreted.
     figures : str
         Folder for the pictures.
     pretrained : str or None
@@ -54,7 +63,7 @@ class Job:
         Folder of the comparison of the models' weights.
     """
 
-    config: dict
+    config: dict[str, Any]
     source: str | None
     models: list[str]
     summary: str | None
@@ -66,7 +75,7 @@ class Job:
     @property
     def meaning(self) -> Labels:
         """What the outputs of the models mean."""
-        return Labels.load(Path(self.models[0]) / "labels.json")
+        return Labels.load(Path(self.models[0]) / contract.LABELS)
 
     @property
     def fold_names(self) -> list[str]:
@@ -76,11 +85,17 @@ class Job:
     @property
     def by_fold(self) -> dict[str, list[int]]:
         """Numbers of the models that were trained here, by fold: the replicates of a fold are together."""
-        found: dict[str, list[int]] = {}
+        numbers: dict[str, list[int]] = {}
         for number, name in enumerate(self.fold_names):
-            found.setdefault(name.partition(".")[0], []).append(number)
-        return found
+            numbers.setdefault(name.partition(".")[0], []).append(number)
+        return numbers
 
     def unit(self, query: Query) -> str:
-        """Name what a model stands for: a fold, where it predicts only what its fold held out."""
+        """Name what a model stands for: a fold, where it predicts only what its fold held out.
+
+        Parameters
+        ----------
+        query : Query
+            What is predicted.
+        """
         return "fold" if query.name == "source" and self.summary else "model"

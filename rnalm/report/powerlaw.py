@@ -93,6 +93,11 @@ def spectrum(weight: Tensor | np.ndarray) -> np.ndarray:
     -------
     numpy.ndarray
         In ascending order ``(rank,)``.
+
+    Examples
+    --------
+    >>> spectrum(np.diag([0.0, 1.0, 2.0])).tolist()
+    [1.0, 4.0]
     """
     matrix = torch.as_tensor(weight).double().flatten(1)
     singular = torch.linalg.svdvals(matrix).numpy()[::-1]
@@ -122,12 +127,12 @@ def fit(values: np.ndarray) -> Fit | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a tail of very few values it tells of overflows, and does not choose it
         # By itself the package takes no alpha above 3, and says nothing of it.
-        found = powerlaw.Fit(values / scale, parameter_ranges={"alpha": (1, None)}, verbose=0)
-    if found.noise_flag:
+        fitted = powerlaw.Fit(values / scale, parameter_ranges={"alpha": (1, None)}, verbose=0)
+    if fitted.noise_flag:
         return None
-    tail = int(found.n_tail)
-    alpha = float(found.alpha)
-    return Fit(alpha, (alpha - 1) / np.sqrt(tail), float(found.xmin * scale), float(found.D), tail)
+    tail = int(fitted.n_tail)
+    alpha = float(fitted.alpha)
+    return Fit(alpha, (alpha - 1) / np.sqrt(tail), float(fitted.xmin * scale), float(fitted.D), tail)
 
 
 def compare(models: Mapping[str, str | Path]) -> pd.DataFrame:
@@ -200,8 +205,8 @@ def _row(file: Any, name: str, path: Path) -> dict[str, Any]:
     row |= {"eigenvalues": len(values), "largest": values.max(initial=0)}
     if len(values) < MIN_EIGENVALUES:
         return row | {"reason": f"{len(values)} eigenvalues that are not 0, fewer than {MIN_EIGENVALUES}"}
-    found = fit(values)
-    return row | (asdict(found) if found else {"reason": "no power law: the eigenvalues are all the same"})
+    law = fit(values)
+    return row | (asdict(law) if law else {"reason": "no power law: the eigenvalues are all the same"})
 
 
 def _no_matrix(name: str, shape: list[int], kind: str) -> str:

@@ -1,9 +1,8 @@
 """How well models predict."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
+from rnalm.config.contract import picture_name
 from rnalm.files import read_json
 from rnalm.labels import metrics
 from rnalm.prediction import measure
@@ -14,24 +13,32 @@ from rnalm.report.training import MAIN
 
 
 def predictions(job: Job, query: Query) -> Section:
-    """Show what was predicted and, where there are labels, how well."""
+    """Show what was predicted and, where there are labels, how well.
+
+    Parameters
+    ----------
+    job : Job
+        What the report is made of.
+    query : Query
+        Whose predictions are shown.
+    """
     meaning, results = job.meaning, read_json(query.results)
-    measured, found = [], {}
+    measured, scores = [], {}
     for name, truth, predicted in measure.read(query.predictions, meaning, _models(job, query)):
         if meaning.classes:
             measured.append(measure.measure(name, truth, predicted))
         score = metrics.classification if meaning.classes else metrics.regression
-        found[name] = score(truth, predicted) | {"rows": len(truth)}
+        scores[name] = score(truth, predicted) | {"rows": len(truth)}
     blocks = _classified(job, query, measured) if meaning.classes else [_regressed(job, query, results)]
     if per_class := results.get("per_class"):
-        rows = [[name, *(number(value) for value in scores.values())] for name, scores in per_class.items()]
+        rows = [[name, *(number(value) for value in of_class.values())] for name, of_class in per_class.items()]
         blocks.insert(1, Block(table={"columns": ["class", "precision", "recall", "F1", "rows"], "rows": rows}))
-    if len(found) > 1:
-        blocks.append(_models_table(found, folded=f"Metrics of each {job.unit(query)}"))
+    if len(scores) > 1:
+        blocks.append(_models_table(scores, folded=f"Metrics of each {job.unit(query)}"))
     return Section(query.title("Predictions"), blocks)
 
 
-def _models(job: Job, query: Query) -> dict[str, Sequence[int]]:
+def _models(job: Job, query: Query) -> dict[str, list[int]]:
     """Name all models together, and, if there are several, those of each fold or else each; with their numbers."""
     count, unit = len(job.models), job.unit(query)
     if count == 1:
@@ -40,8 +47,8 @@ def _models(job: Job, query: Query) -> dict[str, Sequence[int]]:
     return {together: []} | (job.by_fold if job.summary else {f"model {k}": [k] for k in range(count)})
 
 
-def _models_table(found: dict[str, dict[str, float]], folded: str) -> Block:
-    table = pd.DataFrame.from_dict(found, orient="index")
+def _models_table(scores: dict[str, dict[str, float]], folded: str) -> Block:
+    table = pd.DataFrame.from_dict(scores, orient="index")
     table = table[[name for name in table if name in (*MAIN, "rows")]]
     rows = [[name, *map(number, row)] for name, row in zip(table.index, table.to_numpy(), strict=True)]
     return Block(table={"columns": ["", *(name.replace("_", " ") for name in table)], "rows": rows}, folded=folded)
@@ -50,18 +57,18 @@ def _models_table(found: dict[str, dict[str, float]], folded: str) -> Block:
 def _regressed(job: Job, query: Query, results: dict) -> Block:
     frame = pd.read_parquet(query.predictions, columns=["label", "pred"])
     drawn = figures.regression(frame, results, job.meaning.scaler.method == "log")
-    return picture(job.figures, f"predictions_{query.name}", drawn, _who_predicts(job, query))
+    return picture(job.figures, picture_name("predictions", query.name), drawn, _who_predicts(job, query))
 
 
 def _classified(job: Job, query: Query, measured: list[measure.Measured]) -> list[Block]:
     classes, unit, caption = job.meaning.classes, job.unit(query), _who_predicts(job, query)
     together, each = (measured[0], measured[1:]) if measured else (None, [])
     if together is None:
-        drawn = curves.unlabelled(pd.read_parquet(query.predictions, columns=["pred"])["pred"], classes)
+        drawn = curves.unlabelled(pd.read_parquet(query.predictions, columns=["pred"])["pred"].tolist(), classes)
     else:
         drawn = curves.classification(together, each, classes, unit)
         caption = f"{caption} {curves.explain(together, each, classes, unit)}"
-    blocks = [picture(job.figures, f"predictions_{query.name}", drawn, caption)]
+    blocks = [picture(job.figures, picture_name("predictions", query.name), drawn, caption)]
     if len(job.models) > 1:
         caption = (
             f"True against most probable classes, of the rows that the model{' of the fold' * (unit == 'fold')} predicted."
@@ -69,7 +76,9 @@ def _classified(job: Job, query: Query, measured: list[measure.Measured]) -> lis
         if len(each) > curves.MAX_MATRICES:
             caption += f" Of {len(each)} {unit}s the first {curves.MAX_MATRICES} are shown."
         drawn = curves.confusions(each, classes)
-        matrices = picture(job.figures, f"confusion_{query.name}", drawn, caption, folded=f"Confusion of each {unit}")
+        matrices = picture(
+            job.figures, picture_name("confusion", query.name), drawn, caption, folded=f"Confusion of each {unit}"
+        )
         # Without labels, only the rule wants the picture.
         blocks += [matrices] if each else []
     return blocks

@@ -16,6 +16,7 @@ from jinja2 import Environment
 import rnalm
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import replacing
+from rnalm.report.modes import MODES
 from rnalm.scoring.merge import read
 from rnalm.scoring.summary import of_one_class
 from rnalm.scoring.table import places
@@ -29,24 +30,12 @@ STRONGEST = 3
 #: A score is stored in 16 bits, as so many of these steps to the largest of its sequence; the lowest number stands for none.
 STEPS, MISSING = 2**15 - 1, -(2**15)
 
-#: Where scores may come from: a title, and what was done.
-METHODS = {
-    "remove": ("Leave-one-out: remove", "Each token was deleted, and what stands right of it moved up."),
-    "mask": ("Leave-one-out: mask", "Each token was blanked."),
-    "replace": ("Leave-one-out: replace", "Each token was exchanged for others; the mean over these is drawn."),
-    "integrated_gradients": (
-        "Integrated gradients",
-        "Together, the contributions of all tokens make the difference from the score of a baseline.",
-    ),
-}
-
 
 def write_page(
     scores: str | Path,
     output: str | Path,
     method: str,
     name: str = "",
-    sense: int = -1,
     max_scores: int = MAX_SCORES,
     max_listed: int = MAX_LISTED,
 ) -> None:
@@ -59,13 +48,11 @@ def write_page(
     scores : path
         Parquet from :func:`rnalm.scoring.merge.merge`: the rows of a sequence together, by position.
     output : path
-    method : {'remove', 'mask', 'replace', 'integrated_gradients'}
-        Where the scores come from.
+        The page.
+    method : str
+        Where the scores come from: a key of :data:`rnalm.report.modes.MODES`.
     name : str
         Of the sequences, for the title.
-    sense : {-1, 1}
-        Sign by which ``loo`` becomes a contribution, which is positive where a token speaks for what is explained: -1 where
-        ``loo`` is the change on losing the token, 1 where it is the contribution.
     max_scores, max_listed : int
         The most scores that are drawn, and the most sequences that are listed.
 
@@ -74,37 +61,37 @@ def write_page(
     RnalmError
         If the method is unknown.
     """
-    if method not in METHODS:
-        raise RnalmError(f"{method!r}: no such method; {nearest(method, METHODS)}")
-    title, text = METHODS[method]
+    if method not in MODES:
+        raise RnalmError(f"{method!r}: no such method; {nearest(method, MODES)}")
+    mode = MODES[method]
     sizes, pred, strength = _survey(scores)
     listed, drawn = choose(sizes, pred, strength, max_scores, max_listed)
     counts = {"sequences": len(sizes), "scores": int(sizes.sum()), "listed": int(listed.sum()), "drawn": int(drawn.sum())}
     source = files(rnalm).joinpath("report/score_page.html").read_text(encoding="utf-8")
     template = Environment(autoescape=True, trim_blocks=True).from_string(source)
     page = template.stream(
-        title=f"{title}: {name}" if name else title,
-        method=text,
-        sense=sense,
+        title=f"{mode.title}: {name}" if name else mode.title,
+        method=mode.done,
+        sense=mode.sense,
         regression=pa.types.is_floating(pq.read_schema(scores).field("pred").type),
         table=Path(scores).name,
         counts=counts,
         numbers={"steps": STEPS, "missing": MISSING},
-        records=_records(scores, sense, listed, drawn),
+        records=_records(scores, mode.sense, listed, drawn),
     )
     with replacing(output) as temporary:
         page.dump(str(temporary), encoding="utf-8")
 
 
 def _survey(scores: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Find the number of scores, the prediction (a number for each class) and the largest size of a score of every sequence."""
+    """Give the number of scores, the prediction (a number for each class) and the largest size of a score of every sequence."""
     sizes, pred, strength = array("q"), array("d"), array("d")
     numbers: dict[str, int] = {}
     for frame in read(scores):
-        found = frame["pred"].iat[0]
+        value = frame["pred"].iat[0]
         sizes.append(len(frame))
-        pred.append(numbers.setdefault(found, len(numbers)) if isinstance(found, str) else found)
-        strength.append(frame["loo"].abs().max())
+        pred.append(numbers.setdefault(value, len(numbers)) if isinstance(value, str) else value)
+        strength.append(np.fmax.reduce(np.abs(frame["loo"].to_numpy())))  # of the scores that are numbers
     return np.array(sizes), np.array(pred), np.array(strength)
 
 
@@ -122,12 +109,19 @@ def choose(
     pred, strength : numpy.ndarray
         Prediction, and largest size of a score, of each sequence, float ``(sequences,)``.
     max_scores, max_listed : int
+        The most scores that are drawn, and the most sequences that are listed.
 
     Returns
     -------
     listed, drawn : numpy.ndarray
         Whether each sequence is listed, at most ``max_listed`` are, and whether its tokens are drawn: of those listed, with
         at most ``max_scores`` scores together. Bool ``(sequences,)``.
+
+    Examples
+    --------
+    >>> sizes, pred = np.array([10, 10, 10]), np.array([0.5, 2.0, 1.0])
+    >>> choose(sizes, pred, strength=np.ones(3), max_scores=20, max_listed=3)[1].tolist()
+    [True, True, False]
     """
     listed = _evenly(np.lexsort((strength, pred)), max_listed)
     drawn, count = listed, len(listed)
@@ -170,10 +164,10 @@ def listing(frame: pd.DataFrame) -> dict[str, Any]:
     means = np.add.reduceat(one["loo"].to_numpy(), first) / count
     order = np.argsort(-np.nan_to_num(np.abs(means), posinf=0), kind="stable")[:STRONGEST]
     tokens = one["token"].iloc[first[order]]
-    strongest = [[*found] for found in zip(tokens, starts[order].tolist(), map(_value, means[order]), strict=True)]
+    strongest = [[*shown] for shown in zip(tokens, starts[order].tolist(), map(_value, means[order]), strict=True)]
     label, pred = (_value(one[name].iat[0]) for name in ("label", "pred"))
-    found = {"id": one["sequence"].iat[0], "label": label, "pred": pred, "tokens": len(starts), "strongest": strongest}
-    return found | ({"explained": one["class"].iat[0] if "class" in one else pred} if isinstance(pred, str) else {})
+    record = {"id": one["sequence"].iat[0], "label": label, "pred": pred, "tokens": len(starts), "strongest": strongest}
+    return record | ({"explained": one["class"].iat[0] if "class" in one else pred} if isinstance(pred, str) else {})
 
 
 def _value(value: Any) -> float | str | None:

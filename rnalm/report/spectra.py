@@ -58,6 +58,7 @@ def save(figure: Figure, stem: str | Path) -> None:
     Parameters
     ----------
     figure : matplotlib.figure.Figure
+        The figure.
     stem : path
         The files' path without ``.svg`` and ``.pdf``.
     """
@@ -112,14 +113,14 @@ def layers(table: pd.DataFrame) -> Figure:
     axis.yaxis.set_minor_formatter(NullFormatter())
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     fitted = table.dropna(subset=["alpha"])
-    axis.set_ylim(1, max(10, 1.1 * (fitted["alpha"] + fitted["sigma"]).max()) if len(fitted) else 10)
+    axis.set_ylim(1, max(10, 1.1 * (fitted["alpha"] + fitted["sigma"]).to_numpy().max()) if len(fitted) else 10)
     _legend(axis, table)
     return figure
 
 
 def _canvas(table: pd.DataFrame, height: float) -> tuple[Figure, Axes]:
     figure, axes = figures.canvas(8, height)
-    if table["alpha"].isna().all():
+    if table["alpha"].isna().to_numpy().all():
         axes[0, 0].text(0.5, 0.5, "no layer could be fitted", ha="center", color=figures.GREY, transform=axes[0, 0].transAxes)
     return figure, axes[0, 0]
 
@@ -128,18 +129,18 @@ def _models(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
     """Yield name, fitted layers and colour of each model that has any, from the first (dark) to the last (light)."""
     names = table["model"].unique()
     for name, place in zip(names, np.linspace(0, 0.85, len(names)), strict=True):
-        group = table[(table["model"] == name) & table["alpha"].notna()]
+        group = table.loc[(table["model"] == name) & table["alpha"].notna()]
         if len(group):
             yield name, group, to_hex(mpl.colormaps["viridis"](place))
 
 
 def _legend(axis: Axes, table: pd.DataFrame) -> None:
-    if 0 < table.dropna(subset=["alpha"])["model"].nunique() <= MAX_NAMED:
+    if 0 < len(set(table.dropna(subset=["alpha"])["model"])) <= MAX_NAMED:
         axis.legend(fontsize="small")
 
 
 def describe(folder: str | Path) -> list[Block]:
-    """Tell a report what was found.
+    """Show in a report what :func:`write` has written.
 
     Parameters
     ----------
@@ -153,9 +154,9 @@ def describe(folder: str | Path) -> list[Block]:
     """
     folder = Path(folder)
     table, summary = (_read(folder / f"{name}.csv") for name in ("alphas", "summary"))
-    fitted = table[table["alpha"].notna()]
+    fitted = table.loc[table["alpha"].notna()]
     # That vectors and counters have no spectrum needs no list in a report.
-    matrices = table[table["alpha"].isna() & (table[["rows", "columns"]] > 1).all(axis=1)]
+    matrices = table.loc[table["alpha"].isna() & (table[["rows", "columns"]] > 1).all(axis=1)]
     return [
         Block(text=TEXT, table=_table(summary, _of_model)),
         Block(

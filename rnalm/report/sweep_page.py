@@ -4,6 +4,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from optuna.distributions import CategoricalDistribution
 
+from rnalm.config import contract
 from rnalm.config.parameter import Parameter
 from rnalm.config.sweep import Sweep
 from rnalm.report.blocks import Block, Section, render
@@ -58,9 +60,12 @@ def write(folders: Mapping[str, str | Path], sweep: Sweep, output: str | Path) -
     sweep : Sweep
         With all names written out.
     output : path
+        The page.
     """
     tables = {fold: read(folder, sweep) for fold, folder in folders.items()}
-    best = {fold: yaml.safe_load((Path(folder) / "best.yaml").read_text(encoding="utf-8")) for fold, folder in folders.items()}
+    best = {
+        fold: yaml.safe_load((Path(folder) / contract.BEST).read_text(encoding="utf-8")) for fold, folder in folders.items()
+    }
     states = pd.concat(tables.values())["state"].value_counts()
     cards = [("method", sweep.method), ("metric", sweep.metric), ("trials a fold", f"{sweep.count:,}")]
     cards += [(name, f"{states[name]:,}") for name in ("pruned", "failed") if name in states]
@@ -74,16 +79,24 @@ def write(folders: Mapping[str, str | Path], sweep: Sweep, output: str | Path) -
 
 
 def read(folder: str | Path, sweep: Sweep) -> pd.DataFrame:
-    """Read the trials of a study: ``trial``, ``state``, ``value``, ``epochs``, each key as it is written, ``note``."""
-    text = dict.fromkeys([*sweep.parameters, "state", "note"], str)
-    frame = pd.read_csv(Path(folder) / "trials.csv", dtype=text, keep_default_na=False, na_values={sweep.metric: [""]})
+    """Read the trials of a study: ``trial``, ``state``, ``value``, ``epochs``, each key as it is written, ``note``.
+
+    Parameters
+    ----------
+    folder : path
+        Folder of the study, with ``trials.csv``.
+    sweep : Sweep
+        What was tried, and by which metric.
+    """
+    text: dict[Any, Any] = dict.fromkeys([*sweep.parameters, "state", "note"], str)
+    frame = pd.read_csv(Path(folder) / contract.TRIALS, dtype=text, keep_default_na=False, na_values={sweep.metric: [""]})
     return frame.rename(columns={sweep.metric: "value"})
 
 
 def _overview(best: Mapping[str, dict], sweep: Sweep) -> dict:
-    rows = [[key, *(_short(found["parameters"][key]) for found in best.values())] for key in sorted(sweep.parameters)]
+    rows = [[key, *(_short(trial["parameters"][key]) for trial in best.values())] for key in sorted(sweep.parameters)]
     rows += [
-        [name, *(_short(found[key]) for found in best.values())] for name, key in ((sweep.metric, "value"), ("trial",) * 2)
+        [name, *(_short(trial[key]) for trial in best.values())] for name, key in ((sweep.metric, "value"), ("trial",) * 2)
     ]
     return {"columns": ["", *(f"fold {fold}" for fold in best)], "rows": rows}
 
@@ -95,7 +108,7 @@ def _short(value: object) -> str:
 
 
 def _blocks(frame: pd.DataFrame, best: int, sweep: Sweep) -> list[Block]:
-    shown = frame[(frame["state"] != "failed") & frame["value"].notna()]
+    shown = frame.loc[(frame["state"] != "failed") & frame["value"].notna()]
     scales = {key: scale(shown[key], parameter) for key, parameter in sorted(sweep.parameters.items())}
     matter = importance(frame, sweep)
     blocks = [
@@ -127,6 +140,7 @@ def scale(cells: pd.Series, parameter: Parameter) -> Scale:
     cells : pandas.Series
         As ``trials.csv`` has them.
     parameter : Parameter
+        The values that the key may have.
     """
     if parameter.values is None:
         return Scale(cells.astype(float).to_numpy(), [], parameter.log)
@@ -135,9 +149,17 @@ def scale(cells: pd.Series, parameter: Parameter) -> Scale:
 
 
 def importance(frame: pd.DataFrame, sweep: Sweep) -> dict[str, float]:
-    """Tell how much of the differences among complete trials each key explains, the most first; nothing of too few trials."""
-    frame = frame[frame["state"] == "complete"]
-    if len(frame) < FEWEST or frame["value"].nunique() < 2:
+    """Tell how much of the differences among complete trials each key explains, the most first; nothing of too few trials.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Trials, from :func:`read`.
+    sweep : Sweep
+        What was tried, and by which metric.
+    """
+    frame = frame.loc[frame["state"] == "complete"]
+    if len(frame) < FEWEST or len(set(frame["value"])) < 2:
         return {}
     space, columns = {}, {}
     for key, parameter in sorted(sweep.parameters.items()):
@@ -163,29 +185,32 @@ def history(frame: pd.DataFrame, best: int, sweep: Sweep) -> Figure:
     best : int
         Number of the best trial.
     sweep : Sweep
+        What was tried, and by which metric.
     """
     figure, axes = canvas(8, 2.6)
     axis = axes[0, 0]
-    _points(axis, frame["trial"], frame, best)
-    complete = frame[frame["state"] == "complete"]
+    _points(axis, frame["trial"].to_numpy(), frame, best)
+    complete = frame.loc[frame["state"] == "complete"]
     reached = complete["value"].cummin() if sweep.goal == "minimize" else complete["value"].cummax()
     axis.step(complete["trial"], reached, where="post", color=LOWER, linewidth=1)
-    axis.set(xlabel="trial", ylabel=sweep.metric, yscale=_stretch(frame["value"]))
+    axis.set(xlabel="trial", ylabel=sweep.metric, yscale=_stretch(frame))
     axis.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 
-def _points(axis: Axes, positions: np.ndarray | pd.Series, frame: pd.DataFrame, best: int) -> None:
+def _points(axis: Axes, positions: np.ndarray, frame: pd.DataFrame, best: int) -> None:
     looks = {"complete": {"marker": "o", "color": LOWER, "linewidths": 0}, "pruned": {"marker": "x", "color": GREY}}
     for state, look in looks.items():
         chosen = (frame["state"] == state).to_numpy()
-        axis.scatter(np.asarray(positions)[chosen], frame["value"][chosen], s=18, alpha=0.7, **look)
+        axis.scatter(positions[chosen], frame["value"][chosen], s=18, alpha=0.7, **look)
     chosen = (frame["trial"] == best).to_numpy()
-    axis.scatter(np.asarray(positions)[chosen], frame["value"][chosen], s=36, color=RAISE, zorder=3)
+    axis.scatter(positions[chosen], frame["value"][chosen], s=36, color=RAISE, zorder=3)
 
 
-def _stretch(values: pd.Series) -> str:
-    return "log" if values.min() > 0 and values.max() > WIDE * values.min() else "linear"
+def _stretch(frame: pd.DataFrame) -> str:
+    """Choose the kind of axis for the metric."""
+    least, greatest = frame["value"].to_numpy().min(), frame["value"].to_numpy().max()
+    return "log" if least > 0 and greatest > WIDE * least else "linear"
 
 
 def slices(frame: pd.DataFrame, best: int, scales: Mapping[str, Scale], sweep: Sweep) -> Figure:
@@ -203,14 +228,14 @@ def slices(frame: pd.DataFrame, best: int, scales: Mapping[str, Scale], sweep: S
     figure, axes = canvas(1 + 2.3 * columns, 2.4 * rows, rows, columns, sharey=True)
     for axis in axes.flat[len(scales) :]:
         axis.set_axis_off()
-    for (key, found), axis in zip(scales.items(), axes.flat, strict=False):
-        _points(axis, found.positions, frame, best)
-        axis.set(xlabel=key, yscale=_stretch(frame["value"]), xscale="log" if found.log else "linear")
-        if found.names:
+    for (key, placed), axis in zip(scales.items(), axes.flat, strict=False):
+        _points(axis, placed.positions, frame, best)
+        axis.set(xlabel=key, yscale=_stretch(frame), xscale="log" if placed.log else "linear")
+        if placed.names:
             axis.set_xticks(
-                range(len(found.names)), [plain(name) for name in found.names], rotation=30 * (len(found.names) > 3)
+                range(len(placed.names)), [plain(name) for name in placed.names], rotation=30 * (len(placed.names) > 3)
             )
-            axis.set_xlim(-0.5, len(found.names) - 0.5)
+            axis.set_xlim(-0.5, len(placed.names) - 0.5)
     for axis in axes[:, 0]:
         axis.set_ylabel(sweep.metric)
     return figure
@@ -226,8 +251,8 @@ def parallel(frame: pd.DataFrame, best: int, scales: Mapping[str, Scale], sweep:
     """
     figure, axes = canvas(1.5 + 1.7 * len(scales), 3)
     axis = axes[0, 0]
-    all_scales = {**scales, sweep.metric: Scale(frame["value"].to_numpy(), [], _stretch(frame["value"]) == "log")}
-    heights = np.column_stack([_draw_scale(axis, place, found) for place, found in enumerate(all_scales.values())])
+    all_scales = {**scales, sweep.metric: Scale(frame["value"].to_numpy(), [], _stretch(frame) == "log")}
+    heights = np.column_stack([_draw_scale(axis, place, placed) for place, placed in enumerate(all_scales.values())])
     rank = frame["value"].rank(pct=True, ascending=sweep.goal == "minimize").to_numpy()
     for line, trial, state, place in zip(heights, frame["trial"], frame["state"], rank, strict=True):
         colour, width = (RAISE, 2) if trial == best else (mpl.colormaps["viridis"](place * 0.9), 1)
@@ -239,12 +264,12 @@ def parallel(frame: pd.DataFrame, best: int, scales: Mapping[str, Scale], sweep:
     return figure
 
 
-def _draw_scale(axis: Axes, place: int, found: Scale) -> np.ndarray:
+def _draw_scale(axis: Axes, place: int, placed: Scale) -> np.ndarray:
     """Draw a vertical axis; give the heights of its trials, 0 to 1 ``(trials,)``."""
-    positions = np.log(found.positions) if found.log else found.positions
-    low, high = (0, len(found.names) - 1) if found.names else (positions.min(), positions.max())
+    positions = np.log(placed.positions) if placed.log else placed.positions
+    low, high = (0, len(placed.names) - 1) if placed.names else (positions.min(), positions.max())
     span = high - low
-    labels = dict(enumerate(found.names)) or {end: f"{np.exp(end) if found.log else end:.3g}" for end in (low, high)}
+    labels = dict(enumerate(placed.names)) or {end: f"{np.exp(end) if placed.log else end:.3g}" for end in (low, high)}
     axis.axvline(place, color=GREY, linewidth=0.8, zorder=1)
     for position, label in labels.items():
         height = (position - low) / span if span else 0.5
@@ -254,7 +279,13 @@ def _draw_scale(axis: Axes, place: int, found: Scale) -> np.ndarray:
 
 
 def bars(shares: Mapping[str, float]) -> Figure:
-    """Draw how much each key matters."""
+    """Draw how much each key matters.
+
+    Parameters
+    ----------
+    shares : mapping
+        From :func:`importance`.
+    """
     figure, axes = canvas(6, 0.6 + 0.3 * len(shares))
     names = list(shares)[::-1]
     axes[0, 0].barh(names, [shares[name] for name in names], color=GREY)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from rnalm.config import contract
+from rnalm.config.contract import picture_name
 from rnalm.files import read_json
 from rnalm.report import curves
 from rnalm.report.blocks import Block, Section, number, picture
@@ -14,30 +16,47 @@ MAIN = ("mse", "mae", "r2", "pearson", "spearman", "accuracy", "f1_macro", "f1_w
 
 
 def pretraining(job: Job) -> Section:
-    """Show what the language model learned, beside what frequencies alone would tell."""
-    found = read_json(Path(job.pretrained) / "eval_results.json")
-    history = read_json(Path(job.pretrained) / "trainer_state.json")["log_history"]
+    """Show what the language model learned, beside what frequencies alone would tell.
+
+    Parameters
+    ----------
+    job : Job
+        What the report is made of; its model was pretrained here.
+    """
+    assert job.pretrained is not None
+    results = read_json(Path(job.pretrained) / contract.EVAL_RESULTS)
+    history = read_json(Path(job.pretrained) / contract.HISTORY)["log_history"]
     rows = [
-        ["perplexity", number(found["eval_perplexity"]), number(found["baseline_perplexity"])],
-        ["hidden tokens that are found", number(found["eval_masked_accuracy"]), number(found["baseline_masked_accuracy"])],
+        ["perplexity", number(results["eval_perplexity"]), number(results["baseline_perplexity"])],
+        ["hidden tokens that are found", number(results["eval_masked_accuracy"]), number(results["baseline_masked_accuracy"])],
     ]
     text = (
-        f"The model first learned to fill in hidden tokens. What it finds in {found['eval_rows']:,} sequences that it had not "
-        "seen stands beside what one finds who knows only how frequent each token is. "
+        f"The model first learned to fill in hidden tokens. What it finds in {results['eval_rows']:,} sequences that it had "
+        "not seen stands beside what one finds who knows only how frequent each token is. "
         "A perplexity of n is that of a guess among n equally likely tokens."
     )
     curves_of = curves.learning_curves({"pretraining": history}, "masked_accuracy")
     table = {"columns": ["", "model", "by frequencies alone"], "rows": rows}
-    return Section("Pretraining", [Block(text=text, table=table), picture(job.figures, "pretraining", curves_of, "By epoch.")])
+    return Section(
+        "Pretraining",
+        [Block(text=text, table=table), picture(job.figures, picture_name("pretraining"), curves_of, "By epoch.")],
+    )
 
 
 def training(job: Job) -> Section:
-    """Show the metrics of each fold and the learning curves."""
+    """Show the metrics of each fold and the learning curves.
+
+    Parameters
+    ----------
+    job : Job
+        What the report is made of; its models were trained here.
+    """
+    assert job.summary is not None
     table = pd.read_csv(job.summary, index_col="metric")
     main = table[[name.partition("_")[0] in ("eval", "test") and name.partition("_")[2] in MAIN for name in table.index]]
-    tested = any(name.startswith("test_") for name in main.index)
+    tested = main.index.str.startswith("test_").any()
     shown = main[main.index.str.startswith("test_" if tested else "eval_")]
-    histories = [read_json(Path(model) / "trainer_state.json")["log_history"] for model in job.models]
+    histories = [read_json(Path(model) / contract.HISTORY)["log_history"] for model in job.models]
     drawn = curves.learning_curves(dict(zip(job.fold_names, histories, strict=True)), job.config["finetune"]["metric"])
     part = "test" if tested else "validation"
     folds = {name: [f"fold_{Path(job.models[k]).name}" for k in numbers] for name, numbers in job.by_fold.items()}
@@ -52,7 +71,7 @@ def training(job: Job) -> Section:
             Block(folded="All figures of all models", table=_metrics_table(table)),
             picture(
                 job.figures,
-                "learning_curves",
+                picture_name("learning_curves"),
                 drawn,
                 "One colour a model, from the first (dark) to the last (light). "
                 "The epoch with the best validation metric is kept.",
@@ -62,10 +81,9 @@ def training(job: Job) -> Section:
 
 
 def _metrics_table(table: pd.DataFrame) -> dict:
-    def cells(row: pd.Series) -> list[str]:
-        folds = [number(row[name]) for name in table.columns if name.startswith("fold_")]
-        spread = "" if pd.isna(row["sd"]) else f" ± {number(row['sd'])}"
-        return [row.name.replace("_", " "), f"{number(row['mean'])}{spread}", *folds]
-
-    names = [name.replace("_", " ") for name in table.columns if name.startswith("fold_")]
-    return {"columns": ["metric", "mean ± sd", *names], "rows": [cells(row) for _, row in table.iterrows()]}
+    folds = [name for name in table.columns if name.startswith("fold_")]
+    rows = []
+    for metric, mean, sd, *each in table[["mean", "sd", *folds]].astype(float).itertuples():
+        spread = "" if pd.isna(sd) else f" ± {number(sd)}"
+        rows.append([metric.replace("_", " "), f"{number(mean)}{spread}", *map(number, each)])
+    return {"columns": ["metric", "mean ± sd", *(name.replace("_", " ") for name in folds)], "rows": rows}

@@ -5,6 +5,8 @@ from pathlib import Path
 import yaml
 
 import rnalm
+from rnalm.config import contract
+from rnalm.config.contract import picture_name
 from rnalm.files import read_json
 from rnalm.report import figures, spectra
 from rnalm.report.blocks import Block, Section, picture, render
@@ -16,7 +18,15 @@ from rnalm.tokens import dataset, encode
 
 
 def write(job: Job, output: str | Path) -> None:
-    """Write the report and its pictures."""
+    """Write the report and its pictures.
+
+    Parameters
+    ----------
+    job : Job
+        What the report is made of.
+    output : path
+        The page; pictures go into the job's own folder, too.
+    """
     sections = [_data(job)]
     if job.pretrained is not None:
         sections.append(pretraining(job))
@@ -42,16 +52,17 @@ def _lead(job: Job) -> str:
 
 
 def _cards(job: Job) -> list[tuple[str, str]]:
-    found = [encode.metadata(path) for path in ([job.source] if job.source else [query.encoded for query in job.queries])]
-    model = read_json(Path(job.models[0]) / "config.json")
+    sources = [job.source] if job.source else [query.encoded for query in job.queries]
+    encoded = [encode.metadata(path) for path in sources]
+    model = read_json(Path(job.models[0]) / contract.CONFIG)
     cards = [
-        ("sequences", f"{sum(entry['sequences'] for entry in found):,}"),
-        ("tokens", f"{sum(entry['tokens'] for entry in found):,}"),
-        ("longest (tokens)", f"{max(entry['longest'] for entry in found):,}"),
+        ("sequences", f"{sum(entry['sequences'] for entry in encoded):,}"),
+        ("tokens", f"{sum(entry['tokens'] for entry in encoded):,}"),
+        ("longest (tokens)", f"{max(entry['longest'] for entry in encoded):,}"),
         ("architecture", model["model_type"].capitalize()),
         ("models", f"{len(job.models)}"),
     ]
-    if cut := sum(entry["truncated"] for entry in found):
+    if cut := sum(entry["truncated"] for entry in encoded):
         cards.insert(3, ("cut to the block size", f"{cut:,}"))
     return cards
 
@@ -61,7 +72,12 @@ def _data(job: Job) -> Section:
     labels = dataset.column(path, "label").to_pandas()
     figure = figures.data(dataset.lengths(path), labels, job.meaning.scaler.method == "log")
     return Section(
-        "Data", [picture(job.figures, "data", figure, "How long the sequences are, and what the model learns to predict.")]
+        "Data",
+        [
+            picture(
+                job.figures, picture_name("data"), figure, "How long the sequences are, and what the model learns to predict."
+            )
+        ],
     )
 
 

@@ -9,7 +9,7 @@ from rnalm.errors import RnalmError, nearest
 from rnalm.sequences.strands import is_nucleic
 from rnalm.tokens.tokenizer import is_atomic, letters_for_tokens, plain_tokens
 
-#: What is told where both strands are scored.
+#: The setting by which both strands are scored, as messages name it.
 AVERAGE = "encode.reverse_complement: average"
 
 
@@ -19,12 +19,15 @@ def check(interpret: Interpret, both_strands: bool, modifiers: int, tokenizer: T
     Parameters
     ----------
     interpret : Interpret
+        The section.
     both_strands : bool
         Whether scores are the mean over both strands.
     modifiers : int
         How many a token has.
     tokenizer : tokenizers.Tokenizer
+        The vocabulary.
     classes : sequence of str
+        Names of the classes; empty for regression.
 
     Raises
     ------
@@ -53,10 +56,12 @@ def check_strands(setting: str, instead: str, tokenizer: Tokenizer) -> None:
     setting, instead : str
         What of the configuration asks for it, and what could be asked for.
     tokenizer : tokenizers.Tokenizer
+        The tokens that are to be scored.
 
     Raises
     ------
     RnalmError
+        If tokens are longer than a letter.
     """
     if not is_atomic(tokenizer):
         raise RnalmError(
@@ -68,6 +73,15 @@ def replacement_ids(
     replacements: Mapping[str, Sequence[str]], tokenizer: Tokenizer, both_strands: bool = False
 ) -> dict[int, list[int]]:
     """Turn the tokens of a mapping of replacements into ids.
+
+    Parameters
+    ----------
+    replacements : mapping
+        Each token, and those that take its place.
+    tokenizer : tokenizers.Tokenizer
+        The vocabulary.
+    both_strands : bool
+        Whether both strands are scored, so that each token needs a complement.
 
     Raises
     ------
@@ -83,6 +97,15 @@ def replacement_letters(
     replacements: Mapping[str, Sequence[str]], tokenizer: Tokenizer, both_strands: bool = False
 ) -> dict[str, list[str]]:
     """Spell a mapping of replacements with one letter each.
+
+    Parameters
+    ----------
+    replacements : mapping
+        Each letter, and those that take its place; tokens that a letter stands for may be named as they are.
+    tokenizer : tokenizers.Tokenizer
+        The vocabulary, whose tokens consist of letters.
+    both_strands : bool
+        Whether both strands are scored, so that each letter needs a complement.
 
     Raises
     ------
@@ -105,12 +128,24 @@ def _check_names(replacements: Mapping[str, Sequence[str]], known: Iterable[str]
 
 
 def class_index(explain: str, classes: Sequence[str]) -> int:
-    """Find the output of a class.
+    """Give the number of the output of a class.
+
+    Parameters
+    ----------
+    explain : str
+        Name of the class.
+    classes : sequence of str
+        Names of all classes, in the order of the outputs.
 
     Raises
     ------
     RnalmError
         If there is no such class.
+
+    Examples
+    --------
+    >>> class_index("late", ["early", "late"])
+    1
     """
     if explain not in classes:
         raise RnalmError(f"interpret.explain: no class {explain!r}; {nearest(explain, [*classes, 'predicted', 'all'])}")

@@ -8,10 +8,10 @@ import numpy as np
 from rnalm.errors import RnalmError
 from rnalm.tokens.dataset import Encoded
 
-#: In place of a token: nothing.
+#: The id that marks a deletion: no token comes in the place of the one that goes.
 DELETED = -1
 
-#: In place of a position whose modifiers a token takes: it has none.
+#: The position that marks a token without modifiers: it takes those of no position in the sequence.
 NOWHERE = -1
 
 
@@ -51,6 +51,7 @@ class Edits:
         Parameters
         ----------
         perturbations : sequence of sequence of tuple
+            Spans of each perturbation, from left to right: the tokens ``start`` to ``end`` give way to these ids.
         length : int
             Tokens of the sequence.
 
@@ -58,6 +59,13 @@ class Edits:
         ------
         RnalmError
             If a span is not in the sequence, or overlaps the one before it.
+
+        Examples
+        --------
+        A deletion of two tokens; and an insertion with, further right, a substitution:
+
+        >>> Edits.of([[(3, 5, [])], [(0, 0, [7, 7]), (8, 9, [10])]], length=12).growth.tolist()
+        [-2, 2]
         """
         for spans in perturbations:
             after = 0
@@ -102,8 +110,8 @@ class Edits:
         """Choose perturbations by a slice or by their numbers (not by a mask)."""
         if isinstance(chosen, slice):
             chosen = np.arange(len(self))[chosen]
-        spans = ranges(self.first[chosen], np.diff(self.first)[chosen])
-        tokens = ranges(self.offset[spans], self.count[spans])
+        spans = ranges(self.first[chosen], np.diff(self.first)[chosen])  # numbers of their spans
+        tokens = ranges(self.offset[spans], self.count[spans])  # numbers of the tokens that come in these
         return Edits(
             offsets(np.diff(self.first)[chosen]),
             self.start[spans],
@@ -114,11 +122,19 @@ class Edits:
         )
 
     def check(self, sequence: Encoded, vocab_size: int | None) -> None:
-        """Refuse edits that do not fit a sequence and a vocabulary: on a GPU they would end it, or change what is not meant.
+        """Refuse edits that do not fit: on a GPU they would end the program, or change other tokens than those meant.
+
+        Parameters
+        ----------
+        sequence : Encoded
+            The sequence to edit.
+        vocab_size : int or None
+            Ids below this exist; None: it is not known.
 
         Raises
         ------
         RnalmError
+            If a span reaches beyond the sequence, or an id is none of the vocabulary.
         """
         length, end = len(sequence.input_ids), self.end.max(initial=0)
         if end > length:
@@ -150,11 +166,35 @@ class Edits:
 
 
 def offsets(counts: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Tell where runs of the given lengths begin, and where the last ends: int64 ``(runs + 1,)``."""
+    """Tell where runs begin that follow each other, and where the last ends: int64 ``(runs + 1,)``.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Lengths of the runs ``(runs,)``.
+
+    Examples
+    --------
+    >>> offsets([2, 0, 3]).tolist()
+    [0, 2, 2, 5]
+    """
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 
 
 def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Concatenate ranges: ``starts[i], starts[i] + 1, …``, ``counts[i]`` numbers of each."""
+    """Concatenate ranges: ``starts[i], starts[i] + 1, …``, ``counts[i]`` numbers of each.
+
+    Parameters
+    ----------
+    starts : numpy.ndarray
+        First number of each range ``(ranges,)``.
+    counts : numpy.ndarray
+        How many numbers it has ``(ranges,)``.
+
+    Examples
+    --------
+    >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
     before = offsets(counts)
     return np.arange(before[-1]) + np.repeat(starts - before[:-1], counts)

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import nn
 from transformers import PreTrainedModel
 
 from rnalm.compute import SHARE, fitting, free_memory, multiplying
 from rnalm.labels.labels import Labels
 from rnalm.prediction.predict import too_long
 from rnalm.scoring.check import check_strands
-from rnalm.scoring.editors import Sites, token_names, token_sites
-from rnalm.scoring.loo import averages
-from rnalm.scoring.path import Path
-from rnalm.scoring.table import Contrast, Subject, predicted
+from rnalm.scoring.explain import Contrast, Subject, averages_strands
+from rnalm.scoring.interpolate import Interpolation
+from rnalm.scoring.precision import EXACT
+from rnalm.scoring.sites import Sites, token_names, token_sites
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import special_ids
 
@@ -44,12 +44,15 @@ class IntegratedGradients:
     Parameters
     ----------
     subject : Subject
+        The models, and which of their outputs are explained.
     tokenizer : tokenizers.Tokenizer
+        Names tokens, and says which of them is ``[PAD]``.
     steps : int
-        On the way from the baseline, where Gauss-Legendre quadrature places them in two parts.
+        Steps on the way from the baseline, which Gauss-Legendre quadrature places in two parts.
     batch_tokens : int, optional
         Tokens in one pass, at most; None: a power of two that free memory allows.
     precision : {'float32', 'tf32', 'bf16'}
+        In which to multiply.
 
     Raises
     ------
@@ -63,9 +66,9 @@ class IntegratedGradients:
         tokenizer: Tokenizer,
         steps: int,
         batch_tokens: int | None = None,
-        precision: str = "float32",
+        precision: str = EXACT,
     ) -> None:
-        if any(map(averages, subject.models)):
+        if any(map(averages_strands, subject.models)):
             check_strands("interpret.method: integrated_gradients", "method: loo and level: base", tokenizer)
         self.subject, self.steps, self.batch_tokens, self.precision = subject, steps, batch_tokens, precision
         self.names, self.pad = token_names(tokenizer), special_ids(tokenizer)["pad"]
@@ -75,80 +78,88 @@ class IntegratedGradients:
         log.info("integrated gradients of %s in %d steps, in %s", subject.models[0].config.model_type, steps, precision)
 
     def cost(self, lengths: np.ndarray) -> np.ndarray:
-        """Estimate what explaining sequences costs, in any unit ``(sequences,)``."""
+        """Estimate what explaining sequences costs, in any unit ``(sequences,)``.
+
+        Parameters
+        ----------
+        lengths : numpy.ndarray
+            Tokens of each sequence ``(sequences,)``.
+        """
         return lengths.astype(np.float64)
 
     def launch(self, sequence: Encoded, using: Sequence[int]) -> Callable[[], tuple[Sites, Contrast]]:
         """Explain a sequence with some of the models.
 
+        Parameters
+        ----------
+        sequence : Encoded
+            The sequence.
+        using : sequence of int
+            Numbers of the models.
+
         Returns
         -------
         callable
-            Gives what was found; ``base`` is the score of the baseline.
+            Gives what each token adds; ``base`` is the score of the baseline.
 
         Raises
         ------
         RnalmError
             If the sequence does not fit into a GPU's memory.
         """
-        labels = [self.subject.labels[number] for number in using]
+        subject = self.subject.by(using)
         try:
-            with multiplying(self.precision), _differentiable(self.subject.models[0]):
-                paths = [Path(self.subject.models[number], sequence, self.pad, self.precision) for number in using]
-                outputs = [path.outputs(*path.values).cpu().numpy()[0] for path in paths]
-                pred, chosen, classes = predicted(outputs, labels, self.subject.explained)
-                added = [self._explain(path, meaning, chosen) for path, meaning in zip(paths, labels, strict=True)]
+            with multiplying(self.precision), _differentiable(subject.models[0]):
+                ways = [Interpolation(model, sequence, self.pad, self.precision) for model in subject.models]
+                outputs = [way.outputs(*way.values).cpu().numpy()[0] for way in ways]
+                pred, chosen, classes = subject.predicted(outputs)
+                added = [self._explain(way, meaning, chosen) for way, meaning in zip(ways, subject.labels, strict=True)]
         except torch.OutOfMemoryError:
             raise too_long(sequence) from None
         base = np.mean([base for _, base in added], axis=0).tolist()
-        found = Contrast(pred, classes, base, np.stack([each for each, _ in added]))
-        self._check_sums(sequence, found, outputs, labels, chosen)
-        return lambda: (token_sites(sequence, self.names), found)
+        contrast = Contrast(pred, classes, base, np.stack([each for each, _ in added]))
+        self._check_sums(sequence, contrast, np.mean(subject.scores(outputs)[:, chosen], axis=0) - base)
+        return lambda: (token_sites(sequence, self.names), contrast)
 
-    def _explain(self, path: Path, labels: Labels, chosen: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    def _explain(self, way: Interpolation, labels: Labels, chosen: list[int]) -> tuple[np.ndarray, np.ndarray]:
         """Attribute the outputs of one model: ``(tokens, chosen)``, and the scores of the baseline ``(chosen,)``."""
         from captum.attr import IntegratedGradients as Integral
 
         with torch.no_grad():
-            base = score(labels, path.outputs(*path.baselines), self.subject.scale)[0].cpu().numpy()[chosen]
-        added = np.zeros((len(path.places[0]), len(chosen)))
+            base = labels.to_scores(way.outputs(*way.baselines), self.subject.scale)[0].cpu().numpy()[chosen]
+        added = np.zeros((len(way.places[0]), len(chosen)))
         for column, output in enumerate(chosen):
             integral = Integral(
-                lambda *values, output=output: score(labels, path.outputs(*values), self.subject.scale)[:, output]
+                lambda *values, output=output: labels.to_scores(way.outputs(*values), self.subject.scale)[:, output]
             )
             for start, end, steps in ((0, BEND, self.steps // 2), (BEND, 1, -(-self.steps // 2))):
-                added[:, column] += self._integrate(integral, path, start, end, steps)
+                added[:, column] += self._integrate(integral, way, start, end, steps)
         return added, base
 
-    def _integrate(self, integral: Any, path: Path, start: float, end: float, steps: int) -> np.ndarray:
+    def _integrate(self, integral: Any, way: Interpolation, start: float, end: float, steps: int) -> np.ndarray:
         """Integrate over a part of the way, so many steps at a time as fit into memory: ``(tokens,)``."""
-        rows = self._rows(path)
+        rows = self._rows(way)
         while True:
             try:
-                part = integral.attribute(path.at(end), path.at(start), n_steps=steps, internal_batch_size=rows)
-                return path.by_token(part)
+                part = integral.attribute(way.at(end), way.at(start), n_steps=steps, internal_batch_size=rows)
+                return way.by_token(part)
             except torch.OutOfMemoryError:
                 if rows == 1:
                     raise
                 rows = min(rows, steps) // 2 or 1
                 log.warning("out of memory; going on with %d steps at a time", rows)
 
-    def _rows(self, path: Path) -> int:
+    def _rows(self, way: Interpolation) -> int:
         """Choose how many steps go together."""
-        tokens = self.batch_tokens or MOST_TOKENS[path.model.device.type]
-        if not self.batch_tokens and tokens * path.bytes > self.memory:
-            tokens = fitting(tokens, path.bytes, self.memory, "tokens")
-        return max(1, tokens // path.length)
+        tokens = self.batch_tokens or MOST_TOKENS[way.model.device.type]
+        if not self.batch_tokens and tokens * way.bytes > self.memory:
+            tokens = fitting(tokens, way.bytes, self.memory, "tokens")
+        return max(1, tokens // way.length)
 
-    def _check_sums(
-        self, sequence: Encoded, found: Contrast, outputs: list[np.ndarray], labels: list[Labels], chosen: list[int]
-    ) -> None:
-        """Log once where too few steps leave sums that are wrong."""
-        scores = [
-            meaning.to_scores(output, self.subject.scale)[chosen] for meaning, output in zip(labels, outputs, strict=True)
-        ]
-        due, total = np.mean(scores, axis=0) - found.base, found.difference.sum(axis=1).mean(axis=0)
-        excess = np.abs(total - due) - TOLERANCE * np.abs(found.difference).sum(axis=1).mean(axis=0)
+    def _check_sums(self, sequence: Encoded, contrast: Contrast, due: np.ndarray) -> None:
+        """Log once where too few steps leave sums over tokens that are not what is due ``(explained outputs,)``."""
+        total = contrast.difference.sum(axis=1).mean(axis=0)
+        excess = np.abs(total - due) - TOLERANCE * np.abs(contrast.difference).sum(axis=1).mean(axis=0)
         worst = int(excess.argmax())
         if excess[worst] > 0 and not self.warned:
             self.warned = True
@@ -164,25 +175,3 @@ def _differentiable(model: PreTrainedModel) -> Iterator[None]:
     recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
     with torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext():
         yield
-
-
-def score(labels: Labels, outputs: Tensor, scale: str) -> Tensor:
-    """Turn a model's outputs into what is explained, as :meth:`rnalm.labels.labels.Labels.to_scores` does, with gradients.
-
-    Parameters
-    ----------
-    labels : Labels
-    outputs : Tensor
-        ``(rows, outputs)``
-    scale : {'probability', 'logit'}
-
-    Returns
-    -------
-    Tensor
-        float64 ``(rows, outputs)``
-    """
-    outputs = outputs.double()
-    if labels.task == "classification":
-        return outputs if scale == "logit" else outputs.softmax(dim=-1)
-    values = outputs * labels.scaler.scale + labels.scaler.center
-    return values.exp() if labels.scaler.method == "log" else values

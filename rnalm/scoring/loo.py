@@ -4,13 +4,13 @@ import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from transformers import PreTrainedModel
 
-from rnalm.scoring.editors import Editor, Perturbations, Sites
-from rnalm.scoring.precision import precision_error
+from rnalm.scoring.editors import Editor, Perturbations
+from rnalm.scoring.explain import Contrast, Subject
+from rnalm.scoring.precision import EXACT, precision_error
 from rnalm.scoring.scorers.base import Scorer
 from rnalm.scoring.scorers.choose import choose
-from rnalm.scoring.table import Contrast, Subject, contrast
+from rnalm.scoring.sites import Sites
 from rnalm.tokens.dataset import Encoded
 
 log = logging.getLogger(__name__)
@@ -22,9 +22,20 @@ class LeaveOneOut:
     Parameters
     ----------
     subject : Subject
+        The models, and which of their outputs are explained.
     editor : Editor
-    scorer, batch_tokens, precision
-        See :func:`rnalm.scoring.scorers.choose.choose`.
+        Lists the perturbations of a sequence.
+    scorer : {'auto', 'naive', 'incremental'}
+        How outputs for perturbed sequences are computed; see :func:`rnalm.scoring.scorers.choose.choose`.
+    batch_tokens : int, optional
+        Tokens, or changed positions, computed together, at most; None: as many as free memory allows.
+    precision : {'float32', 'tf32', 'bf16'}
+        In which to multiply; what a lower one costs is measured on the first sequence, and logged.
+
+    Raises
+    ------
+    RnalmError
+        If the models cannot be scored so on their device.
     """
 
     def __init__(
@@ -33,35 +44,53 @@ class LeaveOneOut:
         editor: Editor,
         scorer: str = "auto",
         batch_tokens: int | None = None,
-        precision: str = "float32",
+        precision: str = EXACT,
     ) -> None:
-        self.subject, self.editor = subject, editor
+        self.subject, self.editor, self.kind, self.batch_tokens = subject, editor, scorer, batch_tokens
         self.scorers = [choose(model, scorer, batch_tokens, precision) for model in subject.models]
-        self.exact = None if precision == "float32" else lambda model: choose(model, scorer, batch_tokens)
+        self.measured = precision == EXACT
         log.info("%s scorer for %s, in %s", self.scorers[0].name, subject.models[0].config.model_type, precision)
 
     def cost(self, lengths: np.ndarray) -> np.ndarray:
-        """Estimate what scoring sequences costs, in any unit ``(sequences,)``."""
+        """Estimate what scoring sequences costs, in any unit ``(sequences,)``.
+
+        Parameters
+        ----------
+        lengths : numpy.ndarray
+            Tokens of each sequence ``(sequences,)``.
+        """
         return self.scorers[0].cost(lengths)
 
     def launch(self, sequence: Encoded, using: Sequence[int]) -> Callable[[], tuple[Sites, Contrast]]:
         """Begin to score a sequence with some of the models.
 
+        Parameters
+        ----------
+        sequence : Encoded
+            The sequence, with its letters where these are edited.
+        using : sequence of int
+            Numbers of the models.
+
         Returns
         -------
         callable
             Waits for the scores.
+
+        Raises
+        ------
+        RnalmError
+            If the sequence has more modifiers than the models have channels for, or does not fit into a GPU's memory.
         """
         changes = self.editor.perturbations(sequence)
-        if self.exact is not None:
+        if not self.measured:
             self._log_error(sequence, changes, using[0])
-        subject, labels = self.subject, [self.subject.labels[number] for number in using]
-        pending = [launch(self.scorers[number], sequence, changes, averages(subject.models[number])) for number in using]
-        return lambda: (changes.sites, contrast([wait() for wait in pending], labels, subject.explained, subject.scale))
+        pending = [_launch(self.scorers[number], sequence, changes) for number in using]
+        return lambda: (changes.sites, self.subject.by(using).contrast([wait() for wait in pending]))
 
     def _log_error(self, sequence: Encoded, changes: Perturbations, number: int) -> None:
         """Log once what a lower precision costs."""
-        scorer, exact, self.exact = self.scorers[number], self.exact(self.subject.models[number]), None
+        self.measured, scorer = True, self.scorers[number]
+        exact = choose(self.subject.models[number], self.kind, self.batch_tokens)
         error, spread = precision_error(exact, scorer, sequence, changes.edits)
         log.warning(
             "interpret.precision %s: in sequence %r edits change the model's outputs with a standard deviation of %.2g; "
@@ -70,15 +99,10 @@ class LeaveOneOut:
         )
 
 
-def averages(model: PreTrainedModel) -> bool:
-    """Whether a model's prediction is the mean over both strands."""
-    return getattr(model.config, "reverse_complement", "none") == "average"
-
-
-def launch(scorer: Scorer, sequence: Encoded, changes: Perturbations, both_strands: bool) -> Callable[[], np.ndarray]:
-    """Begin to score perturbations, on both strands if so wanted; see :meth:`rnalm.scoring.scorers.base.Scorer.launch`."""
+def _launch(scorer: Scorer, sequence: Encoded, changes: Perturbations) -> Callable[[], np.ndarray]:
+    """Begin to score perturbations, the mean over both strands if those of the other one are listed."""
     own = scorer.launch(sequence, changes.edits)
-    if not both_strands:
+    if changes.twin is None:
         return own
     other = scorer.launch(sequence.twin(), changes.twin)
     return lambda: (own() + other()) / 2

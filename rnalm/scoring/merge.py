@@ -2,9 +2,10 @@
 
 import json
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,73 @@ from rnalm.scoring.table import places
 GROUP_ROWS = 2**19
 
 
-def merge(parts: Sequence[str | Path], parquet: str | Path, csv: str | Path, explanations: str | Path) -> None:
+class Scores:
+    """The scores of all shards one after the other, as often as they are asked for, with only some of them in memory.
+
+    Parameters
+    ----------
+    parts : sequence of path
+        Shards in order, from :func:`rnalm.scoring.shard.score_shard`.
+
+    Raises
+    ------
+    RnalmError
+        If no shard has a row.
+
+    Attributes
+    ----------
+    schema : pyarrow.Schema
+        The columns.
+    """
+
+    def __init__(self, parts: Sequence[str | Path]) -> None:
+        self.parts = parts
+        self.schema = pq.read_schema(parts[0]).remove_metadata()
+        if not sum(pq.read_metadata(part).num_rows for part in parts):
+            raise RnalmError("there are no scores to merge: no sequence was scored")
+
+    def groups(self) -> Iterator[pa.Table]:
+        """Yield tables of ``GROUP_ROWS`` rows, the last one shorter."""
+        held = self.schema.empty_table()
+        for part in self.parts:
+            for batch in pq.ParquetFile(part).iter_batches(batch_size=GROUP_ROWS):
+                held = pa.concat_tables([held, pa.Table.from_batches([batch]).cast(self.schema)])
+                while held.num_rows >= GROUP_ROWS:
+                    # Without seams: how the rows were chunked must not show in the file.
+                    yield held.slice(0, GROUP_ROWS).combine_chunks()
+                    held = held.slice(GROUP_ROWS)
+        if held.num_rows:
+            yield held.combine_chunks()
+
+    def frames(self) -> Iterator[tuple[pd.DataFrame, list[float]]]:
+        """Yield the rows of every sequence, none of one without scores, and the base score of each explained output."""
+        frames = _by_sequence(group.to_pandas() for group in self.groups())
+        empty = self.schema.empty_table().to_pandas()
+        frame = next(frames, empty)
+        for part in self.parts:
+            for sequence, base in json.loads(pq.read_metadata(part).metadata[SEQUENCES]):
+                if len(frame) and frame["sequence"].iloc[0] == sequence:
+                    yield frame, base
+                    frame = next(frames, empty)
+                else:
+                    yield empty, base
+
+    def values(self, column: str) -> list[str]:
+        """Collect the distinct values of a column, sorted.
+
+        Parameters
+        ----------
+        column : str
+            Its name.
+        """
+        distinct: set[str] = set()
+        for part in self.parts:
+            for batch in pq.ParquetFile(part).iter_batches(columns=[column]):
+                distinct.update(batch.column(0).unique().to_pylist())
+        return sorted(distinct)
+
+
+def merge(parts: Sequence[str | Path], outputs: Iterable[str | Path]) -> None:
     """Concatenate shards, which hold consecutive sequences, and export them.
 
     The result is the same, byte for byte, however many shards there were.
@@ -30,44 +97,66 @@ def merge(parts: Sequence[str | Path], parquet: str | Path, csv: str | Path, exp
     ----------
     parts : sequence of path
         Shards in order, from :func:`rnalm.scoring.shard.score_shard`.
-    parquet, csv, explanations : path
-        The merged scores; the last a pickled list of ``shap.Explanation``, one a sequence.
+    outputs : iterable of path
+        The files to write, each in the format that its suffix has in :data:`EXPORTERS`.
+
+    Raises
+    ------
+    RnalmError
+        If no shard has a row.
     """
-    schema = pq.read_schema(parts[0]).remove_metadata()
-    if not sum(pq.read_metadata(part).num_rows for part in parts):
-        raise RnalmError("there are no scores to merge: no sequence was scored")
-    with (
-        replacing(parquet) as whole,
-        replacing(csv) as table,
-        pq.ParquetWriter(whole, schema, compression="zstd") as writer,
-        open(table, "w", newline="", encoding="utf-8") as text,
-    ):
-        for number, group in enumerate(_regroup(parts, schema)):
+    scores = Scores(parts)
+    for output in outputs:
+        with replacing(output) as temporary:
+            EXPORTERS[Path(output).suffix](scores, temporary)
+
+
+def _write_parquet(scores: Scores, path: Path) -> None:
+    with pq.ParquetWriter(path, scores.schema, compression="zstd") as writer:
+        for group in scores.groups():
             writer.write_table(group)
-            group.to_pandas().to_csv(text, index=False, header=number == 0)
-    with replacing(explanations) as temporary, open(temporary, "wb") as file:
-        _dump(_explanations(parts, parquet), file)
 
 
-def _regroup(parts: Sequence[str | Path], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield tables of ``GROUP_ROWS`` rows, the last one shorter."""
-    held = schema.empty_table()
-    for part in parts:
-        for batch in pq.ParquetFile(part).iter_batches(batch_size=GROUP_ROWS):
-            held = pa.concat_tables([held, pa.Table.from_batches([batch]).cast(schema)])
-            while held.num_rows >= GROUP_ROWS:
-                # Without seams: how the rows were chunked must not show in the file.
-                yield held.slice(0, GROUP_ROWS).combine_chunks()
-                held = held.slice(GROUP_ROWS)
-    if held.num_rows:
-        yield held.combine_chunks()
+def _write_csv(scores: Scores, path: Path) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        for number, group in enumerate(scores.groups()):
+            group.to_pandas().to_csv(file, index=False, header=number == 0)
+
+
+def _write_pickle(scores: Scores, path: Path) -> None:
+    """Write a list of ``shap.Explanation``, one a sequence; an empty one where a sequence has no scores."""
+    axes = {name: scores.values(name) for name in ("replacement", "class") if name in scores.schema.names}
+    if len(axes.get("class", ())) < 2:
+        axes.pop("class", None)
+    with open(path, "wb") as file:
+        _dump((explanation(frame, axes, base) for frame, base in scores.frames()), file)
+
+
+#: What writes each format, by the suffix of its files, to a path that is not there yet. A new one is a function and an entry
+#: here, and a suffix in :data:`rnalm.config.contract.SCORES`.
+EXPORTERS: dict[str, Callable[[Scores, Path], None]] = {".parquet": _write_parquet, ".csv": _write_csv, ".pkl": _write_pickle}
 
 
 def read(path: str | Path) -> Iterator[pd.DataFrame]:
-    """Read merged scores a sequence at a time, in order."""
+    """Read merged scores a sequence at a time, in order.
+
+    Parameters
+    ----------
+    path : path
+        Parquet from :func:`merge`.
+
+    Yields
+    ------
+    pandas.DataFrame
+        The rows of a sequence.
+    """
+    return _by_sequence(batch.to_pandas() for batch in pq.ParquetFile(path).iter_batches(batch_size=GROUP_ROWS))
+
+
+def _by_sequence(tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Cut consecutive tables into the rows of each sequence."""
     held: pd.DataFrame | None = None
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=GROUP_ROWS):
-        frame = batch.to_pandas()
+    for frame in tables:
         if held is not None:
             frame = pd.concat([held, frame], ignore_index=True)
         begins = np.flatnonzero(frame["sequence"].ne(frame["sequence"].shift()))
@@ -78,38 +167,11 @@ def read(path: str | Path) -> Iterator[pd.DataFrame]:
         yield held
 
 
-def _explanations(parts: Sequence[str | Path], merged: str | Path) -> Iterator[shap.Explanation]:
-    """Make an explanation of each sequence's scores; an empty one where a sequence has none.
-
-    ``values`` is ``(tokens,)``, with one more axis for replacements, if there are, and one for classes, if several are
-    explained; a token that a replacement does not apply to is NaN there. With several models ``error_std`` is alike.
-    """
-    names = pq.read_schema(merged).names
-    axes = {name: _values(merged, name) for name in ("replacement", "class") if name in names}
-    if len(axes.get("class", ())) < 2:
-        axes.pop("class", None)
-    frames = read(merged)
-    empty = pq.read_schema(merged).empty_table().to_pandas()
-    frame = next(frames, empty)
-    for part in parts:
-        for sequence, base in json.loads(pq.read_metadata(part).metadata[SEQUENCES]):
-            if len(frame) and frame["sequence"].iloc[0] == sequence:
-                yield explain(frame, axes, base)
-                frame = next(frames, empty)
-            else:
-                yield explain(empty, axes, base)
-
-
-def _values(path: str | Path, column: str) -> list[str]:
-    """Collect the distinct values of a column, sorted."""
-    found: set[str] = set()
-    for batch in pq.ParquetFile(path).iter_batches(columns=[column]):
-        found.update(batch.column(0).unique().to_pylist())
-    return sorted(found)
-
-
-def explain(frame: pd.DataFrame, axes: dict[str, list[str]], base: Sequence[float]) -> shap.Explanation:
+def explanation(frame: pd.DataFrame, axes: dict[str, list[str]], base: Sequence[float]) -> shap.Explanation:
     """Make the explanation of one sequence's scores.
+
+    Its ``values`` are ``(tokens,)``, with one more axis for replacements, if there are, and one for classes, if several are
+    explained; a token that a replacement does not apply to is NaN there. With several models ``error_std`` is alike.
 
     Parameters
     ----------
@@ -119,6 +181,12 @@ def explain(frame: pd.DataFrame, axes: dict[str, list[str]], base: Sequence[floa
         Sorted values of ``replacement`` and ``class``, where ``values`` has an axis for them.
     base : sequence of float
         Score of the original sequence, for each explained output.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"token": ["g", "a"], "start_offset": [0, 1], "end_offset": [1, 2], "loo": [0.5, -1.5]})
+    >>> explanation(frame, axes={}, base=[2.0]).values.tolist()
+    [0.5, -1.5]
     """
     starts, token = np.unique(places(frame), return_inverse=True)
     first = np.unique(token, return_index=True)[1]
@@ -142,7 +210,7 @@ def explain(frame: pd.DataFrame, axes: dict[str, list[str]], base: Sequence[floa
 class _Stream(list):
     """Pickles as a plain list of what an iterator yields, without holding it in memory."""
 
-    def __init__(self, items: Iterator) -> None:
+    def __init__(self, items: Iterator[Any]) -> None:
         super().__init__()
         self.items = items
 
@@ -150,7 +218,7 @@ class _Stream(list):
         return list, (), None, self.items
 
 
-def _dump(items: Iterator, file) -> None:
+def _dump(items: Iterator[Any], file: IO[bytes]) -> None:
     pickler = pickle.Pickler(file, protocol=4)
     # Without a memo the pickler keeps no reference to what it has written; explanations share nothing with each other.
     pickler.fast = True

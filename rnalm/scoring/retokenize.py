@@ -14,23 +14,34 @@ MASKED = "\0"
 #: How the file of a tokenizer says where the mark of SentencePiece goes.
 MARKING = re.compile(r'"prepend_scheme":"(always|first)"')
 
-#: The place of a letter that changes, and what comes there: nothing, a letter, or what stands for a mask.
+#: The place of a letter that changes, and what comes there: a letter, what stands for a mask, or "" for a deletion.
 Change = tuple[int, str]
 
-#: A range of tokens and those that come in its place; a list of one, or of none where nothing changes.
+#: Start and end of a range of tokens, and those that come in its place; a list of one, empty where no token changes.
 Spans = list[tuple[int, int, Sequence[int]]]
 
-#: Leaves of ids what the block size allows.
+#: Takes the ids of a whole sequence, and gives those that are kept where they would be too many.
 Cut = Callable[[np.ndarray], np.ndarray]
 
 
 def retokenizer(tokenizer: Tokenizer) -> "Subwords | Kmers":
-    """Make what tokenizes edited letters as a tokenizer does whose tokens are several letters."""
+    """Make what tokenizes edited letters as a tokenizer does whose tokens are several letters.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        The tokenizer.
+    """
     return Kmers(tokenizer) if kmer_layout(tokenizer) else Subwords(tokenizer)
 
 
 class Subwords:
     """Tokenizes edited texts with a tokenizer of the ``tokenizers`` library, each of them whole.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        The tokenizer.
 
     Attributes
     ----------
@@ -39,7 +50,7 @@ class Subwords:
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self.mask = tokenizer.id_to_token(special_ids(tokenizer)["mask"])
+        self.mask = str(tokenizer.id_to_token(special_ids(tokenizer)["mask"]))
         self.marked, *self.unmarked = _variants(tokenizer)
         # A masked letter leaves the mark before it where it was.
         self.before_mask = MARK if self.unmarked and tokenizer.token_to_id(MARK) is not None else ""
@@ -50,11 +61,13 @@ class Subwords:
         Parameters
         ----------
         text : str
+            The letters.
         ids : numpy.ndarray
-            Its tokens, cut ``(length,)``.
+            Their tokens, cut ``(length,)``.
         changes : list of tuple
-            Each is made by itself.
+            Places and what comes there; each change is made by itself.
         cut : callable
+            Cuts the tokens of an edited text.
         begins : bool
             Whether the text is where its sequence begins, which SentencePiece marks.
 
@@ -69,37 +82,64 @@ class Subwords:
             return cut(np.array(tokenizer.encode(mark + text, add_special_tokens=False).ids, dtype=np.int64))
 
         using = self.marked if begins or not self.unmarked else self.unmarked[0]
-        return [differing(ids, encode(using, text[:place] + came + text[place + 1 :])) for place, came in changes]
+        return [differing(ids, encode(using, text[:place] + letter + text[place + 1 :])) for place, letter in changes]
 
 
 def _variants(tokenizer: Tokenizer) -> list[Tokenizer]:
-    """Make tokenizers that put the mark of SentencePiece before a text but not right of a mask, and before none at all."""
+    """Make tokenizers with and without the mark of SentencePiece: the first puts it before a text, but not right of a mask.
+
+    Of a tokenizer that puts no mark both are the same, and only one is made.
+    """
     layouts = [MARKING.sub(rf'"prepend_scheme":"{scheme}"', tokenizer.to_str()) for scheme in ("first", "never")]
     return [Tokenizer.from_str(layout) for layout in dict.fromkeys(layouts)]
 
 
 class Kmers:
-    """Looks up the k-mers of edited texts; only those that hold the edit, where that does not move the others."""
+    """Looks up the k-mers of edited texts; only those that hold the edit, where that does not move the others.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        A k-mer tokenizer.
+
+    Attributes
+    ----------
+    mask : str
+        Stands for a masked letter.
+    """
 
     mask = MASKED
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self.k, self.stride = kmer_layout(tokenizer)
+        layout = kmer_layout(tokenizer)
+        assert layout is not None, "expected a k-mer tokenizer"
+        self.k, self.stride = layout
         self.vocabulary, roles = tokenizer.get_vocab(), special_ids(tokenizer)
         self.unknown, self.masked = roles["unk"], roles["mask"]
 
     def edits(self, text: str, ids: np.ndarray, changes: list[Change], cut: Cut, begins: bool = True) -> list[Spans]:
-        """Say how the k-mers of a text change with it, as :meth:`Subwords.edits`; there are never too many."""
+        """Say how the k-mers of a text change with it, as :meth:`Subwords.edits`; there are never too many.
+
+        Parameters
+        ----------
+        text, ids, changes, cut, begins
+            As of :meth:`Subwords.edits`; the last two have no effect.
+
+        Returns
+        -------
+        list
+            Spans of each change.
+        """
         return [self._edit(text, ids, *change) for change in changes]
 
-    def _edit(self, text: str, ids: np.ndarray, place: int, came: str) -> Spans:
-        edited, total = text[:place] + came + text[place + 1 :], len(ids)
+    def _edit(self, text: str, ids: np.ndarray, place: int, letter: str) -> Spans:
+        edited, total = text[:place] + letter + text[place + 1 :], len(ids)
         if len(edited) < self.k:
             return differing(ids, np.array([self._look_up(edited)]))
-        # The k-mers from the first that ends right of the base to the last that starts left of its end.
+        # The k-mers that hold the letter: from the first that ends right of it to the last that starts at it or left of it.
         first, after = max(0, -(-(place - self.k + 1) // self.stride)), min(place // self.stride + 1, total)
         count = after - first
-        if not came:
+        if not letter:
             after = after if self.stride == 1 else total
             count = (len(edited) - self.k) // self.stride + 1 - first - (total - after)
         starts = range(first * self.stride, (first + count) * self.stride, self.stride)
@@ -110,7 +150,18 @@ class Kmers:
 
 
 def differing(before: np.ndarray, after: np.ndarray) -> Spans:
-    """Find the one range in which two lists of ids differ."""
+    """Find the one range in which two lists of ids differ.
+
+    Parameters
+    ----------
+    before, after : numpy.ndarray
+        Ids ``(length,)``, of any lengths.
+
+    Examples
+    --------
+    >>> differing(np.array([7, 8, 9, 10]), np.array([7, 9, 9, 10]))
+    [(1, 2, [9])]
+    """
     common = min(len(before), len(after))
     unequal = np.flatnonzero(before[:common] != after[:common])
     head = int(unequal[0]) if len(unequal) else common

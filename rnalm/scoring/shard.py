@@ -1,13 +1,12 @@
-"""Scores of the sites of sequences, left out or by integrated gradients, in shards."""
+"""Scores of the sites of sequences, in shards."""
 
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -16,18 +15,18 @@ import torch
 from tqdm import tqdm
 
 from rnalm.compute import ahead
-from rnalm.config import Encode
+from rnalm.config import contract
 from rnalm.files import replacing
 from rnalm.labels import folds
 from rnalm.labels.labels import Labels, check_same
 from rnalm.models import folder, registry
-from rnalm.models.framed import limit
 from rnalm.prediction.predict import check_fit
-from rnalm.scoring import editors
-from rnalm.scoring.gradients import IntegratedGradients
-from rnalm.scoring.loo import LeaveOneOut, averages
-from rnalm.scoring.table import Subject, columns, explained_classes, tabulate
-from rnalm.tokens import dataset, encode
+from rnalm.scoring.explain import Contrast, Subject, explained_classes
+from rnalm.scoring.job import Job
+from rnalm.scoring.modes import MODES, Method
+from rnalm.scoring.sites import Sites
+from rnalm.scoring.table import columns, tabulate
+from rnalm.tokens import dataset
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import load_tokenizer
 
@@ -44,113 +43,55 @@ LOG_SECONDS = 60
 SEQUENCES = b"sequences"
 
 
-@dataclass(frozen=True)
-class Job:
-    """One shard of the scores of a source.
-
-    Attributes
-    ----------
-    model_folders : list of str
-    encoded : str
-    folds : str or None
-        With folds, their models (as many for each, in order) score their test rows; without, every model scores every row.
-    mode : {'remove', 'mask', 'replace', 'integrated_gradients'}
-    replacements : dict
-    replace_modifiers : bool
-    explain : str
-        ``predicted``, ``all`` or the name of a class.
-    scale : {'probability', 'logit'}
-    sample_size : int or None
-        Score a random sample of so many sequences.
-    shard, shards : int
-        Which of how many.
-    level : {'token', 'base'}
-        What is perturbed.
-    steps : int
-        For integrated gradients.
-    scorer : {'auto', 'naive', 'incremental'}
-        For perturbations.
-    precision : {'float32', 'tf32', 'bf16'}
-    batch_tokens : int or None
-    seed : int or None
-        Draws the sample.
-    """
-
-    model_folders: list[str]
-    encoded: str
-    folds: str | None
-    mode: str
-    replacements: dict
-    replace_modifiers: bool
-    explain: str
-    scale: str
-    sample_size: int | None
-    shard: int
-    shards: int
-    level: str = "token"
-    steps: int = 50
-    scorer: str = "auto"
-    precision: str = "float32"
-    batch_tokens: int | None = None
-    seed: int | None = None
-
-
 def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu") -> None:
     """Score one shard and write it as Parquet, one row a site: a perturbation or, for integrated gradients, a token.
 
     There is one for each class, if all are explained. A row scored by several models has the mean over them, and ``loo_sd``.
 
+    Parameters
+    ----------
+    job : Job
+        What is scored, by which models and how.
+    output : path
+        The file to write.
+    device : str or torch.device
+        Where the models run.
+
     Raises
     ------
     RnalmError
-        If models do not fit together or to the file, or a replacement or class is unknown.
+        If models do not fit together or to the file, a replacement or class is unknown, or a sequence does not fit into memory.
     """
-    labels = [Labels.load(folder.check(path) / "labels.json") for path in job.model_folders]
-    check_same(labels, job.model_folders)
-    for path, meaning in zip(job.model_folders, labels, strict=True):
-        check_fit(path, job.encoded, meaning)
-    explained = explained_classes(job.explain, labels[0])
-    method = _method(job, labels, explained, device)
-
+    method = _method(job, device)
     assigned = assignments(job)
     cost = method.cost(dataset.lengths(job.encoded)) * assigned.sum(axis=0)
     rows = shard_rows(cost, job)
     log.info("shard %d of %d: %d sequences", job.shard + 1, job.shards, len(rows))
 
-    def launch(sequence: Encoded):
+    def launch(sequence: Encoded) -> tuple[int, Callable[[], tuple[Sites, Contrast]]]:
         using = np.flatnonzero(assigned[:, sequence.row]).tolist()
         return len(using), method.launch(sequence, using)
 
-    schema = columns(job.mode, labels[0].task, explained is None, several=bool((assigned.sum(axis=0) > 1).any()))
+    task, explains_predicted = method.subject.labels[0].task, method.subject.explained is None
+    schema = columns(job.mode, task, explains_predicted, several=bool((assigned.sum(axis=0) > 1).any()))
     sequences = (sequence for group in dataset.read(job.encoded, rows, letters=job.level == "base") for sequence in group)
     with _Progress(job.mode, cost[rows].sum()) as progress, _writing(output, schema) as writer:
         for sequence, (used, wait) in ahead(sequences, launch, method.subject.models[0].device):
-            sites, found = wait()
-            writer.add(sequence.id, found.base, tabulate(sequence, sites, found, schema))
+            sites, contrast = wait()
+            writer.add(sequence.id, contrast.base, tabulate(sequence, sites, contrast, schema))
             progress.add(cost[sequence.row], len(sites) * used)
 
 
-def _method(
-    job: Job, labels: list[Labels], explained: list[int] | None, device: str | torch.device
-) -> LeaveOneOut | IntegratedGradients:
-    """Load the models, and prepare to score with them."""
+def _method(job: Job, device: str | torch.device) -> Method:
+    """Check and load the models, and prepare to score with them."""
+    labels = [Labels.load(folder.check(path) / contract.LABELS) for path in job.model_folders]
+    check_same(labels, job.model_folders)
+    for path, meaning in zip(job.model_folders, labels, strict=True):
+        check_fit(path, job.encoded, meaning)
+    explained = explained_classes(job.explain, labels[0])
     tokenizer = load_tokenizer(job.model_folders[0])
-    loaded = [registry.load(path, device) for path in job.model_folders]
-    subject = Subject(loaded, labels, explained, job.scale)
-    if job.mode == "integrated_gradients":
-        return IntegratedGradients(subject, tokenizer, job.steps, job.batch_tokens, job.precision)
-    stored = encode.metadata(job.encoded)
-    editor = editors.choose(
-        job.mode,
-        job.level,
-        tokenizer,
-        Encode(**{key: stored[key] for key in Encode.model_fields}),
-        job.replacements,
-        job.replace_modifiers,
-        both_strands=any(map(averages, loaded)),
-        most=min((most for model in loaded if (most := limit(model.config)) is not None), default=None),
-    )
-    return LeaveOneOut(subject, editor, job.scorer, job.batch_tokens, job.precision)
+    models = [registry.load(path, device) for path in job.model_folders]
+    return MODES[job.mode](job, Subject(models, labels, explained, job.scale), tokenizer)
 
 
 class _Writer:
@@ -162,7 +103,7 @@ class _Writer:
         self.sequences: list[list] = []
 
     def add(self, name: str, base: list[float], scores: pa.Table) -> None:
-        """Take the scores of one more sequence, if it has any."""
+        """Take the scores of one more sequence, if it has any; the base scores are kept in any case."""
         self.sequences.append([name, base])
         if len(scores):
             self.held.append(scores)
@@ -195,7 +136,8 @@ class _Progress:
     def __init__(self, name: str, cost: float) -> None:
         layout = "{l_bar}{bar}| {postfix[0]:,.0f} scores/s, {remaining} left"
         self.shown = [0.0]
-        self.bar = tqdm(total=cost, desc=name, disable=None, leave=False, bar_format=layout, postfix=self.shown)
+        shown: Any = self.shown  # which tqdm takes, though it does not say so
+        self.bar = tqdm(total=cost, desc=name, disable=None, leave=False, bar_format=layout, postfix=shown)
         self.cost, self.done, self.scores = cost, 0.0, 0
         self.began = self.logged = time.perf_counter()
 
@@ -226,7 +168,13 @@ class _Progress:
 
 
 def assignments(job: Job) -> np.ndarray:
-    """Tell which model scores which row: bool ``(models, rows)``."""
+    """Tell which model scores which row: bool ``(models, rows)``.
+
+    Parameters
+    ----------
+    job : Job
+        Its models, folds and encoded source.
+    """
     if job.folds is not None:
         tested = folds.read(job.folds) == folds.TEST
         return np.repeat(tested, len(job.model_folders) // len(tested), axis=0)
@@ -236,11 +184,14 @@ def assignments(job: Job) -> np.ndarray:
 def shard_rows(cost: np.ndarray, job: Job) -> np.ndarray:
     """Choose the rows of a shard: a run of consecutive rows whose cost is about its fair share.
 
+    Into how many shards the work is divided, :func:`rnalm.pipeline.shards.count` decides before anything has run.
+
     Parameters
     ----------
     cost : numpy.ndarray
         Of scoring each row with its models, in any unit; 0: no model scores it ``(rows,)``.
     job : Job
+        Says which shard of how many, and how many sequences are sampled.
 
     Returns
     -------

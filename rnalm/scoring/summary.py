@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from rnalm.errors import RnalmError
-from rnalm.files import open_text
 from rnalm.scoring.table import places
+from rnalm.sequences.bed import Elements
 
 #: Bins of the relative position, from the 5′ to the 3′ end.
 BINS = 50
@@ -23,8 +22,11 @@ class Profile:
     Attributes
     ----------
     sequence : str
+        Its id.
     label, pred : float or str or None
+        What is known of it, and what is predicted; a label may be missing.
     tokens : list of str
+        Its tokens, from left to right.
     starts, ends : numpy.ndarray
         Where each token stands, 0-based and half-open ``(tokens,)``.
     loo : numpy.ndarray
@@ -67,25 +69,41 @@ class Summary:
 
 
 def of_one_class(frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep the rows of the predicted class where all are explained; over all classes, changes of probability cancel."""
-    return frame[frame["class"] == frame["pred"]] if "class" in frame and frame["class"].nunique() > 1 else frame
+    """Keep the rows of the predicted class where all are explained; over all classes, changes of probability cancel.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Rows of scores.
+    """
+    return frame.loc[frame["class"] == frame["pred"]] if "class" in frame and len(set(frame["class"])) > 1 else frame
 
 
 def profile(frame: pd.DataFrame) -> Profile:
-    """Make the profile of one sequence of its rows, for one class."""
+    """Make the profile of one sequence, for one class.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Its rows.
+
+    Examples
+    --------
+    >>> scores = {"sequence": "s", "token": ["g", "a"], "label": None, "pred": 1.5, "loo": [0.5, -1.5]}
+    >>> profile(pd.DataFrame(scores).assign(start_offset=[0, 1], end_offset=[1, 2])).loo.tolist()
+    [0.5, -1.5]
+    """
     frame = of_one_class(frame)
     grouped = frame.groupby(places(frame), sort=True)
     where = {"starts": ("start_offset", "first"), "ends": ("end_offset", "first")}
     tokens = grouped.agg(tokens=("token", "first"), loo=("loo", "mean"), **where)
     first = frame.iloc[0]
     label = None if pd.isna(first["label"]) else first["label"]
-    found = {name: tokens[name].to_numpy() for name in ("starts", "ends", "loo")}
-    return Profile(first["sequence"], label, first["pred"], tokens["tokens"].tolist(), **found)
+    numbers = (tokens[name].to_numpy() for name in ("starts", "ends", "loo"))
+    return Profile(first["sequence"], label, first["pred"], tokens["tokens"].tolist(), *numbers)
 
 
-def summarize(
-    frames: Iterable[pd.DataFrame], shown: Iterable[str] = (), elements: dict[str, list[tuple[int, int, str]]] | None = None
-) -> Summary:
+def summarize(frames: Iterable[pd.DataFrame], shown: Iterable[str] = (), elements: Elements | None = None) -> Summary:
     """Summarize scores, a sequence at a time.
 
     Parameters
@@ -95,31 +113,31 @@ def summarize(
     shown : iterable of str
         Ids of the sequences whose profiles are kept, in this order.
     elements : dict, optional
-        Known elements, from :func:`read_bed`.
+        Known elements, from :func:`rnalm.sequences.bed.read_bed`; None: nothing is said of them.
     """
     summary = Summary()
     shown = list(shown)
     kept: dict[str, Profile] = {}
     total, count = np.zeros(BINS), np.zeros(BINS)
-    exchanges: pd.DataFrame | None = None
+    exchanges: Any = None  # sums and numbers of scores, by token and replacement
     magnitudes: list[np.ndarray] = []
     inside: list[np.ndarray] = []
     for frame in frames:
         summary.sequences += 1
         summary.scores += len(frame)
-        found = profile(frame)
-        if found.sequence in shown:
-            kept[found.sequence] = found
-        begin, end = found.starts[0], found.starts[-1] + 1
-        bins = ((found.starts - begin + 0.5) / (end - begin) * BINS).astype(int)
-        total += np.bincount(bins, np.abs(found.loo), BINS)
+        one = profile(frame)
+        if one.sequence in shown:
+            kept[one.sequence] = one
+        begin, end = one.starts[0], one.starts[-1] + 1
+        bins = ((one.starts - begin + 0.5) / (end - begin) * BINS).astype(int)
+        total += np.bincount(bins, np.abs(one.loo), BINS)
         count += np.bincount(bins, minlength=BINS)
         if "replacement" in frame:
             sums = of_one_class(frame).groupby(["token", "replacement"])["loo"].agg(["sum", "count"])
             exchanges = sums if exchanges is None else exchanges.add(sums, fill_value=0)
         if elements is not None:
-            magnitudes.append(np.abs(found.loo).astype(np.float32))
-            inside.append(_inside(found, elements.get(found.sequence, [])))
+            magnitudes.append(np.abs(one.loo).astype(np.float32))
+            inside.append(_inside(one, elements.get(one.sequence, [])))
     summary.profiles = [kept[name] for name in shown if name in kept]
     summary.position = np.divide(total, count, out=np.full(BINS, np.nan), where=count > 0)
     if exchanges is not None:
@@ -145,6 +163,11 @@ def recovery(magnitude: np.ndarray, inside: np.ndarray) -> dict[str, float]:
         ``auroc`` of |loo| as a detector of element tokens; ``auroc_top_decile``, of being among the tenth of tokens with
         the largest |loo|; ``recall_top_decile``, the share of element tokens among these (0.1 by chance); numbers of
         ``tokens`` and ``element_tokens``. NaN where no token, or every token, is in an element.
+
+    Examples
+    --------
+    >>> recovery(np.array([0.1, 0.2, 5.0]), np.array([False, False, True]))["auroc"]
+    1.0
     """
     counts = {"tokens": len(inside), "element_tokens": int(inside.sum())}
     if not 0 < inside.sum() < len(inside):
@@ -162,31 +185,7 @@ def recovery(magnitude: np.ndarray, inside: np.ndarray) -> dict[str, float]:
 
 def _inside(tokens: Profile, elements: list[tuple[int, int, str]]) -> np.ndarray:
     """Say which tokens have a letter in an element: bool ``(tokens,)``."""
-    found = np.zeros(len(tokens.starts), dtype=bool)
+    inside = np.zeros(len(tokens.starts), dtype=bool)
     for start, end, _ in elements:
-        found |= (tokens.starts < end) & (tokens.ends > start)
-    return found
-
-
-def read_bed(path: str | Path) -> dict[str, list[tuple[int, int, str]]]:
-    """Read known elements: tab-separated sequence, start, end (0-based, half-open) and, optionally, name.
-
-    Raises
-    ------
-    RnalmError
-        Naming file and line.
-    """
-    elements: dict[str, list[tuple[int, int, str]]] = {}
-    with open_text(path) as file:
-        for number, line in enumerate(file, start=1):
-            fields = line.rstrip("\r\n").split("\t")
-            if not line.strip() or line.startswith("#"):
-                continue
-            try:
-                start, end = int(fields[1]), int(fields[2])
-            except (IndexError, ValueError):
-                if line.split()[0] in ("track", "browser"):
-                    continue
-                raise RnalmError(f"{path}, line {number}: expected sequence, start and end, separated by tabs") from None
-            elements.setdefault(fields[0], []).append((start, end, fields[3] if len(fields) > 3 else ""))
-    return elements
+        inside |= (tokens.starts < end) & (tokens.ends > start)
+    return inside

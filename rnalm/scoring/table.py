@@ -1,124 +1,14 @@
-"""Outputs for perturbed sequences ─► scores of sites, and their table."""
+"""Scores of sites ─► their table."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from transformers import PreTrainedModel
 
-from rnalm.labels.labels import Labels
-from rnalm.scoring.check import class_index
-from rnalm.scoring.editors import Sites
+from rnalm.scoring.explain import Contrast
+from rnalm.scoring.sites import Sites
 from rnalm.tokens.dataset import Encoded
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is explained: some outputs of models of one architecture.
-
-    Attributes
-    ----------
-    models : sequence of PreTrainedModel
-        In evaluation mode; one with ``encode.reverse_complement: average`` gives the mean of its outputs for both strands.
-    labels : sequence of Labels
-        What the outputs of each mean.
-    explained : sequence of int or None
-        Outputs to explain; None: the predicted class.
-    scale : {'probability', 'logit'}
-    """
-
-    models: Sequence[PreTrainedModel]
-    labels: Sequence[Labels]
-    explained: Sequence[int] | None
-    scale: str
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """What sites change in the prediction for one sequence.
-
-    Attributes
-    ----------
-    pred : float or str
-        Prediction for the sequence, by the mean over the models.
-    classes : list of str
-        Names of the explained outputs; one empty name for regression.
-    base : list of float
-        Mean score of the sequence, or of what it is compared with, for each explained output.
-    difference : numpy.ndarray
-        Score of each perturbation minus that of the sequence, or what a token adds ``(models, sites, explained outputs)``.
-    """
-
-    pred: float | str
-    classes: list[str]
-    base: list[float]
-    difference: np.ndarray
-
-
-def contrast(outputs: Sequence[np.ndarray], labels: Sequence[Labels], explained: Sequence[int] | None, scale: str) -> Contrast:
-    """Compare the outputs for perturbations with those for the sequence.
-
-    Parameters
-    ----------
-    outputs : sequence of numpy.ndarray
-        Of each model, for the perturbations and last for the sequence ``(edits + 1, outputs)``.
-    labels : sequence of Labels
-        What the outputs of each model mean.
-    explained : sequence of int or None
-        Outputs to explain; None: the predicted class.
-    scale : {'probability', 'logit'}
-    """
-    scores = np.stack([meaning.to_scores(output, scale) for meaning, output in zip(labels, outputs, strict=True)])
-    base = scores[:, -1]  # (models, outputs)
-    pred, chosen, classes = predicted([output[-1] for output in outputs], labels, explained)
-    return Contrast(pred, classes, base.mean(axis=0)[chosen].tolist(), (scores[:, :-1] - base[:, None])[:, :, chosen])
-
-
-def predicted(
-    outputs: Sequence[np.ndarray], labels: Sequence[Labels], explained: Sequence[int] | None
-) -> tuple[float | str, list[int], list[str]]:
-    """Give the prediction for a sequence, and the outputs to explain.
-
-    Parameters
-    ----------
-    outputs : sequence of numpy.ndarray
-        Of each model, for the sequence ``(outputs,)``.
-    labels : sequence of Labels
-    explained : sequence of int or None
-        None: the predicted class.
-
-    Returns
-    -------
-    pred : float or str
-    chosen : list of int
-        Which outputs are explained.
-    classes : list of str
-        Their names; one empty name for regression.
-    """
-    # Predicted is what the mean probability says, as in the predictions, also where logits are explained.
-    likely = np.mean([meaning.to_scores(output) for meaning, output in zip(labels, outputs, strict=True)], axis=0)
-    best, names = int(likely.argmax()), labels[0].classes
-    chosen = [best] if explained is None else list(explained)
-    return (names[best] if names else float(likely[0])), chosen, ([names[output] for output in chosen] if names else [""])
-
-
-def explained_classes(explain: str, labels: Labels) -> list[int] | None:
-    """Say which outputs are explained: a list of indices, or None for the predicted class.
-
-    Raises
-    ------
-    RnalmError
-        If the class is unknown.
-    """
-    if labels.task == "regression":
-        return [0]
-    if explain == "predicted":
-        return None
-    if explain == "all":
-        return list(range(len(labels.classes)))
-    return [class_index(explain, labels.classes)]
 
 
 def columns(mode: str, task: str, predicted_only: bool, several: bool) -> pa.Schema:
@@ -126,11 +16,19 @@ def columns(mode: str, task: str, predicted_only: bool, several: bool) -> pa.Sch
 
     Parameters
     ----------
-    mode, task : str
+    mode : {'remove', 'mask', 'replace', 'integrated_gradients'}
+        What is computed; only ``replace`` has replacements.
+    task : {'regression', 'classification'}
+        Whether labels are numbers or names.
     predicted_only : bool
         Whether the class that is explained is the predicted one, which ``pred`` names already.
     several : bool
         Whether rows are scored by several models.
+
+    Examples
+    --------
+    >>> columns("remove", "regression", predicted_only=False, several=True).names
+    ['sequence', 'token', 'label', 'pred', 'start_offset', 'end_offset', 'loo', 'loo_sd']
     """
     value = pa.string() if task == "classification" else pa.float64()
     fields = [("sequence", pa.string()), ("token", pa.string())]
@@ -147,39 +45,40 @@ def columns(mode: str, task: str, predicted_only: bool, several: bool) -> pa.Sch
     return pa.schema(fields)
 
 
-def tabulate(sequence: Encoded, sites: Sites, found: Contrast, schema: pa.Schema) -> pa.Table:
+def tabulate(sequence: Encoded, sites: Sites, contrast: Contrast, schema: pa.Schema) -> pa.Table:
     """Tabulate the scores of one sequence.
 
     Parameters
     ----------
     sequence : Encoded
+        The sequence, for its name and label.
     sites : Sites
-    found : Contrast
-        Of these sites.
+        What was scored.
+    contrast : Contrast
+        The scores of these sites.
     schema : pyarrow.Schema
-        See :func:`columns`.
+        The columns, from :func:`columns`.
     """
-    site = np.repeat(np.arange(len(sites)), len(found.classes))
+    site = np.repeat(np.arange(len(sites)), len(contrast.classes))
     values = {
         "sequence": sequence.id,
         "token": sites.token.take(pa.array(site)),
         "replacement": sites.replacement.take(pa.array(site)) if sites.replacement is not None else None,
         "label": sequence.label,
-        "pred": found.pred,
+        "pred": contrast.pred,
         "start_offset": sites.position[site, 0],
         "end_offset": sites.position[site, 1],
-        "loo": found.difference.mean(axis=0).ravel(),
+        "loo": contrast.difference.mean(axis=0).ravel(),
+        "class": pa.array(contrast.classes * len(sites)),
     }
     if "loo_sd" in schema.names:
-        several = len(found.difference) > 1
-        spread = found.difference.std(axis=0, ddof=1) if several else np.full(found.difference.shape[1:], np.nan)
+        several = len(contrast.difference) > 1
+        spread = contrast.difference.std(axis=0, ddof=1) if several else np.full(contrast.difference.shape[1:], np.nan)
         values["loo_sd"] = spread.ravel()
-    if "class" in schema.names:
-        values["class"] = pa.array(found.classes * len(sites))
     return pa.table([_column(values[field.name], field.type, len(site)) for field in schema], schema=schema)
 
 
-def _column(values: object, kind: pa.DataType, rows: int) -> pa.Array:
+def _column(values: Any, kind: pa.DataType, rows: int) -> pa.Array:
     """Make a column of an array, or of one value for all rows."""
     if isinstance(values, pa.Array):
         return values.cast(kind)
@@ -191,7 +90,18 @@ def _column(values: object, kind: pa.DataType, rows: int) -> pa.Array:
 def places(frame: pd.DataFrame) -> np.ndarray:
     """Give the tokens to which rows of a table belong numbers, in their order: int64 ``(rows,)``.
 
-    The mark before a sequence has no width and begins where the first letter does; it comes before that.
+    The mark that some tokenizers put before a sequence has no width and begins where the first letter does; it comes before
+    that letter.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Rows with ``start_offset`` and ``end_offset``.
+
+    Examples
+    --------
+    >>> places(pd.DataFrame({"start_offset": [0, 0, 1], "end_offset": [0, 1, 2]})).tolist()
+    [0, 1, 3]
     """
     start, end = (frame[name].to_numpy(np.int64) for name in ("start_offset", "end_offset"))
     return 2 * start + (end > start)

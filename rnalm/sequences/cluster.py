@@ -5,29 +5,21 @@ A and B their sets of distinct k-mers. Clusters are exactly the connected compon
 sampled. The share is taken of the smaller set, not of the union (Jaccard), for two reasons. A fragment goes with its whole. And
 a link becomes a question that one sequence can ask of many at once: which clusters have as many of my k-mers as I need?
 
-The search is a set-similarity join (Chaudhuri, Ganti, Kaushik 2006, "A primitive operator for similarity joins in data
-cleaning"): who shares ``needed`` of n k-mers shares one of any n − needed + 1 of them, so that the rarest are enough to find
-all who may be linked. k-mers are listed with the clusters that have them, and those of one cluster only are put aside:
-libraries of very many variants of few sequences are quick, too. What takes long, by the square of their number, are very many
-sequences that are all related but not linked.
-
 Memory: about 55 bytes a letter of all distinct sequences, 2.8 GiB for 100,000 sequences of 500 nt.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
 
 from rnalm.errors import RnalmError
 from rnalm.files import replacing
 from rnalm.sequences import kmers
+from rnalm.sequences.linkage import components
 from rnalm.sequences.records import Record
 
 log = logging.getLogger(__name__)
@@ -35,15 +27,6 @@ log = logging.getLogger(__name__)
 #: Default share. A substitution takes k of the k-mers at most: at 0.3, sequences of 81 nt (69 13-mers) stay together with any
 #: 3 substitutions. With substitutions at random, 0.3 is an identity of about 91 % of nucleotides and 79 % of amino acids.
 SHARED = 0.3
-
-#: So many entries of matrices are looked at, at a time: what bounds memory beside the k-mers.
-STEPS = 2**23
-
-#: Commoner k-mers than must be counted are counted, too, up to so many times the steps; fewer pairs are left to compare then.
-EXTEND = 16
-
-#: After so many steps for each entry of the index, it is made anew if clusters were joined.
-REINDEX = 16
 
 
 def cluster(sequences: Sequence[Sequence[str]], k: int | None = None, shared: float = SHARED) -> np.ndarray:
@@ -71,15 +54,23 @@ def cluster(sequences: Sequence[Sequence[str]], k: int | None = None, shared: fl
     ------
     RnalmError
         If ``shared`` or ``k`` is out of range; k-mers must fit into 63 bits, which for A, C, G, T allows k up to 27.
+
+    Examples
+    --------
+    >>> gene = "ACGTTGCATGACCTGA"
+    >>> cluster([gene, "GGGGCCCCGGGG", gene[4:], "TCAGGTCATGCAACGT"], k=5).tolist()
+    [0, 1, 0, 0]
+
+    The third is a fragment of the first, and the fourth is its other strand.
     """
     if not 0 < shared <= 1:
         raise RnalmError(f"shared: found {shared}, expected a number above 0 and at most 1")
     content, sizes, number = kmers.sets(sequences, k)
     needed = np.ceil(shared * sizes - 0.5).astype(np.int64)
     needed += needed / sizes < shared  # the least number whose share, as it is computed, is enough
-    found = _components(content, needed)[number]
-    _, where, which = np.unique(found, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(where))[which]
+    labels = components(content, needed)[number]
+    _, first, which = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[which]
 
 
 def cluster_file(records: Iterable[Record], output: str | Path, k: int | None = None, shared: float = SHARED) -> None:
@@ -88,9 +79,16 @@ def cluster_file(records: Iterable[Record], output: str | Path, k: int | None = 
     Parameters
     ----------
     records : iterable of Record
+        The sequences; all are held in memory.
     output : path
+        The Parquet file.
     k, shared
         As for :func:`cluster`.
+
+    Raises
+    ------
+    RnalmError
+        If ``k`` or ``shared`` is out of range, or a record cannot be read.
     """
     ids, sequences = [], []
     for record in records:
@@ -105,212 +103,3 @@ def cluster_file(records: Iterable[Record], output: str | Path, k: int | None = 
     with replacing(output) as temporary:
         table = pa.table({"id": pa.array(ids, pa.string()), "cluster": pa.array(clusters, pa.int64())})
         pq.write_table(table, temporary, compression="zstd")
-
-
-def _components(content: csr_array, needed: np.ndarray) -> np.ndarray:
-    """Join sequences wherever one has as many of its k-mers in another as it needs.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``(sequences,)``: the number of each one's cluster, in no particular order.
-    """
-    labels, pending = np.arange(content.shape[0]), np.arange(content.shape[0])
-    while len(pending):
-        content, pending = _search(content, labels, pending, needed)
-    return labels
-
-
-def _search(content: csr_array, labels: np.ndarray, pending: np.ndarray, needed: np.ndarray) -> tuple[csr_array, np.ndarray]:
-    """Find and join, in ``labels``, all that pending sequences are linked to; stop where a new index is worth its while.
-
-    Returns
-    -------
-    scipy.sparse.csr_array
-        The content without k-mers that only one cluster has.
-    numpy.ndarray
-        The sequences that are still pending.
-    """
-    index = _Index(content, labels)
-    sizes = np.diff(index.content.indptr)
-    pending = pending[sizes[pending] >= needed[pending]]
-    counted = 0
-    for asked, query, holder, sure, steps in _reachable(
-        lambda some: index.content[pending[some]], sizes[pending], needed[pending], index.clusters
-    ):
-        one, other = pending[query], index.first[holder]
-        linked = sure & index.single[holder]
-        _join(labels, one[linked], other[linked])
-        apart = labels[one] != labels[other]
-        _compare(index, labels, one[apart], holder[apart], needed)
-        counted += steps
-        if counted > REINDEX * index.content.nnz and labels.max() + 1 < len(index.first):
-            return index.content, pending[asked:]
-    return index.content, pending[:0]
-
-
-class _Index:
-    """Which clusters have a k-mer, and which of their sequences.
-
-    Attributes
-    ----------
-    content : scipy.sparse.csr_array
-        ``(sequences, kmers)``: the k-mers that several clusters have.
-    first : numpy.ndarray
-        ``(clusters,)``: a sequence of each.
-    single : numpy.ndarray
-        bool ``(clusters,)``: whether it is the only one.
-    clusters : scipy.sparse.csr_array
-        1 where a cluster has a k-mer ``(kmers, clusters)``; such a pair is a place.
-    members : scipy.sparse.csr_array
-        1 where a sequence has the k-mer of a place in its cluster ``(places, sequences)``; the columns are in ``order``.
-    order : numpy.ndarray
-        ``(sequences,)``: the sequences, those of one cluster side by side.
-    """
-
-    def __init__(self, content: csr_array, labels: np.ndarray) -> None:
-        self.order = np.argsort(labels, kind="stable")
-        label = labels[self.order].astype(np.int32)
-        postings = content[self.order].T.tocsr()
-        places, starts = _places(postings, label)
-        several = np.flatnonzero(np.diff(starts) > 1)
-        if len(several) < content.shape[1]:
-            postings, content = postings[several], content[:, several]
-            places, starts = _places(postings, label)
-        self.content = content
-        sizes = np.bincount(label)
-        self.first, self.single = self.order[np.cumsum(sizes) - sizes], sizes == 1
-        ones, holder = np.ones(postings.nnz, dtype=np.int32), label[postings.indices[places]]
-        shape = (len(several), len(sizes))
-        self.clusters = csr_array((ones[: len(places)], holder, starts), shape=shape)
-        ends = np.append(places, places.dtype.type(postings.nnz))
-        self.members = csr_array((ones, postings.indices, ends), shape=(len(places), len(label)))
-
-    @cached_property
-    def keys(self) -> np.ndarray:
-        """The places in numbers, ascending: k-mer times number of clusters, plus cluster; int64 ``(places,)``."""
-        kmer = np.repeat(np.arange(self.clusters.shape[0]), np.diff(self.clusters.indptr))
-        return kmer * self.clusters.shape[1] + self.clusters.indices
-
-    def find(self, kmer: np.ndarray, holder: np.ndarray) -> np.ndarray:
-        """Look up the places of k-mers in clusters; −1 where a cluster does not have the k-mer."""
-        wanted = kmer.astype(np.int64) * self.clusters.shape[1] + holder
-        place = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        return np.where(self.keys[place] == wanted, place, -1)
-
-
-def _places(postings: csr_array, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find where in the entries of ``(kmers, sequences)`` a new cluster begins, and how many did before each k-mer."""
-    is_new = kmers.changes(label[postings.indices])
-    is_new[postings.indptr[:-1]] = True
-    places = np.flatnonzero(is_new).astype(postings.indptr.dtype)
-    return places, np.searchsorted(places, postings.indptr)
-
-
-def _compare(index: _Index, labels: np.ndarray, one: np.ndarray, holder: np.ndarray, needed: np.ndarray) -> None:
-    """Join sequences, in ``labels``, with clusters one of whose members has as many of their k-mers as they need."""
-
-    def shared_places(some: slice) -> csr_array:
-        apart = labels[one[some]] != labels[index.first[holder[some]]]
-        content = index.content[one[some][apart]]
-        row = np.repeat(np.flatnonzero(apart), np.diff(content.indptr))
-        place = index.find(content.indices, holder[some][row])
-        return _rows(row[place >= 0], place[place >= 0], (len(apart), index.members.shape[0]))
-
-    sizes = np.diff(index.content.indptr)
-    for _, query, member, sure, _ in _reachable(shared_places, sizes[one], needed[one], index.members):
-        a, b = one[query], index.order[member]
-        linked = sure | (labels[a] == labels[b])
-        linked[~linked] = _shared(index.content, a[~linked], b[~linked]) >= needed[a[~linked]]
-        _join(labels, a[linked], b[linked])
-
-
-def _shared(content: csr_array, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Count the k-mers that pairs of sequences share ``(pairs,)``."""
-    sizes = np.diff(content.indptr)
-    blocks = np.cumsum(sizes[one] + sizes[other]) // STEPS
-    pairs = np.split(np.arange(len(one)), np.flatnonzero(np.diff(blocks)) + 1)
-    return np.concatenate([content[one[some]].multiply(content[other[some]]).sum(axis=1) for some in pairs])
-
-
-def _join(labels: np.ndarray, one: np.ndarray, other: np.ndarray) -> None:
-    """Give the clusters of linked sequences one label, in place."""
-    if len(one):
-        count = labels.max() + 1
-        links = coo_array((np.ones(len(one)), (labels[one], labels[other])), shape=(count, count))
-        labels[:] = connected_components(links, directed=False)[1][labels]
-
-
-def _reachable(
-    contents: Callable[[slice], csr_array], weights: np.ndarray, needed: np.ndarray, postings: csr_array
-) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray, int]]:
-    """Find the targets in which queries may have as many of their k-mers as they need, and miss none.
-
-    Parameters
-    ----------
-    contents : function
-        Gives int32 ``(queries, kmers)`` of a slice of the queries, called when it is their turn.
-    weights : numpy.ndarray
-        ``(queries,)``: how many entries each has at most.
-    needed : numpy.ndarray
-        ``(queries,)``
-    postings : scipy.sparse.csr_array
-        int32 ``(kmers, targets)``
-
-    Yields
-    ------
-    asked : int
-        How many queries were asked by now.
-    query, target : numpy.ndarray
-        Pairs of numbers, of the queries asked since last time.
-    sure : numpy.ndarray
-        bool: whether the target does have as many.
-    steps : int
-        How much was counted for this.
-    """
-    asked, size = 0, 64
-    while asked < len(needed):
-        heavy = np.searchsorted(np.cumsum(weights[asked : asked + size]), STEPS)
-        some = slice(asked, min(asked + max(1, heavy), len(needed)))
-        counted, enough, steps = _worth_counting(contents(some), needed[some], postings)
-        taken = max(1, np.searchsorted(steps, STEPS))
-        found = (counted[:taken] @ postings).tocoo()
-        reached = found.data >= enough[found.row]
-        query = asked + found.row[reached]
-        asked, size = asked + taken, 2 * taken
-        yield asked, query, found.col[reached], found.data[reached] >= needed[query], int(steps[taken - 1])
-
-
-def _worth_counting(content: csr_array, needed: np.ndarray, postings: csr_array) -> tuple[csr_array, np.ndarray, np.ndarray]:
-    """Leave out the commonest k-mers of each query, as long as others must be shared, too, and taking them is dear.
-
-    Returns
-    -------
-    scipy.sparse.csr_array
-        ``(queries, kmers)``
-    numpy.ndarray
-        ``(queries,)``: how many of the rest are enough, if all that are left out were shared: at least 1.
-    numpy.ndarray
-        ``(queries,)``: in how many steps this and all queries before it are counted.
-    """
-    sizes = np.diff(content.indptr)
-    row = np.repeat(np.arange(len(sizes)), sizes)
-    cost = postings.indptr[content.indices + 1] - postings.indptr[content.indices]
-    order = np.lexsort((cost, row))
-    kmer, cost = content.indices[order], cost[order].astype(np.int64)
-    place = np.arange(len(row)) - content.indptr[row]
-    total = np.concatenate(([0], np.cumsum(cost)))
-    before = total[content.indptr[:-1]]
-    least = np.maximum(sizes - needed + 1, 0)
-    limit = EXTEND * (total[content.indptr[:-1] + least] - before)
-    counted = (place < least[row]) | (total[1:] - before[row] <= limit[row])
-    left_out = np.bincount(row[~counted], minlength=len(sizes))
-    some = _rows(row[counted], kmer[counted], content.shape)
-    steps = np.concatenate(([0], np.cumsum(cost[counted])))[some.indptr[1:]]
-    return some, needed - left_out, steps
-
-
-def _rows(row: np.ndarray, column: np.ndarray, shape: tuple[int, int]) -> csr_array:
-    """Make a matrix of ones from entries that are sorted by row."""
-    indptr = np.searchsorted(row, np.arange(shape[0] + 1))
-    return csr_array((np.ones(len(row), dtype=np.int32), column, indptr), shape=shape)

@@ -18,52 +18,71 @@ def read(source: Fasta) -> Iterator[Record]:
 
     Sequences stream; a table of attributes is held in memory.
 
+    Parameters
+    ----------
+    source : Fasta
+        The files, and what is said of their sequences: classes, a table of attributes, chunks.
+
+    Yields
+    ------
+    Record
+        A sequence or, where sequences are divided, a chunk of one.
+
     Raises
     ------
     RnalmError
-        Naming file and line: text before the first header, a header without an id, a record without a sequence.
+        If text comes before the first header, a header has no id, a record has no sequence, or none of the ids in the table of
+        attributes is among those of the files; it names the file and, where there is one, the line.
     """
     class_of = {path: name for name, paths in (source.classes or {}).items() for path in paths}
     attributes = read_attributes(source.attributes) if source.attributes else {}
-    left = set(attributes)
+    unused = set(attributes)
     for path in source.fasta:
-        for record in _parse(path):
-            found = attributes.get(record.id, {})
-            left.discard(record.id)
-            sequence = record.sequence.upper() if source.case == "upper" else record.sequence
-            record = replace(record, sequence=sequence, **{"label": class_of.get(path)} | found)
+        for record in _parse(path, source.case == "upper"):
+            unused.discard(record.id)
+            record = replace(record, **{"label": class_of.get(path)} | attributes.get(record.id, {}))
             yield from divide(record, source.chunk) if source.chunk else [record]
     if source.attributes:
-        _check_used(source, len(attributes), len(left))
+        _check_used(source.fasta[0], source.attributes.path, len(attributes), len(unused))
 
 
 def read_attributes(table: Attributes) -> dict[str, dict[str, str]]:
-    """Read what a table says of sequences: ``label``, ``weight``, ``group``, ``split``, as far as given, by id.
+    """Read what a table says of sequences.
+
+    Parameters
+    ----------
+    table : Attributes
+        The table, and where it holds what.
+
+    Returns
+    -------
+    dict
+        For each id what is not empty of ``label``, ``weight``, ``group`` and ``split``.
 
     Raises
     ------
     RnalmError
-        Naming file and line: as for any table, and an id that was there before.
+        If the table cannot be read (see :func:`rnalm.sequences.tables.read_fields`), or an id was there before.
     """
-    found: dict[str, dict[str, str]] = {}
+    attributes: dict[str, dict[str, str]] = {}
     for place, fields in read_fields(table):
         name = fields.pop("id")
-        if name in found:
+        if name in attributes:
             raise RnalmError(f"{place}: the id {name!r} was there before; ids must be unique")
-        found[name] = {key: value for key, value in fields.items() if value}
-    return found
+        attributes[name] = {key: value for key, value in fields.items() if value}
+    return attributes
 
 
-def _check_used(source: Fasta, told: int, unused: int) -> None:
-    if unused == told:
-        first = next(_parse(source.fasta[0])).id
-        known = f"the ids of {source.fasta[0]}, such as {first!r}"
-        raise RnalmError(f"{source.attributes.path}: none of its ids is among {known}")
+def _check_used(fasta: str, table: str, rows: int, unused: int) -> None:
+    """Refuse a table of attributes of which no row is about a sequence that was read, and log how many are not."""
+    if unused == rows:
+        first = next(_parse(fasta, upper=False)).id
+        raise RnalmError(f"{table}: none of its ids is among the ids of {fasta}, such as {first!r}")
     if unused:
-        log.info("%s: %d of %d rows are about other sequences", source.attributes.path, unused, told)
+        log.info("%s: %d of %d rows are about other sequences", table, unused, rows)
 
 
-def _parse(path: str) -> Iterator[Record]:
+def _parse(path: str, upper: bool) -> Iterator[Record]:
     """Take a FASTA file apart: the first word of a header is the id, lines up to the next header are the sequence."""
     header, place, lines = None, path, []
     with open_text(path) as file:
@@ -71,18 +90,18 @@ def _parse(path: str) -> Iterator[Record]:
             line = line.strip()
             if line.startswith(">"):
                 if header is not None:
-                    yield _record(path, place, header, lines)
+                    yield _record(place, header, lines)
                 header, place, lines = line[1:], f"{path}, line {number}", []
             elif line and header is None:
                 raise RnalmError(f"{path}, line {number}: found {line[:20]!r}, expected a header that begins with '>'")
             elif line:
-                lines.append(line)
+                lines.append(line.upper() if upper else line)
         if header is None:
             raise RnalmError(f"{path}: no sequences in it; expected FASTA records, each with a header that begins with '>'")
-        yield _record(path, place, header, lines)
+        yield _record(place, header, lines)
 
 
-def _record(path: str, place: str, header: str, lines: list[str]) -> Record:
+def _record(place: str, header: str, lines: list[str]) -> Record:
     name, *description = header.split(None, 1) or [""]
     if not name:
         raise RnalmError(f"{place}: the header has no id")
@@ -97,6 +116,18 @@ def divide(record: Record, chunk: Chunk) -> Iterator[Record]:
     """Cut a sequence into chunks that overlap, all in one group; their ids end in the positions, as in ``chr1:0-1000``.
 
     A sequence that is not longer than a chunk stays whole, with its own id.
+
+    Parameters
+    ----------
+    record : Record
+        The whole sequence; where it has no group, its id is the group of its chunks.
+    chunk : Chunk
+        Length of a chunk, and how many letters two neighbours share.
+
+    Yields
+    ------
+    Record
+        A chunk; the last one may be shorter.
     """
     length, group = len(record.sequence), record.group or record.id
     if length <= chunk.length:

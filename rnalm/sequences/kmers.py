@@ -15,10 +15,11 @@ log = logging.getLogger(__name__)
 #: 13-mers, two proteins of 1,000 amino acids 0.03 % of their 5-mers.
 K_NUCLEIC, K_OTHER = 13, 5
 
-#: Nucleic acids have no larger share of other letters; of proteins a quarter are no nucleotide codes (E, F, I, L, P and Q).
+#: Sequences with a larger share of letters that are no nucleotide codes are no nucleic acids. Of the letters of proteins, a
+#: quarter are none (E, F, I, L, P and Q).
 FOREIGN = 0.05
 
-#: So many letters are spelled at a time.
+#: So many letters are spelled as numbers at a time, which bounds memory.
 LETTERS = 2**22
 
 
@@ -64,17 +65,18 @@ def sets(sequences: Sequence[Sequence[str]], k: int | None = None) -> tuple[csr_
 
 
 def _spell(sequences: Sequence[Sequence[str]]) -> tuple[list[str], np.ndarray | None, int]:
-    """Write sequences in characters that are digits, from 1; 0 is free.
+    """Write sequences in characters whose code points are digits, from 1; 0 is free.
 
     Returns
     -------
     list of str
+        The sequences, a character for each of their letters or tokens.
     numpy.ndarray or None
-        Of nucleotides, the digit of each digit's complement ``(base,)``.
+        The digit of each digit's complement ``(base,)``; None where sequences are no nucleic acids.
     int
         The base: one more than the highest digit.
     """
-    letters = set().union(*sequences)
+    letters: set[str] = set().union(*sequences)
     nucleic = _nucleic(sequences, letters)
     plain = {letter: letter.upper().replace("U", "T") if nucleic else letter for letter in letters}
     complements = {letter: _complement(letter) for letter in plain.values()} if nucleic else {}
@@ -100,11 +102,15 @@ def _nucleic(sequences: Sequence[Sequence[str]], letters: set[str]) -> bool:
 
 
 def _complement(letter: str) -> str:
+    """Give the complement of a nucleotide, as DNA; any other letter is its own."""
     return reverse_complement(letter, rna=False) if is_nucleic(letter) else letter
 
 
 def _content(texts: list[str], complement: np.ndarray | None, base: int, k: int) -> tuple[csr_array, np.ndarray]:
-    """Find which sequences have which k-mers, of those that several have, and how many distinct ones each has in all."""
+    """Find which sequences have which k-mers, of those that several have, and how many distinct ones each has in all.
+
+    Takes what :func:`_spell` gives for distinct sequences, and returns the first two of :func:`sets`.
+    """
     lengths = np.array([len(text) for text in texts], dtype=np.int64)
     counts = np.maximum(lengths - k, 0) + 1
     blocks = np.split(np.arange(len(texts)), np.flatnonzero(np.diff(np.cumsum(counts) // LETTERS)) + 1)
@@ -138,6 +144,7 @@ def _words(texts: list[str], lengths: np.ndarray, complement: np.ndarray | None,
     places = np.arange(counts.sum()) + np.repeat(np.cumsum(widths) - widths - firsts, counts)
 
     def numbers(digits: np.ndarray, positions: Iterable[int]) -> np.ndarray:
+        # Reads k digits at each place as one number, the first of the positions as its highest digit.
         number = np.zeros(max(0, len(digits) - k + 1), dtype=np.int64)
         for position in positions:
             number *= base
@@ -153,5 +160,16 @@ def _words(texts: list[str], lengths: np.ndarray, complement: np.ndarray | None,
 
 
 def changes(values: np.ndarray) -> np.ndarray:
-    """Say of each value whether it differs from the one before; the first does."""
+    """Say of each value whether it differs from the one before; the first does.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        ``(n,)``
+
+    Returns
+    -------
+    numpy.ndarray
+        bool ``(n,)``
+    """
     return np.append(True, values[1:] != values[:-1])[: len(values)]

@@ -1,20 +1,50 @@
 """Any source ─► records, one at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from rnalm.config import Fasta, Source
+from rnalm.config import Fasta, Source, Table
 from rnalm.sequences import fasta, tables
 from rnalm.sequences.records import Record
 
-__all__ = ["Record", "read_records"]
+#: What reads a source of a kind: a new kind is a section of the configuration, a module here, and an entry.
+READERS: dict[type, Callable[..., Iterator[Record]]] = {Table: tables.read, Fasta: fasta.read}
 
 
 def read_records(source: Source) -> Iterator[Record]:
-    """Read the records of a source, in order.
+    r"""Read the records of a source, in order.
+
+    Parameters
+    ----------
+    source : Source
+        The ``source`` section of the configuration, or one like it.
+
+    Yields
+    ------
+    Record
+        One sequence, as it stands in the file.
 
     Raises
     ------
     RnalmError
-        Naming file and line.
+        If the source is not as its section says; it names the file and, where there is one, the line.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> folder = TemporaryDirectory()
+    >>> table, genes = Path(folder.name, "half_lives.csv"), Path(folder.name, "genes.fa")
+
+    >>> _ = table.write_text("gene,utr,hours\nYAL1,ACGU,3.5\nYAL2,GGA,0.5\n")
+    >>> columns = {"id": "gene", "sequence": "utr", "label": "hours"}
+    >>> for record in read_records(Table(path=str(table), column_sep=",", columns=columns)):
+    ...     print(record.id, record.sequence, record.label)
+    YAL1 ACGU 3.5
+    YAL2 GGA 0.5
+
+    >>> _ = genes.write_text(">YAL1 a gene\nACgt\nNN\n")
+    >>> [record] = read_records(Fasta(path=str(genes)))
+    >>> record.id, record.description, record.sequence
+    ('YAL1', 'a gene', 'ACGTNN')
     """
-    return fasta.read(source) if isinstance(source, Fasta) else tables.read(source)
+    return READERS[type(source)](source)

@@ -15,8 +15,9 @@ class Record:
     place : str
         File and line, for messages.
     id : str
+        What the user calls it; unique in its source.
     sequence : str or list of str
-        Characters or, where the source separates them, tokens.
+        Letters or, where the source separates them, tokens.
     modifiers : numpy.ndarray or None
         float32 ``(channels, length)``; None where the source has no modifiers. A missing modifier is 0.
     label, weight, group, split : str or None

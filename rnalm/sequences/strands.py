@@ -32,7 +32,14 @@ def reverse_complement(sequence: str, rna: bool) -> str:
     Raises
     ------
     RnalmError
-        Naming the first letter that is no nucleotide code.
+        If a letter is no nucleotide code; it names the first such letter.
+
+    Examples
+    --------
+    >>> reverse_complement("AACGn", rna=False)
+    'nCGTT'
+    >>> reverse_complement("AACG", rna=True)
+    'CGUU'
     """
     if not is_nucleic(sequence):
         position, letter = next((i, letter) for i, letter in enumerate(sequence, start=1) if letter not in _KNOWN)
@@ -44,11 +51,22 @@ def is_nucleic(letters: Iterable[str]) -> bool:
     """Say whether letters can be a nucleic acid: all are IUPAC nucleotide codes or gaps, in either case.
 
     They can be a protein all the same: A, C, G and T are amino acids, too.
+
+    Parameters
+    ----------
+    letters : iterable of str
+        A sequence, or the letters of many. A token of several letters is no nucleotide code.
     """
     return _KNOWN.issuperset(letters)
 
 
 def is_rna(letters: Iterable[str]) -> bool:
-    """Say whether letters are those of RNA: nucleotide codes with a U among them and no T, in either case."""
-    found = set(letters)
-    return is_nucleic(found) and not found.isdisjoint("Uu") and found.isdisjoint("Tt")
+    """Say whether letters are those of RNA: nucleotide codes with a U among them and no T, in either case.
+
+    Parameters
+    ----------
+    letters : iterable of str
+        As for :func:`is_nucleic`.
+    """
+    distinct = set(letters)
+    return is_nucleic(distinct) and not distinct.isdisjoint("Uu") and distinct.isdisjoint("Tt")

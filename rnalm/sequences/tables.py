@@ -1,7 +1,6 @@
 """A table of sequences ─► records, one at a time."""
 
 import csv
-import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
@@ -20,38 +19,55 @@ csv.field_size_limit(sys.maxsize)
 def read(source: Table) -> Iterator[Record]:
     """Read the records of a table, in order and in constant memory.
 
+    Parameters
+    ----------
+    source : Table
+        The table, and where it holds what.
+
+    Yields
+    ------
+    Record
+        The sequence of a row; blank lines are passed over.
+
     Raises
     ------
     RnalmError
-        Naming file and line: missing column, short row, empty id or sequence, malformed quoting or modifier.
+        If a column is missing or named twice, a row is short, an id, sequence or token is empty, quoting or a modifier is
+        malformed, or there is no row; it names the file and, where there is one, the line.
     """
     split_tokens = _token_splitter(source)
-    found = False
+    empty = True
     for place, fields in read_fields(source):
-        found = True
+        empty = False
         if not fields["sequence"]:
             raise RnalmError(f"{place}: the sequence of {fields['id']!r} is empty")
         sequence, modifiers = split_tokens(fields.pop("sequence"), place)
         optional = {key: fields.get(key) or None for key in ("label", "weight", "group", "split")}
         yield Record(place, fields["id"], sequence, modifiers, **optional)
-    if not found:
+    if empty:
         raise RnalmError(f"{source.path}: no sequences in it")
 
 
 def read_fields(source: Table | Attributes) -> Iterator[tuple[str, dict[str, str]]]:
     """Read the configured columns of a table, row by row.
 
+    Parameters
+    ----------
+    source : Table or Attributes
+        The table, and where it holds what.
+
     Yields
     ------
     place : str
-        File and line.
+        File and line, for messages.
     fields : dict
-        By the names that columns have in the configuration; the id is not empty.
+        The text of each field by the name that its column has in the configuration; that of ``id`` is not empty.
 
     Raises
     ------
     RnalmError
-        Naming file and line: missing column, short row, empty id, malformed quoting.
+        If a column is missing or named twice, a row is short, an id is empty, or quoting is malformed; it names the file and,
+        where there is one, the line.
     """
     with open_text(source.path) as file:
         rows = _rows(file, source)
@@ -72,13 +88,13 @@ def read_fields(source: Table | Attributes) -> Iterator[tuple[str, dict[str, str
 
 
 def _rows(file: IO[str], source: Table | Attributes) -> Iterator[tuple[int, list[str]]]:
-    """Yield 1-based line numbers and fields."""
+    """Take lines apart: the 1-based number of a row's last line, and its fields."""
     if len(source.column_sep) > 1:
         for number, text in enumerate(file, start=1):
             yield number, text.rstrip("\r\n").split(source.column_sep)
         return
-    quoting = {"quotechar": source.quote} if source.quote else {"quoting": csv.QUOTE_NONE}
-    reader = csv.reader(file, delimiter=source.column_sep, strict=True, **quoting)
+    quoting = csv.QUOTE_MINIMAL if source.quote else csv.QUOTE_NONE
+    reader = csv.reader(file, delimiter=source.column_sep, strict=True, quotechar=source.quote, quoting=quoting)
     try:
         for row in reader:
             yield reader.line_num, row
@@ -89,7 +105,7 @@ def _rows(file: IO[str], source: Table | Attributes) -> Iterator[tuple[int, list
 
 def _columns(rows: Iterator[tuple[int, list[str]]], source: Table | Attributes) -> dict[str, int]:
     """Map each configured column to its 0-based position, reading the header if there is one."""
-    header = None
+    header: list[str] = []
     if source.header:
         header = [name.strip() for name in next(rows, (0, []))[1]]
         if not any(header):
@@ -101,7 +117,7 @@ def _columns(rows: Iterator[tuple[int, list[str]]], source: Table | Attributes) 
             positions[key] = column - 1
             if header and column > len(header):
                 raise RnalmError(f"{source.path}: columns.{key} is {column}, but the file has {len(header)} columns")
-            if header and key == "label" and _is_number(header[column - 1]):
+            if header and key == "label" and to_number(header[column - 1]) is not None:
                 hint = "if there is no header, set header: false"
                 raise RnalmError(f"{source.path}: the label in the header is {header[column - 1]!r}; {hint}")
         elif header.count(column) == 1:
@@ -117,13 +133,14 @@ def _columns(rows: Iterator[tuple[int, list[str]]], source: Table | Attributes) 
 
 def _token_splitter(source: Table) -> Callable[[str, str], tuple[Sequence[str], np.ndarray | None]]:
     """Make the function that takes a sequence field apart."""
-    if source.token_sep is None:
+    token_sep, modifier_sep = source.token_sep, source.modifier_sep
+    if token_sep is None:
         return lambda text, place: (text, None)
-    if source.modifier_sep is None:
-        return lambda text, place: (_fields(text, source.token_sep, place), None)
+    if modifier_sep is None:
+        return lambda text, place: (_fields(text, token_sep, place), None)
 
     def split_modifiers(text: str, place: str) -> tuple[Sequence[str], np.ndarray]:
-        decorated = [field.split(source.modifier_sep) for field in _fields(text, source.token_sep, place)]
+        decorated = [field.split(modifier_sep) for field in _fields(text, token_sep, place)]
         tokens = [parts[0] for parts in decorated]
         if not all(tokens):
             raise RnalmError(f"{place}: token {tokens.index('') + 1} has a modifier but no name")
@@ -137,6 +154,7 @@ def _token_splitter(source: Table) -> Callable[[str, str], tuple[Sequence[str], 
 
 
 def _fields(text: str, token_sep: str, place: str) -> list[str]:
+    """Take a sequence apart into its tokens, with what is attached to them."""
     fields = text.split(token_sep)
     if not fields[-1]:
         fields.pop()  # a separator after the last token
@@ -145,19 +163,23 @@ def _fields(text: str, token_sep: str, place: str) -> list[str]:
     return fields
 
 
-def _is_number(text: str) -> bool:
+def to_number(text: str) -> float | None:
+    """Read a number; None where it is none.
+
+    Parameters
+    ----------
+    text : str
+        As it stands in a file.
+    """
     try:
-        float(text)
+        return float(text)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _modifier(text: str, place: str, position: int) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not abs(number) <= float(np.finfo(np.float32).max):
+    """Read a modifier, which must be finite in float32."""
+    number = to_number(text)
+    if number is None or not abs(number) <= float(np.finfo(np.float32).max):
         raise RnalmError(f"{place}: token {position + 1} has the modifier {text!r}, expected a number")
     return number

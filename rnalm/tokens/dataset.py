@@ -11,11 +11,12 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from rnalm.errors import RnalmError
+from rnalm.tokens.tokenizer import SPECIAL_TOKENS
 
-#: Id that fills up shorter sequences of a batch, for models that do not name one.
-PAD = 1
+#: Id that fills up shorter sequences of a batch where no other is given. Models look at no token where ``attention_mask`` is 0.
+PAD = SPECIAL_TOKENS.index("[PAD]")
 
-#: What of an encoded file is read.
+#: Columns of an encoded file that are read.
 COLUMNS = ("id", "input_ids", "modifiers", "label", "weight", "offsets", "reverse_ids")
 
 
@@ -28,13 +29,15 @@ class Encoded:
     row : int
         Its row in the encoded file.
     id : str
+        What the user calls it.
     input_ids : numpy.ndarray
-        int32 ``(length,)``
+        Ids of its tokens, int32 ``(length,)``.
     modifiers : numpy.ndarray or None
-        float32 ``(channels, length)``
+        float32 ``(channels, length)``; None where the source has none.
     label : float, str or None
+        A number for regression, the name of a class for classification; None where it is not known.
     weight : float
-        1 where the source has none.
+        What it counts in the loss; 1 where the source has none.
     offsets : numpy.ndarray or None
         int32 ``(length, 2)``, half-open positions in the source; None where they are the tokens' own indices.
     reverse_ids : numpy.ndarray or None
@@ -66,15 +69,16 @@ def read(path: str | Path, rows: np.ndarray | None = None, letters: bool = False
     Parameters
     ----------
     path : path
+        The Parquet file.
     rows : numpy.ndarray, optional
-        Sorted row numbers to keep; None: all. Row groups without any are not read.
+        Sorted row numbers to keep ``(kept,)``; None: all. Row groups without any are not read.
     letters : bool
         Whether to read the letters of sequences too, where a token is more than one.
 
     Yields
     ------
     list of Encoded
-        In input order, never empty.
+        What is kept of a row group, in input order, never empty.
     """
     file = pq.ParquetFile(path)
     wanted = [name for name in file.schema_arrow.names if name in COLUMNS or (letters and name == "sequence")]
@@ -89,7 +93,10 @@ def read(path: str | Path, rows: np.ndarray | None = None, letters: bool = False
 
 
 def _unpack(table: pa.Table, rows: np.ndarray) -> list[Encoded]:
+    """Make sequences of a table, of which the row numbers are given."""
+
     def column(name: str) -> list:
+        # None in each row where there is no such column.
         return table[name].to_pylist() if name in table.column_names else [None] * len(rows)
 
     input_ids = _arrays(table["input_ids"].combine_chunks())
@@ -106,7 +113,7 @@ def _unpack(table: pa.Table, rows: np.ndarray) -> list[Encoded]:
     return [Encoded(int(row), *values) for row, *values in zip(rows, *texts, strict=True)]
 
 
-def _arrays(lists: pa.ListArray) -> list[np.ndarray | None]:
+def _arrays(lists: pa.ListArray) -> list:
     """Take a column of lists, of numbers or of pairs of numbers, apart; None where there is no list."""
     values = lists.flatten()
     numbers = (
@@ -119,7 +126,18 @@ def _arrays(lists: pa.ListArray) -> list[np.ndarray | None]:
 
 
 def lengths(path: str | Path) -> np.ndarray:
-    """Count the tokens of every row: int64 ``(rows,)``."""
+    """Count the tokens of every row of an encoded file, without reading the rest.
+
+    Parameters
+    ----------
+    path : path
+        The Parquet file.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 ``(rows,)``
+    """
     file = pq.ParquetFile(path)
     counts = [
         batch.column(0).value_lengths().to_numpy(zero_copy_only=False) for batch in file.iter_batches(columns=["input_ids"])
@@ -128,7 +146,20 @@ def lengths(path: str | Path) -> np.ndarray:
 
 
 def column(path: str | Path, name: str) -> pa.ChunkedArray:
-    """Read one small column of an encoded file whole."""
+    """Read one small column of an encoded file whole.
+
+    Parameters
+    ----------
+    path : path
+        The Parquet file.
+    name : str
+        The column, such as ``label``.
+
+    Returns
+    -------
+    pyarrow.ChunkedArray
+        ``(rows,)``
+    """
     return pq.read_table(path, columns=[name])[name]
 
 
@@ -138,10 +169,11 @@ def collate(sequences: Sequence[Encoded], modifier_channels: int = 0, pad: int =
     Parameters
     ----------
     sequences : sequence of Encoded
+        At least one.
     modifier_channels : int
         Channels that the model has; a sequence with fewer gets zeros.
     pad : int
-        Id that fills up; what it is has no effect where ``attention_mask`` is 0.
+        Id that fills up: that of a special token, best that of ``[PAD]`` (see :func:`rnalm.tokens.tokenizer.special_ids`).
 
     Returns
     -------
@@ -169,7 +201,19 @@ def collate(sequences: Sequence[Encoded], modifier_channels: int = 0, pad: int =
 
 
 def fit_modifiers(sequence: Encoded, channels: int) -> np.ndarray:
-    """Give the modifiers of a sequence the channels of a model, those it has not being 0: float32 ``(channels, length)``.
+    """Give the modifiers of a sequence as many channels as a model has.
+
+    Parameters
+    ----------
+    sequence : Encoded
+        With modifiers or without.
+    channels : int
+        Channels that the model has; those that the sequence has not are 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 ``(channels, length)``
 
     Raises
     ------
@@ -178,22 +222,29 @@ def fit_modifiers(sequence: Encoded, channels: int) -> np.ndarray:
     """
     fitted = np.zeros((channels, len(sequence.input_ids)), dtype=np.float32)
     if sequence.modifiers is not None:
-        found = len(sequence.modifiers)
-        if found > channels:
+        own = len(sequence.modifiers)
+        if own > channels:
             raise RnalmError(
-                f"sequence {sequence.id!r} has tokens with {found} modifiers, but the model was trained with {channels}"
+                f"sequence {sequence.id!r} has tokens with {own} modifiers, but the model was trained with {channels}"
             )
-        fitted[:found] = sequence.modifiers
+        fitted[:own] = sequence.modifiers
     return fitted
 
 
 def by_length(sequences: Sequence[Encoded], batch_tokens: int) -> Iterator[list[int]]:
     """Batch sequences of similar length.
 
+    Parameters
+    ----------
+    sequences : sequence of Encoded
+        In any order.
+    batch_tokens : int
+        Tokens of a batch, padding included, at most.
+
     Yields
     ------
     list of int
-        Indices into ``sequences``; padded, a batch has at most ``batch_tokens`` tokens, or one sequence.
+        Indices into ``sequences``: of one sequence, if it has more tokens, or else as many as go together.
     """
     order = np.argsort([len(sequence.input_ids) for sequence in sequences], kind="stable")
     batch: list[int] = []
@@ -213,6 +264,7 @@ class TrainingSet(Dataset):
     Parameters
     ----------
     sequences : list of Encoded
+        One a row.
     targets : numpy.ndarray
         float32 scaled labels or int64 class indices ``(rows,)``.
     """
@@ -231,7 +283,25 @@ class TrainingSet(Dataset):
         return index
 
     def batch(self, indices: list[int], modifier_channels: int, pad: int = PAD) -> dict[str, torch.Tensor]:
-        """Collate rows with ``labels`` and ``weights`` ``(batch,)``."""
+        """Collate rows with their targets and weights.
+
+        Parameters
+        ----------
+        indices : list of int
+            The rows.
+        modifier_channels, pad
+            As for :func:`collate`.
+
+        Returns
+        -------
+        dict
+            What :func:`collate` gives, and ``labels`` and ``weights`` ``(batch,)``.
+
+        Raises
+        ------
+        RnalmError
+            If a sequence has more modifiers than the model has channels for.
+        """
         inputs = collate([self.sequences[index] for index in indices], modifier_channels, pad)
         return inputs | {"labels": torch.from_numpy(self.targets[indices]), "weights": torch.from_numpy(self.weights[indices])}
 
@@ -245,12 +315,19 @@ class LengthBuckets(Sampler[list[int]]):
     Parameters
     ----------
     lengths : numpy.ndarray
-        ``(rows,)``
+        Tokens of each row ``(rows,)``.
     batch_size : int
+        Rows of a batch; at least 2 are taken.
     seed : int
+        Draws the order, together with the epoch.
     rank, world : int
-        With several processes each gets every ``world``-th batch; the first batches are repeated where the number does
-        not divide.
+        Number of this process, and of all that train together: each gets every ``world``-th batch; the first batches are
+        repeated where the number does not divide.
+
+    Raises
+    ------
+    RnalmError
+        If there are fewer than two rows.
     """
 
     #: Batches in a window: more save padding, fewer mix better.
@@ -263,13 +340,20 @@ class LengthBuckets(Sampler[list[int]]):
         self.rank, self.world, self.epoch = rank, world, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is drawn next."""
+        """Choose the epoch whose order is drawn next.
+
+        Parameters
+        ----------
+        epoch : int
+            Its number, from 0.
+        """
         self.epoch = epoch
 
     def __len__(self) -> int:
         return -(-len(self._sizes()) // self.world)
 
     def _sizes(self) -> list[int]:
+        """List how many rows the batches of an epoch have."""
         full, rest = divmod(len(self.lengths), self.batch_size)
         sizes = [self.batch_size] * full + ([rest] if rest else [])
         if rest == 1:

@@ -1,16 +1,11 @@
 """Records ─► encoded Parquet, in a stream."""
 
-import array
 import hashlib
 import json
 import logging
-import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
@@ -19,9 +14,8 @@ import rnalm
 from rnalm.config import Encode, Fasta, Source
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import read_json, replacing
-from rnalm.sequences.read import read_records
-from rnalm.sequences.records import Record
-from rnalm.tokens.tokenize import RecordTokenizer, Tokens
+from rnalm.tokens.rows import Summary, make_rows
+from rnalm.tokens.tokenize import RecordTokenizer
 from rnalm.tokens.tokenizer import plain_tokens
 
 log = logging.getLogger(__name__)
@@ -34,38 +28,6 @@ GROUP_ROWS = 2**14
 METADATA = b"rnalm"
 
 
-@dataclass
-class Summary:
-    """What encoding a source found; it is stored in the file's metadata."""
-
-    sequences: int = 0
-    tokens: int = 0
-    longest: int = 0
-    truncated: int = 0
-    labelled: int = 0
-    modifier_channels: int = 0
-    unknown: int = 0
-    unknown_tokens: Counter = field(default_factory=Counter)
-
-    def add(self, record: Record, found: Tokens, unknown: int) -> None:
-        """Count one more sequence; ``unknown`` is the id of unknown tokens."""
-        kept = len(found.input_ids)
-        self.sequences += 1
-        self.tokens += kept
-        self.longest = max(self.longest, kept, 0 if found.reverse_ids is None else len(found.reverse_ids))
-        self.truncated += kept < found.total
-        self.labelled += record.label is not None
-        if record.modifiers is not None:
-            self.modifier_channels = max(self.modifier_channels, len(record.modifiers))
-        for index in np.flatnonzero(found.input_ids == unknown):
-            first, after = (index, index + 1) if found.offsets is None else found.offsets[index]
-            token = "".join(record.sequence[first:after])
-            self.unknown += 1
-            # Some are enough to see what is wrong; all could be as many as there are sequences.
-            if token in self.unknown_tokens or len(self.unknown_tokens) < 100:
-                self.unknown_tokens[token] += 1
-
-
 def encode(
     source: Source,
     tokenizer: Tokenizer,
@@ -75,12 +37,14 @@ def encode(
     quality: dict[str, float] | None = None,
     require_labels: bool = False,
 ) -> Summary:
-    """Encode a source to Parquet, one row a sequence, in input order and bounded memory.
+    r"""Encode a source to Parquet, one row a sequence, in input order and bounded memory.
 
     Parameters
     ----------
     source : Source
+        Where the sequences are.
     tokenizer : tokenizers.Tokenizer
+        What makes tokens of them.
     output : path
         The Parquet file.
     options : Encode, optional
@@ -88,21 +52,41 @@ def encode(
     task : {'regression', 'classification'}
         Regression labels are stored as numbers, classes by name.
     quality : dict, optional
-        Weights of quality labels.
+        Weights of quality labels by their names, as in ``{"GOOD": 0.75}``.
     require_labels : bool
         Whether every row must have a label.
+
+    Returns
+    -------
+    Summary
+        What was found; the most frequent unknown tokens are logged, too.
 
     Raises
     ------
     RnalmError
-        Naming file and line: a label that is no number, an unknown quality label, a duplicate id, a center token
-        that is not in the vocabulary.
+        If the source cannot be read, a label is missing or no number, a weight is neither a number nor a quality label, an id
+        occurs twice, none of the tokens is in the vocabulary, or the center token is not; it names the file and, where there is
+        one, the line.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from rnalm.config import Fasta
+    >>> from rnalm.tokens.learn import learn
+    >>> folder = TemporaryDirectory()
+    >>> _ = Path(folder.name, "genes.fa").write_text(">YAL1\nACGTN\n>YAL2\nAAACG\n")
+    >>> source = Fasta(path=folder.name + "/genes.fa")
+    >>> summary = encode(source, learn(source), folder.name + "/genes.parquet", Encode(block_size=4))
+    >>> summary.sequences, summary.longest, summary.truncated
+    (2, 4, 2)
+    >>> pq.read_table(folder.name + "/genes.parquet", columns=["input_ids"])["input_ids"].to_pylist()
+    [[7, 8, 9, 11], [7, 7, 7, 8]]
     """
     options = options or Encode()
     tokenize = RecordTokenizer(tokenizer, options)
     schema = _schema(source, tokenize, task)
     summary = Summary()
-    rows = _rows(source, tokenize, task, quality or {}, require_labels, summary)
+    rows = make_rows(source, tokenize, task, quality or {}, require_labels, summary)
     with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for group in _groups(rows):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
@@ -115,14 +99,23 @@ def encode(
 def metadata(path: str | Path) -> dict:
     """Read what :func:`encode` stored about an encoded file.
 
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    dict
+        Version of the library, hash of the tokenizer, task, the ``encode`` section, and the counts of :class:`Summary`.
+
     Raises
     ------
     RnalmError
-        If the file is no encoded Parquet.
+        If there is no such file, or it is no encoded Parquet.
     """
     try:
-        found = pq.read_metadata(path).metadata or {}
-        return json.loads(found[METADATA])
+        return json.loads((pq.read_metadata(path).metadata or {})[METADATA])
     except (FileNotFoundError, pa.ArrowInvalid, KeyError) as error:
         raise RnalmError(f"{path}: not an encoded file ({error})") from None
 
@@ -141,127 +134,51 @@ def inherit(options: dict, model_configs: Sequence[str | Path]) -> Encode:
     ------
     RnalmError
         If the models were trained with different settings and the user did not choose.
+
+    Returns
+    -------
+    Encode
+        The ``encode`` section for new sequences.
     """
     trained = [{key: config[key] for key in Encode.model_fields if key in config} for config in map(read_json, model_configs)]
     for key in Encode.model_fields:
-        found = {config.get(key) for config in trained}
-        if len(found) > 1 and key not in options:
-            values = " and ".join(sorted(map(str, found)))
-            raise RnalmError(f"encode.{key}: the models were trained with {values}; set it, or use them in runs of their own")
+        values = {config.get(key) for config in trained}
+        if len(values) > 1 and key not in options:
+            shown = " and ".join(sorted(map(str, values)))
+            raise RnalmError(f"encode.{key}: the models were trained with {shown}; set it, or use them in runs of their own")
     return Encode(**trained[0] | options)
 
 
 def fingerprint(tokenizer: Tokenizer) -> str:
-    """Hash a tokenizer, to tell whether an encoded file and a model mean the same by an id."""
+    """Hash a tokenizer, to tell whether an encoded file and a model mean the same by an id.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        Any tokenizer.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
     return hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
 
 
 def _schema(source: Source, tokenize: RecordTokenizer, task: str) -> pa.Schema:
-    columns = [("id", pa.string()), ("input_ids", pa.list_(pa.int32()))]
+    """Say which columns an encoded file has: those that all have, and others where they are needed."""
+    text, number = pa.string(), pa.float64()
+    columns = [("id", text), ("input_ids", pa.list_(pa.int32()))]
     if not tokenize.atomic or tokenize.options.truncate == "left" or tokenize.center is not None:
         # Where tokens are longer than a position, or the 5′ end can be cut, the position of a token is not its index.
         columns.append(("offsets", pa.list_(pa.list_(pa.int32(), 2))))
     if source.modifier_sep is not None:
         columns.append(("modifiers", pa.list_(pa.list_(pa.float32()))))
-    columns += [
-        ("label", pa.float64() if task == "regression" else pa.string()),
-        ("weight", pa.float64()),
-        ("group", pa.string()),
-        ("split", pa.string()),
-    ]
-    # Further columns, each where it is needed.
-    columns += [] if tokenize.atomic else [("sequence", pa.string())]
+    columns += [("label", number if task == "regression" else text), ("weight", number), ("group", text), ("split", text)]
+    columns += [] if tokenize.atomic else [("sequence", text)]
     columns += [("reverse_ids", pa.list_(pa.int32()))] if tokenize.both_strands else []
-    columns += [("description", pa.string())] if isinstance(source, Fasta) else []
+    columns += [("description", text)] if isinstance(source, Fasta) else []
     return pa.schema(columns)
-
-
-def _rows(
-    source: Source,
-    tokenize: RecordTokenizer,
-    task: str,
-    quality: dict[str, float],
-    require_labels: bool,
-    summary: Summary,
-) -> Iterator[dict]:
-    for record in _unique(read_records(source), source):
-        if require_labels and record.label is None:
-            hint = f"; {source.attributes.path} says nothing of it" if isinstance(source, Fasta) and source.attributes else ""
-            raise RnalmError(f"{record.place}: {record.id!r} has no label, but training needs one{hint}")
-        found = tokenize(record)
-        summary.add(record, found, tokenize.unknown)
-        row = {
-            "id": record.id,
-            "input_ids": found.input_ids,
-            "label": _label(record, task),
-            "weight": _weight(record, quality),
-            "group": record.group,
-            "split": record.split,
-            "sequence": found.sequence,
-            "reverse_ids": found.reverse_ids,
-            "description": record.description,
-        }
-        if found.offsets is not None:
-            row["offsets"] = list(found.offsets)
-        if record.modifiers is not None:
-            row["modifiers"] = list(record.modifiers[:, found.start : found.start + len(found.input_ids)].copy())
-        yield row
-
-
-def _label(record: Record, task: str) -> float | str | None:
-    if record.label is None or task == "classification":
-        return record.label
-    return _number(record.label, f"{record.place}: the label of {record.id!r} is {record.label!r}, expected a number")
-
-
-def _weight(record: Record, quality: dict[str, float]) -> float | None:
-    if record.weight is None:
-        return None
-    if record.weight in quality:
-        return quality[record.weight]
-    hint = nearest(record.weight, quality)
-    message = (
-        f"{record.place}: the weight of {record.id!r} is {record.weight!r}, expected a number ≥ 0 or a quality label; {hint}"
-    )
-    weight = _number(record.weight, message)
-    if weight < 0:
-        raise RnalmError(message)
-    return weight
-
-
-def _number(text: str, message: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise RnalmError(message)
-    return number
-
-
-def _unique(records: Iterable[Record], source: Source) -> Iterator[Record]:
-    """Pass records on and refuse duplicate ids at the end, keeping 8 bytes a record instead of its id."""
-    seen = array.array("Q")
-    for record in records:
-        seen.append(_digest(record.id))
-        yield record
-    hashes, counts = np.unique(np.frombuffer(seen, dtype=np.uint64), return_counts=True)
-    if len(hashes) == len(seen):
-        return
-    # Two ids may share a hash, so the file is read once more and the suspects are compared by name.
-    suspects = {int(value) for value in hashes[counts > 1]}
-    places: dict[str, str] = {}
-    for record in read_records(source):
-        if _digest(record.id) in suspects:
-            if record.id in places:
-                file, _, line = places[record.id].rpartition(", ")
-                earlier = line if record.place.startswith(f"{file}, ") else places[record.id]
-                raise RnalmError(f"{record.place}: the id {record.id!r} was already used in {earlier}; ids must be unique")
-            places[record.id] = record.place
-
-
-def _digest(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
 def _groups(rows: Iterable[dict]) -> Iterator[list[dict]]:
@@ -279,22 +196,18 @@ def _groups(rows: Iterable[dict]) -> Iterator[list[dict]]:
 
 
 def _metadata(tokenizer: Tokenizer, options: Encode, task: str, summary: Summary) -> dict:
+    """Make what :func:`metadata` reads."""
     return {
         "version": rnalm.__version__,
         "tokenizer_sha256": fingerprint(tokenizer),
         "task": task,
         **options.model_dump(),
-        "sequences": summary.sequences,
-        "tokens": summary.tokens,
-        "longest": summary.longest,
-        "truncated": summary.truncated,
-        "labelled": summary.labelled,
-        "modifier_channels": summary.modifier_channels,
-        "unknown": summary.unknown,
+        **{name: count for name, count in vars(summary).items() if name != "unknown_tokens"},
     }
 
 
 def _report(source: Source, tokenizer: Tokenizer, summary: Summary) -> None:
+    """Log what was found."""
     log.info("%s: %d sequences, %d tokens, the longest %d", source.paths[0], summary.sequences, summary.tokens, summary.longest)
     if summary.truncated:
         log.info("%d sequences were cut to the block size", summary.truncated)

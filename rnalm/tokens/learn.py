@@ -4,7 +4,8 @@ import json
 import logging
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -12,16 +13,20 @@ from rnalm import config
 from rnalm.config import Source
 from rnalm.errors import RnalmError
 from rnalm.sequences.read import Record, read_records
-from rnalm.tokens.tokenizer import KMERS, LETTER, MARK, check_letters, respell
+from rnalm.tokens.ids import check_letters, respell
+from rnalm.tokens.tokenizer import KMERS, LETTER, MARK
 
 log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Learner = Callable[[Source, config.Tokenizer, int | None], Tokenizer]
 
 #: Decimals of a piece's log-probability that are kept: the last ones differ from run to run, with the order of additions.
 DECIMALS = 9
 
 
 def learn(source: Source, options: config.Tokenizer | None = None, seed: int | None = 1) -> Tokenizer:
-    """Learn a tokenizer.
+    r"""Learn a tokenizer.
 
     Parameters
     ----------
@@ -30,7 +35,7 @@ def learn(source: Source, options: config.Tokenizer | None = None, seed: int | N
     options : rnalm.config.Tokenizer, optional
         What kind of tokenizer; its own ``source`` is not looked at. None: the defaults.
     seed : int or None
-        Draws the sample, if there is one.
+        Draws the sample, if `options` ask for one; None: another one each time.
 
     Returns
     -------
@@ -43,29 +48,33 @@ def learn(source: Source, options: config.Tokenizer | None = None, seed: int | N
     RnalmError
         If the source cannot be read, no token is frequent enough or has room in the vocabulary, or a token of several letters
         stands where single letters are expected.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> folder = TemporaryDirectory()
+    >>> _ = Path(folder.name, "genes.fa").write_text(">YAL1\nACGTACGTA\n>YAL2\nCGTA\n")
+    >>> source = config.Fasta(path=folder.name + "/genes.fa")
+    >>> learn(source).encode("ACGT").ids  # the first 7 are special tokens, A is the most frequent letter
+    [7, 8, 9, 10]
+    >>> learn(source, config.Tokenizer(type="kmer", k=4, min_freq=2)).get_vocab_size()
+    9
     """
     options = options or config.Tokenizer()
-    wanted, reserved = options.value("vocab_size"), len(options.special_tokens)
-    if wanted is not None and wanted <= reserved:
+    room, reserved = options.value("vocab_size"), len(options.special_tokens)
+    if room is not None and room <= reserved:
         raise RnalmError(
-            f"tokenizer.vocab_size: {wanted} has no room beside {reserved} special tokens; expected {reserved + 1} or more"
+            f"tokenizer.vocab_size: {room} has no room beside {reserved} special tokens; expected {reserved + 1} or more"
         )
-    if options.type in ("atomic", "kmer"):
-        tokenizer = (_atomic if options.type == "atomic" else _kmer)(source, options, seed)
-    else:
-        tokenizer = (_bpe if options.type == "bpe" else _unigram)(source, options, seed)
+    tokenizer = LEARNERS[options.type](source, options, seed)
     tokenizer.add_special_tokens(options.special_tokens)
-    found = tokenizer.get_vocab_size()
-    if wanted is not None and found < wanted and options.type in ("bpe", "unigram"):
-        log.warning(
-            "tokenizer.vocab_size: %s asks for %d tokens, but the data give no more than %d", options.type, wanted, found
-        )
-    log.info("%s: %d tokens, %d of them special", options.type, found, reserved)
+    log.info("%s: %d tokens, %d of them special", options.type, tokenizer.get_vocab_size(), reserved)
     return tokenizer
 
 
 def _atomic(source: Source, options: config.Tokenizer, seed: int | None) -> Tokenizer:
-    """One token a field or character."""
+    """Learn one token a field or letter."""
     counts: Counter[str] = Counter()
     longest = 0
     for record in _records(source, options, seed):
@@ -87,7 +96,7 @@ def _atomic(source: Source, options: config.Tokenizer, seed: int | None) -> Toke
 
 
 def _kmer(source: Source, options: config.Tokenizer, seed: int | None) -> Tokenizer:
-    """Every ``k`` letters, from ``stride`` to ``stride`` letters."""
+    """Learn every ``k`` letters, from ``stride`` to ``stride`` letters."""
     k, stride = options.value("k"), options.value("stride")
     counts: Counter[str] = Counter()
     instead = "k-mers are of single letters; type: atomic takes such tokens, bpe and unigram do with atomic_replacements"
@@ -114,12 +123,13 @@ def _frequent(counts: Counter[str], source: Source, options: config.Tokenizer) -
 
 
 def _words(tokens: list[str], options: config.Tokenizer) -> Tokenizer:
+    """Make a tokenizer that looks whole tokens up."""
     vocabulary = {token: index for index, token in enumerate([*options.special_tokens, *tokens])}
     return Tokenizer(models.WordLevel(vocabulary, unk_token=options.special("unk")))
 
 
 def _bpe(source: Source, options: config.Tokenizer, seed: int | None) -> Tokenizer:
-    """Byte-pair encoding of whole sequences, letter by letter at first."""
+    """Learn which neighbours to merge, in whole sequences, letter by letter at first: byte-pair encoding."""
     tokenizer = Tokenizer(models.BPE(unk_token=options.special("unk")))
     replacements, longest = _replacements(options), options.value("max_token_length")
     trainer = trainers.BpeTrainer(
@@ -130,7 +140,7 @@ def _bpe(source: Source, options: config.Tokenizer, seed: int | None) -> Tokeniz
         special_tokens=options.special_tokens,
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_texts(source, options, seed, replacements), trainer)
+    _train(tokenizer, trainer, _texts(source, options, seed, replacements), options)
     if replacements:
         tokenizer.normalizer = normalizers.Sequence(_replacing(replacements))
     return tokenizer
@@ -157,12 +167,22 @@ def _unigram(source: Source, options: config.Tokenizer, seed: int | None) -> Tok
         unk_token=options.special("unk"),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_texts(source, options, seed, replacements), trainer)
+    _train(tokenizer, trainer, _texts(source, options, seed, replacements), options)
     layout = json.loads(tokenizer.to_str())
     layout["model"]["vocab"] = [[piece, round(weight, DECIMALS)] for piece, weight in layout["model"]["vocab"]]
     tokenizer = Tokenizer.from_str(json.dumps(layout))
     tokenizer.normalizer = normalizers.Sequence([*_replacing(replacements), *cleaning])
     return tokenizer
+
+
+def _train(tokenizer: Tokenizer, trainer: trainers.Trainer, texts: Iterator[str], options: config.Tokenizer) -> None:
+    """Train a tokenizer of the library, in place, and tell where the data give fewer tokens than are asked for."""
+    tokenizer.train_from_iterator(texts, trainer)
+    wanted, learned = options.value("vocab_size"), tokenizer.get_vocab_size()
+    if learned < wanted:
+        log.warning(
+            "tokenizer.vocab_size: %s asks for %d tokens, but the data give no more than %d", options.type, wanted, learned
+        )
 
 
 def _replacements(options: config.Tokenizer) -> dict[str, str]:
@@ -182,7 +202,13 @@ def _replacing(replacements: dict[str, str]) -> list[normalizers.Normalizer]:
     return [normalizers.Replace(token, letter) for token, letter in replacements.items()]
 
 
+#: What learns a tokenizer of a type, from a source, the options and the seed of a sample. A new type is a function and an entry
+#: here, and an entry of its defaults in :data:`rnalm.config.data.TOKENIZER_DEFAULTS`.
+LEARNERS: dict[str, Learner] = {"atomic": _atomic, "bpe": _bpe, "unigram": _unigram, "kmer": _kmer}
+
+
 def _texts(source: Source, options: config.Tokenizer, seed: int | None, replacements: dict[str, str]) -> Iterator[str]:
+    """Give sequences as subwords are learned from them: in single letters."""
     for record in _records(source, options, seed):
         _check_single(record, replacements, "give it a letter in tokenizer.atomic_replacements")
         check_letters(record.sequence, replacements, record.place)
@@ -199,17 +225,27 @@ def _check_single(record: Record, replacements: dict[str, str], instead: str) ->
 
 
 def _records(source: Source, options: config.Tokenizer, seed: int | None) -> Iterable[Record]:
+    """Read the records that are learned from: all, or a sample."""
     records = read_records(source)
     return records if options.sample_size is None else sample(records, options.sample_size, seed)
 
 
-def sample(items: Iterable, size: int, seed: int) -> list:
-    """Draw a random sample from a stream, keeping its order (Vitter's algorithm R).
+def sample(items: Iterable[Item], size: int, seed: int | None) -> list[Item]:
+    """Draw a random sample from a stream, keeping its order.
 
-    Memory holds ``size`` items, however long the stream.
+    Memory holds ``size`` items, however long the stream: algorithm R of Vitter, ACM Trans. Math. Softw. 11, 37–57 (1985).
+
+    Parameters
+    ----------
+    items : iterable
+        The stream.
+    size : int
+        How many are drawn; all, if there are no more.
+    seed : int or None
+        Draws the sample; None: another one each time.
     """
     draw = random.Random(seed)
-    kept: list[tuple[int, object]] = []
+    kept: list[tuple[int, Item]] = []
     for index, item in enumerate(items):
         if index < size:
             kept.append((index, item))

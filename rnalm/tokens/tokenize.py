@@ -9,21 +9,22 @@ from rnalm.config import Encode
 from rnalm.errors import RnalmError, nearest
 from rnalm.sequences.records import Record
 from rnalm.sequences.strands import is_nucleic, is_rna, reverse_complement
-from rnalm.tokens.tokenizer import check_letters, is_atomic, letters_for_tokens, make_encoder, plain_tokens, special_ids, spell
+from rnalm.tokens.ids import check_letters, make_encoder, spell
+from rnalm.tokens.tokenizer import is_atomic, letters_for_tokens, plain_tokens, special_ids
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a model sees of a sequence.
+    """The tokens of a sequence, as far as it is kept.
 
     Attributes
     ----------
     input_ids : numpy.ndarray
         int32 ``(length,)``
     start : int
-        Tokens that were cut from the 5′ end.
+        How many tokens were cut from the 5′ end.
     total : int
-        Tokens of the whole sequence.
+        How many tokens the whole sequence has.
     offsets : numpy.ndarray or None
         int32 ``(length, 2)``, half-open positions in the whole sequence; None where they are the tokens' own indices.
     sequence : str or None
@@ -46,6 +47,7 @@ class RecordTokenizer:
     Parameters
     ----------
     tokenizer : tokenizers.Tokenizer
+        Any tokenizer with special tokens for unknown tokens, for padding and for masking.
     options : Encode
         Where sequences are cut, and whether the other strand is wanted.
 
@@ -72,11 +74,21 @@ class RecordTokenizer:
     def __call__(self, record: Record) -> Tokens:
         """Tokenize a record.
 
+        Parameters
+        ----------
+        record : Record
+            A sequence, as it stands in its source.
+
+        Returns
+        -------
+        Tokens
+            Those that are kept.
+
         Raises
         ------
         RnalmError
-            Naming file and line, if its other strand is wanted but it is no nucleic acid, or if it has a letter that replaces a
-            token of several letters.
+            If the other strand is wanted of what is no nucleic acid, or if the sequence has a letter that replaces a token of
+            several letters; it names file and line.
         """
         check_letters(record.sequence, self.replacements, record.place)
         ids, positions = self.to_ids(record.sequence)
@@ -85,14 +97,9 @@ class RecordTokenizer:
             positions = np.arange(len(ids), dtype=np.int32)[:, None] + np.array([0, 1], dtype=np.int32)
         offsets = None if positions is None else _part(positions, start, stop)
         first, after = self._span(record, start, stop, len(ids), offsets)
-        return Tokens(
-            input_ids=_part(ids, start, stop),
-            start=start,
-            total=len(ids),
-            offsets=offsets,
-            sequence=None if self.atomic else spell(record.sequence, self.replacements)[first:after],
-            reverse_ids=self._reverse(record, first, after) if self.both_strands else None,
-        )
+        sequence = None if self.atomic else spell(record.sequence, self.replacements)[first:after]
+        reverse_ids = self._reverse(record, first, after) if self.both_strands else None
+        return Tokens(_part(ids, start, stop), start, len(ids), offsets, sequence, reverse_ids)
 
     @staticmethod
     def _span(record: Record, start: int, stop: int, total: int, offsets: np.ndarray | None) -> tuple[int, int]:
@@ -120,7 +127,7 @@ class RecordTokenizer:
         Parameters
         ----------
         letters : str
-            Those that are kept. If they have neither U nor T, the vocabulary decides.
+            The letters of a sequence that are kept. If they have neither U nor T, the vocabulary decides.
         """
         return self.rna if set(letters).isdisjoint("UuTt") else is_rna(letters)
 
@@ -144,14 +151,26 @@ def kept_range(ids: np.ndarray, block_size: int, truncate: str, center: int | No
     center : int, optional
         Keep equal context on both sides of the first token with this id; what one side cannot use goes to the
         other, left first. Without such a token, `truncate` decides.
+
+    Returns
+    -------
+    start, stop : int
+        The first token that is kept, and the one after the last.
+
+    Examples
+    --------
+    >>> kept_range(np.array([7, 7, 9, 8, 8, 8]), block_size=3, truncate="right")
+    (0, 3)
+    >>> kept_range(np.array([7, 7, 9, 8, 8, 8]), block_size=3, truncate="right", center=9)
+    (1, 4)
     """
     length = len(ids)
     if length <= block_size:
         return 0, length
-    found = np.flatnonzero(ids == center) if center is not None else ()
-    if not len(found):
+    centers = [] if center is None else np.flatnonzero(ids == center).tolist()
+    if not centers:
         return (0, block_size) if truncate == "right" else (length - block_size, length)
-    left_room, right_room = int(found[0]), length - 1 - int(found[0])
+    left_room, right_room = centers[0], length - 1 - centers[0]
     half = (block_size - 1) // 2
     left, right = min(left_room, half), min(right_room, half)
     left += min(left_room - left, block_size - 1 - left - right)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rnalm.config import contract
 from rnalm.files import sha256, write_json
 from rnalm.models.folder import pretrained_files
 
@@ -181,7 +182,7 @@ def _state(folder: Path) -> State | None:
         sizes = json.loads((folder / SEAL).read_text())
         if any((folder / name).stat().st_size < size for name, size in sizes.items()):
             return None
-        state = json.loads((folder / "trainer_state.json").read_text())
+        state = json.loads((folder / contract.HISTORY).read_text())
         stopping = state["stateful_callbacks"].get("EarlyStoppingCallback", {}).get("attributes", {})
         return State(
             folder,

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedModel, TrainerCallback
 
 from rnalm import compute
+from rnalm.config import contract
 from rnalm.errors import RnalmError
 from rnalm.labels import folds, labels
 from rnalm.models import registry
@@ -65,7 +66,7 @@ def finetune(job: Job) -> None:
         values = validate(registry.load(job.output, compute.choose(job.gpus)), data)
         return {f"eval_{name}": value for name, value in values.items()} | {"eval_rows": len(data.validation)}
 
-    data.meaning.save(Path(job.output) / "labels.json")
+    data.meaning.save(Path(job.output) / contract.LABELS)
     write.write(job.output, model, load_tokenizer(job.tokenizer), state, len(data.training), score)
 
 
@@ -111,7 +112,7 @@ def fit(job: Job, data: FoldData, callbacks: Sequence[TrainerCallback] = ()) -> 
         checkpoints.finish(finished)
     state = train(finished + extra, finished) if extra else checkpoints.reached()
     if is_main():
-        model.load_state_dict(load_file(checkpoints.best(state) / "model.safetensors"))
+        model.load_state_dict(load_file(checkpoints.best(state) / contract.WEIGHTS))
     return model, state
 
 

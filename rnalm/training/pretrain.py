@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
-from rnalm.config import Folds
+from rnalm.config import Folds, contract
 from rnalm.labels import folds
 from rnalm.models import masked
 from rnalm.tokens import dataset
@@ -98,7 +98,7 @@ def pretrain(job: Job) -> None:
     trainer = MaskedTrainer(job.run, model, training, validation, checkpoints, job.options["epochs"])
     state = trainer.resume()
     if is_main():
-        model.load_state_dict(load_file(checkpoints.best(state) / "model.safetensors"), strict=False)
+        model.load_state_dict(load_file(checkpoints.best(state) / contract.WEIGHTS), strict=False)
         model.tie_weights()
         rows = (training, validation, trainer.batch_tokens)
         write.write(job.output, model, tokenizer, state, len(training), lambda: score(model, *rows))

@@ -9,6 +9,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
+from rnalm.config import contract
 from rnalm.files import replacing, write_json
 from rnalm.labels.metrics import finite
 from rnalm.models.framed import save_tokenizer
@@ -40,14 +41,14 @@ def write(
     validate : callable
         Gives the figures of the validation rows, once the model is in its folder.
     """
-    output, history = Path(output), state.folder / "trainer_state.json"
+    output, history = Path(output), state.folder / contract.HISTORY
     with tempfile.TemporaryDirectory(dir=output, prefix=".model-") as temporary:
         model.save_pretrained(temporary)
         save_tokenizer(model.config, tokenizer, temporary)
         for file in Path(temporary).iterdir():
             _copy(file, output / file.name)
-    write_json(output / "train_results.json", finite(_of_best_epoch(state, history) | {"train_rows": train_rows}))
-    write_json(output / "eval_results.json", finite(validate()))
+    write_json(output / contract.TRAIN_RESULTS, finite(_of_best_epoch(state, history) | {"train_rows": train_rows}))
+    write_json(output / contract.EVAL_RESULTS, finite(validate()))
     _copy(history, output / history.name)
 
 

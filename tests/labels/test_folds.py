@@ -65,35 +65,23 @@ def every_method(draw):
 @pytest.mark.filterwarnings("ignore:The least populated class")
 @settings(max_examples=60)
 @given(every_method(), SEEDS)
-def test_every_row_is_in_one_part_of_every_fold_and_no_part_is_empty(case, seed):
+def test_no_part_is_empty_groups_never_straddle_parts_and_the_same_seed_gives_the_same_folds(case, seed):
     options, columns, n_rows = case
     parts = assign(options, n_rows, seed=seed, **columns)
     assert parts.shape == (options.count, n_rows)
     for part in parts:
         assert set(part) == ({TRAIN, VALIDATION, TEST} if options.tested else {TRAIN, VALIDATION})
-
-
-@pytest.mark.filterwarnings("ignore:The least populated class")
-@settings(max_examples=60)
-@given(every_method(), SEEDS)
-def test_groups_never_straddle_parts(case, seed):
-    options, columns, n_rows = case
-    parts = assign(options, n_rows, seed=seed, **columns)
     assert_groups_are_whole(parts, columns["groups"] or [None] * n_rows)
-
-
-@pytest.mark.filterwarnings("ignore:The least populated class")
-@settings(max_examples=60)
-@given(every_method(), SEEDS)
-def test_the_same_seed_gives_the_same_folds(case, seed):
-    options, columns, n_rows = case
-    parts = assign(options, n_rows, seed=seed, **columns)
+    if options.method == "kfold" and options.validation_percent is None:
+        assert_rotates(parts)
     np.testing.assert_array_equal(parts, assign(options, n_rows, seed=seed, **columns))
 
 
-@pytest.mark.parametrize("options", [Folds(), Folds(method="kfold", n=4)], ids=["ratio", "kfold"])
-def test_another_seed_gives_other_folds(options):
-    assert (folds.assign(options, 100, seed=1) != folds.assign(options, 100, seed=2)).any()
+@pytest.mark.parametrize("options", [Folds(n=3), Folds(method="kfold", n=4)], ids=["ratio", "kfold"])
+def test_another_seed_gives_other_folds_and_every_fold_is_shuffled_anew(options):
+    one, other = (folds.assign(options, 100, seed=seed) for seed in (1, 2))
+    assert (one != other).any()
+    assert len({part.tobytes() for part in one}) == options.n
 
 
 # ratio
@@ -103,10 +91,10 @@ def test_another_seed_gives_other_folds(options):
 def test_parts_have_the_sizes_that_were_asked_for(n_rows, ratio, seed):
     (part,) = assign(Folds(ratio=ratio), n_rows, seed=seed)
     for number, share in enumerate(ratio):
-        found, wanted = np.sum(part == number), n_rows * share / 100
-        assert abs(found - wanted) <= 1 + (number == TRAIN)
+        assert abs(np.sum(part == number) - n_rows * share / 100) <= 1 + (number == TRAIN)
 
 
+@settings(max_examples=50)
 @given(GROUPS, SEEDS)
 def test_parts_of_whole_groups_come_close_to_the_sizes_that_were_asked_for(groups, seed):
     (part,) = assign(Folds(ratio=[60, 20, 20]), len(groups), groups=groups, seed=seed)
@@ -115,20 +103,19 @@ def test_parts_of_whole_groups_come_close_to_the_sizes_that_were_asked_for(group
         assert abs(np.sum(part == number) - 0.2 * len(groups)) <= largest + 0.5
 
 
-def test_every_fold_is_shuffled_anew():
-    parts = folds.assign(Folds(n=3), 100)
-    assert len({part.tobytes() for part in parts}) == 3
-
-
-@pytest.mark.parametrize("ratio", [[70, 15, 15], [80, 20]])
-def test_one_group_for_all_leaves_a_part_empty(refusal, ratio):
-    message = refusal(folds.assign, Folds(ratio=ratio), 9, groups=["g"] * 9)
+@pytest.mark.parametrize(
+    ("ratio", "n_rows", "groups"), [([70, 15, 15], 9, ["g"] * 9), ([80, 20], 9, ["g"] * 9), ([70, 15, 15], 2, None)]
+)
+def test_too_few_rows_or_groups_leave_a_part_empty(refusal, ratio, n_rows, groups):
+    message = refusal(folds.assign, Folds(ratio=ratio), n_rows, groups=groups)
     assert "part of fold 0 is empty; too few rows, groups or splits" in message
 
 
-@pytest.mark.parametrize("n_rows", [1, 2])
-def test_too_few_rows_leave_a_part_empty(refusal, n_rows):
-    assert "part of fold 0 is empty; too few rows, groups or splits" in refusal(folds.assign, Folds(), n_rows)
+@given(seed=SEEDS)
+def test_a_group_too_large_for_a_part_trains(seed):
+    [part] = folds.assign(Folds(), 100, groups=["big"] * 60 + [None] * 40, seed=seed)
+    assert (part[:60] == TRAIN).all()
+    assert np.bincount(part).tolist() == [70, 15, 15]
 
 
 # kfold and rotate
@@ -143,34 +130,19 @@ def test_in_kfold_every_row_tests_once_and_validates_in_the_fold_before(n, n_row
 
 
 @pytest.mark.filterwarnings("ignore:The least populated class")
-@given(GROUPS, st.booleans(), SEEDS)
-def test_in_kfold_groups_are_whole_and_every_row_tests_once(groups, classes, seed):
-    labels = [str(i % 3) for i in range(len(groups))] if classes else None
-    parts = assign(Folds(method="kfold", n=3), len(groups), labels=labels, groups=groups, seed=seed)
-    assert_rotates(parts)
-    assert_groups_are_whole(parts, groups)
-
-
-@pytest.mark.filterwarnings("ignore:The least populated class")
-@given(st.lists(st.sampled_from("xxxyyz"), min_size=15, max_size=60), SEEDS)
-def test_kfold_gives_every_part_its_share_of_each_class(labels, seed):
-    parts = assign(Folds(method="kfold", n=3), len(labels), labels=labels, seed=seed)
-    for name in set(labels):
-        counts = [np.sum((part == TEST) & (np.array(labels) == name)) for part in parts]
-        assert max(counts) - min(counts) <= 1
-
-
-@pytest.mark.filterwarnings("ignore:The least populated class")
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from("xxxyyz"), min_size=20, max_size=60), st.sampled_from([10, 25, 50]), SEEDS)
-def test_a_percentage_of_each_class_validates_and_all_else_trains(labels, percent, seed):
-    options = {"method": "kfold", "n": 3}
+def test_of_each_class_every_part_gets_its_share_and_a_percentage_validates(labels, percent, seed):
+    options, classes = {"method": "kfold", "n": 3}, np.array(labels)
     parts = assign(Folds(**options, validation_percent=percent), len(labels), labels=labels, seed=seed)
     np.testing.assert_array_equal(parts == TEST, assign(Folds(**options), len(labels), labels=labels, seed=seed) == TEST)
-    for part in parts:
-        for name in set(labels):
-            mine = part[(np.array(labels) == name) & (part != TEST)]
-            if len(mine) > 1:
-                assert np.sum(mine == VALIDATION) == max(1, round(len(mine) * percent / 100))
+    for name in set(labels):
+        counts = np.sum((parts == TEST) & (classes == name), axis=1)
+        assert counts.max() - counts.min() <= 1
+        for part in parts:
+            others = part[(classes == name) & (part != TEST)]
+            if len(others) > 1:
+                assert np.sum(others == VALIDATION) == max(1, round(len(others) * percent / 100))
 
 
 def test_two_parts_do_where_the_rest_is_divided():
@@ -207,8 +179,8 @@ def test_in_rotate_the_following_split_validates(splits, listed):
         assert {split for split, p in zip(splits, part, strict=True) if p == VALIDATION} == {order[(fold + 1) % 4]}
 
 
-def test_splits_are_in_natural_order():
-    parts = folds.assign(Folds(method="rotate", n=4), 4, splits=["fold10", "fold2", "fold1", "b"])
+def test_splits_are_in_natural_order_and_rows_without_a_group_go_with_them():
+    parts = folds.assign(Folds(method="rotate", n=4), 4, splits=["fold10", "fold2", "fold1", "b"], groups=[None] * 4)
     assert [np.flatnonzero(part == TEST).tolist() for part in parts] == [[3], [2], [1], [0]]
 
 
@@ -244,17 +216,17 @@ def test_named_splits_validate_and_test_and_the_others_train(options, expected):
         ),
         (
             {"method": "column", "validation": [1], "test": [4]},
-            ["1", "2", "3"],
+            list("123"),
             "folds.test: no row is in split '4'; valid: 1, 2, 3",
         ),
         (
             {"method": "column", "validation": [["b"], ["c", "a"]], "test": [["a"], ["a"]]},
-            ["a", "b", "c"],
+            list("abc"),
             "folds: split 'a' is in both validation and test of fold 1; expected one of them",
         ),
         (
             {"method": "column", "validation": ["a"], "test": ["b"]},
-            ["a", "b", "b"],
+            list("abb"),
             "folds: the train part of fold 0 is empty; too few rows, groups or splits",
         ),
         (
@@ -263,19 +235,15 @@ def test_named_splits_validate_and_test_and_the_others_train(options, expected):
             "columns.split: some rows name no split, expected one in every row",
         ),
         ({"method": "rotate", "n": 3}, None, "columns.split: some rows name no split, expected one in every row"),
+        ({"method": "rotate", "n": 4}, ["s10", "s9", "s1"], "folds.n is 4, but columns.split has 3 splits: s1, s9, s10"),
         (
-            {"method": "rotate", "n": 4},
-            ["s10", "s9", "s1"],
-            "folds.n is 4, but columns.split has 3 splits: s1, s9, s10",
-        ),
-        (
-            {"method": "rotate", "splits": ["a", "b", "C"]},
-            ["a", "b", "c"],
+            {"method": "rotate", "splits": list("abC")},
+            list("abc"),
             "folds.splits: no row is in split 'C'; did you mean 'c'? (valid: a, b, c)",
         ),
         (
-            {"method": "rotate", "splits": ["a", "b", "c"]},
-            ["a", "b", "c", "d"],
+            {"method": "rotate", "splits": list("abc")},
+            list("abcd"),
             "folds.splits: split 'd' is in the data but not in the list ['a', 'b', 'c']",
         ),
     ],
@@ -297,66 +265,54 @@ def test_a_group_that_predefined_splits_tear_apart_is_refused(refusal, options, 
     assert message == f"folds: group 'h' is in both {sides}; the rows of a group must be in one part"
 
 
-def test_rows_without_a_group_may_be_in_different_parts():
-    parts = folds.assign(Folds(method="rotate", n=3), 3, splits=list("abc"), groups=[None, None, None])
-    assert_rotates(parts)
-
-
 # Files
 
 
 CONTENT = "id\tsequence\ty\tg\ts\n" + "".join(
-    f"r{i}\t{'acgt'[i % 4] * (i % 5 + 1)}\t{i}\t{'' if i % 3 else i // 6}\t{'abc'[i % 3]}\n" for i in range(40)
+    f"r{i}\t{'acgt'[i % 4] * (i % 5 + 1)}\t{i % 9}\t{'' if i % 3 else i // 6}\t{'abc'[i % 3]}\n" for i in range(40)
 )
 EVERY_COLUMN = {"id": "id", "sequence": "sequence", "label": "y", "group": "g", "split": "s"}
 
 
-@pytest.fixture
-def encoded(write_source, tmp_path) -> str:
-    source = write_source(CONTENT, columns=EVERY_COLUMN)
-    encode.encode(source, learn.learn(source), tmp_path / "encoded.parquet")
-    return str(tmp_path / "encoded.parquet")
-
-
-def test_a_file_names_the_part_of_every_row_in_every_fold(encoded, tmp_path):
-    folds.assign_file(encoded, tmp_path / "folds.parquet", Folds(n=2), "regression", seed=3)
-    table = pd.read_parquet(tmp_path / "folds.parquet")
-    assert table.columns.tolist() == ["fold", "id", "part"]
-    assert table["fold"].tolist() == [0] * 40 + [1] * 40
-    assert table["id"].tolist() == [f"r{i}" for i in range(40)] * 2
-    assert set(table["part"]) == {"train", "validation", "test"}
-
-
+@pytest.mark.filterwarnings("ignore:The least populated class")
 @pytest.mark.parametrize(
-    "options",
-    [{"n": 2}, {"method": "kfold", "n": 4}, {"method": "column", "validation": ["b"]}, {"ratio": [80, 20]}],
+    ("options", "task"),
+    [
+        ({"n": 2}, "regression"),
+        ({"method": "kfold", "n": 4}, "regression"),
+        ({"method": "kfold", "n": 3, "group": "none"}, "classification"),
+        ({"method": "column", "validation": ["b"], "group": "none"}, "regression"),
+        ({"ratio": [80, 20]}, "regression"),
+    ],
 )
-def test_a_file_read_back_is_what_was_assigned(write_source, tmp_path, options):
-    source = write_source(CONTENT, columns={key: name for key, name in EVERY_COLUMN.items() if key != "group"})
-    encode.encode(source, learn.learn(source), tmp_path / "e.parquet")
-    output = tmp_path / "folds.parquet"
-    folds.assign_file(tmp_path / "e.parquet", output, Folds(**options), "regression", seed=3)
-    expected = folds.assign(Folds(**options), 40, splits=["abc"[i % 3] for i in range(40)], seed=3)
-    np.testing.assert_array_equal(folds.read(output), expected)
-    for fold, part in enumerate(expected):
+def test_a_file_names_the_part_of_every_row_in_every_fold(write_source, tmp_path, options, task):
+    source, encoded, output = write_source(CONTENT, columns=EVERY_COLUMN), tmp_path / "e.parquet", tmp_path / "f.parquet"
+    encode.encode(source, learn.learn(source), encoded, task=task)
+    folds.assign_file(encoded, output, Folds(**options), task, seed=3)
+    columns = pq.read_table(encoded).to_pydict()
+    labels = columns["label"] if task == "classification" else None
+    groups = None if options.get("group") == "none" else columns["group"]
+    parts = folds.assign(Folds(**options), 40, labels, groups, columns["split"], seed=3)
+    np.testing.assert_array_equal(folds.read(output), parts)
+    table = pd.read_parquet(output)
+    assert table.columns.tolist() == ["fold", "id", "part"]
+    assert table["fold"].tolist() == np.arange(len(parts)).repeat(40).tolist()
+    assert table["id"].tolist() == [f"r{i}" for i in range(40)] * len(parts)
+    assert table["part"].tolist() == [folds.PARTS[number] for number in parts.ravel()]
+    for fold, part in enumerate(parts):
         assert folds.test_rows(output, fold).tolist() == np.flatnonzero(part == TEST).tolist()
-
-
-def test_groups_and_classes_are_read_from_the_file(encoded, tmp_path):
-    folds.assign_file(encoded, tmp_path / "folds.parquet", Folds(method="kfold", n=3), "regression", seed=1)
-    groups = pq.read_table(encoded)["group"].to_pylist()
-    assert_groups_are_whole(folds.read(tmp_path / "folds.parquet"), groups)
 
 
 CHAIN = """
 import sys
-from rnalm import encode, folds, tokenizers, vocabulary
 from rnalm.config import Encode, Folds, Table, Tokenizer
+from rnalm.labels import folds
+from rnalm.tokens import encode, learn
+from rnalm.tokens.tokenizer import load_tokenizer, save_tokenizer
 table, out = sys.argv[1:]
 source = Table(path=table, columns={"id": "id", "sequence": "sequence", "label": "y", "group": "g", "split": "s"})
-tokenizer = vocabulary.learn(source, Tokenizer(sample_size=30))
-tokenizers.save(tokenizer, out + "/tokenizer.json")
-encode.encode(source, tokenizers.load(out + "/tokenizer.json"), out + "/encoded.parquet", Encode(block_size=3))
+save_tokenizer(learn.learn(source, Tokenizer(sample_size=30)), out + "/tokenizer.json")
+encode.encode(source, load_tokenizer(out + "/tokenizer.json"), out + "/encoded.parquet", Encode(block_size=3))
 folds.assign_file(out + "/encoded.parquet", out + "/folds.parquet", Folds(n=3), "regression", 5)
 """
 
@@ -371,23 +327,14 @@ def test_another_process_writes_the_same_bytes(write_source, tmp_path):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
-@given(seed=st.integers(0, 1000))
-def test_a_group_too_large_for_a_part_trains(seed):
-    groups = ["big"] * 60 + [None] * 40
-    [part] = folds.assign(Folds(), 100, groups=groups, seed=seed)
-    assert (part[:60] == folds.TRAIN).all()
-    assert [np.sum(part == index) for index in (folds.TRAIN, folds.VALIDATION, folds.TEST)] == [70, 15, 15]
-
-
 # Clusters
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from(["a", "b", "c", None]), st.integers(0, 5)), min_size=1, max_size=30),
-)
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c", None]), st.integers(0, 5)), min_size=1, max_size=30))
 def test_rows_of_a_group_or_of_a_cluster_are_joined_and_no_others(rows):
     groups, clusters = [group for group, _ in rows], np.array([cluster for _, cluster in rows])
-    found = folds.join(groups, clusters)
+    joined = folds.join(groups, clusters)
     # Grow the set of what belongs to the first row, link by link.
     for row in range(len(rows)):
         linked = {row}
@@ -397,7 +344,7 @@ def test_rows_of_a_group_or_of_a_cluster_are_joined_and_no_others(rows):
             if more == linked:
                 break
             linked = more
-        assert {i for i in range(len(rows)) if found[i] == found[row]} == linked
+        assert {i for i in range(len(rows)) if joined[i] == joined[row]} == linked
 
 
 @pytest.mark.parametrize("group", ["column", "cluster", "none"])

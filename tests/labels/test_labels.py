@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
@@ -23,6 +24,11 @@ def test_what_was_scaled_comes_back_in_the_units_of_the_labels(method, training,
     for values in map(np.array, (training, others)):
         tolerance = 1e-9 * max(np.abs(values).max(), np.abs(training).max())
         np.testing.assert_allclose(scaler.inverse(scaler.transform(values)), values, rtol=1e-9, atol=tolerance)
+    scaled = scaler.transform(np.array(training))
+    if method == "minmax":
+        assert (scaled.min(), scaled.max()) == pytest.approx((0, 1))
+    if method == "standard":
+        assert (scaled.mean(), scaled.std()) == pytest.approx((0, 1), abs=1e-6)
 
 
 @given(POSITIVE, POSITIVE)
@@ -31,32 +37,17 @@ def test_a_logarithm_comes_back_in_the_units_of_the_labels(training, others):
     np.testing.assert_allclose(scaler.inverse(scaler.transform(np.array(others))), others, rtol=1e-9)
 
 
-@given(NUMBERS)
-def test_minmax_brings_the_training_labels_to_zero_and_one(training):
-    scaled = Scaler.fit("minmax", np.array(training)).transform(np.array(training))
-    assert (scaled.min(), scaled.max()) == pytest.approx((0, 1))
-
-
-@given(NUMBERS)
-def test_standard_brings_the_training_labels_to_mean_zero_and_deviation_one(training):
-    scaled = Scaler.fit("standard", np.array(training)).transform(np.array(training))
-    assert (scaled.mean(), scaled.std()) == pytest.approx((0, 1), abs=1e-6)
-
-
-def test_log_is_the_natural_logarithm_whatever_the_training_labels():
-    scaler = Scaler.fit("log", np.array([5.0, 6.0]))
-    np.testing.assert_allclose(scaler.transform(np.array([1, np.e, np.e**2])), [0, 1, 2])
-
-
-@pytest.mark.parametrize("method", ["minmax", "standard"])
-def test_labels_beyond_the_training_labels_are_not_cut(method):
+@pytest.mark.parametrize(
+    ("method", "labels", "scaled"),
+    [("log", [1, np.e, np.e**2], [0, 1, 2]), ("minmax", [-2, 4], [-1, 2]), ("standard", [-2, 4], [-3, 3])],
+)
+def test_labels_beyond_the_training_labels_are_not_cut(method, labels, scaled):
     scaler = Scaler.fit(method, np.array([0.0, 2.0]))
-    np.testing.assert_allclose(scaler.transform(np.array([-2.0, 4.0])), {"minmax": [-1, 2], "standard": [-3, 3]}[method])
+    np.testing.assert_allclose(scaler.transform(np.array(labels)), scaled)
 
 
 @pytest.mark.parametrize("method", ["minmax", "standard"])
-@pytest.mark.parametrize("value", [2.0, 0.1, 1e-3, 1 / 3])
-@pytest.mark.parametrize("rows", [1, 3, 10, 1000])
+@pytest.mark.parametrize(("value", "rows"), [(2.0, 1), (0.1, 3), (0.1, 10), (1e-3, 1000), (1 / 3, 10), (1 / 3, 1000)])
 def test_labels_that_do_not_vary_cannot_be_scaled(refusal, method, value, rows):
     message = refusal(Scaler.fit, method, np.full(rows, value))
     assert message == f"labels.scaling: all training labels are {value:g}, so {method} scaling is not possible"
@@ -65,7 +56,7 @@ def test_labels_that_do_not_vary_cannot_be_scaled(refusal, method, value, rows):
 @pytest.mark.parametrize(
     ("values", "shown"),
     [
-        ([1, 0, 2], "1 that are not: b (0)"),
+        ([1, 0, 2, np.nan], "1 that are not: b (0)"),
         ([-0.5, 1, -2], "2 that are not: a (-0.5), c (-2)"),
         ([0] * 6, "6 that are not: a (0), b (0), c (0), d (0), e (0), …"),
     ],
@@ -75,28 +66,20 @@ def test_rows_of_which_there_is_no_logarithm_are_named(refusal, values, shown):
     assert message == f"labels.scaling: log needs labels > 0, found {shown}"
 
 
-def test_rows_without_a_label_have_no_wrong_one():
-    labels.check_positive(np.array([1.0, np.nan]), ["a", "b"])
-
-
 # What outputs mean
 
 
-def test_regression_targets_are_scaled_numbers():
-    fitted = labels.fit("regression", "standard", np.array([1.0, 3.0]))
-    targets = fitted.to_targets(np.array([1.0, 2.0, 5.0]))
-    assert targets.dtype == np.float32
-    np.testing.assert_array_equal(targets, [-1, 0, 3])
-    assert fitted.n_outputs == 1
-
-
-@pytest.mark.parametrize("method", ["none", "log", "minmax", "standard"])
-def test_regression_outputs_come_back_as_labels(method):
-    training = np.array([1.0, 3.0, 7.0])
+@pytest.mark.parametrize(
+    ("method", "scaled"),
+    [("none", [1, 3, 5]), ("log", np.log([1, 3, 5])), ("minmax", [0, 1 / 2, 1]), ("standard", [-(1.5**0.5), 0, 1.5**0.5])],
+)
+def test_regression_targets_are_scaled_numbers_and_outputs_come_back_as_labels(method, scaled):
+    training = np.array([1.0, 3.0, 5.0])
     fitted = labels.fit("regression", method, training)
-    scores = fitted.to_scores(fitted.to_targets(training)[:, None])
-    assert scores.dtype == np.float64
-    np.testing.assert_allclose(scores, training[:, None], rtol=1e-6)
+    targets = fitted.to_targets(training)
+    assert (targets.dtype, fitted.n_outputs) == (np.float32, 1)
+    np.testing.assert_allclose(targets, scaled, rtol=1e-6)
+    np.testing.assert_allclose(fitted.to_scores(targets[:, None]), training[:, None], rtol=1e-6)
 
 
 def test_classes_are_sorted_and_independent_of_the_training_rows():
@@ -104,8 +87,7 @@ def test_classes_are_sorted_and_independent_of_the_training_rows():
     assert fitted.classes == ("a", "b", "c")
     assert fitted.n_outputs == 3
     targets = fitted.to_targets(np.array(["c", "a"], dtype=object))
-    assert targets.dtype == np.int64
-    assert targets.tolist() == [2, 0]
+    assert (targets.dtype, targets.tolist()) == (np.int64, [2, 0])
 
 
 @pytest.mark.parametrize(("classes", "found"), [(["a", "a"], "1: a"), ([], "0: ")])
@@ -116,35 +98,40 @@ def test_fewer_than_two_classes_are_refused(refusal, classes, found):
 
 def test_a_class_that_the_model_does_not_know_is_refused(refusal):
     message = refusal(Labels("classification", classes=("nucleus", "cytosol")).to_targets, np.array(["Nucleus"], dtype=object))
-    expected = "class 'Nucleus' is not among the classes of the model; did you mean 'nucleus'? (valid: nucleus, cytosol)"
-    assert message == expected
+    hint = "did you mean 'nucleus'? (valid: nucleus, cytosol)"
+    assert message == f"class 'Nucleus' is not among the classes of the model; {hint}"
 
 
 @given(st.lists(st.lists(st.floats(-1e4, 1e4), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_outputs_become_probabilities_however_large_they_are(logits):
-    found = Labels("classification", classes=("a", "b", "c")).to_scores(np.array(logits, dtype=np.float32))
-    np.testing.assert_allclose(found, softmax(np.array(logits, dtype=np.float32).astype(float), axis=-1), atol=1e-12)
-    np.testing.assert_allclose(found.sum(axis=-1), 1)
+    probabilities = Labels("classification", classes=("a", "b", "c")).to_scores(np.array(logits, dtype=np.float32))
+    np.testing.assert_allclose(probabilities, softmax(np.array(logits, dtype=np.float32).astype(float), axis=-1), atol=1e-12)
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1)
 
 
-def test_logits_can_be_asked_for():
-    found = Labels("classification", classes=("a", "b")).to_scores(np.array([[1, -2]], dtype=np.float32), "logit")
-    assert found.dtype == np.float64
-    assert found.tolist() == [[1, -2]]
+MEANINGS = [Labels("regression", Scaler(*fit)) for fit in [(), ("log",), ("standard", 1.25, 1 / 3), ("minmax", -1.0, 5.0)]]
 
 
-@pytest.mark.parametrize(
-    "fitted",
-    [
-        Labels("regression", Scaler("standard", 1.25, 1 / 3)),
-        Labels("regression", Scaler("log")),
-        Labels("classification", classes=("a", "β", "c d")),
-    ],
+@given(
+    meaning=st.sampled_from([*MEANINGS, Labels("classification", classes=("a", "b", "c"))]),
+    scale=st.sampled_from(["probability", "logit"]),
+    values=st.lists(st.floats(-20, 20, width=32), min_size=3, max_size=3),
 )
+def test_outputs_of_arrays_and_tensors_mean_the_same(meaning, scale, values):
+    outputs = torch.tensor([values], requires_grad=True)
+    of_array, of_tensor = meaning.to_scores(outputs.detach().numpy(), scale), meaning.to_scores(outputs, scale)
+    assert (of_array.dtype, of_tensor.dtype, of_tensor.requires_grad) == (np.float64, torch.float64, True)
+    np.testing.assert_allclose(of_tensor.detach().numpy(), of_array, rtol=1e-12)
+    if (meaning.task, scale) == ("classification", "logit"):
+        assert of_array.tolist() == [values]
+
+
+@pytest.mark.parametrize("fitted", [*MEANINGS, Labels("classification", classes=("a", "β", "c d"))])
 def test_labels_come_back_from_their_file(tmp_path, fitted):
     fitted.save(tmp_path / "labels.json")
     assert Labels.load(tmp_path / "labels.json") == fitted
-    assert json.loads((tmp_path / "labels.json").read_text(encoding="utf-8"))["task"] == fitted.task
+    content = json.loads((tmp_path / "labels.json").read_text(encoding="utf-8"))
+    assert (content["task"], content["classes"]) == (fitted.task, list(fitted.classes))
 
 
 @pytest.mark.parametrize("content", ["{}", "[1]", '{"task": "regression", "scaler": {"centre": 1}, "classes": []}'])
@@ -157,13 +144,8 @@ def test_a_file_of_something_else_is_refused(tmp_path, refusal, content):
 # Class weights
 
 
-@given(st.lists(st.integers(0, 2), min_size=1, max_size=40))
-def test_classes_weigh_inversely_to_their_frequency(targets):
-    targets = np.array([*targets, 0, 1, 2])
-    np.testing.assert_allclose(
-        labels.class_weights(targets, 3), compute_class_weight("balanced", classes=np.arange(3), y=targets)
-    )
-
-
-def test_a_class_that_does_not_occur_weighs_nothing():
+def test_classes_weigh_inversely_to_their_frequency_and_nothing_if_they_do_not_occur():
+    targets = np.array([0, 2, 1, 0, 2, 2, 2])
+    balanced = compute_class_weight("balanced", classes=np.arange(3), y=targets)
+    np.testing.assert_allclose(labels.class_weights(targets, 3), balanced)
     np.testing.assert_allclose(labels.class_weights(np.array([0, 0, 2]), 4), [3 / 8, 0, 3 / 4, 0])

@@ -10,7 +10,7 @@ from rnalm.pipeline import jobs
 SCRIPT = """
 import logging, sys
 from rnalm.errors import RnalmError
-from rnalm.jobs import logged
+from rnalm.pipeline.jobs import logged
 with logged(sys.argv[1]):
     logging.getLogger("rnalm.x").info("for the log")
     logging.getLogger("rnalm.x").warning("for the reader")
@@ -52,7 +52,7 @@ def test_an_ordinary_end_is_silent(tmp_path, end):
 JOB = """
 import logging, sys, time
 from types import SimpleNamespace
-from rnalm.jobs import job
+from rnalm.pipeline.jobs import job
 values = {"code": "1", "n": int(sys.argv[2])}
 snakemake = SimpleNamespace(
     input=[sys.argv[1] + "/input"],

@@ -30,9 +30,9 @@ GPU 1: NVIDIA A100-SXM4-40GB (UUID: {GPUS[1]})
 JOB = """
 import signal, sys
 from pathlib import Path
-from rnalm import devices
+from rnalm.pipeline import lease
 signal.alarm(60)
-lease = devices.lease(int(sys.argv[1]), Path(sys.argv[2]), interval=0.02)
+lease = lease.lease(int(sys.argv[1]), Path(sys.argv[2]), interval=0.02)
 {then}
 print(*lease.devices, flush=True)
 sys.stdin.read()

@@ -11,7 +11,7 @@ from configurations import BASES, COLUMNS
 from dependencies import ENCODING, EVERYTHING, FOLDING, PASSING, PRETRAINING, REPORT, SCORING, SWEEPING, TRAINING, below
 from pydantic import BaseModel
 
-from rnalm.config import Config, outputs
+from rnalm.config import Config, contract
 from rnalm.config.load import load
 from rnalm.pipeline.content import Contents
 from rnalm.pipeline.plan import Plan
@@ -201,7 +201,7 @@ def files(tmp_path, monkeypatch):
     for name in ("table.tsv", "more.tsv", "a.fa", "b.fa"):
         (tmp_path / name).write_text(name)
     (tmp_path / "given").mkdir()
-    for name in outputs.MODEL:
+    for name in contract.MODEL:
         (tmp_path / "given" / name).write_text("{}")
     return tmp_path
 
@@ -269,11 +269,11 @@ def test_pictures_have_names_of_their_own_that_tell_what_they_show(files, base):
     pictures = Plan(load(BASES[base])).pictures()
     assert max(Counter(picture.name for picture in pictures).values()) == 1
     for picture in pictures:
-        assert picture.name == outputs.picture_name(picture.kind, picture.source, picture.mode)
+        assert picture.name == contract.picture_name(picture.kind, picture.source, picture.mode)
         assert picture.labels["picture"] == picture.kind.replace("_", " ")
-        assert picture.category == outputs.PICTURES[picture.kind]
+        assert picture.category == contract.PICTURES[picture.kind]
 
 
 @pytest.mark.parametrize("name", ["source", "more", "a-b_1"])
 def test_a_source_is_known_by_the_folder_of_its_results(name):
-    assert outputs.source_of(outputs.place("interpret", name)) == name
+    assert contract.source_of(contract.place("interpret", name)) == name

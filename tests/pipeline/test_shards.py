@@ -3,7 +3,6 @@
 import pytest
 
 from rnalm.config import Interpret
-from rnalm.models.registry import ARCHITECTURES
 from rnalm.pipeline import shards
 
 
@@ -66,7 +65,3 @@ def test_a_number_that_is_set_is_kept(write_source):
 
 def test_a_file_that_cannot_be_read_is_left_to_the_job_that_reads_it(write_source):
     assert count(write_source("id\tsequences\n")) == 1
-
-
-def test_local_architectures_are_those_that_say_so():
-    assert {name for name, (_, model) in ARCHITECTURES.items() if hasattr(model, "local")} == shards.LOCAL

@@ -170,14 +170,11 @@ def test_a_fold_of_one_class_has_no_curve_and_is_named():
     assert "nan" not in str(legends(figure))
     assert curves.explain(pooled, each, TWO).endswith("gives no curve there: fold 2.")
     assert "no curve" not in curves.explain(pooled, folds(2), TWO)
-
-
-def test_folds_that_lack_a_class_are_counted_at_that_class():
-    each = [*folds(2, THREE), answer("fold 2", THREE, only=[0, 1])]
-    [found, *_] = legends(curves.classification(answer(classes=THREE), each, THREE))
-    assert found[3].startswith("mid: ")
-    assert found[3].endswith(", 2 of 3)")
-    assert not found[1].endswith("of 3)")
+    three = [*folds(2, THREE), answer("fold 2", THREE, only=[0, 1])]
+    [named, *_] = legends(curves.classification(answer(classes=THREE), three, THREE))
+    assert named[3].startswith("mid: ")
+    assert named[3].endswith(", 2 of 3)")
+    assert not named[1].endswith("of 3)")
 
 
 def test_labels_of_one_class_leave_the_confusion_alone(tmp_path):
@@ -191,12 +188,9 @@ def test_a_confusion_tells_counts_and_shares_of_the_true_class():
     pooled = measure.measure("pooled", np.array([0, 0, 0, 1]), np.array([[1, 0], [1, 0], [0, 1], [0, 1.0]]))
     texts = [text.get_text() for text in curves.classification(pooled, [], TWO).axes[0].texts]
     assert texts == ["2\n67%", "1\n33%", "0\n0%", "1\n100%"]
-
-
-def test_a_class_without_rows_has_no_shares():
-    texts = [text.get_text() for text in DRAWN["one class occurs"]().axes[0].texts]
-    assert texts[:2] == ["0", "0"]
-    assert texts[3].endswith("%")
+    without = [text.get_text() for text in DRAWN["one class occurs"]().axes[0].texts]
+    assert without[:2] == ["0", "0"]
+    assert without[3].endswith("%")
 
 
 def test_confusions_are_of_single_folds_and_of_the_first_where_there_are_many(tmp_path):
@@ -233,23 +227,13 @@ def test_learning_curves_are_of_loss_metric_and_learning_rate():
     drawn = [[line.get_ydata().tolist() for line in axis.lines] for axis in figure.axes]
     assert drawn == [[[2, 1], [1.5, 1.2]] * 2, [[0.2, 0.4]] * 2, [[0.1, 0.05]] * 2]
     assert [line.get_linestyle() for line in figure.axes[0].lines] == [":", "-"] * 2
-
-
-def test_the_loss_is_drawn_once():
     assert len(curves.learning_curves(histories(1), "loss").axes) == 2
+    assert {line.get_marker() for axis in DRAWN["one epoch"]().axes for line in axis.lines} == {"o"}
 
 
 def test_models_are_named_while_they_are_few(tmp_path):
     assert "fold 0.1" in words(curves.learning_curves({"fold 0": HISTORY, "fold 0.1": HISTORY}, "loss"), tmp_path)
     assert "fold 12" not in words(DRAWN["many folds"](), tmp_path)
-
-
-def test_a_single_epoch_is_seen():
-    assert {line.get_marker() for axis in DRAWN["one epoch"]().axes for line in axis.lines} == {"o"}
-
-
-def test_predictions_without_labels_are_counted():
-    assert [bar.get_width() for bar in DRAWN["without labels"]().axes[0].patches] == [2, 1]
 
 
 def test_classes_whose_short_names_are_the_same_have_bars_of_their_own():

@@ -60,17 +60,13 @@ def test_the_same_content_is_the_same_bytes(name, tmp_path):
     assert (tmp_path / "once.svg").read_bytes() == (tmp_path / "twice.svg").read_bytes()
 
 
-def test_text_stays_text(tmp_path):
+def test_labels_are_named_and_missing_ones_are_left_out_and_said_to_be_missing(tmp_path):
     assert "length (tokens)" in words(DRAWN["numbers as labels"](), tmp_path)
-
-
-def test_missing_labels_are_left_out_and_said_to_be_missing(tmp_path):
+    assert all(name in words(DRAWN["classes as labels"](), tmp_path) for name in CLASSES)
     assert "no labels" in words(DRAWN["no labels"](), tmp_path)
     assert "no labels" not in words(figures.data(np.ones(3), pd.Series([1.0, np.nan, 3.0])), tmp_path)
-
-
-def test_classes_are_named(tmp_path):
-    assert all(name in words(DRAWN["classes as labels"](), tmp_path) for name in CLASSES)
+    frame = NUMBERS.assign(label=NUMBERS["label"].where(np.arange(40) < 30))
+    assert "(n = 30)" in words(figures.regression(frame, {}), tmp_path)
 
 
 def test_correlations_and_the_number_of_points_stand_in_the_title(tmp_path):
@@ -78,11 +74,6 @@ def test_correlations_and_the_number_of_points_stand_in_the_title(tmp_path):
     assert "Pearson 0.500" in found
     assert "Spearman" not in found
     assert "(n = 40)" in found
-
-
-def test_rows_without_a_label_are_no_points(tmp_path):
-    frame = NUMBERS.assign(label=NUMBERS["label"].where(np.arange(40) < 30))
-    assert "(n = 30)" in words(figures.regression(frame, {}), tmp_path)
 
 
 def test_many_points_make_no_large_file(tmp_path):

@@ -1,18 +1,17 @@
 """Exponents of known spectra are found, what has none is named, and files of weights are read as they lie."""
 
 import json
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+from rnalm.config.contract import SPECTRA
 from rnalm.models.folder import weight_files
 from rnalm.report import powerlaw, spectra
 
@@ -74,8 +73,8 @@ def shard(save):
 LINEAR = matrix_of(pareto(3, 60))
 
 
-@pytest.mark.parametrize("alpha", [1.8, 2.5, 3.5, 5, 9])
-@pytest.mark.parametrize(("size", "rows"), [(64, 320), (300, None), (600, 700)])
+@pytest.mark.parametrize("alpha", [1.8, 3.5, 9])
+@pytest.mark.parametrize(("size", "rows"), [(64, 320), (300, 350)])
 def test_a_known_exponent_is_found_in_a_matrix(alpha, size, rows):
     found = powerlaw.fit(powerlaw.spectrum(matrix_of(pareto(alpha, size), rows)))
     assert found.sigma == pytest.approx((found.alpha - 1) / np.sqrt(found.tail))
@@ -92,7 +91,8 @@ def test_the_tail_is_found_above_what_follows_no_power_law(alpha):
     assert 250 < found.tail < 460
 
 
-@given(st.floats(1.5, 20), st.integers(4, 80), st.integers(0, 1000))
+@settings(max_examples=40)
+@given(st.floats(1.5, 20), st.integers(4, 60), st.integers(0, 1000))
 def test_the_fit_is_that_of_the_formulas(alpha, size, seed):
     values = pareto(alpha, size, seed)
     found, expected = powerlaw.fit(values), least_distance(values)
@@ -136,18 +136,14 @@ def test_zeros_of_the_spectrum_are_left_out():
     assert len(powerlaw.spectrum(torch.zeros(3, 4))) == 0
 
 
-def test_layers_stand_in_natural_order(save):
+def test_layers_and_models_stand_in_natural_order_whatever_order_they_come_in(save):
     names = [f"encoder.layer.{number}.dense" for number in (10, 2, 1)]
     tensors = {f"{name}.{kind}": LINEAR.clone() for name in names for kind in ("weight", "bias")}
-    table = powerlaw.compare({"a": save(tensors)})
-    assert table["name"].tolist() == [f"encoder.layer.{n}.dense.{kind}" for n in (1, 2, 10) for kind in ("bias", "weight")]
-    assert table["layer"].tolist() == [0, 0, 1, 1, 2, 2]
-
-
-def test_models_stand_in_natural_order_whatever_order_they_come_in(save):
-    folder = save({"a.weight": LINEAR})
-    for names in (["m10", "m2"], ["m2", "m10"]):
-        assert powerlaw.compare(dict.fromkeys(names, folder))["model"].tolist() == ["m2", "m10"]
+    table = powerlaw.compare(dict.fromkeys(["m10", "m2"], save(tensors)))
+    assert table["model"].tolist() == ["m2"] * 6 + ["m10"] * 6
+    expected = [f"encoder.layer.{n}.dense.{kind}" for n in (1, 2, 10) for kind in ("bias", "weight")]
+    assert table["name"].tolist() == expected * 2
+    assert table["layer"].tolist() == [0, 0, 1, 1, 2, 2] * 2
 
 
 def test_a_row_tells_of_a_layer(save):
@@ -242,19 +238,13 @@ def test_a_folder_that_is_not_there_is_refused_with_the_nearest(refusal, tmp_pat
     assert message.startswith(f"{tmp_path / 'saluky'}: no such model folder; did you mean '{tmp_path / 'saluki'}'?")
 
 
-def test_a_missing_shard_is_named(refusal, shard):
+def test_a_missing_shard_or_a_tensor_that_is_not_in_its_shard_is_named(refusal, shard):
     folder = shard({"a.weight": LINEAR, "b.weight": LINEAR.clone()})
-    path = folder / "model-00002-of-00002.safetensors"
-    path.unlink()
-    assert refusal(powerlaw.compare, {"a": folder}) == f"{path}: no such file, but model.safetensors.index.json names it"
-
-
-def test_a_tensor_that_is_not_in_its_shard_is_named(refusal, shard):
-    folder = shard({"a.weight": LINEAR, "b.weight": LINEAR.clone()})
-    path = folder / "model-00002-of-00002.safetensors"
+    path, says = folder / "model-00002-of-00002.safetensors", "but model.safetensors.index.json"
     save_file({"c.weight": LINEAR}, path)
-    message = f"{path}: found no tensor b.weight, but model.safetensors.index.json says it is there"
-    assert refusal(powerlaw.compare, {"a": folder}) == message
+    assert refusal(powerlaw.compare, {"a": folder}) == f"{path}: found no tensor b.weight, {says} says it is there"
+    path.unlink()
+    assert refusal(powerlaw.compare, {"a": folder}) == f"{path}: no such file, {says} names it"
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", '{"weight_map": 1}'])
@@ -303,24 +293,15 @@ def test_the_summary_has_a_row_a_model():
 
 @pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
 @pytest.mark.parametrize("name", TABLES)
-def test_the_same_table_is_the_same_bytes(tmp_path, name):
+def test_the_same_table_is_the_same_bytes_without_a_date_and_can_be_read(tmp_path, name):
     for folder in ("once", "twice"):
         spectra.write(TABLES[name], tmp_path / folder)
-    files = sorted(path.name for path in (tmp_path / "once").iterdir())
-    assert files == ["alphas.csv", "histogram.pdf", "histogram.svg", "layers.pdf", "layers.svg", "summary.csv"]
-    for file in files:
+    assert sorted(path.name for path in (tmp_path / "once").iterdir()) == sorted(SPECTRA)
+    for file in SPECTRA:
         assert (tmp_path / "once" / file).read_bytes() == (tmp_path / "twice" / file).read_bytes(), file
-
-
-def test_no_picture_holds_a_date(tmp_path):
-    spectra.write(TABLES["models"], tmp_path)
-    assert all(b"Date" not in (tmp_path / f"{name}.pdf").read_bytes() for name in ("histogram", "layers"))
-
-
-def test_what_was_written_can_be_read(tmp_path):
-    spectra.write(TABLES["models"], tmp_path)
-    read = pd.read_csv(tmp_path / "alphas.csv", keep_default_na=False, na_values=[""]).fillna({"reason": ""})
-    pd.testing.assert_frame_equal(read.astype(powerlaw.COLUMNS), TABLES["models"])
+        assert not file.endswith(".pdf") or b"Date" not in (tmp_path / "once" / file).read_bytes()
+    read = pd.read_csv(tmp_path / "once" / "alphas.csv", keep_default_na=False, na_values=[""]).fillna({"reason": ""})
+    pd.testing.assert_frame_equal(read.astype(powerlaw.COLUMNS), TABLES[name])
 
 
 def words(figure, path) -> str:
@@ -348,12 +329,9 @@ def test_layers_are_drawn_at_their_alphas_with_errors(tmp_path):
     np.testing.assert_allclose([segment[:, 1] for segment in bars.get_segments()], [(1.8, 2.2), (2.7, 3.3)])
 
 
-def test_a_legend_names_models_as_long_as_there_is_room(tmp_path):
+def test_a_legend_names_models_as_long_as_there_is_room_and_any_was_fitted(tmp_path):
     assert "$a$" in words(spectra.layers(TABLES["dollars"]), tmp_path / "figure")
     assert spectra.histogram(TABLES["many models"]).axes[0].get_legend() is None
-
-
-def test_that_nothing_was_fitted_is_said(tmp_path):
     assert "no layer could be fitted" in words(spectra.histogram(TABLES["nothing fitted"]), tmp_path / "figure")
 
 
@@ -368,17 +346,13 @@ def test_a_report_is_told_in_its_own_words(tmp_path, name):
         assert all(len(row) == len(table["columns"]) and all(isinstance(cell, str) for cell in row) for row in table["rows"])
 
 
-def test_a_report_names_what_was_left_out(tmp_path):
+def test_a_report_names_what_was_left_out_and_shows_no_endless_table(tmp_path, monkeypatch):
     spectra.write(TABLES["models"], tmp_path)
     *_, layers, left_out = spectra.describe(tmp_path)
     assert len(layers.table["rows"]) == 4
     assert layers.table["rows"][0][-2:] == ["2.00 ± 0.20", "0.050"]
     assert left_out.table["rows"] == [["a", "2", "layer.2.weight", "64 × 64", "too small"]]
-
-
-def test_a_report_shows_no_endless_table(tmp_path, monkeypatch):
     monkeypatch.setattr(spectra, "MAX_ROWS", 3)
-    spectra.write(TABLES["models"], tmp_path)
     layers = spectra.describe(tmp_path)[-2]
     assert len(layers.table["rows"]) == 3
     assert "the first 3 of 4; all are in alphas.csv" in layers.folded
@@ -387,10 +361,3 @@ def test_a_report_shows_no_endless_table(tmp_path, monkeypatch):
 def test_a_model_may_be_called_NA(tmp_path):
     spectra.write(table_of(NA=[2.0]), tmp_path)
     assert spectra.describe(tmp_path)[0].table["rows"][0][0] == "NA"
-
-
-def test_parsing_the_snakefile_loads_nothing_heavy():
-    heavy = {"torch", "pandas", "matplotlib", "powerlaw"}
-    code = f"import sys, rnalm.report.powerlaw; sys.exit(' '.join({heavy} & set(sys.modules)) or 0)"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr

@@ -138,14 +138,37 @@ def _run(
     files = {}
     for mode in modes:
         options = settings.interpret
-        job = shard.Job(folders, encoded, None, mode, options.replacements, False, explain, "probability", None, 0, 1)
+        job = shard.Job(
+            model_folders=folders,
+            encoded=encoded,
+            folds=None,
+            mode=mode,
+            replacements=options.replacements,
+            replace_modifiers=False,
+            explain=explain,
+            scale="probability",
+            sample_size=None,
+            shard=0,
+            shards=1,
+        )
         shard.score_shard(job, folder / "part.parquet")
         files[mode] = str(folder / f"scores_{mode}.parquet")
-        merge([folder / "part.parquet"], files[mode], folder / "scores.csv", folder / "scores.pkl")
-    predictions = str(folder / "predict" / "predictions.parquet")
-    query = Query("source", encoded, predictions, str(folder / "predict" / "results.json"), files)
-    summary = str(folder / "summary.csv") if trained else None
-    return Job(settings.model_dump(mode="json"), encoded, folders, summary, [query], str(folder / "figures"))
+        merge([folder / "part.parquet"], [files[mode]])
+    query = Query(
+        name="source",
+        encoded=encoded,
+        predictions=str(folder / "predict" / "predictions.parquet"),
+        results=str(folder / "predict" / "results.json"),
+        scores=files,
+    )
+    return Job(
+        config=settings.model_dump(mode="json"),
+        source=encoded,
+        models=folders,
+        summary=str(folder / "summary.csv") if trained else None,
+        queries=[query],
+        figures=str(folder / "figures"),
+    )
 
 
 def written(job: Job, folder: Path, **settings) -> Page:
@@ -172,7 +195,7 @@ def page(experiment, tmp_path_factory) -> Callable[..., Page]:
 
 
 ALL_CLASSES = {"task": "classification", "modes": ["remove", "replace"], "explain": "all"}
-GIVEN_MODEL = {"n_models": 1, "trained": False}
+GIVEN_MODEL = {"n_models": 1, "trained": False, "block_size": 9}
 ALL_KINDS = [
     {},
     {"modes": ["remove", "mask", "replace"]},
@@ -211,29 +234,27 @@ def test_the_same_report_is_the_same_bytes(experiment, page, tmp_path):
     assert written(experiment(), tmp_path).text == page().text
 
 
-def test_names_from_the_data_are_text_never_markup(page):
+def test_classes_have_a_table_and_names_from_the_data_are_text_never_markup(page):
     page = page(**ALL_CLASSES)
     assert "<title>Which tokens &lt;matter&gt;?</title>" in page.text
     assert "mid &lt;i&gt;" in page.text
     assert "mid <i>" not in page.text
     assert "seq&lt;" in page.text
     assert not re.search(r"seq<\d>", page.text)
+    assert "<th>class</th><th>precision</th><th>recall</th><th>F1</th><th>rows</th>" in page.text
+    assert "<td>E. coli</td>" in page.text
 
 
-def test_cards_count_what_was_encoded(page):
-    text = page().text
-    cards = {name: value for value, name in re.findall(r'class="card"><b>([^<]*)</b><span>([^<]*)</span>', text)}
-    assert cards == {
+def test_cards_count_what_was_encoded_and_what_was_cut(page):
+    cards = re.findall(r'class="card"><b>([^<]*)</b><span>([^<]*)</span>', page().text)
+    assert {name: value for value, name in cards} == {
         "sequences": "8",
         "tokens": "60",
         "longest (tokens)": "11",
         "architecture": "Saluki",
         "models": "2",
     }
-
-
-def test_cut_sequences_are_counted(experiment, tmp_path):
-    assert "<b>2</b><span>cut to the block size</span>" in written(experiment(block_size=9), tmp_path).text
+    assert "<b>2</b><span>cut to the block size</span>" in page(**GIVEN_MODEL).text
 
 
 def test_metrics_are_mean_and_deviation_over_folds(page):
@@ -242,13 +263,15 @@ def test_metrics_are_mean_and_deviation_over_folds(page):
     assert re.search("<td>test rows</td><td>4,000[^<]*</td><td>4,000</td><td>4,000</td>", text)
 
 
-def test_profiles_are_of_the_lowest_and_highest_predictions(experiment, tmp_path):
+def test_profiles_are_of_the_lowest_and_highest_predictions_and_letters_tell_position_and_score(experiment, tmp_path):
     job = experiment()
     text = written(job, tmp_path, profiles=3).text
     predictions = pd.read_parquet(job.queries[0].predictions).sort_values("pred")["id"].tolist()
-    shown = re.findall(r"<b>(seq&lt;\d&gt;)</b>", text)
-    escaped = [name.replace("<", "&lt;").replace(">", "&gt;") for name in predictions]
-    assert shown == [escaped[0], escaped[-1], escaped[-2]]
+    extremes = [predictions[0], predictions[-1], predictions[-2]]
+    assert [unescape(name) for name in re.findall(r"<b>(seq&lt;\d&gt;)</b>", text)] == extremes
+    frame = pd.read_parquet(job.queries[0].scores["remove"]).set_index("sequence").loc[extremes]
+    expected = [f"{row.start_offset} {row.token}: {row.loo:+.3g}" for row in frame.itertuples()]
+    assert re.findall(r'<i style="background:#[0-9a-f]{6}" title="([^"]*)">', text) == expected
 
 
 def test_no_sequence_is_shown_twice_where_there_are_fewer_than_asked_for(experiment, tmp_path):
@@ -256,31 +279,12 @@ def test_no_sequence_is_shown_twice_where_there_are_fewer_than_asked_for(experim
     assert len(shown) == len(set(shown)) == 8
 
 
-def test_zero_profiles_show_none(experiment, tmp_path):
-    page = written(experiment(), tmp_path, profiles=0)
-    assert "letter by letter" not in page.text
-    assert "Leave-one-out: remove" in page.titles
-
-
-def test_letters_tell_position_and_score(experiment, tmp_path):
-    job = experiment()
-    text = written(job, tmp_path, profiles=1).text
-    best = pd.read_parquet(job.queries[0].predictions).sort_values("pred")["id"].iloc[-1]
-    frame = pd.read_parquet(job.queries[0].scores["remove"])
-    frame = frame[frame["sequence"] == best]
-    expected = [f"{row.start_offset} {row.token}: {row.loo:+.3g}" for row in frame.itertuples()]
-    assert re.findall(r'<i style="background:#[0-9a-f]{6}" title="([^"]*)">', text) == expected
-
-
-def test_known_elements_are_compared_with_the_scores(experiment, tmp_path):
+def test_known_elements_are_compared_with_the_scores(experiment, page, tmp_path):
     bed = tmp_path / "known.bed"
     bed.write_text("seq<7>\t0\t4\tmotif\nseq<3>\t2\t5\n")
     text = written(experiment(), tmp_path / "out", annotations=str(bed)).text
     assert "Do large scores point at the known elements in known.bed? 7 of 60 scored tokens are in one." in text
     assert "<td>AUROC of |loo|</td>" in text
-
-
-def test_without_annotations_there_is_no_word_of_known_elements(page):
     assert "Known elements" not in page().text
 
 
@@ -290,12 +294,6 @@ def test_known_elements_of_other_sequences_are_said_to_tell_nothing(experiment, 
     text = written(experiment(), tmp_path / "out", annotations=str(bed)).text
     assert "0 of 60 scored tokens" in text
     assert "<td>AUROC of |loo|</td><td>–</td>" in text
-
-
-def test_scores_of_classes_are_reported_by_class(page):
-    text = page(**ALL_CLASSES).text
-    assert "<th>class</th><th>precision</th><th>recall</th><th>F1</th><th>rows</th>" in text
-    assert "<td>E. coli</td>" in text
 
 
 def rows_of(text: str, title: str) -> list[list[str]]:
@@ -314,16 +312,13 @@ def test_predictions_are_compared_with_labels_pooled_and_fold_by_fold(experiment
     assert {row[-1] for row in found} == {"8"}
 
 
-def test_confusion_is_shown_fold_by_fold_and_beside_the_page(page):
+def test_confusion_is_shown_fold_by_fold_and_beside_the_page_and_curves_say_what_they_are_of(page):
     text = page(**ALL_CLASSES).text
     folded = text[text.index("<summary>Confusion of each fold</summary>") :]
     assert re.findall(r"fold \d \(n = 6\)", folded[: folded.index("</details>")]) == ["fold 0 (n = 6)", "fold 1 (n = 6)"]
     assert (page(**ALL_CLASSES).folder / "figures" / "confusion_source.svg").exists()
-
-
-def test_curves_say_what_they_are_of(page):
-    assert "Curves are of each class against the rest." in page(**ALL_CLASSES).text
-    assert "thin lines are single folds" in page(**ALL_CLASSES).text
+    assert "Curves are of each class against the rest." in text
+    assert "thin lines are single folds" in text
 
 
 def test_one_model_is_not_compared_with_itself(page):
@@ -361,15 +356,12 @@ def test_without_labels_only_the_folder_has_a_picture_of_confusion(page):
     assert (page.folder / "figures" / "confusion_source.svg").exists(), "which the rule has promised"
 
 
-def test_the_lead_says_whether_the_models_have_seen_the_sequences(page):
+def test_the_lead_says_how_many_models_there_are_and_whether_they_have_seen_the_sequences(page):
     assert "held-out sequences" in page().text
-    assert "nothing was trained here" in page(**GIVEN_MODEL).text
-
-
-def test_one_model_is_no_models(page):
     text = page(**GIVEN_MODEL).text
     assert "with 1 model." in text
     assert "1 models" not in text
+    assert "nothing was trained here" in text
 
 
 def test_without_test_rows_the_report_says_so(experiment, tmp_path):
@@ -382,6 +374,7 @@ def test_further_sources_have_sections_of_their_own(experiment, tmp_path):
     job = experiment()
     queries = [*job.queries, *(replace(job.queries[0], name=name) for name in ("new-genes", "new_genes"))]
     page = written(replace(job, queries=queries), tmp_path, profiles=0)
+    assert "letter by letter" not in page.text
     assert page.titles[4:-1] == [
         "Predictions: new-genes",
         "Leave-one-out: remove: new-genes",
@@ -412,9 +405,6 @@ def test_a_report_that_fails_leaves_no_file(experiment, tmp_path):
     assert not (tmp_path / "report.html").exists()
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(1234.0, "1,234"), (1.0, "1.000"), (1, "1"), (0.25, "0.250"), (0.00025, "0.00025"), (0.0, "0.000"), (None, "–")],
-)
+@pytest.mark.parametrize(("value", "shown"), [(1.0, "1.000"), (1, "1"), (0.0, "0.000"), (float("nan"), "–")])
 def test_numbers_keep_the_digits_that_matter(value, shown):
     assert number(value) == shown

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from tokenizers import Tokenizer
 from rnalm import config
 from rnalm.labels import labels
 from rnalm.models import registry
-from rnalm.scoring.merge import merge
-from rnalm.scoring.shard import Job, score_shard
+from rnalm.scoring.job import Job
+from rnalm.scoring.merge import EXPORTERS, merge
+from rnalm.scoring.shard import score_shard
 from rnalm.tokens import encode, learn
 from rnalm.tokens.tokenizer import SPECIAL_TOKENS, save_tokenizer
 
@@ -49,6 +51,20 @@ def field_tokenizer(tmp_path_factory) -> Tokenizer:
     """One token a field, separated by commas, modifiers after #."""
     source = source_of(tmp_path_factory.mktemp("fields") / "acgt.tsv", [("all", "a,c,g,t")], token_sep=",", modifier_sep="#")
     return learn.learn(source)
+
+
+@pytest.fixture(scope="session")
+def kmers(tmp_path_factory) -> Tokenizer:
+    """Every three letters of a, c, g, t."""
+    rows = [(f"s{i}", "".join(three)) for i, three in enumerate(product("acgt", repeat=3))]
+    return learn.learn(source_of(tmp_path_factory.mktemp("kmers") / "all.tsv", rows), config.Tokenizer(type="kmer", k=3))
+
+
+@pytest.fixture(scope="session")
+def subwords(tmp_path_factory) -> Tokenizer:
+    """Pieces of A, C, G, T and of gej, for which E stands."""
+    source = source_of(tmp_path_factory.mktemp("subwords") / "all.tsv", [(f"s{i}", "ACGTACCGTTgejACGGT") for i in range(20)])
+    return learn.learn(source, config.Tokenizer(type="bpe", vocab_size=20, atomic_replacements={"gej": "E"}))
 
 
 @pytest.fixture
@@ -178,7 +194,7 @@ def job() -> Callable[..., Job]:
             "seed": 1,
         }
         folders = [model_folders] if isinstance(model_folders, str) else model_folders
-        return Job(folders, encoded, **(defaults | options))
+        return Job(model_folders=folders, encoded=encoded, **(defaults | options))
 
     return make
 
@@ -204,7 +220,7 @@ def score_and_merge(tmp_path, job) -> Callable[..., Path]:
         parts = [folder / "parts" / f"{shard}.parquet" for shard in range(shards)]
         for shard, part in enumerate(parts):
             score_shard(job(model_folders, encoded, shard=shard, shards=shards, **options), part)
-        merge(parts, *(folder / f"scores.{suffix}" for suffix in ("parquet", "csv", "pkl")))
+        merge(parts, [folder / f"scores{suffix}" for suffix in EXPORTERS])
         return folder
 
     return make

@@ -2,17 +2,8 @@
 
 import pytest
 
-from rnalm.config import Interpret, Table, Tokenizer
+from rnalm.config import Interpret
 from rnalm.scoring.check import check
-from rnalm.tokens import learn
-
-
-@pytest.fixture(scope="module")
-def subwords(tmp_path_factory):
-    path = tmp_path_factory.mktemp("subwords") / "table.tsv"
-    path.write_text("id\tsequence\n" + "".join(f"s{i}\tACGTACCGTTgejACGGT\n" for i in range(20)))
-    source = Table(path=str(path), columns={"id": 1, "sequence": 2})
-    return learn.learn(source, Tokenizer(type="bpe", vocab_size=20, atomic_replacements={"gej": "E"}))
 
 
 def options(**changed) -> Interpret:
@@ -29,18 +20,21 @@ def test_what_fits_passes(tokenizer, subwords):
 
 
 @pytest.mark.parametrize("level", ["token", "base"])
-def test_a_replacement_that_is_not_in_the_vocabulary_names_the_nearest(tokenizer, refusal, level):
-    message = refusal(check, options(level=level, modes=["replace"], replacements={"a": ["C"]}), False, 0, tokenizer, [])
+@pytest.mark.parametrize("replacements", [{"C": ["a"]}, {"a": ["g", "C"]}], ids=["of it", "by it"])
+def test_a_replacement_that_is_not_in_the_vocabulary_names_the_nearest(tokenizer, refusal, level, replacements):
+    message = refusal(check, options(level=level, modes=["replace"], replacements=replacements), False, 0, tokenizer, [])
     assert message == ("interpret.replacements: token 'C' is not in the vocabulary; did you mean 'c'? (valid: a, c, g, t)")
 
 
-def test_at_level_base_replacements_are_letters(subwords, refusal):
+def test_a_special_token_is_no_replacement(tokenizer, refusal):
+    of_padding = options(modes=["replace"], replacements={"a": ["[PAD]"]})
+    assert "token '[PAD]' is not in the vocabulary" in refusal(check, of_padding, False, 0, tokenizer, [])
+
+
+def test_at_level_base_replacements_are_letters_or_tokens_for_which_one_stands(subwords, refusal):
+    check(options(level="base", modes=["replace"], replacements={"gej": ["A"], "E": ["C"]}), False, 0, subwords, [])
     message = refusal(check, options(level="base", modes=["replace"], replacements={"AC": ["G"]}), False, 0, subwords, [])
     assert message.startswith("interpret.replacements: letter 'AC' is not in the vocabulary; ")
-
-
-def test_at_level_base_a_token_of_several_letters_may_be_named_by_them(subwords):
-    check(options(level="base", modes=["replace"], replacements={"gej": ["A"], "E": ["C"]}), False, 0, subwords, [])
 
 
 def test_modifiers_that_are_not_there_cannot_be_replaced(tokenizer, refusal):

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import shap
 
+from rnalm.config.contract import SCORES
 from rnalm.errors import RnalmError
 from rnalm.scoring import merge as merging
 from rnalm.scoring.shard import SEQUENCES, score_shard
@@ -16,7 +17,7 @@ from rnalm.scoring.table import columns
 
 CLASSES = ("early", "late", "mid")
 REPLACEMENTS = {"a": ["t", "c"], "c": ["g"], "g": ["g"]}
-SUFFIXES = ("parquet", "csv", "pkl")
+SUFFIXES = SCORES
 
 
 def random_rows(count: int = 12, seed: int = 0, labels=None) -> list[tuple]:
@@ -37,26 +38,26 @@ def explanations_of(folder) -> list[shap.Explanation]:
     return pickle.loads((folder / "scores.pkl").read_bytes())
 
 
-@pytest.mark.parametrize("mode", ["remove", "mask", "replace"])
-@pytest.mark.parametrize("task", ["regression", "classification"])
-def test_the_number_of_shards_never_matters(encode_rows, model_folder, score_and_merge, mode, task):
+@pytest.mark.parametrize(
+    ("mode", "task", "options"),
+    [
+        ("remove", "regression", {}),
+        ("remove", "regression", {"sample_size": 5}),
+        ("replace", "classification", {"replacements": REPLACEMENTS}),
+        ("integrated_gradients", "classification", {"steps": 8}),
+    ],
+)
+def test_the_number_of_shards_never_matters(encode_rows, model_folder, score_and_merge, mode, task, options):
     classes = CLASSES if task == "classification" else ()
     encoded = encode_rows(random_rows(9, labels=classes), task=task)
     models = [model_folder(seed, classes=classes) for seed in range(2 if classes else 1)]
-    options = {"mode": mode, "replacements": REPLACEMENTS, "explain": "all"}
+    options = {"mode": mode, "explain": "all"} | options
     first = score_and_merge(models, encoded, **options)
-    for shards in (3, 7, 10):  # the last: more shards than sequences
+    assert len(explanations_of(first)) == options.get("sample_size", 9)
+    for shards in (3, 10):  # the last: more shards than sequences
         folder = score_and_merge(models, encoded, shards=shards, **options)
         for suffix in SUFFIXES:
             assert (folder / f"scores.{suffix}").read_bytes() == (first / f"scores.{suffix}").read_bytes()
-
-
-def test_the_number_of_shards_does_not_matter_when_rows_are_sampled(encode_rows, model_folder, score_and_merge):
-    encoded, model = encode_rows(random_rows()), model_folder()
-    first, second = (score_and_merge(model, encoded, shards, sample_size=5) for shards in (1, 4))
-    for suffix in SUFFIXES:
-        assert (first / f"scores.{suffix}").read_bytes() == (second / f"scores.{suffix}").read_bytes()
-    assert len(explanations_of(first)) == 5
 
 
 @pytest.mark.parametrize("size", [1500, 2**19])
@@ -80,10 +81,14 @@ def test_how_rows_were_cut_into_shards_does_not_show_in_a_file_of_many_pages(tmp
             metadata = {SEQUENCES: json.dumps([[name, [2.0]] for name in names[start:stop]])}
             part = whole.slice(start * length, (stop - start) * length)
             pq.write_table(part.replace_schema_metadata(metadata), parts[-1])
-        merging.merge(parts, *(folder / f"scores.{suffix}" for suffix in SUFFIXES))
+        merging.merge(parts, [folder / f"scores.{suffix}" for suffix in SUFFIXES])
         merged.append([(folder / f"scores.{suffix}").read_bytes() for suffix in SUFFIXES])
     assert merged[1] == merged[0]
     assert merged[2] == merged[0]
+
+
+def test_every_format_that_the_workflow_asks_for_can_be_written():
+    assert set(merging.EXPORTERS) == {f".{suffix}" for suffix in SCORES}
 
 
 def test_merged_scores_are_in_the_order_of_the_input(encode_rows, model_folder, score_and_merge):
@@ -94,44 +99,34 @@ def test_merged_scores_are_in_the_order_of_the_input(encode_rows, model_folder, 
     assert "".join(frame["token"]) == "".join(sequence for _, sequence, _ in rows)
 
 
-@pytest.mark.parametrize(
-    ("mode", "header"),
-    [
-        ("remove", "sequence,token,label,pred,start_offset,end_offset,loo"),
-        ("mask", "sequence,token,label,pred,start_offset,end_offset,loo"),
-        ("replace", "sequence,token,replacement,label,pred,start_offset,end_offset,loo"),
-    ],
-)
-def test_the_csv_header_is_the_one_that_users_scripts_know(encode_rows, model_folder, score_and_merge, mode, header):
-    folder = score_and_merge(model_folder(), encode_rows(random_rows()), mode=mode, replacements=REPLACEMENTS)
-    lines = (folder / "scores.csv").read_text().splitlines()
-    assert lines[0] == header
-    assert lines.count(header) == 1
-
-
 @pytest.mark.parametrize("labelled", [True, False])
 def test_csv_and_parquet_hold_the_same(encode_rows, model_folder, score_and_merge, labelled):
-    rows = random_rows() if labelled else [row[:2] for row in random_rows()]
+    rows = [*random_rows(), ('one, "two"', "ga", 1.0), ("NA", "ca", 2.0)]  # names that need quotes, and one that looks missing
+    rows = rows if labelled else [row[:2] for row in rows]
     folder = score_and_merge([model_folder(seed) for seed in range(2)], encode_rows(rows))
     from_csv = pd.read_csv(folder / "scores.csv", keep_default_na=False, na_values=[""], float_precision="round_trip")
     pd.testing.assert_frame_equal(from_csv, pd.read_parquet(folder / "scores.parquet"), check_dtype=False, check_exact=True)
 
 
-@pytest.mark.parametrize("mode", ["remove", "mask"])
-def test_the_pickle_is_a_plain_list_of_one_explanation_a_sequence(encode_rows, model_folder, score_and_merge, mode):
-    rows = random_rows()
-    folder = score_and_merge(model_folder(), encode_rows(rows), mode=mode)
+@pytest.mark.parametrize(("classes", "explain"), [((), "predicted"), (CLASSES, "predicted"), (CLASSES, "late")])
+@pytest.mark.parametrize("n_models", [1, 2])
+def test_the_pickle_is_a_plain_list_of_one_explanation_a_sequence(
+    encode_rows, model_folder, score_and_merge, classes, explain, n_models
+):
+    rows = random_rows(4, labels=classes)
+    models = [model_folder(seed, classes=classes) for seed in range(n_models)]
+    encoded = encode_rows(rows, task="classification" if classes else "regression")
+    folder = score_and_merge(models, encoded, explain=explain)
     found = explanations_of(folder)
     assert type(found) is list
     assert all(type(item) is shap.Explanation for item in found)
     frame = pd.read_parquet(folder / "scores.parquet")
-    assert len(found) == len(rows)
     for explanation, (name, sequence, _) in zip(found, rows, strict=True):
         scores = frame[frame["sequence"] == name]
         assert "".join(explanation.data) == sequence
         assert explanation.values.tolist() == scores["loo"].tolist()
-        assert explanation.base_values == scores["pred"].iloc[0]
-        assert explanation.error_std is None
+        assert (explanation.error_std.tolist() == scores["loo_sd"].tolist()) if n_models > 1 else explanation.error_std is None
+        assert classes or explanation.base_values == scores["pred"].iloc[0]
 
 
 def test_in_mode_replace_values_have_an_axis_of_replacements(encode_rows, model_folder, score_and_merge):
@@ -179,23 +174,6 @@ def test_replacements_and_classes_have_an_axis_each(encode_rows, model_folder, s
     for (token, replacement, name), value in loo.items():
         assert found.values[token, ["c", "t"].index(replacement), CLASSES.index(name)] == value
     assert np.isnan(found.values[1, 0]).all()
-
-
-@pytest.mark.parametrize("explain", ["predicted", "late"])
-def test_when_one_class_is_explained_values_have_one_number_a_token(encode_rows, model_folder, score_and_merge, explain):
-    encoded = encode_rows(random_rows(3, labels=CLASSES), task="classification")
-    folder = score_and_merge(model_folder(classes=CLASSES), encoded, explain=explain)
-    frame = pd.read_parquet(folder / "scores.parquet")
-    for explanation, (_, scores) in zip(explanations_of(folder), frame.groupby("sequence", sort=False), strict=True):
-        assert explanation.values.shape == (len(scores),)
-        assert explanation.values.tolist() == scores["loo"].tolist()
-
-
-def test_with_several_models_the_pickle_has_the_standard_deviations_too(encode_rows, model_folder, score_and_merge):
-    folder = score_and_merge([model_folder(seed) for seed in range(2)], encode_rows(random_rows(3)))
-    frame = pd.read_parquet(folder / "scores.parquet")
-    for explanation, (_, scores) in zip(explanations_of(folder), frame.groupby("sequence", sort=False), strict=True):
-        assert explanation.error_std.tolist() == scores["loo_sd"].tolist()
 
 
 def drawn(explanation: shap.Explanation) -> list[str]:
@@ -250,7 +228,8 @@ def test_shap_draws_the_mean_over_replacements(encode_rows, model_folder, score_
 @pytest.mark.parametrize("size", [1, 4])
 @pytest.mark.parametrize("mode", ["remove", "replace"])
 def test_a_sequence_may_span_several_row_groups(encode_rows, model_folder, score_and_merge, monkeypatch, size, mode):
-    encoded, model = encode_rows(random_rows(6)), model_folder()
+    rows = random_rows(6)
+    encoded, model = encode_rows(rows), model_folder()
     options = {"mode": mode, "replacements": REPLACEMENTS, "shards": 3}
     whole = score_and_merge(model, encoded, **options)
     monkeypatch.setattr(merging, "GROUP_ROWS", size)
@@ -260,25 +239,13 @@ def test_a_sequence_may_span_several_row_groups(encode_rows, model_folder, score
     sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
     assert len(sizes) > 6
     assert set(sizes[:-1]) == {size}
-    assert pd.read_parquet(pieces / "scores.parquet").equals(pd.read_parquet(whole / "scores.parquet"))
+    frame = pd.read_parquet(whole / "scores.parquet")
+    assert pd.read_parquet(pieces / "scores.parquet").equals(frame)
     for suffix in ("csv", "pkl"):
         assert (pieces / f"scores.{suffix}").read_bytes() == (whole / f"scores.{suffix}").read_bytes()
-
-
-@pytest.mark.parametrize("size", [1, 3, 2**19])
-def test_reading_yields_each_sequence_once_and_whole(encode_rows, model_folder, score_and_merge, monkeypatch, size):
-    monkeypatch.setattr(merging, "GROUP_ROWS", size)
-    rows = random_rows(5)
-    path = score_and_merge(model_folder(), encode_rows(rows)) / "scores.parquet"
-    frames = list(merging.read(path))
-    assert [(frame["sequence"].iloc[0], "".join(frame["token"])) for frame in frames] == [row[:2] for row in rows]
-    assert pd.concat(frames, ignore_index=True).equals(pd.read_parquet(path))
-
-
-def test_names_that_need_quoting_survive_the_csv(encode_rows, model_folder, score_and_merge):
-    folder = score_and_merge(model_folder(), encode_rows([('one, "two"', "ga", 1.0), ("NA", "ca", 2.0)]))
-    frame = pd.read_csv(folder / "scores.csv", keep_default_na=False)
-    assert list(frame["sequence"]) == ['one, "two"'] * 2 + ["NA"] * 2
+    frames = list(merging.read(pieces / "scores.parquet"))
+    assert [frame["sequence"].unique().tolist() for frame in frames] == [[name] for name in frame["sequence"].unique()]
+    assert pd.concat(frames, ignore_index=True).equals(frame)
 
 
 def test_merging_nothing_is_an_error_and_leaves_no_file(encode_rows, model_folder, job, tmp_path):
@@ -286,7 +253,7 @@ def test_merging_nothing_is_an_error_and_leaves_no_file(encode_rows, model_folde
     score_shard(job(model_folder(), encode_rows(random_rows(2)), shard=30, shards=64), part)
     outputs = [tmp_path / "out" / f"scores.{suffix}" for suffix in SUFFIXES]
     with pytest.raises(RnalmError, match="no sequence was scored"):
-        merging.merge([part, part], *outputs)
+        merging.merge([part, part], outputs)
     assert not list(tmp_path.glob("out/*"))
 
 
@@ -297,8 +264,8 @@ def test_an_interrupted_merge_leaves_nothing_half_written(encode_rows, model_fol
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(merging, "explain", stop)
+    monkeypatch.setattr(merging, "explanation", stop)
     with pytest.raises(KeyboardInterrupt):
-        merging.merge([part], *(tmp_path / "out" / f"scores.{suffix}" for suffix in SUFFIXES))
+        merging.merge([part], [tmp_path / "out" / f"scores.{suffix}" for suffix in SUFFIXES])
     assert not (tmp_path / "out" / "scores.pkl").exists()
     assert not list(tmp_path.glob("out/.*"))

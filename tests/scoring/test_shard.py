@@ -1,10 +1,9 @@
 import re
 from dataclasses import replace
-from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from rnalm.config import Table, Tokenizer
-from rnalm.errors import RnalmError
 from rnalm.labels.labels import Scaler
 from rnalm.models import registry
 from rnalm.prediction import evaluate
@@ -26,6 +24,7 @@ ROWS = [("first", "gattacagatta", 1.5), ("second", "cgat", 0.5), ("third", "acgt
 CLASSES = ("early", "late", "mid")
 REPLACEMENTS = {"a": ["c", "g"], "t": ["a"]}
 REPLACEMENT_IDS = {7: [8, 9], 10: [7]}
+AVERAGE = {"reverse_complement": "average"}
 
 
 def close(found, expected) -> None:
@@ -74,10 +73,12 @@ def test_a_score_is_the_prediction_for_the_changed_sequence_minus_the_original_i
     assert found["loo"].abs().max() > 1e-3
 
 
-def test_replaced_tokens_and_their_replacements_are_named(encode_rows, model_folder, score):
-    found = score(model_folder(), encode_rows([("s", "tca")]), mode="replace", replacements=REPLACEMENTS)
-    assert found[["token", "replacement"]].values.tolist() == [["t", "a"], ["a", "c"], ["a", "g"]]
-    assert found[["start_offset", "end_offset"]].values.tolist() == [[0, 1], [2, 3], [2, 3]]
+def test_replaced_tokens_and_their_replacements_are_named(encode_rows, model_folder, field_tokenizer, score):
+    encoded = encode_rows([("s", "c#2,a#1,a,t", 1.0)], field_tokenizer, token_sep=",", modifier_sep="#")
+    model = model_folder(using=field_tokenizer, modifier_channels=1)
+    found = score(model, encoded, mode="replace", replacements={"a": ["g"]}, replace_modifiers=True)
+    assert found[["token", "replacement"]].values.tolist() == [["c", "c"], ["a", "g"], ["a", "a"], ["a", "g"]]
+    assert found[["start_offset", "end_offset"]].values.tolist() == [[0, 1], [1, 2], [1, 2], [2, 3]]
 
 
 @pytest.mark.parametrize("mode", ["remove", "mask", "replace"])
@@ -94,13 +95,6 @@ def test_modifiers_go_and_stay_with_their_tokens(encode_rows, model_folder, fiel
         for _, *changed in by_hand(ids, modifiers, mode, REPLACEMENT_IDS, True)
     ]
     close(found["loo"], expected)
-
-
-def test_setting_modifiers_to_zero_replaces_a_token_by_itself(encode_rows, model_folder, field_tokenizer, score):
-    encoded = encode_rows([("s", "c#2,a#1,a", 1.0)], field_tokenizer, token_sep=",", modifier_sep="#")
-    model = model_folder(using=field_tokenizer, modifier_channels=1)
-    found = score(model, encoded, mode="replace", replacements={"a": ["g"]}, replace_modifiers=True)
-    assert found[["token", "replacement"]].values.tolist() == [["c", "c"], ["a", "g"], ["a", "a"], ["a", "g"]]
 
 
 @pytest.mark.parametrize("scale", ["probability", "logit"])
@@ -121,33 +115,25 @@ def test_for_classes_the_predicted_one_is_explained(encode_rows, model_folder, r
     assert "class" not in found
 
 
-def test_a_named_class_is_explained_whatever_is_predicted(encode_rows, model_folder, run, by_hand, score):
+def test_a_named_class_or_each_is_explained_whatever_is_predicted(encode_rows, model_folder, run, by_hand, score):
     model, encoded = model_folder(classes=CLASSES), encode_rows([("s", "gattacagatta", "mid")], task="classification")
     [ids] = ids_of(encoded).values()
-    original = softmax(run(model, ids))
+    original, every = softmax(run(model, ids)), score(model, encoded, explain="all")
+    assert every["class"].tolist() == list(CLASSES) * len(ids)
+    assert every["start_offset"].tolist() == np.repeat(range(len(ids)), 3).tolist()
     for index, name in enumerate(CLASSES):
         found = score(model, encoded, explain=name)
         close(found["loo"], [softmax(run(model, i))[index] - original[index] for _, i, _ in by_hand(ids, [], "remove")])
         assert set(found["class"]) == {name}
         assert set(found["pred"]) == {CLASSES[original.argmax()]}
+        assert every.loc[every["class"] == name].reset_index(drop=True).equals(found)
 
 
-def test_all_classes_can_be_explained_at_once(encode_rows, model_folder, score):
-    model, encoded = model_folder(classes=CLASSES), encode_rows([("s", "cgat", "mid")], task="classification")
-    found = score(model, encoded, explain="all")
-    assert found["class"].tolist() == list(CLASSES) * 4
-    assert found["start_offset"].tolist() == np.repeat(range(4), 3).tolist()
-    for name in CLASSES:
-        alone = score(model, encoded, explain=name)
-        assert found.loc[found["class"] == name].reset_index(drop=True).equals(alone)
-    # What one class gains in probability, others lose.
-    close(found.groupby("start_offset")["loo"].sum(), 0)
-
-
-def test_several_models_score_by_their_mean_and_standard_deviation(encode_rows, model_folder, score):
+@pytest.mark.parametrize("mode", ["remove", "integrated_gradients"])
+def test_several_models_score_by_their_mean_and_standard_deviation(encode_rows, model_folder, score, mode):
     models = [model_folder(seed, Scaler("standard", seed, 2.0)) for seed in range(3)]
     encoded = encode_rows(ROWS)
-    found, each = score(models, encoded), [score(model, encoded) for model in models]
+    found, each = score(models, encoded, mode=mode), [score(model, encoded, mode=mode) for model in models]
     values = np.array([frame["loo"] for frame in each])
     np.testing.assert_allclose(found["loo"], values.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(found["loo_sd"], values.std(axis=0, ddof=1), rtol=1e-9)
@@ -213,47 +199,32 @@ def test_nothing_from_beyond_a_cut_moves_in_and_offsets_count_from_the_uncut_sta
     close(found["loo"], [run(model, changed)[0] - run(model, ids)[0] for _, changed, _ in by_hand(ids, [], mode)])
 
 
-def test_the_a_in_cgat_is_from_2_to_3(encode_rows, model_folder, score):
-    found = score(model_folder(), encode_rows([("s", "cgat", 1.0)]))
+@pytest.mark.parametrize("separated", [False, True])
+def test_the_a_in_cgat_is_from_2_to_3_and_offsets_count_tokens_where_these_are_separated(
+    encode_rows, model_folder, tokenizer, field_tokenizer, score, separated
+):
+    using, text, options = tokenizer, "cgat", {}
+    if separated:
+        using, text, options = field_tokenizer, "c#1,g,a#2,t,t", {"token_sep": ",", "modifier_sep": "#"}
+    found = score(model_folder(using=using, modifier_channels=int(separated)), encode_rows([("s", text)], using, **options))
     assert found.loc[found["token"] == "a", ["start_offset", "end_offset"]].values.tolist() == [[2, 3]]
 
 
-def test_offsets_count_tokens_where_these_are_separated(encode_rows, model_folder, field_tokenizer, score):
-    encoded = encode_rows([("s", "c#1,g,a#2,t,t", 1.0)], field_tokenizer, token_sep=",", modifier_sep="#")
-    found = score(model_folder(using=field_tokenizer, modifier_channels=1), encoded)
-    assert found.loc[found["token"] == "a", ["start_offset", "end_offset"]].values.tolist() == [[2, 3]]
-
-
-def test_sequences_may_be_shorter_than_the_models_minimum_even_a_single_token(encode_rows, model_folder, run, score):
-    model, encoded = model_folder(layers=2), encode_rows([("one", "a", 1.0), ("two", "ag", 1.0)])
-    found = score(model, encoded)
-    expected = [run(model, [])[0] - run(model, [7])[0]]
-    expected += [run(model, changed)[0] - run(model, [7, 9])[0] for changed in ([9], [7])]
-    close(found["loo"], expected)
-
-
-@pytest.mark.parametrize("mode", ["remove", "mask", "replace"])
-def test_labels_may_be_missing_from_a_row_or_from_all(encode_rows, model_folder, score, mode):
-    model = model_folder()
-    some = score(model, encode_rows([("s", "gat", None), ("t", "tac", 2.0)]), mode=mode, replacements=REPLACEMENTS)
-    none = score(model, encode_rows([("s", "gat"), ("t", "tac")]), mode=mode, replacements=REPLACEMENTS)
-    assert some["label"][some["sequence"] == "s"].isna().all()
-    assert set(some["label"][some["sequence"] == "t"]) == {2.0}
+@pytest.mark.parametrize(("classes", "label"), [((), 2.0), (CLASSES, "mid")])
+def test_labels_may_be_missing_from_a_row_or_from_all(encode_rows, model_folder, score, classes, label):
+    model, task = model_folder(classes=classes), "classification" if classes else "regression"
+    some = score(model, encode_rows([("s", "gat", None), ("t", "tac", label)], task=task))
+    none = score(model, encode_rows([("s", "gat"), ("t", "tac")], task=task))
+    assert [None if pd.isna(found) else found for found in some["label"]] == [None] * 3 + [label] * 3
     assert none["label"].isna().all()
     assert some.drop(columns="label").equals(none.drop(columns="label"))
-
-
-def test_labels_may_be_missing_for_classes(encode_rows, model_folder, score):
-    encoded = encode_rows([("s", "gat", None), ("t", "ta", "mid")], task="classification")
-    found = score(model_folder(classes=CLASSES), encoded)
-    assert [None if pd.isna(label) else label for label in found["label"]] == [None] * 3 + ["mid"] * 2
 
 
 @pytest.mark.parametrize(
     ("mode", "classes", "explain", "several", "expected"),
     [
         ("remove", (), "predicted", False, "sequence token label pred start_offset end_offset loo"),
-        ("mask", (), "predicted", False, "sequence token label pred start_offset end_offset loo"),
+        ("integrated_gradients", (), "predicted", False, "sequence token label pred start_offset end_offset loo"),
         ("replace", (), "predicted", False, "sequence token replacement label pred start_offset end_offset loo"),
         ("remove", (), "predicted", True, "sequence token label pred start_offset end_offset loo loo_sd"),
         ("remove", CLASSES, "predicted", False, "sequence token label pred start_offset end_offset loo"),
@@ -261,17 +232,12 @@ def test_labels_may_be_missing_for_classes(encode_rows, model_folder, score):
         ("replace", CLASSES, "all", True, "sequence token replacement label pred start_offset end_offset loo loo_sd class"),
     ],
 )
-def test_columns_are_these(encode_rows, model_folder, score, mode, classes, explain, several, expected):
+def test_columns_are_those_that_users_scripts_know(encode_rows, model_folder, score, mode, classes, explain, several, expected):
     encoded = encode_rows([("s", "gat", None)], task="classification" if classes else "regression")
     models = [model_folder(seed, classes=classes) for seed in range(2 if several else 1)]
     found = score(models, encoded, mode=mode, explain=explain, replacements=REPLACEMENTS)
     assert list(found.columns) == expected.split()
     assert found["loo"].dtype == np.float64
-
-
-def test_batch_tokens_do_not_matter(encode_rows, model_folder, score):
-    model, encoded = model_folder(), encode_rows(ROWS)
-    close(score(model, encoded, batch_tokens=1)["loo"], score(model, encoded)["loo"])
 
 
 def test_the_same_shard_is_the_same_bytes_twice(encode_rows, model_folder, job, tmp_path):
@@ -342,15 +308,6 @@ def test_shards_weigh_rows_by_the_cost_of_their_scorer_and_by_their_models(encod
     assert pd.read_parquet(tmp_path / "second.parquet")["sequence"].nunique() == 1
 
 
-@pytest.mark.parametrize("mode", ["remove", "mask", "replace"])
-def test_the_scorer_does_not_matter(encode_rows, model_folder, score, mode):
-    encoded = encode_rows([("long", "gattacagattacag" * 20, 1.0), *ROWS])
-    model = model_folder(layers=3, kernel_size=5)
-    fast, slow = (score(model, encoded, mode=mode, replacements=REPLACEMENTS, scorer=s) for s in ("auto", "naive"))
-    close(fast["loo"], slow["loo"])
-    assert fast.drop(columns=["loo", "pred"]).equals(slow.drop(columns=["loo", "pred"]))
-
-
 def test_a_lower_precision_is_used_and_its_error_logged(encode_rows, model_folder, score, caplog):
     encoded = encode_rows([("long", "gattacagattacag" * 20)])
     model = model_folder(layers=2, filters=16)
@@ -364,30 +321,11 @@ def test_a_lower_precision_is_used_and_its_error_logged(encode_rows, model_folde
         assert told == pytest.approx(error, rel=0.1)
 
 
-def test_tf32_without_a_gpu_is_refused(encode_rows, model_folder, score):
-    with pytest.raises(RnalmError, match=r"interpret\.precision: tf32 needs a GPU, and none is used here"):
-        score(model_folder(), encode_rows(ROWS), precision="tf32")
-
-
-AVERAGE = {"reverse_complement": "average"}
-
-
-@pytest.fixture(scope="module")
-def kmers(tmp_path_factory):
-    """Every three letters of a, c, g, t."""
-    path = tmp_path_factory.mktemp("kmers") / "table.tsv"
-    path.write_text(
-        "id\tsequence\n" + "".join(f"s{i}\t{''.join(three)}\n" for i, three in enumerate(product("acgt", repeat=3)))
-    )
-    return learn.learn(Table(path=str(path), columns={"id": 1, "sequence": 2}), Tokenizer(type="kmer", k=3))
-
-
-@pytest.mark.parametrize("level", ["token", "base"])
 @pytest.mark.parametrize("mode", ["remove", "mask", "replace"])
-def test_on_both_strands_a_score_is_of_the_mean_output(encode_rows, model_folder, run, by_hand, score, level, mode):
+def test_on_both_strands_a_score_is_of_the_mean_output(encode_rows, model_folder, run, by_hand, score, mode):
     model = model_folder(scaler=Scaler("log"), **AVERAGE)
     encoded = encode_rows(ROWS[:2], cut=AVERAGE)
-    found = score(model, encoded, mode=mode, level=level, replacements=REPLACEMENTS)
+    found = score(model, encoded, mode=mode, replacements=REPLACEMENTS)
 
     def predict(ids: list[int]) -> float:
         other = [{7: 10, 8: 9, 9: 8, 10: 7}.get(token, token) for token in reversed(ids)]
@@ -397,11 +335,6 @@ def test_on_both_strands_a_score_is_of_the_mean_output(encode_rows, model_folder
     expected = [predict(changed) - predict(ids) for ids in rows for _, changed, _ in by_hand(ids, [], mode, REPLACEMENT_IDS)]
     close(found["loo"], expected)
     close(found["pred"].unique(), [predict(ids) for ids in rows])
-
-
-def test_another_strand_that_a_model_does_not_average_over_is_refused(encode_rows, model_folder, score, refusal):
-    message = refusal(score, model_folder(), encode_rows(ROWS, cut=AVERAGE))
-    assert "encode.reverse_complement is average, but the model" in message
 
 
 @pytest.mark.parametrize("cut", [{}, AVERAGE], ids=["one strand", "both strands"])
@@ -426,12 +359,13 @@ def test_the_score_of_a_base_is_the_prediction_for_the_edited_letters(
     close(found["pred"], original)
 
 
-@pytest.mark.parametrize("cut", [{}, AVERAGE], ids=["one strand", "both strands"])
+@pytest.mark.parametrize(("level", "cut"), [("token", {}), ("base", {}), ("base", AVERAGE)])
 @pytest.mark.parametrize("mode", ["remove", "mask", "replace"])
-def test_of_bases_neither_scorer_nor_shards_matter(encode_rows, model_folder, score, kmers, mode, cut):
-    encoded = encode_rows([("long", "gattacagattacag" * 10, 1.0), *ROWS], kmers, cut=cut)
-    model = model_folder(using=kmers, layers=3, kernel_size=5, filters=32, **cut)
-    options = {"mode": mode, "level": "base", "replacements": REPLACEMENTS}
+def test_neither_scorer_nor_shards_matter(encode_rows, model_folder, score, tokenizer, kmers, level, mode, cut):
+    using = tokenizer if level == "token" else kmers
+    encoded = encode_rows([("long", "gattacagattacag" * 10, 1.0), *ROWS], using, cut=cut)
+    model = model_folder(using=using, layers=3, kernel_size=5, filters=32, **cut)
+    options = {"mode": mode, "level": level, "replacements": REPLACEMENTS}
     fast, slow = (score(model, encoded, **options, scorer=scorer) for scorer in ("auto", "naive"))
     close(fast["loo"], slow["loo"])
     assert fast.drop(columns=["loo", "pred"]).equals(slow.drop(columns=["loo", "pred"]))
@@ -461,12 +395,6 @@ def test_a_transformer_is_scored_by_whole_forward_passes(encode_rows, model_fold
     assert found["loo"].abs().max() > 1e-3
 
 
-def test_long_tokens_have_no_scores_on_both_strands(encode_rows, model_folder, score, kmers):
-    model, encoded = model_folder(using=kmers, **AVERAGE), encode_rows(ROWS, kmers, cut=AVERAGE)
-    with pytest.raises(RnalmError, match=r"interpret\.level: token cannot be scored on both strands .*; set level: base"):
-        score(model, encoded)
-
-
 def test_a_sample_as_large_as_the_file_is_all_of_it(encode_rows, model_folder, score):
     model, encoded = model_folder(), encode_rows(ROWS)
     assert score(model, encoded, sample_size=3).equals(score(model, encoded))
@@ -480,63 +408,69 @@ def test_a_shard_without_sequences_is_a_whole_file_without_rows(encode_rows, mod
     assert len(empty) == 0
 
 
-def test_a_replacement_that_is_not_in_the_vocabulary_names_the_nearest_and_leaves_no_file(
-    encode_rows, model_folder, job, tmp_path
+#: What is refused: the model's options, those of encoding, those of scoring, and the message.
+REFUSED = {
+    "a replacement": (
+        *({}, {}, {"mode": "replace", "replacements": {"a": ["C"]}}),
+        r"interpret\.replacements: token 'C' is not .*did you mean 'c'\?",
+    ),
+    "a class": (
+        *({"classes": CLASSES}, {"task": "classification"}, {"explain": "Early"}),
+        r"interpret\.explain: .*'Early'.*did you mean 'early'\?",
+    ),
+    "a task": ({"classes": CLASSES}, {}, {}, "a model for classification, but the configuration says task: regression"),
+    "a precision": ({}, {}, {"precision": "tf32"}, r"interpret\.precision: tf32 needs a GPU, and none is used here"),
+    "a strand": ({}, {"cut": AVERAGE}, {}, "encode.reverse_complement is average, but the model"),
+    "a vocabulary": ({"using": "kmers"}, {}, {}, "encoded with another tokenizer than that of the model"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_fit_is_refused_in_one_line_and_leaves_no_file(
+    encode_rows, model_folder, job, refusal, kmers, tmp_path, name
 ):
-    this = job(model_folder(), encode_rows(ROWS), mode="replace", replacements={"a": ["C"]})
-    with pytest.raises(RnalmError, match=r"interpret\.replacements: token 'C' is not .*did you mean 'c'\?"):
-        score_shard(this, tmp_path / "out" / "scores.parquet")
+    of_model, of_source, of_job, message = REFUSED[name]
+    model = model_folder(**(of_model | ({"using": kmers} if "using" in of_model else {})))
+    described = job(model, encode_rows([("s", "gat")], **of_source), **of_job)
+    assert re.search(message, refusal(score_shard, described, tmp_path / "out" / "scores.parquet"))
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_an_unknown_class_to_explain_names_the_nearest(encode_rows, model_folder, score):
-    encoded = encode_rows([("s", "gat", "mid")], task="classification")
-    with pytest.raises(RnalmError, match=r"interpret\.explain: .*'Early'.*did you mean 'early'\?"):
-        score(model_folder(classes=CLASSES), encoded, explain="Early")
-
-
-def test_a_file_encoded_with_another_tokenizer_is_refused(encode_rows, model_folder, field_tokenizer, score):
-    encoded = encode_rows([("s", "a,c", 1.0)], field_tokenizer, token_sep=",")
-    with pytest.raises(RnalmError, match="encoded with another tokenizer than that of the model"):
-        score(model_folder(), encoded)
-
-
-def test_models_that_predict_different_classes_are_refused(encode_rows, model_folder, score):
+def test_models_that_do_not_fit_together_or_are_not_whole_are_refused(encode_rows, model_folder, score, refusal):
     encoded = encode_rows([("s", "gat", "mid")], task="classification")
     models = [model_folder(classes=CLASSES), model_folder(classes=("early", "late"))]
-    with pytest.raises(RnalmError, match=r"predicts the classes early, late, but .* predicts the classes early, late, mid"):
-        score(models, encoded)
-
-
-def test_a_model_for_another_task_is_refused(encode_rows, model_folder, score):
-    with pytest.raises(RnalmError, match="a model for classification, but the configuration says task: regression"):
-        score(model_folder(classes=CLASSES), encode_rows(ROWS))
-
-
-def test_a_folder_without_a_whole_model_is_refused(encode_rows, model_folder, score, tmp_path):
-    model, encoded = model_folder(), encode_rows(ROWS)
-    (tmp_path / model / "labels.json").unlink()
-    with pytest.raises(RnalmError, match=r"expected the file labels\.json in it"):
-        score(model, encoded)
+    assert re.search("predicts the classes early, late, but .* the classes early, late, mid", refusal(score, models, encoded))
+    Path(models[0], "labels.json").unlink()
+    assert "expected the file labels.json in it" in refusal(score, models, encoded)
 
 
 def test_rows_are_scored_group_by_group(encode_rows, model_folder, score, tmp_path):
     model, encoded = model_folder(), encode_rows(ROWS)
-    expected = score(model, encoded)
-    table, metadata = pq.read_table(encoded), pq.read_schema(encoded).metadata
-    with pq.ParquetWriter(tmp_path / "grouped.parquet", table.schema.with_metadata(metadata)) as writer:
+    table, metadata = pq.read_table(encoded), pq.read_metadata(encoded).metadata or {}
+    with pq.ParquetWriter(tmp_path / "grouped.parquet", pq.read_schema(encoded)) as writer:
         for row in range(len(table)):
             writer.write_table(table.slice(row, 1))
-        writer.add_key_value_metadata({k: v for k, v in (pq.read_metadata(encoded).metadata or {}).items() if k == b"rnalm"})
+        writer.add_key_value_metadata({key: value for key, value in metadata.items() if key == b"rnalm"})
     assert pq.read_metadata(tmp_path / "grouped.parquet").num_row_groups == 3
-    assert score(model, str(tmp_path / "grouped.parquet")).equals(expected)
-    assert pa.types.is_float64(pq.read_schema(encoded).field("label").type)
+    assert score(model, str(tmp_path / "grouped.parquet")).equals(score(model, encoded))
+
+
+def test_special_tokens_may_be_others_with_other_ids(model_folder, encode_rows, score, run, tmp_path):
+    path = tmp_path / "other.tsv"
+    path.write_text("id\tsequence\nall\tacgt\n")
+    special = Tokenizer(special_tokens=["<mask>", "<unk>", "<pad>"])
+    other = learn.learn(Table(path=str(path), columns={"id": 1, "sequence": 2}), special)
+    model, encoded = model_folder(using=other, special_tokens=3), encode_rows([("s", "gattacagatta")], other)
+    [ids] = ids_of(encoded).values()
+    masked = [run(model, [*ids[:place], 0, *ids[place + 1 :]])[0] - run(model, ids)[0] for place in range(len(ids))]
+    for scorer in ("naive", "incremental"):
+        close(score(model, encoded, mode="mask", scorer=scorer)["loo"], masked)
 
 
 @pytest.mark.parametrize("scorer", ["naive", "incremental"])
 def test_shards_of_long_sequences_are_the_same_bits(encode_rows, model_folder, score, scorer):
     random = np.random.default_rng(0)
-    rows = [(f"s{number}", "".join(random.choice(list("acgt"), 900 + 40 * number)), 1.0) for number in range(4)]
+    rows = [(f"s{number}", "".join(random.choice(list("acgt"), 400 + 40 * number)), 1.0) for number in range(4)]
     encoded, model = encode_rows(rows), model_folder(filters=8, layers=3)
     whole = score(model, encoded, mode="mask", scorer=scorer)
     parts = [score(model, encoded, mode="mask", scorer=scorer, shards=3, shard=shard) for shard in range(3)]

@@ -2,9 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnalm.errors import RnalmError
-from rnalm.scoring import summary
-from rnalm.scoring.summary import BINS, profile, read_bed, recovery, summarize
+from rnalm.scoring.summary import BINS, profile, recovery, summarize
 
 
 def scores(sequence: str, letters: str, loo: list[float], first: int = 0, **columns) -> pd.DataFrame:
@@ -21,9 +19,9 @@ def test_a_profile_has_one_score_a_token():
     assert found.loo.tolist() == [0.1, -0.2, 0.3]
 
 
-def test_a_profile_has_no_label_where_there_is_none():
-    assert profile(scores("s", "ca", [0.1, 0.2], label=np.nan)).label is None
-    assert profile(scores("s", "ca", [0.1, 0.2], label=None)).label is None
+@pytest.mark.parametrize("label", [np.nan, None])
+def test_a_profile_has_no_label_where_there_is_none(label):
+    assert profile(scores("s", "ca", [0.1, 0.2], label=label)).label is None
 
 
 def test_a_profile_of_replacements_is_their_mean():
@@ -33,26 +31,19 @@ def test_a_profile_of_replacements_is_their_mean():
     assert found.loo.tolist() == pytest.approx([0.3, -0.2])
 
 
-def test_a_profile_of_all_classes_is_that_of_the_predicted_one():
+def test_a_profile_is_that_of_the_class_explained_or_of_all_the_predicted_one():
     columns = {"start_offset": [0, 0, 1, 1], "class": ["no", "yes"] * 2, "pred": "yes", "label": "no"}
     found = profile(scores("s", "aacc", [-0.1, 0.1, -0.4, 0.4], **columns))
     assert (found.label, found.pred) == ("no", "yes")
     assert found.loo.tolist() == [0.1, 0.4]
+    named = {"class": "no", "pred": "yes"}  # which is explained alone
+    assert profile(scores("s", "ac", [-0.1, -0.4], **named)).loo.tolist() == [-0.1, -0.4]
 
 
-def test_a_profile_of_a_named_class_is_that_of_this_class():
-    columns = {"class": "no", "pred": "yes"}
-    assert profile(scores("s", "ac", [-0.1, -0.4], **columns)).loo.tolist() == [-0.1, -0.4]
-
-
-def test_sequences_and_scores_are_counted():
-    found = summarize([scores("s", "ca", [1, 2]), scores("t", "g", [3])])
-    assert (found.sequences, found.scores) == (2, 3)
-
-
-def test_profiles_are_those_asked_for_in_the_order_asked():
+def test_all_is_counted_and_profiles_are_those_asked_for_in_the_order_asked():
     frames = [scores(name, "ca", [1, 2]) for name in "stuv"]
     found = summarize(frames, shown=["v", "missing", "s"])
+    assert (found.sequences, found.scores) == (4, 8)
     assert [profile.sequence for profile in found.profiles] == ["v", "s"]
     assert summarize(frames).profiles == []
 
@@ -76,7 +67,7 @@ def test_bins_without_a_token_are_nan():
     assert np.isnan(summarize([]).position).all()
 
 
-def test_exchanges_are_mean_scores_by_token_and_replacement():
+def test_exchanges_are_mean_scores_by_token_and_replacement_of_all_classes_those_of_the_predicted_one():
     frames = [
         scores("s", "aac", [1.0, 2.0, 5.0], replacement=["c", "g", "t"], start_offset=[0, 0, 1]),
         scores("t", "aa", [3.0, 4.0], replacement=["c", "g"], start_offset=[0, 0]),
@@ -85,24 +76,16 @@ def test_exchanges_are_mean_scores_by_token_and_replacement():
     assert found.loc["a"].dropna().to_dict() == {"c": 2.0, "g": 3.0}
     assert found.loc["c"].dropna().to_dict() == {"t": 5.0}
     assert summarize([scores("s", "ca", [1, 2])]).exchanges is None
-
-
-def test_exchanges_are_those_of_the_predicted_class_where_all_are_explained():
     # Over all classes, changes of probability cancel out.
     columns = {"start_offset": [0, 0], "replacement": "c", "class": ["no", "yes"], "pred": "yes"}
-    found = summarize([scores("s", "aa", [-0.3, 0.3], **columns)]).exchanges
-    assert found.loc["a", "c"] == pytest.approx(0.3)
+    assert summarize([scores("s", "aa", [-0.3, 0.3], **columns)]).exchanges.loc["a", "c"] == pytest.approx(0.3)
 
 
-def test_perfect_scores_find_the_elements():
-    found = recovery(np.array([0.1] * 18 + [5.0, 6.0]), np.array([False] * 18 + [True] * 2))
-    assert found == {"auroc": 1, "auroc_top_decile": 1, "recall_top_decile": 1, "tokens": 20, "element_tokens": 2}
-
-
-def test_scores_that_avoid_the_elements_are_worse_than_chance():
-    found = recovery(np.array([5.0] * 18 + [0.1, 0.2]), np.array([False] * 18 + [True] * 2))
-    assert found["auroc"] == 0
-    assert found["recall_top_decile"] == 0
+@pytest.mark.parametrize(("loo", "expected"), [([0.1] * 18 + [5.0, 6.0], 1), ([5.0] * 18 + [0.1, 0.2], 0)])
+def test_scores_find_the_elements_or_avoid_them(loo, expected):
+    found = recovery(np.array(loo), np.array([False] * 18 + [True] * 2))
+    assert (found["auroc"], found["recall_top_decile"], found["tokens"], found["element_tokens"]) == (expected, expected, 20, 2)
+    assert found["auroc_top_decile"] == pytest.approx(1 if expected else 8 / 18)
 
 
 def test_equal_scores_are_chance_and_their_top_decile_is_still_a_tenth():
@@ -139,28 +122,3 @@ def test_no_elements_are_no_recovery():
     found = summarize([scores("s", "ca", [1, 2])], elements={}).elements
     assert np.isnan(found["auroc"])
     assert found["element_tokens"] == 0
-
-
-def test_a_bed_file_may_have_comments_headers_blank_lines_and_crlf(tmp_path):
-    path = tmp_path / "known.bed"
-    path.write_bytes(b"# made by hand\ntrack name=known\nbrowser position s\r\n\ns\t3\t7\tmotif\t0\t+\r\nt\t0\t2\ns\t9\t11\n")
-    assert read_bed(path) == {"s": [(3, 7, "motif"), (9, 11, "")], "t": [(0, 2, "")]}
-
-
-def test_a_sequence_may_be_called_track_something(tmp_path):
-    path = tmp_path / "known.bed"
-    path.write_text("tracker-1\t0\t2\tmotif\n")
-    assert read_bed(path) == {"tracker-1": [(0, 2, "motif")]}
-
-
-@pytest.mark.parametrize("wrong", ["s 3 7", "s\t3", "s\tthree\t7"])
-def test_a_wrong_line_of_a_bed_file_is_named(tmp_path, wrong):
-    path = tmp_path / "known.bed"
-    path.write_text(f"# header\ns\t1\t2\n{wrong}\n")
-    with pytest.raises(RnalmError, match=r"known\.bed, line 3: expected sequence, start and end, separated by tabs"):
-        read_bed(path)
-
-
-def test_a_bed_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(RnalmError, match=r"known\.bed: no such file"):
-        summary.read_bed(tmp_path / "known.bed")

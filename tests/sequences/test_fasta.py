@@ -28,13 +28,12 @@ def test_a_record_has_the_first_word_of_its_header_as_id_and_keeps_the_rest(tmp_
 def test_lines_blank_lines_and_line_ends_are_no_part_of_a_sequence(tmp_path, end, packed):
     content = end.join([">x 1", "ACGT", "NNRY", "", "acgt ACGT", ">y", "U", ""]).encode()
     path = tmp_path / ("a.fasta.gz" if packed else "a.fasta")
-    found = read(path, gzip.compress(content) if packed else content)
-    assert [(record.id, record.sequence) for record in found] == [("x", "ACGTNNRYACGTACGT"), ("y", "U")]
+    records = read(path, gzip.compress(content) if packed else content)
+    assert [(record.id, record.sequence) for record in records] == [("x", "ACGTNNRYACGTACGT"), ("y", "U")]
 
 
 def test_a_tab_ends_an_id_too(tmp_path):
-    (tmp_path / "a.fasta").write_text(">id1\tfrom a  tool\nACGT\n")
-    [record] = read_records(Fasta(path=str(tmp_path / "a.fasta")))
+    [record] = read(tmp_path / "a.fasta", ">id1\tfrom a  tool\nACGT\n")
     assert (record.id, record.description) == ("id1", "from a  tool")
 
 
@@ -48,8 +47,8 @@ def test_files_are_classes(tmp_path):
         (tmp_path / f"{name}.fa").write_text(f">{name}1\nA\n>{name}2\nC\n")
     paths = {name: str(tmp_path / f"{name}.fa") for name in "abc"}
     source = Fasta(classes={"yes": paths["b"], "no": [paths["a"], paths["c"]]})
-    found = [(record.id, record.label) for record in read_records(source)]
-    assert found == [("a1", "no"), ("a2", "no"), ("c1", "no"), ("c2", "no"), ("b1", "yes"), ("b2", "yes")]
+    labels = [(record.id, record.label) for record in read_records(source)]
+    assert labels == [("a1", "no"), ("a2", "no"), ("c1", "no"), ("c2", "no"), ("b1", "yes"), ("b2", "yes")]
 
 
 def attributes(folder, content: str, **columns) -> Attributes:
@@ -60,8 +59,8 @@ def attributes(folder, content: str, **columns) -> Attributes:
 def test_a_table_gives_labels_weights_groups_and_splits_by_id(tmp_path, caplog):
     table = attributes(tmp_path, "name,y,g,s\nb,2.5,G,1\nz,1,G,1\na,,H,2\n", label="y", group="g", split="s")
     with caplog.at_level(logging.INFO):
-        found = read(tmp_path / "a.fa", ">a\nA\n>b\nC\n>c\nG\n", attributes=table)
-    assert [(record.label, record.group, record.split) for record in found] == [
+        records = read(tmp_path / "a.fa", ">a\nA\n>b\nC\n>c\nG\n", attributes=table)
+    assert [(record.label, record.group, record.split) for record in records] == [
         (None, "H", "2"),
         ("2.5", "G", "1"),
         (None, None, None),
@@ -69,16 +68,18 @@ def test_a_table_gives_labels_weights_groups_and_splits_by_id(tmp_path, caplog):
     assert "labels.csv: 1 of 3 rows are about other sequences" in caplog.text
 
 
-def test_a_table_about_other_sequences_is_refused(tmp_path, refusal):
-    table = attributes(tmp_path, "name,y\nchr1,2\n", label="y")
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ("chr1,2\n", ": none of its ids is among the ids of {folder}/a.fa, such as '1'"),
+        ("1,1\n1,2\n", ", line 3: the id '1' was there before; ids must be unique"),
+    ],
+    ids=["of other sequences", "an id twice"],
+)
+def test_a_bad_table_of_attributes_is_refused(tmp_path, refusal, rows, problem):
+    table = attributes(tmp_path, "name,y\n" + rows, label="y")
     message = refusal(read, tmp_path / "a.fa", ">1\nA\n", attributes=table)
-    assert message == f"{tmp_path}/labels.csv: none of its ids is among the ids of {tmp_path}/a.fa, such as '1'"
-
-
-def test_an_id_in_two_rows_of_the_table_is_refused(tmp_path, refusal):
-    table = attributes(tmp_path, "name,y\na,1\na,2\n", label="y")
-    message = refusal(read, tmp_path / "a.fa", ">a\nA\n", attributes=table)
-    assert message == f"{tmp_path}/labels.csv, line 3: the id 'a' was there before; ids must be unique"
+    assert message == f"{tmp_path}/labels.csv" + problem.format(folder=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -100,17 +101,17 @@ def test_what_is_wrong_with_a_file_is_told_with_its_line(tmp_path, refusal, cont
 def test_chunks_cover_the_sequence_overlap_and_share_a_group(sequence, length, data):
     overlap = data.draw(st.integers(0, length - 1))
     whole = Record("f, line 1", "x", sequence, None, None, None, None, None)
-    found = list(divide(whole, Chunk(length=length, overlap=overlap)))
+    chunks = list(divide(whole, Chunk(length=length, overlap=overlap)))
     if len(sequence) <= length:
-        assert [(chunk.id, chunk.sequence, chunk.group) for chunk in found] == [("x", sequence, "x")]
+        assert [(chunk.id, chunk.sequence, chunk.group) for chunk in chunks] == [("x", sequence, "x")]
         return
-    spans = [tuple(map(int, chunk.id.removeprefix("x:").split("-"))) for chunk in found]
-    assert all(chunk.sequence == sequence[start:end] for chunk, (start, end) in zip(found, spans, strict=True))
-    assert {chunk.group for chunk in found} == {"x"}
+    spans = [tuple(map(int, chunk.id.removeprefix("x:").split("-"))) for chunk in chunks]
+    assert all(chunk.sequence == sequence[start:end] for chunk, (start, end) in zip(chunks, spans, strict=True))
+    assert {chunk.group for chunk in chunks} == {"x"}
     assert (spans[0][0], spans[-1][1]) == (0, len(sequence))
     assert all(end - start == length for start, end in spans[:-1])
     assert all(before[1] - after[0] == overlap for before, after in pairwise(spans))
-    assert len({chunk.id for chunk in found}) == len(found)
+    assert len({chunk.id for chunk in chunks}) == len(chunks)
 
 
 def test_chunks_stay_in_the_group_of_their_sequence():

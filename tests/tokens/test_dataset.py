@@ -1,9 +1,7 @@
-from collections import Counter
-
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnalm.config import Encode
@@ -36,36 +34,26 @@ def encoded(write_source, tmp_path, monkeypatch):
 def test_all_rows_are_read_in_order_a_row_group_at_a_time(encoded):
     groups = list(dataset.read(encoded))
     assert [len(group) for group in groups] == [3, 3, 1]
-    found = [row for group in groups for row in group]
-    assert [row.row for row in found] == list(range(7))
-    assert [row.id for row in found] == [f"s{i}" for i in range(7)]
-    assert [len(row.input_ids) for row in found] == list(map(len, SEQUENCES))
-    assert [row.label for row in found] == [None, 0.5, None, 1.5, None, 2.5, None]
-    assert [row.weight for row in found] == [1, 1, 2, 1, 4, 5, 1]
-    assert all(row.modifiers is None and row.offsets is None for row in found)
-    assert all(row.input_ids.dtype == np.int32 for row in found)
+    rows = [row for group in groups for row in group]
+    assert [row.row for row in rows] == list(range(7))
+    assert [row.id for row in rows] == dataset.column(encoded, "id").to_pylist() == [f"s{i}" for i in range(7)]
+    assert [len(row.input_ids) for row in rows] == dataset.lengths(encoded).tolist() == list(map(len, SEQUENCES))
+    assert [row.label for row in rows] == [None, 0.5, None, 1.5, None, 2.5, None]
+    assert [row.weight for row in rows] == [1, 1, 2, 1, 4, 5, 1]
+    assert {(row.input_ids.dtype, row.modifiers, row.offsets) for row in rows} == {(np.dtype(np.int32), None, None)}
 
 
-@pytest.mark.parametrize("rows", [[], [0], [6], [1, 4], [2, 3], [0, 1, 2, 6], list(range(7))])
-def test_chosen_rows_are_the_same_as_when_all_are_read(encoded, rows):
-    everything = {row.row: row for group in dataset.read(encoded) for row in group}
-    groups = list(dataset.read(encoded, np.array(rows, dtype=np.int64)))
-    found = [row for group in groups for row in group]
+@pytest.mark.parametrize("numbers", [[], [0], [6], [1, 4], [2, 3], [0, 1, 2, 6], list(range(7))])
+def test_chosen_rows_are_the_same_as_when_all_are_read(encoded, numbers):
+    everything = [row for group in dataset.read(encoded) for row in group]
+    groups = list(dataset.read(encoded, np.array(numbers, dtype=np.int64)))
     assert all(groups)
-    assert [row.row for row in found] == rows
-    for row in found:
-        assert row.id == everything[row.row].id
-        np.testing.assert_array_equal(row.input_ids, everything[row.row].input_ids)
+    chosen = [(row.row, row.id, row.input_ids.tolist()) for group in groups for row in group]
+    assert chosen == [(number, everything[number].id, everything[number].input_ids.tolist()) for number in numbers]
 
 
-def test_lengths_and_columns_can_be_read_alone(encoded):
-    assert dataset.lengths(encoded).tolist() == list(map(len, SEQUENCES))
-    assert dataset.lengths(encoded).dtype == np.int64
-    assert dataset.column(encoded, "id").to_pylist() == [f"s{i}" for i in range(7)]
-
-
-def test_modifiers_and_offsets_belong_to_the_kept_tokens(write_source, tmp_path):
-    source = write_source("id\tsequence\none\ta#1,c,g#2#3\ntwo\tg#4\n", token_sep=",", modifier_sep="#")
+def test_modifiers_and_offsets_belong_to_the_kept_tokens(write_rows, tmp_path):
+    source = write_rows("a#1,c,g#2#3", "g#4", token_sep=",", modifier_sep="#")
     encode.encode(source, learn.learn(source), tmp_path / "e.parquet", Encode(block_size=2, truncate="left"))
     ((one, two),) = dataset.read(tmp_path / "e.parquet")
     np.testing.assert_array_equal(one.modifiers, [[0, 2], [0, 3]])
@@ -75,8 +63,8 @@ def test_modifiers_and_offsets_belong_to_the_kept_tokens(write_source, tmp_path)
     assert one.modifiers.dtype == np.float32
 
 
-def test_a_sequence_without_modifiers_among_others_with_some_has_zeros(write_source, tmp_path):
-    source = write_source("id\tsequence\none\ta#1,c\ntwo\tg,a\n", token_sep=",", modifier_sep="#")
+def test_a_sequence_without_modifiers_among_others_with_some_has_zeros(write_rows, tmp_path):
+    source = write_rows("a#1,c", "g,a", token_sep=",", modifier_sep="#")
     encode.encode(source, learn.learn(source), tmp_path / "e.parquet")
     (both,) = dataset.read(tmp_path / "e.parquet")
     np.testing.assert_array_equal(dataset.collate(both, 1)["modifiers"], [[[1, 0]], [[0, 0]]])
@@ -140,26 +128,21 @@ def epoch(lengths: np.ndarray, batch_size: int, seed: int, number: int = 0, rank
 
 
 @given(*CASES)
-def test_every_row_occurs_once_an_epoch(lengths, batch_size, number):
+def test_every_row_occurs_once_an_epoch_and_no_batch_has_one_row_or_more_than_asked_for(lengths, batch_size, number):
     batches = epoch(lengths, batch_size, seed=1, number=number)
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
-
-
-@given(*CASES)
-def test_no_batch_has_one_row_or_more_than_asked_for(lengths, batch_size, number):
-    sizes = [len(batch) for batch in epoch(lengths, batch_size, seed=1, number=number)]
+    sizes = [len(batch) for batch in batches]
     assert min(sizes) >= 2
     # Three rows in batches of two cannot be divided without leaving one alone.
     assert max(sizes) <= max(batch_size, 3 if len(lengths) % 2 else 2)
 
 
-@settings(max_examples=200)
 @given(*CASES, st.integers(1, 5))
 def test_processes_together_see_every_row_in_equally_many_batches(lengths, batch_size, number, world):
     each = [epoch(lengths, batch_size, 1, number, rank, world) for rank in range(world)]
     assert len({len(batches) for batches in each}) == 1
-    found = Counter(tuple(batch) for batches in each for batch in batches)
-    assert set(found) == {tuple(batch) for batch in epoch(lengths, batch_size, 1, number)}
+    seen = {tuple(batch) for batches in each for batch in batches}
+    assert seen == {tuple(batch) for batch in epoch(lengths, batch_size, 1, number)}
 
 
 def test_a_batch_for_more_processes_than_there_are_batches_is_repeated():
@@ -179,16 +162,11 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     assert epoch(lengths, 8, seed=2, number=3) != first
 
 
-def test_a_batch_holds_sequences_of_similar_length():
+def test_a_batch_holds_sequences_of_similar_length_and_batches_come_in_no_order_of_it():
     lengths = np.random.default_rng(0).integers(1, 1000, 512)
-    spread = [np.ptp(lengths[batch]) for batch in epoch(lengths, 16, seed=1)]
-    assert np.mean(spread) < 200
-
-
-def test_batches_come_in_no_order_of_length():
-    lengths = np.random.default_rng(0).integers(1, 1000, 512)
-    means = np.array([lengths[batch].mean() for batch in epoch(lengths, 16, seed=1)])
-    assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.5
+    batches = [lengths[batch] for batch in epoch(lengths, 16, seed=1)]
+    assert np.mean([np.ptp(batch) for batch in batches]) < 200
+    assert abs(np.corrcoef([batch.mean() for batch in batches], np.arange(len(batches)))[0, 1]) < 0.5
 
 
 @pytest.mark.parametrize("rows", [0, 1])

@@ -8,7 +8,7 @@ import pytest
 from configurations import BASES
 from dependencies import READERS
 
-from rnalm.config import outputs
+from rnalm.config import contract
 from rnalm.config.load import load
 from rnalm.pipeline.plan import STAGES, Plan
 
@@ -23,7 +23,7 @@ def planned(experiment, monkeypatch):
     for name in ("more.tsv", "a.fa", "b.fa"):
         (experiment.folder / name).touch()
     (experiment.folder / "given").mkdir()
-    for name in outputs.MODEL:
+    for name in contract.MODEL:
         (experiment.folder / "given" / name).write_text("{}")
     return experiment
 

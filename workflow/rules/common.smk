@@ -13,7 +13,7 @@ if LIBRARY not in sys.path:
     sys.path.insert(0, LIBRARY)
     os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
 
-from rnalm.config import load, outputs
+from rnalm.config import load, contract
 from rnalm.errors import RnalmError
 from rnalm.files import is_locked, lock
 from rnalm.pipeline import content as contents
@@ -67,7 +67,7 @@ def provided(rule):
     return lambda wildcards: ancient(PLAN.provided(rule, wildcards))
 
 
-def of_models(names=outputs.MODEL):
+def of_models(names=contract.MODEL):
     """List files of the model that a job is about or, where there is none, of all; dates of given ones do not count."""
 
     def files(wildcards):

@@ -7,7 +7,7 @@ rule finetune_fold:
         start=provided("finetune_fold"),
         best=lambda wildcards: PLAN.best_values(wildcards.model),
     output:
-        multiext(f"{OUT}/fine-tune/{{model}}/", *outputs.FINETUNED),
+        multiext(f"{OUT}/fine-tune/{{model}}/", *contract.FINETUNED),
     log:
         f"{OUT}/logs/finetune/{{model}}.log",
     benchmark:
@@ -34,7 +34,7 @@ rule evaluate_fold:
         model=of_models(),
         results=multiext(f"{OUT}/fine-tune/{{model}}/", "train_results.json", "eval_results.json"),
     output:
-        multiext(f"{OUT}/fine-tune/{{model}}/", *outputs.tested(TASK)),
+        multiext(f"{OUT}/fine-tune/{{model}}/", *contract.tested(TASK)),
     log:
         f"{OUT}/logs/evaluate/{{model}}.log",
     benchmark:

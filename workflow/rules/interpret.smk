@@ -77,11 +77,9 @@ rule score_shard:
 
 rule merge_scores:
     input:
-        lambda wildcards: PLAN.shard_files(outputs.source_of(wildcards.place), wildcards.mode),
+        lambda wildcards: PLAN.shard_files(contract.source_of(wildcards.place), wildcards.mode),
     output:
-        parquet=f"{OUT}/{{place}}/loo_scores_{{mode}}.parquet",
-        csv=f"{OUT}/{{place}}/loo_scores_{{mode}}.csv",
-        explanations=f"{OUT}/{{place}}/loo_scores_{{mode}}.pkl",
+        [f"{OUT}/{{place}}/loo_scores_{{mode}}.{suffix}" for suffix in contract.SCORES],
     log:
         f"{OUT}/logs/{{place}}/merge-{{mode}}.log",
     benchmark:

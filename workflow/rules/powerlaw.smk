@@ -5,7 +5,7 @@ rule compare_spectra:
     output:
         [
             report(f"{OUT}/powerlaw/{name}", category="Power laws") if name.endswith(".svg") else f"{OUT}/powerlaw/{name}"
-            for name in outputs.SPECTRA
+            for name in contract.SPECTRA
         ],
     log:
         f"{OUT}/logs/powerlaw.log",

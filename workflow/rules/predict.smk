@@ -27,11 +27,11 @@ rule predict_source:
 rule merge_predictions:
     input:
         parts=lambda wildcards: expand(
-            f"{OUT}/predict/parts/{{source}}/{{model}}.parquet", source=outputs.source_of(wildcards.place), model=PLAN.models
+            f"{OUT}/predict/parts/{{source}}/{{model}}.parquet", source=contract.source_of(wildcards.place), model=PLAN.models
         ),
         models=of_models(["labels.json"]),
     output:
-        multiext(f"{OUT}/{{place}}/", *outputs.predicted(TASK)),
+        multiext(f"{OUT}/{{place}}/", *contract.predicted(TASK)),
     log:
         f"{OUT}/logs/{{place}}/merge.log",
     benchmark:

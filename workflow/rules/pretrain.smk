@@ -4,7 +4,7 @@ rule pretrain_model:
         tokenizer=f"{OUT}/tokenizer.json",
         start=provided("pretrain_model"),
     output:
-        multiext(f"{OUT}/pretrain/", *outputs.PRETRAINED),
+        multiext(f"{OUT}/pretrain/", *contract.PRETRAINED),
     log:
         f"{OUT}/logs/pretrain.log",
     benchmark:

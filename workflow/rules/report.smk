@@ -14,8 +14,11 @@ rule write_report:
         models=of_models(["config.json", "labels.json"]),
         histories=expand(f"{OUT}/fine-tune/{{model}}/trainer_state.json", model=PLAN.trained),
         summary=[f"{OUT}/fine-tune/summary.csv"] if PLAN.trained else [],
-        predictions=[f"{OUT}/{outputs.place('predict', source)}/predictions.parquet" for source in PLAN.queries],
-        results=[f"{OUT}/{outputs.place('predict', source)}/results.json" for source in PLAN.queries],
+        predictions=expand(
+            f"{OUT}/{{place}}/{{name}}",
+            place=[contract.place("predict", source) for source in PLAN.queries],
+            name=contract.SHOWN.values(),
+        ),
         scores=(ancient if SETTLED else list)([f"{PLAN.scored(*asked)}.parquet" for asked in PLAN.asked]),
         annotations=ancient(PLAN.annotations),
         pretraining=[f"{OUT}/pretrain/{name}" for name in ("eval_results.json", "trainer_state.json") if PLAN.pretrain],

@@ -30,7 +30,7 @@ rule conclude_sweep:
     input:
         [f"{OUT}/sweep/{{fold}}/worker-{worker}.json" for worker in range(PLAN.sweep.workers if PLAN.sweep else 0)],
     output:
-        multiext(f"{OUT}/sweep/{{fold}}/", *outputs.SEARCHED),
+        multiext(f"{OUT}/sweep/{{fold}}/", *contract.SEARCHED),
     log:
         f"{OUT}/logs/conclude_sweep/{{fold}}.log",
     benchmark:
@@ -50,7 +50,7 @@ rule conclude_sweep:
 
 rule show_sweeps:
     input:
-        expand(f"{OUT}/sweep/{{fold}}/{{name}}", fold=PLAN.folds, name=outputs.SEARCHED),
+        expand(f"{OUT}/sweep/{{fold}}/{{name}}", fold=PLAN.folds, name=contract.SEARCHED),
     output:
         report(f"{OUT}/sweep/index.html", category="Sweep"),
     log:

@@ -10,7 +10,7 @@ def work():
     from rnalm.config import Interpret
     from rnalm.labels.labels import Labels
     from rnalm.scoring.check import check
-    from rnalm.scoring.summary import read_bed
+    from rnalm.sequences.bed import read_bed
     from rnalm.tokens import dataset, encode
     from rnalm.tokens.tokenizer import load_tokenizer
 

@@ -16,16 +16,32 @@ class Scorer(ABC):
     bounds, and not on what else is scored.
     """
 
-    #: By which the configuration calls it.
+    #: The name that the configuration has for it.
     name: str
+
+    #: In which it multiplies: ``float32``, ``tf32`` or ``bf16``.
+    precision: str
 
     @abstractmethod
     def cost(self, lengths: np.ndarray) -> np.ndarray:
-        """Estimate what scoring every token of sequences costs, in any unit ``(sequences,)``."""
+        """Estimate what scoring every token of sequences costs, in any unit ``(sequences,)``.
+
+        Parameters
+        ----------
+        lengths : numpy.ndarray
+            Tokens of each sequence ``(sequences,)``.
+        """
 
     @abstractmethod
     def launch(self, sequence: Encoded, edits: Edits) -> Callable[[], np.ndarray]:
         """Begin to score, without waiting for a GPU.
+
+        Parameters
+        ----------
+        sequence : Encoded
+            The sequence.
+        edits : Edits
+            Its perturbations.
 
         Returns
         -------
@@ -35,11 +51,19 @@ class Scorer(ABC):
         Raises
         ------
         RnalmError
-            If the sequence has more modifiers than the model has channels for.
+            If edits do not fit the sequence, the sequence has more modifiers than the model has channels for, or it does not
+            fit into a GPU's memory.
         """
 
     def score(self, sequence: Encoded, edits: Edits) -> tuple[np.ndarray, np.ndarray]:
         """Compute the model's outputs.
+
+        Parameters
+        ----------
+        sequence : Encoded
+            The sequence.
+        edits : Edits
+            Its perturbations.
 
         Returns
         -------
@@ -47,6 +71,11 @@ class Scorer(ABC):
             For the sequence, float32 ``(outputs,)``.
         perturbed : numpy.ndarray
             For its perturbations, float32 ``(edits, outputs)``.
+
+        Raises
+        ------
+        RnalmError
+            If :meth:`launch` refuses.
         """
         outputs = self.launch(sequence, edits)()
         return outputs[-1], outputs[:-1]

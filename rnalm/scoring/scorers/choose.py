@@ -3,26 +3,31 @@
 from transformers import PreTrainedModel
 
 from rnalm.errors import RnalmError
+from rnalm.scoring.precision import EXACT
 from rnalm.scoring.scorers.base import Scorer
 from rnalm.scoring.scorers.incremental import IncrementalScorer
 from rnalm.scoring.scorers.naive import NaiveScorer
 
 
-def choose(model: PreTrainedModel, scorer: str = "auto", batch_tokens: int | None = None, precision: str = "float32") -> Scorer:
+def choose(model: PreTrainedModel, scorer: str = "auto", batch_tokens: int | None = None, precision: str = EXACT) -> Scorer:
     """Make the scorer for a model.
 
     Parameters
     ----------
     model : PreTrainedModel
+        In evaluation mode, on the device that scores.
     scorer : {'auto', 'naive', 'incremental'}
         ``auto``: incremental if the model says how, by a method ``local``.
     batch_tokens : int, optional
+        Tokens or, of the incremental scorer, changed positions computed together, at most; None: as free memory allows.
     precision : {'float32', 'tf32', 'bf16'}
+        In which to multiply.
 
     Raises
     ------
     RnalmError
-        If the model cannot be scored so.
+        If the device is neither a CPU nor a CUDA GPU, is to multiply as only GPUs do, or the model is to be scored
+        incrementally and is not local.
     """
     local = hasattr(model, "local")
     if model.device.type not in ("cpu", "cuda"):

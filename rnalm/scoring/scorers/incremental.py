@@ -2,7 +2,7 @@
 
 Of each perturbed sequence it recomputes windows, from the tokens up to the bins; then the readout goes on from the state in
 which it comes to the window from the 3′ end, reads the window's own bins, and walks on over the bins of the sequence to the
-5′ end. Everything else is shared by all perturbations.
+5′ end. Everything else is shared by all perturbations. ``README.md`` beside this file shows how the parts work together.
 """
 
 import logging
@@ -14,14 +14,16 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from rnalm.compute import SHARE, fetch, fitting, free_memory, multiplying, send
+from rnalm.models.local import Local
 from rnalm.models.registry import pad_id
 from rnalm.prediction.predict import too_long
 from rnalm.scoring.edits import Edits
+from rnalm.scoring.precision import EXACT
 from rnalm.scoring.scorers.base import Scorer
 from rnalm.scoring.scorers.material import Material
 from rnalm.scoring.scorers.passes import Passes, pass_bytes, passes
 from rnalm.scoring.scorers.recompute import Recomputer, Sides, window_bytes, window_rows
-from rnalm.scoring.scorers.windows import Windows, windows
+from rnalm.scoring.scorers.windows import Windows, find_windows
 from rnalm.tokens.dataset import Encoded
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ log = logging.getLogger(__name__)
 MOST_ROWS = {"cpu": 2**14, "cuda": 2**18}
 MOST_STATES = {"cpu": 2**13, "cuda": 2**18}
 
-#: When memory runs out, more are tried: with fewer it is not they that fill it.
+#: Where memory runs out with fewer positions than this at a time, the shared passes fill it, and the sequence is refused.
 FEWEST_ROWS = 2**8
 
 #: Length at which the walk of an edit in the middle costs as much as its window, in tokens (full-size Saluki on a CPU).
@@ -47,7 +49,7 @@ class IncrementalScorer(Scorer):
     batch_tokens : int, optional
         Changed positions recomputed together, at most; None: a power of two that free memory allows.
     precision : {'float32', 'tf32', 'bf16'}
-        In which convolutions of windows are multiplied, and with tf32 everything.
+        In which convolutions of windows are multiplied and, with tf32, everything.
 
     Raises
     ------
@@ -57,8 +59,9 @@ class IncrementalScorer(Scorer):
 
     name = "incremental"
 
-    def __init__(self, model: PreTrainedModel, batch_tokens: int | None = None, precision: str = "float32") -> None:
-        self.local, self.device, self.precision = model.local(), model.device, precision
+    def __init__(self, model: PreTrainedModel, batch_tokens: int | None = None, precision: str = EXACT) -> None:
+        self.local: Local = model.local()  # pyright: ignore[reportCallIssue]
+        self.device, self.precision = model.device, precision
         self.modifier_channels = getattr(model.config, "modifier_channels", 0)
         self.vocab_size, self.pad = getattr(model.config, "vocab_size", None), pad_id(model)
         self.recompute = Recomputer(self.local, torch.bfloat16 if precision == "bf16" else None)
@@ -76,12 +79,24 @@ class IncrementalScorer(Scorer):
         return ids, torch.zeros(1, channels, 1, device=self.device) if channels else None
 
     def cost(self, lengths: np.ndarray) -> np.ndarray:
-        """Estimate the cost of scoring every token: of a window it is the same, of the walk it grows with length."""
+        """Estimate the cost of scoring every token: that of a window is always the same, that of a walk grows with length.
+
+        Parameters
+        ----------
+        lengths : numpy.ndarray
+            Tokens of each sequence ``(sequences,)``.
+        """
         return lengths * (1 + lengths / WALK)
 
     @torch.inference_mode()
     def launch(self, sequence: Encoded, edits: Edits) -> Callable[[], np.ndarray]:
-        """Begin to score."""
+        """Begin to score; see :meth:`Scorer.launch`.
+
+        Parameters
+        ----------
+        sequence, edits
+            The sequence and its perturbations.
+        """
         edits.check(sequence, self.vocab_size)
         while True:
             try:
@@ -95,17 +110,17 @@ class IncrementalScorer(Scorer):
 
     def _outputs(self, sequence: Encoded, edits: Edits) -> Tensor:
         """Compute the outputs of every perturbation, and last of the sequence ``(edits + 1, outputs)``."""
-        found = windows(edits, len(sequence.input_ids), self.local.layers)
-        shifts = np.union1d(found.left, np.append(found.right, 0))
+        windows = find_windows(edits, len(sequence.input_ids), self.local.layers)
+        shifts = np.union1d(windows.left, np.append(windows.right, 0))
         need = len(shifts) * pass_bytes(self.local, len(sequence.input_ids) + int(shifts[-1]))
         growths = np.unique(edits.growth)
         if need <= self.memory or len(growths) < 2:
-            return _Scoring(self, sequence, edits, found).outputs()
+            return _Scoring(self, sequence, edits, windows).outputs()
         log.warning(
             "memory is short: edits of sequence %r are scored in parts; last digits may differ from those of other jobs",
             sequence.id,
         )
-        # Fewer growths need fewer passes at a time.
+        # Edits that grow the sequence by fewer different numbers of tokens need fewer passes at a time.
         low = edits.growth < growths[len(growths) // 2]
         halves = [self._outputs(sequence, edits[np.flatnonzero(half)]) for half in (low, ~low)]
         place = np.append(np.argsort(np.concatenate([np.flatnonzero(low), np.flatnonzero(~low)])), len(edits))
@@ -115,13 +130,13 @@ class IncrementalScorer(Scorer):
 class _Scoring:
     """The scoring of one sequence."""
 
-    def __init__(self, scorer: IncrementalScorer, sequence: Encoded, edits: Edits, found: Windows) -> None:
+    def __init__(self, scorer: IncrementalScorer, sequence: Encoded, edits: Edits, windows: Windows) -> None:
         self.scorer, self.local, self.device = scorer, scorer.local, scorer.device
-        self.edits, self.windows = edits, found
+        self.edits, self.windows = edits, windows
         self.material = Material(sequence, edits, scorer.modifier_channels, scorer.device, scorer.pad)
         ids, modifiers = self.material.take(torch.arange(self.material.length, device=self.device)[None])
         x = self.local.inputs(ids, modifiers)[0]
-        self.passes: Passes = passes(self.local, x, found.left, found.right)
+        self.passes: Passes = passes(self.local, x, windows.left, windows.right)
 
     def outputs(self) -> Tensor:
         """Compute the outputs; those of a perturbation start from the 3′ end and go on from window to window."""
@@ -135,46 +150,46 @@ class _Scoring:
 
     def _read(self, chosen: np.ndarray, states: Tensor) -> None:
         """Take the states on over some windows, at most one a perturbation, and on to the next ones."""
-        found = self.windows
-        chosen = chosen[np.lexsort((found.top[chosen], found.width[chosen]))]
-        widths, first = np.unique(found.width[chosen], return_index=True)
+        windows = self.windows
+        chosen = chosen[np.lexsort((windows.top[chosen], windows.width[chosen]))]
+        widths, first = np.unique(windows.width[chosen], return_index=True)
         parts = []
         for width, alike in zip(widths.tolist(), np.split(chosen, first[1:]), strict=True):
             size = max(1, self.scorer.rows // window_rows(self.local, width))
             parts += [self._cross(alike[at : at + size], states) for at in range(0, len(alike), size)]
         state = torch.cat(parts)
         self._walk(chosen, state)
-        states[send(found.owner[chosen], self.device)] = state
+        states[send(windows.owner[chosen], self.device)] = state
 
     def _cross(self, block: np.ndarray, states: Tensor) -> Tensor:
         """Recompute windows of one width and rank, and read their bins: the states after them ``(windows, features)``."""
-        found, shared = self.windows, self.passes
+        windows, shared = self.windows, self.passes
         sides = np.stack(
             [
-                np.searchsorted(shared.lefts, found.left[block]),
-                np.searchsorted(shared.rights, found.right[block]),
-                np.searchsorted(shared.shifts, found.left[block]),
-                np.searchsorted(shared.shifts, found.right[block]),
+                np.searchsorted(shared.lefts, windows.left[block]),
+                np.searchsorted(shared.rights, windows.right[block]),
+                np.searchsorted(shared.shifts, windows.left[block]),
+                np.searchsorted(shared.shifts, windows.right[block]),
             ]
         )
-        start, *on_device = send(np.concatenate([found.start[None, block], sides]), self.device)
-        source = found.source[found.offset[block, None] + np.arange(found.width[block[0]])]
+        start, *on_device = send(np.concatenate([windows.start[None, block], sides]), self.device)
+        source = windows.source[windows.offset[block, None] + np.arange(int(windows.width[block[0]]))]
         rows = self.local.inputs(*self.material.take(send(source, self.device))).permute(2, 0, 1)
         bins = self.scorer.recompute(rows, start, Sides(*on_device), shared.junctions)
         return self._cross_bins(block, sides[3], self.local.readout.project(bins), states)
 
     def _cross_bins(self, block: np.ndarray, right_pass: np.ndarray, inputs: Tensor, states: Tensor) -> Tensor:
         """Read the projected bins of windows ``(bins, windows, inputs)`` from right to left."""
-        found, shared, readout = self.windows, self.passes, self.local.readout
-        top, count = found.top[block], shared.bins[right_pass]
-        rightmost = found.rank[block[0]] == 0
-        if rightmost:  # it begins with what the 3′ end, all of it shifted, leaves
+        windows, shared, readout = self.windows, self.passes, self.local.readout
+        top, count = windows.top[block], shared.bins[right_pass]
+        rightmost = windows.rank[block[0]] == 0
+        if rightmost:  # right of it only the shifted sequence has been read, whose states the pass holds
             begin = right_pass * shared.states.shape[1] + np.clip(top + len(inputs), 0, count)
             state = shared.states.flatten(0, 1)[send(begin, self.device)]
         else:
-            state = states[send(found.owner[block], self.device)]
+            state = states[send(windows.owner[block], self.device)]
         for number in range(len(inputs) - 1, -1, -1):
-            # Windows hang over the ends; right of the last bin only the rightmost do.
+            # Windows reach beyond the ends of the sequence, beyond the 3′ end only rightmost ones: there are no bins to read.
             exists = (top + number >= 0) & ((top + number < count) | (not rightmost))
             kept = None if exists.all() else state.clone()
             readout.step(inputs[number], state)
@@ -184,19 +199,19 @@ class _Scoring:
 
     def _walk(self, chosen: np.ndarray, state: Tensor) -> None:
         """Read on from each window down to the next one to its left, or to the first bin, in place."""
-        found, readout, shared = self.windows, self.local.readout, self.passes
-        follows = (chosen > 0) & (found.owner[chosen - 1] == found.owner[chosen])
-        stop = np.where(follows, (found.top + found.top_width)[chosen - 1], 0)
-        steps = np.maximum(found.top[chosen] - stop, 0)
-        first = np.searchsorted(shared.shifts, found.left[chosen]) * shared.inputs.shape[1] + found.top[chosen]
+        windows, readout, shared = self.windows, self.local.readout, self.passes
+        follows = (chosen > 0) & (windows.owner[chosen - 1] == windows.owner[chosen])
+        stop = np.where(follows, (windows.top + windows.top_width)[chosen - 1], 0)
+        steps = np.maximum(windows.top[chosen] - stop, 0)
+        first = np.searchsorted(shared.shifts, windows.left[chosen]) * shared.inputs.shape[1] + windows.top[chosen]
         order = np.argsort(-steps, kind="stable")
         table = shared.inputs.flatten(0, 1)
         for at in range(0, len(order), MOST_STATES[self.device.type]):
             part = order[at : at + MOST_STATES[self.device.type]]
             place, index = send(np.stack([part, first[part]]), self.device)
             moving, inputs = state[place], table.new_empty(len(part), table.shape[1])
-            # Those with most bins before them stand first, so that the others drop out at the end.
-            active = np.searchsorted(-steps[part], -np.arange(steps[part[0]]))
+            # In the order of their ways, the longest first: those that have arrived drop out at the end.
+            active = np.searchsorted(-steps[part], -np.arange(int(steps[part[0]])))
             for count in active.tolist():
                 index -= 1
                 torch.index_select(table, 0, index[:count], out=inputs[:count])

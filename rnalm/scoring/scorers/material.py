@@ -6,7 +6,7 @@ from torch import Tensor
 
 from rnalm.compute import send
 from rnalm.scoring.edits import NOWHERE, Edits
-from rnalm.tokens.dataset import PAD, Encoded, fit_modifiers
+from rnalm.tokens.dataset import Encoded, fit_modifiers
 
 
 class Material:
@@ -15,10 +15,13 @@ class Material:
     Parameters
     ----------
     sequence : Encoded
+        The sequence.
     edits : Edits
+        Its perturbations.
     modifier_channels : int
         Channels that the model has.
     device : torch.device
+        Where the model runs.
     pad : int
         Id of ``[PAD]``.
 
@@ -32,16 +35,16 @@ class Material:
     length : int
         Tokens of the sequence.
     ids : Tensor
-        int64 ``(length + tokens + 1,)``
+        Ids of the tokens, int64 ``(length + tokens + 1,)``.
     modifiers : Tensor or None
-        float32 ``(modifier_channels, length + tokens + 1)``; None for a model without.
+        Their modifiers, float32 ``(modifier_channels, length + tokens + 1)``; None for a model without.
     """
 
-    def __init__(self, sequence: Encoded, edits: Edits, modifier_channels: int, device: torch.device, pad: int = PAD) -> None:
+    def __init__(self, sequence: Encoded, edits: Edits, modifier_channels: int, device: torch.device, pad: int) -> None:
         self.length = length = len(sequence.input_ids)
         self.ids = send(np.concatenate([sequence.input_ids.astype(np.int64), edits.token, [pad]]), device)
         self.modifiers = None
-        own = np.pad(fit_modifiers(sequence, modifier_channels), ((0, 0), (0, 1)))  # the last column is NOWHERE's
+        own = np.pad(fit_modifiers(sequence, modifier_channels), ((0, 0), (0, 1)))  # the last column, zeros, is that of NOWHERE
         if modifier_channels:
             keep = np.where(edits.keep == NOWHERE, length, edits.keep)
             self.modifiers = send(np.concatenate([own[:, :length], own[:, keep], own[:, length:]], axis=1), device)
@@ -52,14 +55,14 @@ class Material:
         Parameters
         ----------
         index : Tensor
-            ``(rows, positions)``
+            Places in the material ``(rows, positions)``.
 
         Returns
         -------
         ids : Tensor
-            ``(rows, positions)``
+            Their ids, int64 ``(rows, positions)``.
         modifiers : Tensor or None
-            ``(rows, modifier_channels, positions)``
+            Their modifiers, float32 ``(rows, modifier_channels, positions)``.
         """
         return self.ids[index], None if self.modifiers is None else self.modifiers[:, index].transpose(0, 1)
 
@@ -70,8 +73,9 @@ def apply(material: Material, edits: Edits, chosen: np.ndarray) -> Tensor:
     Parameters
     ----------
     material : Material
-        Of these edits.
+        All tokens of the sequence and of these edits.
     edits : Edits
+        All perturbations of the sequence.
     chosen : numpy.ndarray
         Which of them to make: one at least, all of one growth, so that the results have one length.
 

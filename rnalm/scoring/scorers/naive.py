@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from rnalm.compute import SHARE, fetch, fitting, free_memory, multiplying, send
+from rnalm.models.registry import pad_id
 from rnalm.prediction.predict import too_long
 from rnalm.scoring.edits import Edits
+from rnalm.scoring.precision import EXACT
 from rnalm.scoring.scorers.base import Scorer
 from rnalm.scoring.scorers.material import Material, apply
 from rnalm.tokens.dataset import Encoded
@@ -34,23 +36,36 @@ class NaiveScorer(Scorer):
     batch_tokens : int, optional
         Tokens in one forward pass, at most; None: a power of two that free memory allows.
     precision : {'float32', 'tf32', 'bf16'}
+        In which to multiply.
     """
 
     name = "naive"
 
-    def __init__(self, model: PreTrainedModel, batch_tokens: int | None = None, precision: str = "float32") -> None:
+    def __init__(self, model: PreTrainedModel, batch_tokens: int | None = None, precision: str = EXACT) -> None:
         self.model, self.device, self.precision = model, model.device, precision
         self.modifier_channels = getattr(model.config, "modifier_channels", 0)
         self.vocab_size = getattr(model.config, "vocab_size", None)
         self.batch_tokens, self.memory = batch_tokens, SHARE * free_memory(model.device)
 
     def cost(self, lengths: np.ndarray) -> np.ndarray:
-        """Estimate the cost of scoring every token of sequences: passes times their length."""
+        """Estimate the cost of scoring every token: as many passes as tokens, times their length; see :meth:`Scorer.cost`.
+
+        Parameters
+        ----------
+        lengths : numpy.ndarray
+            Tokens of each sequence ``(sequences,)``.
+        """
         return lengths.astype(np.float64) ** 2
 
     @torch.inference_mode()
     def launch(self, sequence: Encoded, edits: Edits) -> Callable[[], np.ndarray]:
-        """Begin to score."""
+        """Begin to score; see :meth:`Scorer.launch`.
+
+        Parameters
+        ----------
+        sequence, edits
+            The sequence and its perturbations.
+        """
         edits.check(sequence, self.vocab_size)
         try:
             return fetch(self._outputs(sequence, edits))
@@ -59,7 +74,7 @@ class NaiveScorer(Scorer):
 
     def _outputs(self, sequence: Encoded, edits: Edits) -> Tensor:
         """Compute the outputs of every perturbation, and last of the sequence ``(edits + 1, outputs)``."""
-        material = Material(sequence, edits, self.modifier_channels, self.device)
+        material = Material(sequence, edits, self.modifier_channels, self.device, pad_id(self.model))
         with multiplying(self.precision), counting(self.model) as activations:
             base = self._run(material, torch.arange(material.length, device=self.device)[None])
         tokens = self.batch_tokens or MOST_TOKENS[self.device.type]
@@ -97,7 +112,18 @@ class NaiveScorer(Scorer):
 
 @contextmanager
 def counting(model: nn.Module) -> Iterator[list[int]]:
-    """Count the bytes that the layers of a model put out, all together: more than what of it a forward pass holds at once."""
+    """Count the bytes that the layers of a model put out, all together: more than a forward pass holds at once.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model, to be run inside the block.
+
+    Yields
+    ------
+    list of int
+        Bytes of each output so far.
+    """
     sizes: list[int] = []
 
     def count(module: nn.Module, inputs: tuple, output: object) -> None:

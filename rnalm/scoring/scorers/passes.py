@@ -49,7 +49,7 @@ class Passes:
     junctions : list of Junctions
         One a layer; ``left`` has the shifts of ``lefts`` only, ``right`` those of ``rights``, ``outputs`` those of ``shifts``.
     shifts, lefts, rights : numpy.ndarray
-        Sorted.
+        All shifts, and those left and right of windows, each sorted and without repetition.
     bins : numpy.ndarray
         Bins under each shift ``(shifts,)``.
     inputs : Tensor
@@ -67,50 +67,58 @@ class Passes:
     states: Tensor
 
 
-def passes(local: Local, x: Tensor, lefts: Sequence[int], rights: Sequence[int]) -> Passes:
+def passes(local: Local, x: Tensor, left: Sequence[int] | np.ndarray, right: Sequence[int] | np.ndarray) -> Passes:
     """Compute the passes over a sequence.
 
     Parameters
     ----------
     local : Local
+        The model, in parts.
     x : Tensor
         Model input of the sequence ``(channels, length)``.
-    lefts, rights : sequence of int
+    left, right : sequence of int
         Shifts left and right of windows.
     """
-    lefts, rights = (np.unique(np.asarray(side, dtype=np.int64)) for side in (lefts, rights))
+    lefts, rights = (np.unique(np.asarray(side, dtype=np.int64)) for side in (left, right))
     shifts = np.unique(np.concatenate([lefts, rights, [0]]))  # 0 for the sequence itself
     length = max(local.minimum_length, x.shape[1] + int(shifts[-1]))
     rows = torch.stack([F.pad(x, (shift, length - x.shape[1] - shift)).T for shift in shifts.tolist()])
     chosen = [_Subset(shifts, some, x.device) for some in (lefts, rights)]
     junctions = []
     for layer in local.layers:
-        found = _junctions(layer, rows, *chosen)
-        junctions.append(found)
-        rows = _pool(found.outputs, layer.pool)
+        junctions.append(_junctions(layer, rows, *chosen))
+        rows = _pool(junctions[-1].outputs, layer.pool)
     bins = np.array([local.bins(x.shape[1] + shift) for shift in shifts.tolist()])
     inputs = local.readout.project(local.last(rows))
     return Passes(junctions, shifts, lefts, rights, bins, inputs, scan(local.readout, inputs, bins))
 
 
 class _Subset:
-    """Some of the shifts, to be taken from tensors ``(shifts, …)``."""
+    """Some of the shifts, by which parts of tensors ``(shifts, …)`` are taken."""
 
     def __init__(self, shifts: np.ndarray, some: np.ndarray, device: torch.device) -> None:
         self.count = len(some)
         index = np.searchsorted(shifts, some)
-        # A run of them is a view; only others have to be copied.
+        # Shifts that follow each other are a view of the tensor; only others have to be copied.
         is_run = not self.count or index[-1] - index[0] + 1 == self.count
         self.run = slice(index[0], index[-1] + 1) if self.count and is_run else slice(0, 0)
         self.index = None if is_run else send(index, device)
 
     def of(self, x: Tensor) -> Tensor:
-        """Take theirs: ``(some, …)``."""
+        """Take the part of these shifts ``(some, …)``."""
         return x[self.run] if self.index is None else x.index_select(0, self.index)
 
 
 def pass_bytes(local: Local, length: int) -> int:
-    """Say how much memory the pass of one shift needs, in bytes."""
+    """Say how much memory the pass of one shift needs, in bytes.
+
+    Parameters
+    ----------
+    local : Local
+        The model, in parts.
+    length : int
+        Tokens of the shifted sequence.
+    """
     values, length = 0, max(length, local.minimum_length)
     for layer in local.layers:
         # The layer's input, both tables, the outputs, and for a while what each tap gives.
@@ -125,7 +133,7 @@ def _junctions(layer: Layer, x: Tensor, lefts: _Subset, rights: _Subset) -> Junc
     filters, reach = len(weight), length - layer.span
     bias = weight.new_zeros(filters) if bias is None else bias
     products = torch.matmul(layer.before(x), weight.permute(1, 2, 0).flatten(1))  # (shifts, length, taps · filters)
-    # Of each tap, what outputs 0, 1, … get from it ``(shifts, outputs, filters)``.
+    # For each tap, what it adds to outputs 0, 1, … ``(shifts, outputs, filters)``.
     parts = [part[:, tap * layer.dilation :] for tap, part in enumerate(products.split(filters, dim=2))]
     outputs = parts[0][:, :reach] + bias
     for part in parts[1:]:
@@ -163,6 +171,7 @@ def scan(readout: Readout, inputs: Tensor, bins: np.ndarray) -> Tensor:
     Parameters
     ----------
     readout : Readout
+        Reads the bins.
     inputs : Tensor
         Projected bins ``(shifts, bins, inputs)``.
     bins : numpy.ndarray
@@ -171,7 +180,7 @@ def scan(readout: Readout, inputs: Tensor, bins: np.ndarray) -> Tensor:
     state = readout.start(len(inputs))
     states = state[:, None].repeat(1, inputs.shape[1] + 1, 1)
     for place in range(bins[-1] - 1, -1, -1):
-        first = np.searchsorted(bins, place, side="right")  # shorter ones have not begun
+        first = np.searchsorted(bins, place, side="right")  # the passes before it have fewer bins than this
         readout.step(inputs[first:, place].clone(), state[first:])
         states[first:, place] = state[first:]
     return states

@@ -37,6 +37,7 @@ class Recomputer:
     Parameters
     ----------
     local : Local
+        The model, in parts.
     dtype : torch.dtype, optional
         In which to multiply; None: the model's own. In bfloat16 what each tap gives is rounded, before it is summed in float32.
     """
@@ -55,8 +56,9 @@ class Recomputer:
         start : Tensor
             Position of their first tokens ``(windows,)``.
         sides : Sides
+            The passes to their left and right.
         junctions : list of Junctions
-            Of each layer.
+            What each layer needs of these passes.
 
         Returns
         -------
@@ -69,7 +71,15 @@ class Recomputer:
 
 
 def window_rows(local: Local, width: int) -> int:
-    """Count the positions of a window of tokens in the layer where it is widest."""
+    """Count the positions of a window of tokens in the layer where it is widest.
+
+    Parameters
+    ----------
+    local : Local
+        The model, in parts.
+    width : int
+        Tokens in the window.
+    """
     widest = max(1, width)
     for layer in local.layers:
         widest = max(widest, width + layer.span + 2 * (layer.pool - 1))
@@ -78,7 +88,15 @@ def window_rows(local: Local, width: int) -> int:
 
 
 def window_bytes(local: Local, channels: int) -> int:
-    """Say how much memory a position of a window needs, with all copies of it and of its model input, in bytes."""
+    """Say how much memory a position of a window needs, with all copies of it and of its model input, in bytes.
+
+    Parameters
+    ----------
+    local : Local
+        The model, in parts.
+    channels : int
+        Channels of the model input.
+    """
     return 32 * max(channels, *(layer.convolution.out_channels for layer in local.layers))
 
 
@@ -90,7 +108,7 @@ class _WindowLayer:
         weight = layer.convolution.weight
         self.kernels = weight.permute(2, 1, 0).to(dtype or weight.dtype).contiguous()  # (taps, channels, filters)
         self.bias = weight.new_zeros(len(weight)) if layer.convolution.bias is None else layer.convolution.bias
-        # An output so far left of a junction has so many taps on the left side.
+        # Outputs that read across a junction: how far left of it each stands, and how many of its taps do.
         self.distance = torch.arange(layer.span, 0, -1, device=weight.device)[:, None]
         self.left_taps = (self.distance + layer.dilation - 1) // layer.dilation
 
@@ -98,7 +116,7 @@ class _WindowLayer:
         """Take ``(width, windows, channels)`` and ``(windows,)`` to the same after the layer, as ``windows.through``."""
         layer, (width, size, _) = self.layer, rows.shape
         after, bins = through(start, width, layer)
-        margin = layer.pool - 1  # a pool may begin so far left of what changed
+        margin = layer.pool - 1  # the first pool begins at most so far left of what changed
         changed = width + layer.span
         out = rows.new_empty(margin + bins * layer.pool if layer.pool > 1 else changed, size, len(self.bias))
         window = out[margin : margin + changed]
@@ -121,7 +139,7 @@ class _WindowLayer:
         if width >= span:
             window[span:width] = self.bias
             self._gather(junctions.right, sides.right, start + width, window[width:])
-        else:  # some outputs read both sides, and the bias is in both
+        else:  # some outputs read across both junctions; both tables have the bias, which counts once
             right = torch.empty_like(window[width:])
             self._gather(junctions.right, sides.right, start + width, right)
             window[width:span] += right[: span - width].sub_(self.bias)

@@ -2,13 +2,14 @@
 
 Positions are those of the perturbed sequence. An edit that puts ``width`` tokens at ``start`` changes the window
 ``[start, start + width)``; left of it everything is as in the sequence itself, right of it as in the sequence shifted by
-what the edits so far have grown. A convolution that reads ``span`` positions further widens a window to the left by as
-many, pooling narrows it. Windows may hang over the ends of the sequence: what is computed there reaches no position that
-exists.
+as many tokens as the edits up to there have added to it. A convolution that reads ``span`` positions further widens a window
+to the left by as many, pooling narrows it. Windows may reach beyond the ends of the sequence: what is computed there reaches no
+position that exists.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from rnalm.models.local import Layer
 from rnalm.scoring.edits import Edits, offsets, ranges
 
 
-def through(start, width, layer: Layer) -> tuple:
+def through(start: Any, width: Any, layer: Layer) -> tuple[Any, Any]:
     """Take windows through a layer.
 
     The width is what the window needs wherever it lies on the pooling grid, so that windows of one width stay of one width.
@@ -25,24 +26,48 @@ def through(start, width, layer: Layer) -> tuple:
     ----------
     start, width : int, numpy.ndarray or Tensor
         First position and number of positions before the layer.
+    layer : Layer
+        The layer.
 
     Returns
     -------
     start, width
-        After it.
+        First position and number of positions after it, of the types given.
+
+    Examples
+    --------
+    One changed token, a convolution of five taps, and pooling by two:
+
+    >>> from torch import nn
+    >>> through(100, 1, Layer(nn.Conv1d(4, 4, 5), pool=2))
+    (48, 3)
     """
     return (start - layer.span) // layer.pool, (width + layer.span + 2 * (layer.pool - 1)) // layer.pool
 
 
-def through_all(start, width, layers: Sequence[Layer]) -> tuple:
-    """Take windows through all layers."""
+def through_all(start: Any, width: Any, layers: Sequence[Layer]) -> tuple[Any, Any]:
+    """Take windows through all layers; see :func:`through`.
+
+    Parameters
+    ----------
+    start, width : int, numpy.ndarray or Tensor
+        First position and number of positions before the first layer.
+    layers : sequence of Layer
+        The layers, from the tokens on.
+    """
     for layer in layers:
         start, width = through(start, width, layer)
     return start, width
 
 
 def rounded(width: np.ndarray) -> np.ndarray:
-    """Round widths up to 0 or a power of two: few different ones, so that many windows are computed together."""
+    """Round widths up to 0 or a power of two: few different ones, so that many windows are computed together.
+
+    Parameters
+    ----------
+    width : numpy.ndarray
+        Numbers of positions, int64.
+    """
     return np.where(width > 0, 2 ** np.ceil(np.log2(np.maximum(width, 1))).astype(np.int64), 0)
 
 
@@ -57,7 +82,7 @@ class Windows:
     rank : numpy.ndarray
         Windows of the same perturbation that are right of it ``(windows,)``.
     start, width : numpy.ndarray
-        First position, and number of positions with what lies right of the change to fill a rounded width ``(windows,)``.
+        First position, and number of positions, rounded up by taking in what lies right of the change ``(windows,)``.
     left, right : numpy.ndarray
         By how much what is left and right of it is shifted against the sequence ``(windows,)``.
     top, top_width : numpy.ndarray
@@ -80,15 +105,17 @@ class Windows:
     source: np.ndarray
 
 
-def windows(edits: Edits, length: int, layers: Sequence[Layer]) -> Windows:
+def find_windows(edits: Edits, length: int, layers: Sequence[Layer]) -> Windows:
     """Find the windows of edits; spans whose windows would meet in some layer share one.
 
     Parameters
     ----------
     edits : Edits
+        Perturbations of one sequence.
     length : int
         Tokens of the sequence.
     layers : sequence of Layer
+        The layers of the model, from the tokens on.
     """
     owner, shift = edits.owner, edits.shift
     total = offsets(shift)
@@ -116,7 +143,7 @@ def _merged(owner: np.ndarray, start: np.ndarray, end: np.ndarray, layers: Seque
     """Merge spans until windows of one perturbation nowhere meet: the first and last span of each window."""
     head = tail = np.arange(len(owner))
     while True:
-        # Each layer's windows hold all that those below reach: what does not meet in the bins meets in no layer.
+        # A layer's windows hold all that those of the layer before reach: what does not meet in the bins meets in no layer.
         top, width = through_all(start[head], rounded(end[tail] - start[head]), layers)
         meets = (owner[head][1:] == owner[head][:-1]) & (top[1:] < top[:-1] + width[:-1])
         if not meets.any():
@@ -132,6 +159,6 @@ def _sources(edits: Edits, length: int, head: np.ndarray, tail: np.ndarray, fill
     starts = np.stack([length + edits.offset[:-1], edits.end], axis=1).ravel()
     counts = np.stack([count, stay], axis=1).ravel()
     source = ranges(starts, counts)
-    # Beyond the last token stands padding, the last of the material.
+    # What fills a window beyond the last token of the sequence is padding, the last item of the material.
     stays = np.repeat(np.tile([False, True], len(count)), counts)
     return np.where(stays & (source >= length), length + len(edits.token), source)

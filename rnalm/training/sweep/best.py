@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
+from rnalm.config import contract
 from rnalm.config.sweep import Sweep, merge
 from rnalm.errors import RnalmError
 from rnalm.files import read_json, replacing
@@ -44,13 +45,13 @@ def conclude(workers: Sequence[str | Path], sweep: Sweep) -> None:
         raise RnalmError(f"sweep: none of the {sweep.count} trials of fold {told['fold']} could be trained; the first: {note}")
     sign = 1 if sweep.goal == "minimize" else -1
     best = trials[min((sign * trial.value, trial.number) for trial in complete if trial.value is not None)[1]]
-    with replacing(folder / "trials.csv") as beside, open(beside, "w", encoding="utf-8", newline="") as file:
+    with replacing(folder / contract.TRIALS) as beside, open(beside, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["trial", "state", sweep.metric, "epochs", *sorted(sweep.parameters), "note"])
         writer.writerows(map(_row, trials))
     content = {"metric": sweep.metric, "goal": sweep.goal, "value": best.value, "trial": best.number}
     content["parameters"] = study.values_of(best)
-    with replacing(folder / "best.yaml") as beside:
+    with replacing(folder / contract.BEST) as beside:
         beside.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     shutil.rmtree(folder / "trials", ignore_errors=True)
 

@@ -19,7 +19,7 @@ from transformers import TrainerCallback
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from rnalm import compute
-from rnalm.config import Encode
+from rnalm.config import Encode, contract
 from rnalm.config.sweep import Sweep
 from rnalm.errors import RnalmError
 from rnalm.files import lock, read_json, write_json
@@ -198,7 +198,7 @@ def _within_memory() -> Iterator[None]:
 
 def _reached(state: State, metric: str) -> float:
     """Read the metric on the validation rows at the epoch whose model would be kept."""
-    history = read_json(state.folder / "trainer_state.json")["log_history"]
+    history = read_json(state.folder / contract.HISTORY)["log_history"]
     step, name = state.best_step or state.step, f"eval_{metric}"
     value = next(entry[name] for entry in history if entry["step"] == step and name in entry)
     if not math.isfinite(value):

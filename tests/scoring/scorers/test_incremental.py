@@ -20,7 +20,7 @@ from rnalm.scoring.scorers import incremental
 from rnalm.scoring.scorers.incremental import IncrementalScorer
 from rnalm.scoring.scorers.naive import NaiveScorer
 from rnalm.scoring.scorers.passes import pass_bytes, passes
-from rnalm.scoring.scorers.windows import windows
+from rnalm.scoring.scorers.windows import find_windows
 from rnalm.tokens.dataset import Encoded
 
 REPLACEMENTS = {"a": ["c", "g", "t"], "c": ["a"], "t": ["g"]}
@@ -171,7 +171,7 @@ def assert_fast_equals_slow(model, sequence, edits, rows) -> None:
         np.testing.assert_allclose(fast, slow, rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(data=st.data(), mode=st.sampled_from(["remove", "mask", "replace"]), rows=st.sampled_from([None, 1, 50]))
 def test_every_mode_scores_as_the_naive_scorer(tokenizer, make_model, data, mode, rows):
     model = data.draw(st.one_of(salukis(make_model), others()))
@@ -180,7 +180,7 @@ def test_every_mode_scores_as_the_naive_scorer(tokenizer, make_model, data, mode
     assert_fast_equals_slow(model, sequence, edits, rows)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(data=st.data(), rows=st.sampled_from([None, 1, 50]))
 def test_any_edits_score_as_the_naive_scorer(make_model, data, rows):
     model = data.draw(st.one_of(salukis(make_model), others()))
@@ -189,12 +189,12 @@ def test_any_edits_score_as_the_naive_scorer(make_model, data, rows):
     assert_fast_equals_slow(model, sequence, edits, rows)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 10_000))
-def test_models_of_the_sizes_in_use_score_as_the_naive_scorer_in_float32(tokenizer, make_model, data, seed):
+def test_models_of_the_sizes_in_use_score_as_the_naive_scorer_in_float32(make_model, data, seed):
     sizes = {"filters": data.draw(st.sampled_from([32, 64])), "kernel_size": 5, "layers": data.draw(st.integers(2, 6))}
     model = make_model(seed, sizes, 11, 1)
-    sequence = sequence_for(model, data.draw(st.integers(1, 700)), seed)
+    sequence = sequence_for(model, data.draw(st.integers(1, 500)), seed)
     edits = data.draw(general(len(sequence.input_ids)))
     assert_equal(IncrementalScorer(model).score(sequence, edits), NaiveScorer(model).score(sequence, edits))
 
@@ -208,7 +208,7 @@ def test_edits_far_apart_are_windows_of_their_own(make_model):
     sequence = sequence_for(model, 400, 1)
     far = [(10, 11, [8]), (150, 150, [7, 7, 9]), (300, 304, [])]
     edits = Edits.of([far, far[:2], far[1:], far[:1], [], [(0, 0, [7])], [(400, 400, [7, 8])]], 400)
-    found = windows(edits, 400, model.local().layers)
+    found = find_windows(edits, 400, model.local().layers)
     assert found.owner.tolist() == [0, 0, 0, 1, 1, 2, 2, 3, 5, 6]
     assert found.rank.tolist() == [2, 1, 0, 1, 0, 1, 0, 0, 0, 0]
     assert found.left.tolist() == [0, 0, 3, 0, 0, 0, 3, 0, 0, 0]
@@ -219,7 +219,7 @@ def test_edits_far_apart_are_windows_of_their_own(make_model):
 def test_edits_nearby_share_a_window(make_model):
     model = saluki_of(make_model)
     edits = Edits.of([[(100, 101, [8]), (103, 105, []), (300, 301, [9])]], 400)
-    found = windows(edits, 400, model.local().layers)
+    found = find_windows(edits, 400, model.local().layers)
     assert found.start.tolist() == [100, 298]
     assert found.width.tolist() == [4, 1]  # three tokens, and one more to fill a power of two
     assert found.source[:4].tolist() == [400, 101, 102, 105]
@@ -327,9 +327,6 @@ def test_edits_that_do_not_fit_are_refused(make_model, kind):
     scorer, sequence = kind(make_model(0, {})), Encoded(0, "s", np.full(30, 7, dtype=np.int32), None, None, 1.0, None)
     with pytest.raises(RnalmError, match="an edit replaces tokens up to 41, but sequence 's' has 30"):
         scorer.score(sequence, Edits.of([[(40, 41, [7])]], 50))
-    for token in (11, -5):
-        with pytest.raises(RnalmError, match=f"an edit puts token {token}, expected an id below .*, 11"):
-            scorer.score(sequence, Edits.of([[(4, 5, [token])]], 30))
 
 
 def test_what_changes_nothing_scores_as_the_sequence(make_model):
@@ -359,14 +356,6 @@ def test_a_full_size_saluki_is_scored_exactly_over_a_whole_transcript(make_model
         base, perturbed = IncrementalScorer(model).score(sequence, edits)
         assert_equal((base, perturbed[some]), NaiveScorer(model).score(sequence, edits[some]))
         assert perturbed.std() > 1e-4
-
-
-def test_scoring_twice_gives_the_same_bits(make_model):
-    model = saluki_of(make_model)
-    sequence = sequence_for(model, 300, 1)
-    edits = Edits.single(np.arange(300), np.full(300, 7))
-    first, second = (IncrementalScorer(model).score(sequence, edits)[1] for _ in range(2))
-    np.testing.assert_array_equal(first, second)
 
 
 def test_only_changed_positions_are_multiplied(make_model):

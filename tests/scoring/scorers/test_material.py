@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from rnalm.scoring.edits import DELETED, Edits
 from rnalm.scoring.scorers.material import Material, apply
-from rnalm.tokens.dataset import PAD, Encoded
+from rnalm.tokens.dataset import Encoded
 
-CPU = torch.device("cpu")
+CPU, PAD = torch.device("cpu"), 3
 
 
 def sequence_of(ids, modifiers=None) -> Encoded:
@@ -15,7 +15,7 @@ def sequence_of(ids, modifiers=None) -> Encoded:
 
 
 def make(sequence: Encoded, edits: Edits, chosen, channels: int = 0) -> tuple[list, list | None]:
-    material = Material(sequence, edits, channels, CPU)
+    material = Material(sequence, edits, channels, CPU, PAD)
     ids, modifiers = material.take(apply(material, edits, np.array(chosen)))
     return ids.tolist(), None if modifiers is None else modifiers.tolist()
 
@@ -60,12 +60,12 @@ def test_modifiers_that_the_model_has_and_the_sequence_has_not_are_zero():
 
 def test_deleting_the_only_token_leaves_an_empty_sequence():
     edits = Edits.single(np.array([0]), np.array([DELETED]))
-    material = Material(sequence_of([7], np.ones((2, 1), dtype=np.float32)), edits, 2, CPU)
+    material = Material(sequence_of([7], np.ones((2, 1), dtype=np.float32)), edits, 2, CPU, PAD)
     ids, modifiers = material.take(apply(material, edits, np.array([0])))
     assert ids.shape == (1, 0)
     assert modifiers.shape == (1, 2, 0)
 
 
 def test_the_material_ends_with_padding():
-    material = Material(sequence_of([7, 8]), Edits.single(np.array([1]), np.array([9])), 0, CPU)
+    material = Material(sequence_of([7, 8]), Edits.single(np.array([1]), np.array([9])), 0, CPU, PAD)
     assert material.ids.tolist() == [7, 8, 9, PAD]

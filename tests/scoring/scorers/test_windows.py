@@ -5,7 +5,7 @@ from torch import nn
 
 from rnalm.models.local import Layer
 from rnalm.scoring.edits import Edits
-from rnalm.scoring.scorers.windows import rounded, through, through_all, windows
+from rnalm.scoring.scorers.windows import find_windows, rounded, through, through_all
 
 
 @st.composite
@@ -54,7 +54,7 @@ def test_windows_of_one_perturbation_never_meet_and_hold_every_change(layers, da
     for _ in range(data.draw(st.integers(0, 4))):
         cuts = sorted(data.draw(st.lists(st.integers(0, length), max_size=10)))
         listed.append([(a, b, [7] * data.draw(st.integers(0, 9))) for a, b in zip(cuts[::2], cuts[1::2], strict=False)])
-    found = windows(Edits.of(listed, length), length, layers)
+    found = find_windows(Edits.of(listed, length), length, layers)
     for number, spans in enumerate(listed):
         own = np.flatnonzero(found.owner == number)
         assert found.rank[own].tolist() == list(range(len(own)))[::-1]

@@ -1,25 +1,34 @@
 """What jobs write beside each other: the one list of names that writers, rules and tests read."""
 
+CONFIG, WEIGHTS, TOKENIZER, LABELS = "config.json", "model.safetensors", "tokenizer.json", "labels.json"
+TRAIN_RESULTS, EVAL_RESULTS, HISTORY = "train_results.json", "eval_results.json", "trainer_state.json"
+TEST_PREDICTIONS, TEST_RESULTS, ALL_RESULTS = "test_predictions.csv", "test_results.json", "all_results.json"
+RANK_DELTAS, PREDICTIONS, RESULTS = "rank_deltas.csv", "predictions.parquet", "results.json"
+TRIALS, BEST = "trials.csv", "best.yaml"
+
 #: What loading a trained model needs.
-MODEL = ("config.json", "model.safetensors", "tokenizer.json", "labels.json")
+MODEL = (CONFIG, WEIGHTS, TOKENIZER, LABELS)
 
 #: How a training went.
-TRAINING = ("train_results.json", "eval_results.json", "trainer_state.json")
+TRAINING = (TRAIN_RESULTS, EVAL_RESULTS, HISTORY)
 
 #: What fine-tuning a fold leaves in the folder of its model.
 FINETUNED = (*MODEL, "tokenizer_config.json", *TRAINING)
 
 #: A language model, from which fine-tuning can start.
-LANGUAGE_MODEL = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")
+LANGUAGE_MODEL = (WEIGHTS, CONFIG, TOKENIZER, "tokenizer_config.json")
 
 #: What pretraining leaves.
 PRETRAINED = (*LANGUAGE_MODEL, *TRAINING)
 
 #: What is noted of the sweep of a fold.
-SEARCHED = ("trials.csv", "best.yaml")
+SEARCHED = (TRIALS, BEST)
 
 #: What the comparison of models by power laws consists of.
 SPECTRA = ("alphas.csv", "summary.csv", "histogram.pdf", "histogram.svg", "layers.pdf", "layers.svg")
+
+#: What of the predictions of a source the report shows.
+SHOWN = {"predictions": PREDICTIONS, "results": RESULTS}
 
 #: Formats of merged scores, by suffix, and the page on which they colour the tokens.
 SCORES = ("parquet", "csv", "pkl")
@@ -45,7 +54,7 @@ def ranks(task: str) -> tuple[str, ...]:
     task : {'regression', 'classification'}
         The task of the experiment.
     """
-    return ("rank_deltas.csv",) if task == "regression" else ()
+    return (RANK_DELTAS,) if task == "regression" else ()
 
 
 def tested(task: str) -> tuple[str, ...]:
@@ -56,7 +65,7 @@ def tested(task: str) -> tuple[str, ...]:
     task : {'regression', 'classification'}
         The task of the experiment.
     """
-    return ("test_predictions.csv", "test_results.json", "all_results.json", *ranks(task))
+    return (TEST_PREDICTIONS, TEST_RESULTS, ALL_RESULTS, *ranks(task))
 
 
 def predicted(task: str) -> tuple[str, ...]:
@@ -67,7 +76,7 @@ def predicted(task: str) -> tuple[str, ...]:
     task : {'regression', 'classification'}
         The task of the experiment.
     """
-    return ("predictions.parquet", "test_predictions.csv", "results.json", *ranks(task))
+    return (PREDICTIONS, TEST_PREDICTIONS, RESULTS, *ranks(task))
 
 
 def picture_name(kind: str, source: str | None = None, mode: str | None = None) -> str:

@@ -8,77 +8,104 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from rnalm.errors import RnalmError
-from rnalm.scoring.loo import averages
+from rnalm.scoring.explain import averages_strands
 from rnalm.scoring.scorers.naive import counting
 from rnalm.tokens.dataset import Encoded, collate
 
 
-class Path:
-    """The way from the baseline of a sequence to itself, in what enters a model.
+class Interpolation:
+    """What lies between the baseline of a sequence and the sequence itself, in what enters a model.
 
     Parameters
     ----------
     model : PreTrainedModel
         A local one, of which the input of the first convolution is varied, or one with an embedding, of which that is.
     sequence : Encoded
+        The sequence, with its other strand where the model averages over both.
     pad : int
-        Id of ``[PAD]``.
+        Id of ``[PAD]``, of which the baseline consists.
     precision : {'float32', 'tf32', 'bf16'}
+        In which to multiply.
 
     Raises
     ------
     RnalmError
-        If a model does not embed a sequence, or not just once.
+        If the model does not embed a sequence, or not just once.
 
     Attributes
     ----------
     values, baselines : tuple of Tensor
-        What enters for the sequence and, where a model averages, for its other strand: each is one row,
-        ``(1, channels, length)`` or ``(1, length, features)``.
+        What enters for the sequence, and for its baseline; of a model that averages, also for the other strand. Each is one
+        row, ``(1, channels, length)`` or ``(1, length, features)``.
+    places : list of Tensor
+        For each strand, where in these its tokens stand ``(tokens,)``.
     length : int
-        Tokens of both strands, with their frames.
+        Tokens of all strands, with their frames.
     bytes : float
         What the layers put out for one token.
     """
 
     def __init__(self, model: PreTrainedModel, sequence: Encoded, pad: int, precision: str) -> None:
         self.model, self.precision, self.local = model, precision, hasattr(model, "local")
-        self.layer = model.local().layers[0].convolution if self.local else _embedding(model)
-        self.strands = [_inputs(model, strand) for strand in ([sequence, sequence.twin()] if averages(model) else [sequence])]
+        self.positions_first = False
+        self.layer: nn.Module = _first_convolution(model) if self.local else _embedding(model)
+        strands = [sequence, sequence.twin()] if averages_strands(model) else [sequence]
+        self.strands = [_inputs(model, strand) for strand in strands]
         with torch.no_grad(), counting(model) as sizes:
-            seen = [self._enter(inputs) for inputs in self.strands]
+            entering = [self._enter(inputs) for inputs in self.strands]
         with torch.no_grad():
-            unseen = [self._enter(_blank(inputs, pad)) for inputs in self.strands]
-        self.values, self.baselines = (tuple(value for value, _ in found) for found in (seen, unseen))
+            blank = [self._enter(_blank(inputs, pad)) for inputs in self.strands]
+        self.values, self.baselines = (tuple(value for value, _ in pairs) for pairs in (entering, blank))
         tokens = torch.arange(len(sequence.input_ids), device=model.device)
         # Where ids give way to [PAD] they are the sequence's; elsewhere they are the frame's.
-        self.places = [tokens if self.local else (a != b).nonzero()[:, 0] for (_, a), (_, b) in zip(seen, unseen, strict=True)]
+        self.places = [
+            tokens if self.local else (ids != pads).nonzero()[:, 0] for (_, ids), (_, pads) in zip(entering, blank, strict=True)
+        ]
         self.length = sum(value.shape[2 if self.local else 1] for value in self.values)
         self.bytes = sum(sizes) / self.length
 
     def at(self, part: float) -> tuple[Tensor, ...]:
-        """Give what enters the model at a part of the way."""
+        """Give what enters the model at a part of the way.
+
+        Parameters
+        ----------
+        part : float
+            From 0, the baseline, to 1, the sequence.
+        """
         return tuple(a + part * (b - a) for a, b in zip(self.baselines, self.values, strict=True))
 
     def outputs(self, *values: Tensor) -> Tensor:
-        """Compute the model's outputs for what enters it: ``(rows, outputs)``, the mean over the strands."""
-        found = [self._run(inputs, value)[0] for inputs, value in zip(self.strands, values, strict=True)]
-        return torch.stack(found).mean(dim=0)
+        """Compute the model's outputs, the mean over the strands: float32 ``(rows, outputs)``.
+
+        Parameters
+        ----------
+        *values : Tensor
+            What enters for each strand, of any number of rows.
+        """
+        outputs = [self._run(inputs, value)[0] for inputs, value in zip(self.strands, values, strict=True)]
+        return torch.stack(outputs).mean(dim=0)
 
     def by_token(self, added: Sequence[Tensor]) -> np.ndarray:
-        """Sum what channels of the values add, and what both strands do, for each token: float64 ``(tokens,)``."""
+        """Sum what belongs to the same token, over channels and both strands: float64 ``(tokens,)``.
+
+        Parameters
+        ----------
+        added : sequence of Tensor
+            What each number that enters for a strand adds, in the shape of ``values``.
+        """
         sums = [value[0].double().sum(0 if self.local else 1)[places] for value, places in zip(added, self.places, strict=True)]
-        return sum(x.flip(0) if strand else x for strand, x in enumerate(sums)).cpu().numpy()
+        total = sums[0] if len(sums) == 1 else sums[0] + sums[1].flip(0)
+        return total.cpu().numpy()
 
     def _enter(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Find what enters the model, as one row, and the ids, if any, that it was made of ``(length,)``."""
+        """Look up what enters the model, as one row, and the ids, if any, that it was made of ``(length,)``."""
         calls = self._run(inputs)[1]
         if len(calls) != 1:
             raise _refusal(self.model)
-        [(came, went)] = calls
+        [(ids, entering)] = calls
         # Some models have positions before rows.
-        self.turned = not self.local and len(came) > 1
-        return went.transpose(0, 1) if self.turned else went, came.flatten()
+        self.positions_first = not self.local and len(ids) > 1
+        return entering.transpose(0, 1) if self.positions_first else entering, ids.flatten()
 
     def _run(self, inputs: dict[str, Tensor], value: Tensor | None = None) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
         """Run the model, with a value of several rows in place of its own if there is one.
@@ -88,22 +115,22 @@ class Path:
         outputs : Tensor
             float32 ``(rows, outputs)``
         calls : list of tuple of Tensor
-            What came to the layer in each of its calls, and what entered the rest of the model.
+            The argument of the layer in each of its calls, and what entered the rest of the model.
         """
         calls = []
-        if value is not None and self.turned:
+        if value is not None and self.positions_first:
             value = value.transpose(0, 1)
 
-        def before(layer: nn.Module, came: tuple[Tensor]) -> tuple[Tensor]:
-            calls.append((came[0], came[0]))
-            return came if value is None else (value,)
+        def before(layer: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor]:
+            calls.append((arguments[0], arguments[0]))
+            return arguments if value is None else (value,)
 
-        def after(layer: nn.Module, came: tuple[Tensor], went: Tensor) -> Tensor:
-            calls.append((came[0], went))
-            return went if value is None else value
+        def after(layer: nn.Module, arguments: tuple[Tensor], embedded: Tensor) -> Tensor:
+            calls.append((arguments[0], embedded))
+            return embedded if value is None else value
 
         hook = self.layer.register_forward_pre_hook(before) if self.local else self.layer.register_forward_hook(after)
-        rows = 1 if value is None else value.shape[self.turned]
+        rows = 1 if value is None else value.shape[self.positions_first]
         inputs = {name: x.expand(rows, *x.shape[1:]) for name, x in inputs.items()}
         try:
             with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
@@ -112,8 +139,13 @@ class Path:
             hook.remove()
 
 
+def _first_convolution(model: PreTrainedModel) -> nn.Module:
+    """Give what the input of a local model enters."""
+    return model.local().layers[0].convolution  # pyright: ignore[reportCallIssue]
+
+
 def _embedding(model: PreTrainedModel) -> nn.Module:
-    """Find what turns ids into vectors."""
+    """Give what turns ids into vectors."""
     try:
         return model.get_input_embeddings()
     except NotImplementedError:

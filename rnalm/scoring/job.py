@@ -1,0 +1,67 @@
+"""What one shard of the scores is made of."""
+
+from dataclasses import dataclass
+
+from rnalm.config import Interpret
+
+#: What the configuration says where the user sets nothing.
+DEFAULT = Interpret()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One shard of the scores of a source.
+
+    Attributes
+    ----------
+    model_folders : list of str
+        Folders of the models.
+    encoded : str
+        The encoded source.
+    folds : str or None
+        File of the folds, whose models (as many for each, in order) score their test rows; None: every model scores every row.
+    mode : str
+        What is computed: a key of :data:`rnalm.scoring.modes.MODES`.
+    replacements : dict
+        For mode ``replace``: each token, or letter, and those that take its place.
+    replace_modifiers : bool
+        For mode ``replace``: whether to set the modifiers of a token to 0, too.
+    explain : str
+        ``predicted``, ``all`` or the name of a class.
+    scale : {'probability', 'logit'}
+        What of a class is explained.
+    sample_size : int or None
+        Score a random sample of so many sequences; None: all.
+    shard, shards : int
+        Which of how many shards, from 0 on.
+    level : {'token', 'base'}
+        What is perturbed.
+    steps : int
+        Steps on the way from the baseline, for integrated gradients.
+    scorer : {'auto', 'naive', 'incremental'}
+        How outputs for perturbed sequences are computed.
+    precision : {'float32', 'tf32', 'bf16'}
+        In which to multiply.
+    batch_tokens : int or None
+        Tokens, or changed positions, computed together, at most; None: as many as free memory allows.
+    seed : int or None
+        Draws the sample.
+    """
+
+    model_folders: list[str]
+    encoded: str
+    folds: str | None
+    mode: str
+    replacements: dict[str, list[str]]
+    replace_modifiers: bool
+    explain: str
+    scale: str
+    sample_size: int | None
+    shard: int
+    shards: int
+    level: str = DEFAULT.level
+    steps: int = DEFAULT.steps
+    scorer: str = DEFAULT.scorer
+    precision: str = DEFAULT.precision
+    batch_tokens: int | None = None
+    seed: int | None = None

@@ -1,0 +1,78 @@
+"""What computes the scores of each mode: the one registry of methods of interpretation."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from rnalm.config import Encode
+from rnalm.models.framed import limit
+from rnalm.scoring import editors
+from rnalm.scoring.explain import Contrast, Subject, averages_strands
+from rnalm.scoring.gradients import IntegratedGradients
+from rnalm.scoring.job import Job
+from rnalm.scoring.loo import LeaveOneOut
+from rnalm.scoring.sites import Sites
+from rnalm.tokens import encode
+from rnalm.tokens.dataset import Encoded
+
+
+class Method(Protocol):
+    """Computes the scores of sequences, one by one; see :class:`rnalm.scoring.loo.LeaveOneOut`."""
+
+    #: The models, and which of their outputs are explained.
+    subject: Subject
+
+    def cost(self, lengths: np.ndarray) -> np.ndarray:
+        """Estimate what scoring sequences costs, in any unit ``(sequences,)``.
+
+        Parameters
+        ----------
+        lengths : numpy.ndarray
+            Tokens of each sequence ``(sequences,)``.
+        """
+        ...
+
+    def launch(self, sequence: Encoded, using: Sequence[int]) -> Callable[[], tuple[Sites, Contrast]]:
+        """Begin to score a sequence; what is returned waits for the scores.
+
+        Parameters
+        ----------
+        sequence : Encoded
+            The sequence.
+        using : sequence of int
+            Numbers of the models that score it.
+        """
+        ...
+
+
+def _leave_one_out(job: Job, subject: Subject, tokenizer: Tokenizer) -> LeaveOneOut:
+    """Prepare perturbations of the job's mode."""
+    stored = encode.metadata(job.encoded)
+    editor = editors.choose(
+        job.mode,
+        job.level,
+        tokenizer,
+        Encode(**{key: stored[key] for key in Encode.model_fields}),
+        job.replacements,
+        job.replace_modifiers,
+        both_strands=any(map(averages_strands, subject.models)),
+        most=min((most for model in subject.models if (most := limit(model.config)) is not None), default=None),
+    )
+    return LeaveOneOut(subject, editor, job.scorer, job.batch_tokens, job.precision)
+
+
+def _integrated_gradients(job: Job, subject: Subject, tokenizer: Tokenizer) -> IntegratedGradients:
+    """Prepare integrals from a baseline."""
+    return IntegratedGradients(subject, tokenizer, job.steps, job.batch_tokens, job.precision)
+
+
+#: By mode, as the configuration and names of files have it: from a job, what is explained, and the models' tokenizer to what
+#: computes the scores. :data:`rnalm.report.modes.MODES` has the words for each.
+MODES: dict[str, Callable[[Job, Subject, Tokenizer], Method]] = {
+    "remove": _leave_one_out,
+    "mask": _leave_one_out,
+    "replace": _leave_one_out,
+    "integrated_gradients": _integrated_gradients,
+}

@@ -1,0 +1,18 @@
+"""Every architecture of the configuration can be made, and is what its section says."""
+
+import pytest
+
+from rnalm.config import ARCHITECTURES
+from rnalm.models import registry
+
+#: The smallest models.
+OPTIONS = {
+    "saluki": {"filters": 2, "layers": 1},
+    "hf": {"type": "distilbert", "config": {"dim": 4, "n_layers": 1, "n_heads": 1, "hidden_dim": 4}, "pretrained": None},
+}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_an_architecture_is_called_local_whose_models_say_how(name):
+    model = registry.create({"name": name} | OPTIONS[name], 11, 0, 1)
+    assert hasattr(model, "local") == ARCHITECTURES[name].local
