@@ -10,7 +10,13 @@ from rnalm.errors import RnalmError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; return its exit status."""
+    """Run a command; return its exit status.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        What follows the program's name; None: what the terminal gives.
+    """
     options = _parser().parse_args(arguments)
     try:
         options.run(options)

@@ -70,13 +70,25 @@ in `{gej: E}`; a letter that the data do not have."""
         return self
 
     def special(self, role: str) -> str:
-        """Name the special token for a role, such as ``unk``."""
+        """Name the special token for a role, such as ``unk``.
+
+        Parameters
+        ----------
+        role : str
+            What the token is for: a key of :data:`SPECIAL_ROLES`.
+        """
         return next(name for name in SPECIAL_ROLES[role] if name in self.special_tokens)
 
     def value(self, key: str) -> Any:
-        """Give a key's value, or its default for this type."""
-        found = getattr(self, key)
-        return TOKENIZER_DEFAULTS[self.type].get(key) if found is None else found
+        """Give a key's value, or its default for this type.
+
+        Parameters
+        ----------
+        key : str
+            A key of :data:`TOKENIZER_DEFAULTS`.
+        """
+        given = getattr(self, key)
+        return TOKENIZER_DEFAULTS[self.type].get(key) if given is None else given
 
 
 class Encode(Section):

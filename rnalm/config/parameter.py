@@ -88,7 +88,13 @@ class Parameter(Section):
         return 1 + (high - low) // step
 
     def at(self, place: int) -> Any:
-        """Give the value at a place, from 0, where values can be counted."""
+        """Give the value at a place, from 0, where values can be counted.
+
+        Parameters
+        ----------
+        place : int
+            Which of the values, from 0 on.
+        """
         if self.values is not None:
             return self.values[place]
         value = climb(self.ends[0], self.step or 1, place)
@@ -110,7 +116,15 @@ class Parameter(Section):
 
 
 def climb(low: float, step: float, count: int) -> Fraction:
-    """Go up some steps in decimals, as numbers are written: from 0, three of 0.1 lead to 0.3, which they miss in floats."""
+    """Go up some steps in decimals, as numbers are written: from 0, three of 0.1 lead to 0.3, which they miss in floats.
+
+    Parameters
+    ----------
+    low, step : float
+        Where to begin, and how far each step goes.
+    count : int
+        How many steps to go.
+    """
     return Fraction(str(low)) + count * Fraction(str(step))
 
 

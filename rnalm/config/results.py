@@ -85,7 +85,13 @@ scores; the log reports it."""
         return [name for method in self.method for name in (self.modes if method == "loo" else [method])]
 
     def decisive(self, mode: str) -> set[str]:
-        """Name the keys that decide the scores of a mode, beside its replacements."""
+        """Name the keys that decide the scores of a mode, beside its replacements.
+
+        Parameters
+        ----------
+        mode : str
+            One of :attr:`scored`.
+        """
         own = METHODS.get(mode, METHODS["loo"])
         return {"explain", "scale", "sample_size", "precision", "batch_tokens", *own} - {
             *("modes", "replacements", "replace_modifiers")

@@ -47,7 +47,13 @@ class SourceSection(Section):
 
     @classmethod
     def is_meant(cls, value: dict) -> bool:
-        """Whether a user means this kind; where none is recognized, it is a table."""
+        """Whether a user means this kind; where none is recognized, it is a table.
+
+        Parameters
+        ----------
+        value : dict
+            What stands in the configuration.
+        """
         return False
 
     @property
@@ -56,11 +62,23 @@ class SourceSection(Section):
         raise NotImplementedError
 
     def gives(self, key: str) -> bool:
-        """Whether records have a ``label``, ``weight``, ``group`` or ``split``."""
+        """Whether records have a ``label``, ``weight``, ``group`` or ``split``.
+
+        Parameters
+        ----------
+        key : {'label', 'weight', 'group', 'split'}
+            What a record may have.
+        """
         raise NotImplementedError
 
     def of_sequences(self, grouped: bool = False) -> "SourceSection":
-        """Leave out what one who reads only the sequences, and perhaps their groups, need not know."""
+        """Leave out what one who reads only the sequences, and perhaps their groups, need not know.
+
+        Parameters
+        ----------
+        grouped : bool
+            Whether to keep the groups.
+        """
         raise NotImplementedError
 
 
@@ -100,11 +118,23 @@ class Table(SourceSection):
         return [self.path]
 
     def gives(self, key: str) -> bool:
-        """Whether records have a ``label``, ``weight``, ``group`` or ``split``."""
+        """Whether records have a ``label``, ``weight``, ``group`` or ``split``.
+
+        Parameters
+        ----------
+        key : {'label', 'weight', 'group', 'split'}
+            What a record may have.
+        """
         return getattr(self.columns, key) is not None
 
     def of_sequences(self, grouped: bool = False) -> "Table":
-        """Leave out what one who reads only the sequences, and perhaps their groups, need not know."""
+        """Leave out what one who reads only the sequences, and perhaps their groups, need not know.
+
+        Parameters
+        ----------
+        grouped : bool
+            Whether to keep the groups.
+        """
         kept = {"id": self.columns.id, "sequence": self.columns.sequence, "group": self.columns.group if grouped else None}
         return self.model_copy(update={"columns": Columns(**kept)})
 
@@ -187,7 +217,13 @@ class Fasta(SourceSection):
 
     @classmethod
     def is_meant(cls, value: dict) -> bool:
-        """Whether a user means FASTA: there are classes, a list of files, or a name that says so, and no columns."""
+        """Whether a user means FASTA: there are classes, a list of files, or a name that says so, and no columns.
+
+        Parameters
+        ----------
+        value : dict
+            What stands in the configuration.
+        """
         path = value.get("path")
         named = isinstance(path, list) or (isinstance(path, str) and FASTA.search(path))
         return "columns" not in value and ("classes" in value or bool(named))
@@ -211,13 +247,25 @@ class Fasta(SourceSection):
         """There are no modifiers."""
 
     def gives(self, key: str) -> bool:
-        """Whether records have a ``label``, ``weight``, ``group`` or ``split``."""
+        """Whether records have a ``label``, ``weight``, ``group`` or ``split``.
+
+        Parameters
+        ----------
+        key : {'label', 'weight', 'group', 'split'}
+            What a record may have.
+        """
         chunked = key == "group" and self.chunk is not None
         told = self.attributes is not None and getattr(self.attributes.columns, key) is not None
         return told or chunked or (key == "label" and self.classes is not None)
 
     def of_sequences(self, grouped: bool = False) -> "Fasta":
-        """Leave out what one who reads only the sequences, and perhaps their groups, need not know."""
+        """Leave out what one who reads only the sequences, and perhaps their groups, need not know.
+
+        Parameters
+        ----------
+        grouped : bool
+            Whether to keep the groups.
+        """
         attributes = None
         if grouped and self.attributes and (group := self.attributes.columns.group) is not None:
             columns = AttributeColumns(id=self.attributes.columns.id, group=group)
@@ -228,9 +276,17 @@ class Fasta(SourceSection):
 def check_positions(header: bool, columns: Section) -> None:
     """Refuse names of columns where there is no header.
 
+    Parameters
+    ----------
+    header : bool
+        Whether the first line names the columns.
+    columns : Section
+        Where the table holds what.
+
     Raises
     ------
     ValueError
+        If a column is named although there is no header.
     """
     for key, value in columns:
         if not header and isinstance(value, str):

@@ -81,6 +81,7 @@ class Sweep(Section):
         Parameters
         ----------
         task : {'regression', 'classification'}
+            The task of the experiment.
         model, finetune : Section
             What the sweep starts from.
 

@@ -75,7 +75,13 @@ class Layer:
         return (self.kernel_size - 1) * self.dilation
 
     def length(self, length: int) -> int:
-        """Count the positions that the layer makes of ``length``."""
+        """Count the positions that the layer makes of ``length``.
+
+        Parameters
+        ----------
+        length : int
+            Positions that the layer reads.
+        """
         return (length - self.span) // self.pool
 
 
@@ -83,18 +89,46 @@ class Readout(Protocol):
     """Reads bins one by one from the 3′ end into a state, ``(rows, features)``."""
 
     def project(self, bins: Tensor) -> Tensor:
-        """Do with bins ``(…, channels)`` what does not need the state: ``(…, inputs)``."""
+        """Do with bins ``(…, channels)`` what does not need the state: ``(…, inputs)``.
+
+        Parameters
+        ----------
+        bins : Tensor
+            ``(…, channels)``
+        """
         ...
 
     def start(self, rows: int) -> Tensor:
-        """Make the state before the first bin ``(rows, features)``."""
+        """Make the state before the first bin ``(rows, features)``.
+
+        Parameters
+        ----------
+        rows : int
+            Sequences that are read side by side.
+        """
         ...
 
     def step(self, inputs: Tensor, state: Tensor) -> None:
-        """Read one projected bin a row, ``(rows, inputs)``, into the state, in place; the inputs may be overwritten."""
+        """Read one projected bin a row, ``(rows, inputs)``, into the state, in place; the inputs may be overwritten.
+
+        Parameters
+        ----------
+        inputs : Tensor
+            A projected bin a row, ``(rows, inputs)``; it may be overwritten.
+        state : Tensor
+            What has been read so far, ``(rows, features)``; changed in place.
+        """
 
     def finish(self, state: Tensor, bins: Tensor) -> Tensor:
-        """Turn the last state into features, ``bins`` ``(rows,)`` being the numbers of bins read."""
+        """Turn the last state into features, ``bins`` ``(rows,)`` being the numbers of bins read.
+
+        Parameters
+        ----------
+        state : Tensor
+            What has been read, ``(rows, features)``.
+        bins : Tensor
+            Numbers of bins read, ``(rows,)``.
+        """
         ...
 
 
@@ -131,16 +165,36 @@ class Recurrent:
         return weight.T.contiguous(), bias, gates.T.contiguous(), 2 * new.T.contiguous(), 2 * recurrent_bias[2 * hidden :]
 
     def project(self, bins: Tensor) -> Tensor:
-        """Multiply with the input weights: ``(…, 3 · hidden)``, reset and update gate with both biases, then the new state."""
+        """Multiply with the input weights: ``(…, 3 · hidden)``, reset and update gate with both biases, then the new state.
+
+        Parameters
+        ----------
+        bins : Tensor
+            ``(…, channels)``
+        """
         weight, bias, *_ = self._weights
         return torch.addmm(bias, bins.flatten(0, -2), weight).unflatten(0, bins.shape[:-1])
 
     def start(self, rows: int) -> Tensor:
-        """Make zeros."""
+        """Make zeros.
+
+        Parameters
+        ----------
+        rows : int
+            Sequences that are read side by side.
+        """
         return self.gru.all_weights[0][0].new_zeros(rows, self.gru.hidden_size)
 
     def step(self, inputs: Tensor, state: Tensor) -> None:
-        """Compute h ← n + z (h − n), n = tanh(x + r (U h + b)), with the gates r and z (the equations of ``torch.nn.GRU``)."""
+        """Compute h ← n + z (h − n), n = tanh(x + r (U h + b)), with the gates r and z (the equations of ``torch.nn.GRU``).
+
+        Parameters
+        ----------
+        inputs : Tensor
+            A projected bin a row, ``(rows, inputs)``; it may be overwritten.
+        state : Tensor
+            What has been read so far, ``(rows, features)``; changed in place.
+        """
         *_, gates_weight, new_weight, new_bias = self._weights
         hidden = self.gru.hidden_size
         gates = inputs[:, : 2 * hidden].addmm_(state, gates_weight).sigmoid_()
@@ -149,7 +203,15 @@ class Recurrent:
         torch.lerp(new.mul_(2).sub_(1), state, gates[:, hidden:], out=state)
 
     def finish(self, state: Tensor, bins: Tensor) -> Tensor:
-        """Take the last state as it is."""
+        """Take the last state as it is.
+
+        Parameters
+        ----------
+        state : Tensor
+            What has been read, ``(rows, features)``.
+        bins : Tensor
+            Numbers of bins read, ``(rows,)``.
+        """
         return state
 
 
@@ -179,23 +241,51 @@ class Pooled:
         self.kind, self.features, self.like = kind, features, like
 
     def project(self, bins: Tensor) -> Tensor:
-        """Leave bins as they are."""
+        """Leave bins as they are.
+
+        Parameters
+        ----------
+        bins : Tensor
+            ``(…, channels)``
+        """
         return bins
 
     def start(self, rows: int) -> Tensor:
-        """Make zeros, or minus infinity for the maximum."""
+        """Make zeros, or minus infinity for the maximum.
+
+        Parameters
+        ----------
+        rows : int
+            Sequences that are read side by side.
+        """
         nothing = -torch.inf if self.kind == "max" else 0.0
         return self.like.new_full((rows, self.features), nothing, dtype=torch.float64)
 
     def step(self, inputs: Tensor, state: Tensor) -> None:
-        """Add a bin, or take the greater."""
+        """Add a bin, or take the greater.
+
+        Parameters
+        ----------
+        inputs : Tensor
+            A projected bin a row, ``(rows, inputs)``; it may be overwritten.
+        state : Tensor
+            What has been read so far, ``(rows, features)``; changed in place.
+        """
         if self.kind == "max":
             torch.maximum(state, inputs.to(state.dtype), out=state)
         else:
             state += inputs
 
     def finish(self, state: Tensor, bins: Tensor) -> Tensor:
-        """Divide by the number of bins, for the mean."""
+        """Divide by the number of bins, for the mean.
+
+        Parameters
+        ----------
+        state : Tensor
+            What has been read, ``(rows, features)``.
+        bins : Tensor
+            Numbers of bins read, ``(rows,)``.
+        """
         return (state / bins[:, None] if self.kind == "mean" else state).to(self.like.dtype)
 
 
@@ -228,7 +318,13 @@ class Local:
     minimum_length: int
 
     def bins(self, length: int) -> int:
-        """Count the bins that a sequence of ``length`` tokens leaves."""
+        """Count the bins that a sequence of ``length`` tokens leaves.
+
+        Parameters
+        ----------
+        length : int
+            Tokens of the sequence.
+        """
         length = max(length, self.minimum_length)
         for layer in self.layers:
             length = layer.length(length)

@@ -121,7 +121,13 @@ class LayerNorm(nn.LayerNorm):
         return self.rows(x.transpose(1, 2)).transpose(1, 2)
 
     def rows(self, x: Tensor) -> Tensor:
-        """Normalize ``(…, channels)``."""
+        """Normalize ``(…, channels)``.
+
+        Parameters
+        ----------
+        x : Tensor
+            ``(…, channels)``
+        """
         return super().forward(x)
 
 

@@ -58,6 +58,7 @@ def code(script: str | Path, package: str | Path = PACKAGE) -> str:
     Parameters
     ----------
     script : path
+        A script of the workflow.
     package : path
         Folder of the package.
 
@@ -75,6 +76,13 @@ def code(script: str | Path, package: str | Path = PACKAGE) -> str:
 def reached(script: str | Path, package: str | Path = PACKAGE) -> dict[str, str]:
     """Collect what :func:`code` hashes.
 
+    Parameters
+    ----------
+    script : path
+        A script of the workflow.
+    package : path
+        Folder of the package.
+
     Returns
     -------
     dict
@@ -82,7 +90,7 @@ def reached(script: str | Path, package: str | Path = PACKAGE) -> dict[str, str]
     """
     package = Path(package)
     start = _module(Path(script), package)
-    found = {f":{name}": _canonical(statements) for name, statements in {**start.definitions, "": start.loose}.items()}
+    places = {f":{name}": _canonical(statements) for name, statements in {**start.definitions, "": start.loose}.items()}
     waiting: list[Reference] = [(name, "") for name in start.imported]
     for statement in (*start.loose, *(statement for group in start.definitions.values() for statement in group)):
         waiting += _references(statement, "", start, package)
@@ -92,10 +100,10 @@ def reached(script: str | Path, package: str | Path = PACKAGE) -> dict[str, str]
         if reference in seen or reference[0] in FRAME:
             continue
         seen.add(reference)
-        places, further = _look(reference, package)
-        found |= places
+        here, further = _look(reference, package)
+        places |= here
         waiting += further
-    return found
+    return places
 
 
 @cache
@@ -186,7 +194,7 @@ class _Names(ast.NodeVisitor):
     """Collects the names that a statement takes from its module, each with the attributes that follow it."""
 
     def __init__(self) -> None:
-        self.found: set[tuple[str, ...]] = set()
+        self.names: set[tuple[str, ...]] = set()
         self.local: list[set[str]] = []
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
@@ -207,7 +215,7 @@ class _Names(ast.NodeVisitor):
 
     def _add(self, name: str, *attributes: str) -> None:
         if not any(name in names for names in self.local):
-            self.found.add((name, *attributes))
+            self.names.add((name, *attributes))
 
     def _scope(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
         body = node.body if isinstance(node.body, list) else [node.body]
@@ -236,9 +244,9 @@ def _own(node: ast.AST) -> Iterator[ast.AST]:
 
 def _references(statement: ast.stmt, name: str, module: Module, package: Path) -> Iterator[Reference]:
     """Find the definitions of the package that a statement refers to."""
-    names = _Names()
-    names.visit(statement)
-    for first, *attributes in names.found:
+    visitor = _Names()
+    visitor.visit(statement)
+    for first, *attributes in visitor.names:
         if first in module.definitions:
             yield name, first
         if first in module.imports:

@@ -55,13 +55,29 @@ def job(snakemake: Any) -> Callable[[Callable[[], None]], None]:
 
 
 def receipt_of(log_file: str | Path, outputs: list[str]) -> Path:
-    """Name the folder of a job's receipt, like its log: both lie in the experiment's folder, with all outputs."""
+    """Name the folder of a job's receipt, like its log: both lie in the experiment's folder, with all outputs.
+
+    Parameters
+    ----------
+    log_file : path
+        The job's log.
+    outputs : list of str
+        All that the job writes.
+    """
     experiment = Path(os.path.commonpath([log_file, *outputs]))
     return experiment / receipts.FOLDER / Path(log_file).relative_to(experiment / "logs")
 
 
 def write_before(path: str | Path, text: str) -> None:
-    """Let a log begin with what it said last time."""
+    """Let a log begin with what it said last time.
+
+    Parameters
+    ----------
+    path : path
+        The log of now.
+    text : str
+        What it said last time.
+    """
     with open(path, "r+", encoding="utf-8") as file:
         now = file.read()
         file.seek(0)
@@ -116,7 +132,15 @@ def errors_since(time: float, folder: str | Path) -> list[str]:
 
 
 def is_full(error: BaseException, folder: Path) -> bool:
-    """Whether an error comes from a full disk: libraries in other languages do not all say so in their errors."""
+    """Whether an error comes from a full disk: libraries in other languages do not all say so in their errors.
+
+    Parameters
+    ----------
+    error : BaseException
+        What a library raised.
+    folder : path
+        A folder on the disk that may be full.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if getattr(cause, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in str(cause):

@@ -32,6 +32,13 @@ def made_of(params: Mapping[str, Any], inputs: Sequence[str | Path]) -> dict[str
     """Say what decides the results of a job: params, fingerprints among them, content of inputs, and versions of libraries.
 
     Another version alone is no reason to run; but a job that runs, for whatever reason, then works.
+
+    Parameters
+    ----------
+    params : mapping
+        What the rule gives the job, fingerprints among them.
+    inputs : sequence of path
+        All files that it reads.
     """
     made_of = {
         "params": dict(params),
@@ -52,6 +59,7 @@ def take(place: str | Path, made_of: Mapping[str, Any], outputs: Sequence[str | 
     made_of : dict
         From :func:`made_of`.
     outputs : sequence of path
+        What the job writes, in the order of its rule.
     lineage : str, optional
         What to note as the lineage of these results from now on.
 
@@ -101,7 +109,13 @@ def keep(
 
 
 def lineage(place: str | Path) -> str | None:
-    """Read the noted lineage of a job's results; None if there is no receipt."""
+    """Read the noted lineage of a job's results; None if there is no receipt.
+
+    Parameters
+    ----------
+    place : path
+        Folder of the job's receipt.
+    """
     return _read(Path(place)).get("lineage")
 
 
@@ -113,17 +127,17 @@ def damaged(output: str | Path) -> list[Path]:
     output : path
         The experiment's folder.
     """
-    found = []
+    short = []
     for receipt in Path(output, FOLDER).rglob(RECEIPT):
         for path, size, _ in _read(receipt.parent).get("results", []):
             # A receipt of an experiment that was moved or copied speaks of files in its old place.
             inside = Path(path).absolute().is_relative_to(Path(output).absolute())
             try:
                 if inside and os.stat(path).st_size < size:
-                    found.append(Path(path))
+                    short.append(Path(path))
             except OSError:
                 continue
-    return sorted(found)
+    return sorted(short)
 
 
 def _read(place: Path) -> dict[str, Any]:

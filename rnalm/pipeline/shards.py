@@ -31,8 +31,11 @@ def count(source: Source, interpret: Interpret, mode: str, block_size: int, mode
     Parameters
     ----------
     source : Source
+        What is scored.
     interpret : Interpret
+        The ``interpret`` section.
     mode : {'remove', 'mask', 'replace', 'integrated_gradients'}
+        One of its modes.
     block_size : int
         Tokens of a sequence, at most.
     models : float
@@ -61,12 +64,27 @@ def seconds(length: float, local: bool) -> float:
 
     By ``benchmarks/loo.py`` on two cores, for the full-size model: 20 µs, and 1.5 µs more for each thousand tokens, where only
     what changes is computed; 1 µs a token where the whole model runs.
+
+    Parameters
+    ----------
+    length : float
+        Tokens of the sequence.
+    local : bool
+        Whether only what changes is computed.
     """
     return 4e-5 + 3e-9 * length if local else 2e-6 * length
 
 
 def edits(interpret: Interpret, mode: str) -> float:
-    """Say how often a token is perturbed, on average over those that are."""
+    """Say how often a token is perturbed, on average over those that are.
+
+    Parameters
+    ----------
+    interpret : Interpret
+        The ``interpret`` section.
+    mode : str
+        One of its modes.
+    """
     if mode != "replace":
         return 1
     replacements = interpret.replacements.values()
@@ -75,6 +93,11 @@ def edits(interpret: Interpret, mode: str) -> float:
 
 def size(source: Source) -> tuple[float, float]:
     """Estimate the number of sequences in a source, and their mean length in tokens, from its beginning and its size.
+
+    Parameters
+    ----------
+    source : Source
+        What is scored.
 
     Raises
     ------
@@ -91,7 +114,13 @@ def size(source: Source) -> tuple[float, float]:
 
 
 def letters(path: str) -> float:
-    """Estimate the letters of all sequences in a FASTA file."""
+    """Estimate the letters of all sequences in a FASTA file.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    """
     beginning, whole = look(path)
     found = sum(len(line.strip()) for line in beginning.splitlines() if not line.startswith(">"))
     return whole * found / len(beginning)
@@ -101,6 +130,11 @@ def look(path: str) -> tuple[str, int]:
     """Read the beginning of a text file, and say how long it is in all, in characters.
 
     A beginning that is the whole is counted, a longer file estimated: its size in bytes is about that in characters.
+
+    Parameters
+    ----------
+    path : str
+        The file.
     """
     with open_text(path) as file:
         beginning = file.read(CHARACTERS)
@@ -112,6 +146,11 @@ def unpacked(path: Path) -> int:
 
     The note has 32 bits, and is of the last block alone where there are several: a text is at least three times its compressed
     size.
+
+    Parameters
+    ----------
+    path : path
+        The file.
     """
     packed = path.stat().st_size
     if path.suffix != ".gz":

@@ -97,7 +97,13 @@ class Checkpoints:
         return self._read().get("finished_epoch")
 
     def finish(self, epoch: int) -> None:
-        """Note that the regular epochs ended with this one."""
+        """Note that the regular epochs ended with this one.
+
+        Parameters
+        ----------
+        epoch : int
+            The last of the regular epochs.
+        """
         write_json(self.run, {HASH_KEY: self.settings_hash, "finished_epoch": epoch})
 
     def newest(self) -> State | None:
@@ -118,7 +124,13 @@ class Checkpoints:
         return state
 
     def best(self, state: State) -> Path:
-        """Find the checkpoint of the best model so far, or the given one where no metric chose."""
+        """Find the checkpoint of the best model so far, or the given one where no metric chose.
+
+        Parameters
+        ----------
+        state : State
+            Where training stands.
+        """
         return self._folder(state.best_step) if state.best_step else state.folder
 
     def _folder(self, step: int) -> Path:

@@ -49,7 +49,13 @@ class Masking:
         return np.setdiff1d(np.arange(self.vocab_size), self.special)
 
     def able(self, ids: np.ndarray) -> np.ndarray:
-        """Say which tokens of a sequence can be hidden: bool ``(length,)``."""
+        """Say which tokens of a sequence can be hidden: bool ``(length,)``.
+
+        Parameters
+        ----------
+        ids : numpy.ndarray
+            Tokens of the sequence, int64 ``(length,)``.
+        """
         return ~np.isin(ids, self.special)
 
     def hide(self, ids: np.ndarray, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

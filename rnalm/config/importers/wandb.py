@@ -39,7 +39,13 @@ NAMES = {
 
 
 def metric(name: str) -> str:
-    """Give our name of a validation metric."""
+    """Give our name of a validation metric.
+
+    Parameters
+    ----------
+    name : str
+        A metric as W&B's users write it, as in ``eval/f1``.
+    """
     for prefix in PREFIXES:
         name = name.removeprefix(prefix)
     return METRICS.get(name, name)
@@ -48,38 +54,48 @@ def metric(name: str) -> str:
 def sweep(given: dict[str, Any]) -> dict[str, Any]:
     """Rename the keys of a sweep to ours.
 
+    Parameters
+    ----------
+    given : dict
+        A sweep in W&B's words, or in ours.
+
     Raises
     ------
     ValueError
         On a part of the metric that we do not know.
     """
-    found = {key: value for key, value in given.items() if key not in LABELS}
-    if "run_cap" in found:
-        found["trials"] = found.pop("run_cap")
-    if isinstance(told := found.get("metric"), dict):
+    settings = {key: value for key, value in given.items() if key not in LABELS}
+    if "run_cap" in settings:
+        settings["trials"] = settings.pop("run_cap")
+    if isinstance(told := settings.get("metric"), dict):
         for key in told.keys() - {"name", "goal"}:
             raise ValueError(f"metric.{key} is not supported; {nearest(key, ['name', 'goal'])}")
-        found |= {"metric": told.get("name"), "goal": told.get("goal", found.get("goal"))}
-    return found
+        settings |= {"metric": told.get("name"), "goal": told.get("goal", settings.get("goal"))}
+    return settings
 
 
 def parameter(given: dict[str, Any]) -> dict[str, Any]:
     """Say with ``values``, ``min``, ``max``, ``step`` and ``log`` what was said with other words.
+
+    Parameters
+    ----------
+    given : dict
+        One of its parameters, in W&B's words or in ours.
 
     Raises
     ------
     ValueError
         On two words for one thing, or a distribution that we cannot draw from.
     """
-    found = {key: value for key, value in given.items() if value is not None}
+    settings = {key: value for key, value in given.items() if value is not None}
     for name, ours in (("value", "values"), ("q", "step")):
-        if name in found and ours in found:
+        if name in settings and ours in settings:
             raise ValueError(f"{name} and {ours} say the same; expected one of them")
-        if name in found:
-            found[ours] = [found.pop(name)] if name == "value" else found.pop(name)
-    if isinstance(found.get("values"), list):
-        found["values"] = [_number(value) for value in found["values"]]
-    return _draw(found, found.pop("distribution")) if "distribution" in found else found
+        if name in settings:
+            settings[ours] = [settings.pop(name)] if name == "value" else settings.pop(name)
+    if isinstance(settings.get("values"), list):
+        settings["values"] = [_number(value) for value in settings["values"]]
+    return _draw(settings, settings.pop("distribution")) if "distribution" in settings else settings
 
 
 def _number(value: Any) -> Any:
@@ -87,22 +103,22 @@ def _number(value: Any) -> Any:
     return float(value) if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value) else value
 
 
-def _draw(found: dict[str, Any], distribution: Any) -> dict[str, Any]:
+def _draw(settings: dict[str, Any], distribution: Any) -> dict[str, Any]:
     """Say what the name of a distribution says."""
     if distribution not in DISTRIBUTIONS:
         raise ValueError(f"distribution: {distribution!r} is not supported; expected one of {', '.join(DISTRIBUTIONS)}")
     for key in DISTRIBUTIONS[distribution]:
-        if key not in found:
+        if key not in settings:
             raise ValueError(f"{key} is missing, which distribution {distribution} needs")
     if distribution == "log_uniform_values":
-        found["log"] = True
+        settings["log"] = True
     if distribution == "q_uniform":
-        found.setdefault("step", 1)
-    ends = {key: float(_number(found[key])) for key in ("min", "max") if isinstance(_number(found.get(key)), int | float)}
+        settings.setdefault("step", 1)
+    ends = {key: float(_number(settings[key])) for key in ("min", "max") if isinstance(_number(settings.get(key)), int | float)}
     if distribution == "int_uniform":
         for key, end in ends.items():
             if not end.is_integer():
-                raise ValueError(f"{key} must be an integer for distribution int_uniform, found {found[key]}")
-        return found | {key: int(end) for key, end in ends.items()}
+                raise ValueError(f"{key} must be an integer for distribution int_uniform, found {settings[key]}")
+        return settings | {key: int(end) for key, end in ends.items()}
     # Drawn from integers, these are fractions all the same.
-    return found | ends if distribution in ("uniform", "log_uniform_values") else found
+    return settings | ends if distribution in ("uniform", "log_uniform_values") else settings
