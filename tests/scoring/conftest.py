@@ -18,7 +18,7 @@ from rnalm.scoring.job import Job
 from rnalm.scoring.merge import EXPORTERS, merge
 from rnalm.scoring.shard import score_shard
 from rnalm.tokens import encode, learn
-from rnalm.tokens.tokenizer import SPECIAL_TOKENS, save_tokenizer
+from rnalm.tokens.tokenizer import SPECIAL_TOKENS, all_special_ids, save_tokenizer
 
 MASK = SPECIAL_TOKENS.index("[MASK]")
 
@@ -80,10 +80,12 @@ def encode_rows(tmp_path, tokenizer) -> Callable[..., str]:
     return make
 
 
-def random_model(seed: int, sizes: dict, vocab_size: int = 11, modifier_channels: int = 0, n_outputs: int = 1):
+def random_model(
+    seed: int, sizes: dict, vocab_size: int = 11, modifier_channels: int = 0, n_outputs: int = 1, special: dict | None = None
+):
     """Make a Saluki in evaluation mode that looks as if trained: no statistic of it is at its default."""
     torch.manual_seed(seed)
-    model = registry.create(SIZES | sizes, vocab_size, modifier_channels, n_outputs).eval()
+    model = registry.create(SIZES | sizes, vocab_size, modifier_channels, n_outputs, special).eval()
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm1d):
@@ -116,7 +118,7 @@ def model_folder(tmp_path, tokenizer) -> Callable[..., str]:
         **sizes,
     ) -> str:
         folder = tmp_path / f"model_{len(list(tmp_path.iterdir()))}"
-        model = random_model(seed, sizes, using.get_vocab_size(), modifier_channels, len(classes) or 1)
+        model = random_model(seed, sizes, using.get_vocab_size(), modifier_channels, len(classes) or 1, all_special_ids(using))
         if logits is not None:  # whatever the sequence
             torch.nn.init.zeros_(model.head[-1].weight)
             model.head[-1].bias.data = torch.tensor(logits)

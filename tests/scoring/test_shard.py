@@ -460,7 +460,7 @@ def test_special_tokens_may_be_others_with_other_ids(model_folder, encode_rows, 
     path.write_text("id\tsequence\nall\tacgt\n")
     special = Tokenizer(special_tokens=["<mask>", "<unk>", "<pad>"])
     other = learn.learn(Table(path=str(path), columns={"id": 1, "sequence": 2}), special)
-    model, encoded = model_folder(using=other, special_tokens=3), encode_rows([("s", "gattacagatta")], other)
+    model, encoded = model_folder(using=other), encode_rows([("s", "gattacagatta")], other)
     [ids] = ids_of(encoded).values()
     masked = [run(model, [*ids[:place], 0, *ids[place + 1 :]])[0] - run(model, ids)[0] for place in range(len(ids))]
     for scorer in ("naive", "incremental"):
