@@ -100,7 +100,7 @@ FINGERPRINTS = """
 import sys
 sys.path.insert(0, "{root}")
 from pathlib import Path
-from rnalm import fingerprint
+from rnalm.pipeline import fingerprint
 for script in Path("{root}/workflow/scripts").glob("*.py"):
     fingerprint.code(script)
 """

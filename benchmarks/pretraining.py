@@ -1,42 +1,37 @@
 """Half-lives of yeast mRNAs from a language model of codons, with and without pretraining.
 
-    python benchmarks/pretraining.py
+    python benchmarks/pretraining.py [--cores N] [--toy FOLDER]
 
 Runs ``config/examples/yeast_codon_model.yaml`` up to its trained models, once with ``pretrain`` and once with
 ``finetune.from_scratch``, on the same folds (what is finished is not run again); and a ridge regression on codon frequencies
 and length, again on these folds.
 """
 
-import argparse
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
+import study
 from scipy.stats import pearsonr, spearmanr
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from study import ROOT, run
 
 from rnalm import config
 from rnalm.files import read_json
 from rnalm.labels import folds
 from rnalm.sequences.read import read_records
 
-STUDY = ROOT / "config" / "examples" / "yeast_codon_model.yaml"
 METRICS = ("pearson", "spearman", "r2")
 
 
 def main() -> None:
     """Run both, and print what each achieves on each fold."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cores", default="2")
-    options = parser.parse_args()
-    settings = yaml.safe_load(STUDY.read_text())
-    pretrained = run(settings, "finetune", options.cores)
-    scratch = run(
+    options = study.options(__doc__.splitlines()[0])
+    settings = study.read("yeast_codon_model.yaml", options.toy)
+    pretrained = study.run(settings, "finetune", options.cores)
+    scratch = study.run(
         settings | {"output": f"{settings['output']}_from_scratch", "finetune": settings["finetune"] | {"from_scratch": True}},
         "finetune",
         options.cores,

@@ -1,43 +1,40 @@
 """Promoters of E. coli: a language model beside two baselines, and what leaking splits would make of all three.
 
-    python benchmarks/promoters.py
+    python benchmarks/promoters.py [--cores N] [--toy FOLDER]
 
 Runs ``config/examples/promoters.yaml`` (what is finished is not run again), and the same study with the reverse complement of
 every sequence as a row of its own and rows divided at random. Baselines are a one-hot logistic regression and a random forest
 on canonical 5-mers, on the same folds: what a model is tested on, it has not seen.
 """
 
-import argparse
+import copy
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
+import study
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
-from study import ROOT, run
 
 from rnalm import config
 from rnalm.labels import folds
 from rnalm.sequences.read import read_records
 from rnalm.sequences.strands import reverse_complement
 
-STUDY = ROOT / "config" / "examples" / "promoters.yaml"
 LETTERS = "ACGT"
 K = 5
 
 
 def main() -> None:
     """Run both studies, and print what each model achieves in each."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cores", default="2")
-    options = parser.parse_args()
+    options = study.options(__doc__.splitlines()[0])
+    grouped = study.read("promoters.yaml", options.toy)
     rows = []
-    for name, settings in (("grouped", yaml.safe_load(STUDY.read_text())), ("leaking", leaking())):
-        output = run(settings, "predict", options.cores)
+    for name, settings in (("grouped", grouped), ("leaking", leaking(grouped))):
+        output = study.run(settings, "predict", options.cores)
         records = list(read_records(config.read_source(settings["source"])))
         labels = np.array([record.label for record in records])
         parts = folds.read(output / "folds.parquet")
@@ -49,13 +46,13 @@ def main() -> None:
         print("| {} | {} | {:.3f} | {:.3f} |".format(*row))
 
 
-def leaking() -> dict:
+def leaking(grouped: dict) -> dict:
     """Make the study in which near-duplicates and twins straddle the parts: each strand a row, rows divided at random.
 
     One model a fold, with the values of the configuration itself: no sweep is needed to see a leak.
     """
-    settings = yaml.safe_load(STUDY.read_text())
-    folder = ROOT / "results" / "promoters_leaking"
+    settings = copy.deepcopy(grouped)
+    folder = study.ROOT / f"{grouped['output']}_leaking"
     folder.mkdir(parents=True, exist_ok=True)
     texts: dict[str, list[str]] = {}
     for record in read_records(config.read_source(settings["source"])):

@@ -1,5 +1,7 @@
 """Run a study of an example, for the benchmarks that look at its models."""
 
+import argparse
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +11,42 @@ import yaml
 ROOT = Path(__file__).parents[1]
 #: Models this small train faster beside each other than with several threads each.
 THREADS = ("--set-threads", "finetune_fold=1", "sweep_worker=1")
+#: So many sequences of each file, and epochs and trials, are enough to see that a benchmark runs.
+TOY = 60
+
+
+def options(description: str) -> argparse.Namespace:
+    """Read the options that these benchmarks share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--cores", default="2")
+    parser.add_argument("--toy", type=Path, metavar="FOLDER", help=f"run in this folder with {TOY} sequences of each file")
+    return parser.parse_args()
+
+
+def read(example: str, toy: Path | None) -> dict:
+    """Read the configuration of an example; with a folder for toys, make it one of few sequences, folds and epochs."""
+    settings = yaml.safe_load((ROOT / "config" / "examples" / example).read_text())
+    if toy is None:
+        return settings
+    files = settings["source"].get("classes", settings["source"])
+    for key in files.keys() - {"columns"}:
+        text = gzip.decompress((ROOT / files[key]).read_bytes()).decode()
+        mark = ">" if text.startswith(">") else "\n"
+        cut = toy / f"{Path(files[key]).name.removesuffix('.gz')}"
+        cut.write_text(mark.join(text.split(mark)[: TOY + 1]))
+        files[key] = str(cut)
+    settings["output"] = str(toy / Path(settings["output"]).name)
+    settings["folds"]["n"] = 2
+    few = {"sweep": {"trials": 1, "epochs": 1}, "pretrain": {"epochs": 1}, "finetune": {"epochs": 1, "replicates": 1}}
+    return settings | {section: settings[section] | values for section, values in few.items() if section in settings}
 
 
 def run(settings: dict, target: str, cores: str) -> Path:
     """Run a study up to a target of the workflow; what is finished is not run again. Gives its folder."""
-    file = ROOT / "results" / f"{Path(settings['output']).name}.yaml"
-    file.parent.mkdir(exist_ok=True)
+    output = ROOT / settings["output"]
+    output.parent.mkdir(exist_ok=True)
+    file = output.with_suffix(".yaml")
     file.write_text(yaml.safe_dump(settings))
-    options = ("--configfile", str(file), "--cores", cores, "--quiet", "all", *THREADS)
-    subprocess.run([sys.executable, "-m", "snakemake", target, *options], cwd=ROOT, check=True)
-    return ROOT / settings["output"]
+    command = (sys.executable, "-m", "snakemake", target, "--configfile", str(file), "--cores", cores, "--quiet", "all")
+    subprocess.run([*command, *THREADS], cwd=ROOT, check=True)
+    return output

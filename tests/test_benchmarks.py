@@ -1,0 +1,91 @@
+"""Every benchmark runs, at toy size: what it measures is no matter here, that it still measures is."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "benchmarks"
+needs_data = pytest.mark.skipif(not (ROOT / "data").exists(), reason="the real data are not there")
+
+
+def run(name: str, *arguments: str) -> list[list[str]]:
+    """Run a benchmark; give the cells of all lines of its tables, headings among them."""
+    ended = subprocess.run(
+        [sys.executable, str(FOLDER / name), *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    lines = [line for line in ended.stdout.splitlines() if line.startswith("|") or name == "encode.py"]
+    return [re.split(r"\s*\|\s*|\s{2,}", line.strip("| ")) for line in lines]
+
+
+def test_every_benchmark_is_run_here():
+    named = set(re.findall(r'run\("(\w+\.py)"', Path(__file__).read_text()))
+    # study.py is what two of them share.
+    assert named == {path.name for path in FOLDER.glob("*.py")} - {"study.py"}
+
+
+@pytest.mark.slow
+def test_encoding():
+    heading, *rows = run("encode.py", "20", "40")
+    assert heading == ["sequences", "peak MiB", "seconds"]
+    assert [row[0] for row in rows] == ["0", "20", "40"]
+
+
+@pytest.mark.slow
+def test_clustering_by_kind_of_sequences():
+    kinds = ["all the same", "random", "pairs, 3 % of letters substituted"]
+    *_, same, random, pairs = run("cluster.py", "--sequences", "20", "--kinds", *kinds)
+    # Clusters, and how many sequences are in the largest.
+    assert [same[-2:], random[-2:], pairs[-2:]] == [["1", "20"], ["20", "1"], ["10", "2"]]
+
+
+@pytest.mark.slow
+def test_clustering_of_fasta_files(tmp_path):
+    path = tmp_path / "some.fasta"
+    path.write_text("".join(f">s{i}\n{'ACGGTTAC' * 7 if i < 2 else 'GATTACCA' * 7}\n" for i in range(4)))
+    run("cluster.py", "--fasta", str(path))
+
+
+@pytest.mark.slow
+def test_leave_one_out_scores():
+    modes = ["remove", "mask", "replace"]
+    _, _, *rows = run("loo.py", "--lengths", "40", "--turns", "1", "--modes", *modes)
+    assert [row[:2] for row in rows] == [[mode, "40"] for mode in modes]
+    assert all(float(row[-1]) <= 1e-5 for row in rows), "the difference from the naive scorer"
+
+
+@pytest.mark.e2e
+@pytest.mark.nightly
+def test_planning():
+    rows = run("dag.py", "--folds", "2", "--replicates", "1", "--shards", "2")
+    assert [row[1:3] for row in rows if row[0].startswith("2 folds")][1::2] == [["after everything has run", "0"]] * 2
+    assert all(float(row[-1]) >= 0 for row in rows[-7:])
+
+
+@needs_data
+@pytest.mark.e2e
+@pytest.mark.nightly
+def test_promoters(tmp_path):
+    _, _, *rows = run("promoters.py", "--toy", str(tmp_path))
+    models = ["rnalm", "one-hot logistic regression", "random forest of 5-mers"]
+    assert [row[:2] for row in rows] == [[split, model] for split in ("grouped", "leaking") for model in models]
+    assert all(0 <= float(row[2]) <= 1 for row in rows)
+
+
+@needs_data
+@pytest.mark.e2e
+@pytest.mark.nightly
+def test_pretraining(tmp_path):
+    _, _, *rows = run("pretraining.py", "--toy", str(tmp_path))
+    assert [row[0] for row in rows] == ["pretrained", "from scratch", "ridge"]
+    assert all(len(row[-1].split()) == 2 for row in rows), "a value a fold"
