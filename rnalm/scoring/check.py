@@ -1,16 +1,45 @@
 """Whether an interpretation fits the data; told before training rather than after it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from rnalm.config import Interpret
 from rnalm.errors import RnalmError, nearest
+from rnalm.labels.labels import Labels
 from rnalm.sequences.strands import is_nucleic
-from rnalm.tokens.tokenizer import is_atomic, letters_for_tokens, plain_tokens
+from rnalm.tokens import dataset, encode
+from rnalm.tokens.tokenizer import is_atomic, letters_for_tokens, load_tokenizer, plain_tokens
 
 #: The setting by which both strands are scored, as messages name it.
 AVERAGE = "encode.reverse_complement: average"
+
+
+def check_files(interpret: Interpret, encoded: str | Path, tokenizer: str | Path, labels: Sequence[str | Path] = ()) -> None:
+    """Check the ``interpret`` section against files of an experiment.
+
+    Parameters
+    ----------
+    interpret : Interpret
+        The section.
+    encoded : path
+        The encoded source.
+    tokenizer : path
+        The tokenizer.
+    labels : sequence of path
+        ``labels.json`` of given models; empty where models are still to be trained.
+
+    Raises
+    ------
+    RnalmError
+        As :func:`check`.
+    """
+    known = dataset.column(encoded, "label").drop_null().unique().to_pylist() if not labels else []
+    classes = Labels.load(labels[0]).classes if labels else sorted(known)
+    stored = encode.metadata(encoded)
+    both_strands = stored["reverse_complement"] == "average"
+    check(interpret, both_strands, stored["modifier_channels"], load_tokenizer(tokenizer), classes)
 
 
 def check(interpret: Interpret, both_strands: bool, modifiers: int, tokenizer: Tokenizer, classes: Sequence[str]) -> None:

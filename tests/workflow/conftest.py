@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from filelock import FileLock
+from warm import Warm
 
 from rnalm.config.load import load
 from rnalm.pipeline.plan import Plan
@@ -90,6 +91,8 @@ class Experiment:
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder, self.root = folder, root
         self.variables: dict[str, str] = {}
+        #: Runs its jobs without their imports; not where processes are killed or watched.
+        self.warm: Warm | None = None
         self.config = {
             "output": "out",
             "source": {
@@ -129,15 +132,17 @@ class Experiment:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "snakemake", *self.arguments(*arguments)]
 
-    def environment(self) -> dict[str, str]:
-        return os.environ | {"OMP_NUM_THREADS": "1"} | self.variables
+    def environment(self, warm: bool) -> dict[str, str]:
+        helped = self.warm.environment() if self.warm and warm else {}
+        return os.environ | {"OMP_NUM_THREADS": "1"} | helped | self.variables
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start the workflow as the leader of a process group of its own."""
         command = self.command(*arguments)
+        environment = self.environment(warm=False)
         with open(self.folder / "terminal.txt", "w") as terminal:
             return subprocess.Popen(
-                command, cwd=self.folder, env=self.environment(), stdout=terminal, stderr=terminal, start_new_session=True
+                command, cwd=self.folder, env=environment, stdout=terminal, stderr=terminal, start_new_session=True
             )
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
@@ -145,7 +150,7 @@ class Experiment:
         return subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
-            env=self.environment(),
+            env=self.environment(warm=not self.variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -247,9 +252,23 @@ def repository(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_experiment(repository) -> Callable[[Path], Experiment]:
+def warm(tmp_path_factory) -> Iterator[Warm]:
+    """Give a process that runs jobs without their imports."""
+    process = Warm(tmp_path_factory.mktemp("warm"))
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def make_experiment(repository, warm) -> Callable[[Path], Experiment]:
     """Make an experiment in a folder, run by the repository given or its copy."""
-    return lambda folder, root=repository: Experiment(folder, root)
+
+    def make(folder: Path, root: Path = repository) -> Experiment:
+        experiment = Experiment(folder, root)
+        experiment.warm = warm
+        return experiment
+
+    return make
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
-from dependencies import ENCODING, EVERYTHING, FOLDING, READERS, REPORT, SCORING, TRAINING, below
+from dependencies import ENCODING, EVERYTHING, FOLDING, PRETRAINING, READERS, REPORT, SCORING, SWEEPING, TRAINING, below
 
 from rnalm.pipeline import fingerprint
 
@@ -100,26 +101,25 @@ EDITS = {
     "the command line": (statement_in("cli:main"), set()),
     "how the configuration is read": (statement_in("config.load:load"), set()),
     "the report": (statement_in("report.write:write"), REPORT),
-    "its template": (end_of("report/page.html", "<p>"), REPORT),
+    "its template": (end_of("report/page.html", "<p>"), REPORT | {"show_sweeps"}),
     "a curve": (statement_in("report.curves:learning_curves"), REPORT),
     "a measure": (statement_in("prediction.measure:measure"), REPORT),
     "a picture": (statement_in("report.figures:positions"), REPORT),
     "a reader of elements": (statement_in("sequences.bed:read_bed"), REPORT | {"check_interpretation"}),
-    "a scorer": (statement_in("scoring.scorers.incremental:IncrementalScorer.score"), SCORING),
+    "a scorer": (statement_in("scoring.scorers.incremental:IncrementalScorer.launch"), SCORING),
     "a shard": (statement_in("scoring.shard:score_shard"), SCORING),
     "the merging of shards": (statement_in("scoring.merge:merge"), below("merge_scores")),
     "the page of scores": (statement_in("report.score_page:write_page"), {"draw_scores"}),
     "its page": (end_of("report/score_page.html", "<p>"), {"draw_scores"}),
-    "training": (statement_in("training.finetune:finetune"), TRAINING),
-    "a loss": (end_of("labels/losses.py", "print()\n"), TRAINING),
-    "an architecture": (statement_in("models.saluki:Saluki.forward"), TRAINING),
+    "training": (statement_in("training.finetune:fit"), TRAINING | SWEEPING),
+    "a loss": (end_of("labels/losses.py", "print()\n"), TRAINING | SWEEPING),
+    "an architecture": (statement_in("models.saluki:Saluki.forward"), TRAINING | SWEEPING),
     "prediction": (statement_in("prediction.predict:predict_file"), below("predict_source")),
     "encoding": (statement_in("tokens.encode:encode"), ENCODING),
     "tables": (statement_in("sequences.tables:read"), EVERYTHING),
     "a tokenizer": (statement_in("tokens.learn:learn"), below("train_tokenizer")),
-    "folds": (statement_in("labels.folds:assign"), FOLDING),
+    "folds": (statement_in("labels.folds:assign"), FOLDING | PRETRAINING),
     "ranks": (statement_in("prediction.evaluate:rank_deltas"), below("evaluate_fold", "merge_predictions")),
-    "a new key": (end_of("config/results.py", "\n\nclass Report(Report):\n    new: int = 1\n"), REPORT),
 }
 
 #: The script of each rule.
@@ -137,6 +137,7 @@ def edited(repository, tmp_path) -> Path:
     return tmp_path / "edited"
 
 
+@cache
 def codes(root: Path) -> dict[str, str]:
     """Fingerprint the code of each rule."""
     fingerprint._parsed.cache_clear()
@@ -284,6 +285,7 @@ def test_no_script_calls_what_its_fingerprint_leaves_out(finished, language):
     for script, *functions in traces:
         reached = fingerprint.reached(finished.root / f"workflow/scripts/{script}.py", finished.root / "rnalm")
         called = {f"{module}:{name.split('.')[0]}" for module, name in (function.split(":") for function in functions)}
-        work = {name for name in called if not name.startswith("rnalm.pipeline.jobs:")}
+        # A lambda that stands in a table has no name by which to look for it.
+        work = {name for name in called if not name.startswith("rnalm.pipeline.jobs:") and "<lambda>" not in name}
         assert work <= set(reached), script
         assert work, script

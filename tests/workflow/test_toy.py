@@ -34,7 +34,7 @@ class Toy(PreTrainedModel):
         self.post_init()
 
     def forward(self, input_ids, attention_mask=None, modifiers=None, **kwargs):
-        there = attention_mask.unsqueeze(-1)
+        there = (torch.ones_like(input_ids) if attention_mask is None else attention_mask).unsqueeze(-1)
         mean = (self.embedding(input_ids) * there).sum(dim=1) / there.sum(dim=1)
         return SequenceClassifierOutput(logits=self.head(mean))
 

@@ -1,0 +1,114 @@
+"""A process that has imported what jobs import, and runs their scripts in copies of itself.
+
+Of a job in the tests, imports take seconds and the work takes none. The scripts are those of the workflow, and the library is
+that which each of them finds; only other libraries are there already.
+"""
+
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+#: What jobs import of other libraries.
+LIBRARIES = (
+    *("numpy", "pandas", "pyarrow.parquet", "pyarrow.dataset", "scipy.stats", "sklearn.metrics", "torch", "safetensors.torch"),
+    *("tokenizers", "transformers", "transformers.trainer", "transformers.models.auto.modeling_auto", "accelerate", "optuna"),
+    *("pydantic", "yaml", "shap", "matplotlib.figure", "jinja2", "tensorboard", "torch.utils.tensorboard"),
+)
+
+#: Python runs this first: a job's script is handed on with its terminal, and its exit status comes back.
+CLIENT = """
+import os, sys
+
+if "RNALM_WARM" in os.environ and any("/.snakemake/scripts/" in word for word in sys.orig_argv):
+    import json, socket
+
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(os.environ["RNALM_WARM"])
+    wanted = {"script": sys.orig_argv[-1], "folder": os.getcwd(), "environment": dict(os.environ)}
+    socket.send_fds(connection, [json.dumps(wanted).encode() + b"\\n"], [0, 1, 2])
+    os._exit((connection.recv(1) or b"\\1")[0])
+"""
+
+
+class Warm:
+    """The process, started when it is first needed.
+
+    Parameters
+    ----------
+    folder : Path
+        For its socket, and the module by which jobs find it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.process = folder, None
+
+    def environment(self) -> dict[str, str]:
+        """Give the variables by which jobs find the process."""
+        if self.process is None:
+            (self.folder / "sitecustomize.py").write_text(CLIENT)
+            command = [sys.executable, __file__, str(self.folder / "socket")]
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
+            assert self.process.stdout is not None
+            self.process.stdout.readline()
+        return {"PYTHONPATH": str(self.folder), "RNALM_WARM": str(self.folder / "socket")}
+
+    def stop(self) -> None:
+        """End the process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+def serve(path: str) -> None:
+    """Wait for scripts."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen(16)
+    print("ready", flush=True)
+    while True:
+        connection, _ = server.accept()
+        if not os.fork():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            run(connection)
+        connection.close()
+
+
+def run(connection: socket.socket) -> None:
+    """Run a script as if Python had just started with it."""
+    message, terminal, _, _ = socket.recv_fds(connection, 2**20, 3)
+    while not message.endswith(b"\n"):
+        message += connection.recv(2**20)
+    wanted = json.loads(message)
+    for number, descriptor in enumerate(terminal):
+        os.dup2(descriptor, number)
+    os.chdir(wanted["folder"])
+    os.environ.clear()
+    os.environ.update(wanted["environment"])
+    sys.argv = [wanted["script"]]
+    sys.path[0:1] = [str(Path(wanted["script"]).parent), *os.environ["PYTHONPATH"].split(os.pathsep)]
+    status = 1
+    try:
+        runpy.run_path(wanted["script"], run_name="__main__")
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    connection.send(bytes([status]))
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
