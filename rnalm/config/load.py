@@ -42,10 +42,10 @@ def _location(problem: ErrorDetails, settings: Any) -> tuple[Any, ...]:
     """Find the key that a problem is about: what of pydantic's location is in the settings, and the last new key."""
     location: list[Any] = []
     for part in problem["loc"]:
-        inside = isinstance(settings, dict) and part in settings
-        if inside or (isinstance(settings, list) and isinstance(part, int) and part < len(settings)):
+        keys = settings if isinstance(settings, dict) else range(len(settings)) if isinstance(settings, list) else ()
+        if part in keys:
             location.append(part)
-            settings = settings[part]
+            settings: Any = settings[part]
     if problem["type"] == "missing":
         location.append(problem["loc"][-1])
     return tuple(location)

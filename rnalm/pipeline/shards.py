@@ -109,8 +109,9 @@ def size(source: Source) -> tuple[float, float]:
     if isinstance(source, Fasta):
         # Chunks that overlap are a few more.
         return max(1.0, sum(map(letters, source.fasta)) / length), length
-    beginning, whole = look(source.path)
-    return max(1.0, whole * max(1, beginning.count("\n")) / len(beginning) - source.header), length
+    beginning, whole = look(source.paths[0])
+    header = getattr(source, "header", False)
+    return max(1.0, whole * max(1, beginning.count("\n")) / len(beginning) - header), length
 
 
 def letters(path: str) -> float:
@@ -122,8 +123,8 @@ def letters(path: str) -> float:
         The file.
     """
     beginning, whole = look(path)
-    found = sum(len(line.strip()) for line in beginning.splitlines() if not line.startswith(">"))
-    return whole * found / len(beginning)
+    count = sum(len(line.strip()) for line in beginning.splitlines() if not line.startswith(">"))
+    return whole * count / len(beginning)
 
 
 def look(path: str) -> tuple[str, int]:

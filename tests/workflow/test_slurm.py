@@ -19,7 +19,12 @@ from rnalm.training.checkpoints import SEAL
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.slurm, pytest.mark.skipif(bool(missing()), reason=missing())]
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.slurm,
+    pytest.mark.xdist_group("slurm"),
+    pytest.mark.skipif(bool(missing()), reason=missing()),
+]
 
 #: Every fold trains on one core, here and there, so that all sums are made in the same order.
 COMMAND = [
