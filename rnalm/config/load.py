@@ -41,11 +41,12 @@ def load(settings: dict[str, Any], name: str = "config") -> Config:
 def _location(problem: ErrorDetails, settings: Any) -> tuple[Any, ...]:
     """Find the key that a problem is about: what of pydantic's location is in the settings, and the last new key."""
     location: list[Any] = []
+    inner: Any = settings
     for part in problem["loc"]:
-        keys = settings if isinstance(settings, dict) else range(len(settings)) if isinstance(settings, list) else ()
+        keys: Any = inner if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else ()
         if part in keys:
             location.append(part)
-            settings: Any = settings[part]
+            inner = inner[part]  # pyright: ignore[reportArgumentType, reportCallIssue]
     if problem["type"] == "missing":
         location.append(problem["loc"][-1])
     return tuple(location)

@@ -177,7 +177,8 @@ def write_report(experiment: Experiment) -> Params:
             "name": source,
             "encoded": f"{out}/encoded/{source}.parquet",
             **{name: f"{out}/{place('predict', source)}/{file}" for name, file in contract.SHOWN.items()},
-            "scores": {mode: f"{experiment.scored(source, mode)}.parquet" for mode in settings.interpret.scored},
+            # Pairs, as the order of modes is that of the report, while keys are sorted.
+            "scores": [[mode, f"{experiment.scored(source, mode)}.parquet"] for mode in settings.interpret.scored],
         }
         for source in experiment.queries
     ]

@@ -255,6 +255,12 @@ def test_what_jobs_are_given_is_plain_and_sorted(files, base):
         check(plan.params(rule, wildcards))
 
 
+def test_the_report_shows_modes_in_the_order_of_the_configuration(files):
+    plan = Plan(load(changed(BASES["regression"], "interpret.modes", ["replace", "mask"])))
+    for query in plan.params("write_report")["queries"]:
+        assert [mode for mode, _ in query["scores"]] == ["replace", "mask"]
+
+
 def test_the_content_of_a_given_model_counts(files):
     before = described(BASES["given"])
     (files / "given/model.safetensors").touch()

@@ -9,5 +9,5 @@ def work():
     from rnalm.report.write import write
 
     settings = dict(snakemake.params.job)
-    queries = [Query(**query) for query in settings.pop("queries")]
+    queries = [Query(**query | {"scores": dict(query["scores"])}) for query in settings.pop("queries")]
     write(Job(**settings, queries=queries), snakemake.output.html)
