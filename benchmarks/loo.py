@@ -282,7 +282,8 @@ def main() -> None:
     for mode in arguments.modes:
         for length in arguments.lengths:
             print(row(mode, length, compare(model, mode, length, arguments.turns)), flush=True)
-    print(project(model, measured=64 if arguments.device == "cuda" else 3))
+    measured = 64 if arguments.device == "cuda" else 3
+    print(project(model, length=min(3000, max(arguments.lengths)), measured=measured))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the documents tell people to type works, what they show loads, and the files that they name are there."""
 
 import gzip
+import os
 import re
 import shlex
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from forks import in_a_copy
+from warm import Warm
 
 from rnalm import cli
 from rnalm.config.load import load
@@ -147,7 +149,10 @@ def demo(tmp_path_factory) -> Path:
     targets = [f"results/demo/interpret/loo_scores_{mode}.pkl" for mode in settings["interpret"]["modes"]]
     options = ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--configfile", "toy.yaml", "--cores", "2"]
     command = [sys.executable, "-m", "snakemake", *targets, *options]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    warm = Warm(tmp_path_factory.mktemp("warm"))
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | warm.environment()
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    warm.stop()
     assert ended.returncode == 0, ended.stderr[-3000:]
     return folder
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from filelock import FileLock
+from forks import in_a_copy
 from warm import Warm
 
 from rnalm.config.load import load
@@ -177,28 +178,14 @@ class Experiment:
         import snakemake.cli
 
         command = self.arguments(*arguments)
-        said = self.folder / f"said-{os.getpid()}.txt"
-        child = os.fork()
-        if not child:
-            terminal = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            os.dup2(terminal, 1)
-            os.dup2(terminal, 2)
-            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-            os.chdir(self.folder)
+
+        def work() -> None:
             # The workflow takes the library that lies beside it.
             for name in [name for name in sys.modules if name.split(".")[0] == "rnalm"]:
                 del sys.modules[name]
-            status = 1
-            try:
-                snakemake.cli.main(command)
-            except SystemExit as end:
-                status = int(end.code or 0)
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status)
-        _, status = os.waitpid(child, 0)
-        text = said.read_text()
+            snakemake.cli.main(command)
+
+        status, text = in_a_copy(work, self.folder)
         assert status == 0, text[-6000:]
         return text
 
