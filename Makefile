@@ -20,7 +20,7 @@ run: $(VENV)/installed
 quick: lint
 	$(PYTEST) -m "not (slow or slurm or e2e or nightly)"
 
-# Linters and tests: at most 10 minutes on 2 cores.
+# Linters and tests.
 test: lint
 	$(PYTEST) -m "not nightly"
 
