@@ -7,7 +7,8 @@ CORES ?= $(shell nproc)
 #: What the installation may take; constraints-oldest.txt is for trying the oldest versions that pyproject.toml allows.
 CONSTRAINTS ?= constraints.txt
 #: Tests of one xdist_group share a process, and with it what they prepare.
-PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+# Each of the processes computes on one core.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 .PHONY: run quick test nightly lint format docs clean
 
@@ -27,7 +28,7 @@ test: lint
 # Tests that take minutes, then how much of the library those of `make test` run.
 nightly: $(VENV)/installed
 	$(PYTEST) -m nightly
-	$(PYTEST) -m "not nightly" --cov rnalm --cov-report term:skip-covered
+	RNALM_EXAMPLES=4 $(PYTEST) -m "not nightly" --cov rnalm --cov-report term:skip-covered
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

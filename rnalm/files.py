@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import glob
 import gzip
 import hashlib
 import json
@@ -47,6 +48,20 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove what killed processes were writing beside a file when they died; nobody else may be writing it.
+
+    Parameters
+    ----------
+    path : path
+        The file that they would have made, by :func:`replacing`.
+    """
+    path = Path(path)
+    for left in path.parent.glob(f".*.{glob.escape(path.name)}"):
+        if left.name.split(".")[1].isdecimal():
+            left.unlink()
 
 
 def lock(path: str | Path, wait: bool = False) -> IO[str] | None:

@@ -7,11 +7,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from rnalm.config.columns import Columns
 from rnalm.config.data import Cluster, Encode, Folds, Labels, Tokenizer
 from rnalm.config.learning import ARCHITECTURES, METRICS, Architecture, Finetune, HuggingFace, Model, Pretrain, Saluki
 from rnalm.config.results import Interpret, Powerlaw, Predict, Report
 from rnalm.config.section import Section
-from rnalm.config.source import Attributes, Chunk, Columns, Fasta, Source, SourceSection, Table, read_source
+from rnalm.config.source import Attributes, Chunk, Fasta, Source, SourceSection, Table, read_source
 from rnalm.config.sweep import OptionalSweep
 from rnalm.errors import nearest
 

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from rnalm.config import Config, Fasta, Section, Table
+from rnalm.config import Config, Section, SourceSection
 
 INTRODUCTION = """\
 # The configuration
@@ -53,7 +53,7 @@ def _sections(section: type[Section], path: str) -> Iterator[tuple[str, type[Sec
     for name, info in section.model_fields.items():
         for inner in _sections_of(info.annotation):
             # A source looks the same wherever it stands; it is described once.
-            if not (inner in (Table, Fasta) and (path, name) != ("", "source")):
+            if not (issubclass(inner, SourceSection) and (path, name) != ("", "source")):
                 yield from _sections(inner, f"{path}.{name}".lstrip("."))
 
 

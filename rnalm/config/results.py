@@ -70,9 +70,10 @@ scores; the log reports it."""
             raise ValueError(f"method must not name one twice, found {self.method}")
         if len(set(self.modes)) < len(self.modes):
             raise ValueError(f"modes must differ from each other, found {self.modes}")
-        for key in METHODS["loo"] if "loo" not in self.method else ():
-            if key in self.model_fields_set and getattr(self, key) != type(self).model_fields[key].default:
-                raise ValueError(f"{key} is for method loo, found method {self.method}")
+        for method in (name for name in METHODS if name not in self.method):
+            for key in METHODS[method]:
+                if key in self.model_fields_set and getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(f"{key} is for method {method}, found method {self.method}")
         if self.replace_modifiers and "replace" not in self.modes:
             raise ValueError("replace_modifiers is for mode replace, which is not among modes")
         if "replace" in self.modes and not (self.replacements or self.replace_modifiers):

@@ -5,29 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, model_validator
 
-from rnalm.config.section import Column, OptionalSeparator, Section, Separator
-
-
-class AttributeColumns(Section):
-    """Where a table about the sequences of a FASTA file holds what: header names or 1-based positions."""
-
-    id: Column
-    """Identifier of the sequence; must be unique."""
-    label: Column | None = None
-    """What the model learns. Needed for training, optional for prediction."""
-    weight: Column | None = None
-    """Quality label (see `labels.quality`) or number that weighs the row in the loss; regression only."""
-    group: Column | None = None
-    """Rows with the same value never straddle train, validation and test."""
-    split: Column | None = None
-    """Name of the predefined split of the row, for `folds.method` `column` and `rotate`."""
-
-
-class Columns(AttributeColumns):
-    """Where a table holds what: header names or 1-based positions."""
-
-    sequence: Column
-    """The sequence."""
+from rnalm.config.columns import AttributeColumns, Columns, check_positions
+from rnalm.config.section import OptionalSeparator, Section, Separator
 
 
 class SourceSection(Section):
@@ -271,26 +250,6 @@ class Fasta(SourceSection):
             columns = AttributeColumns(id=self.attributes.columns.id, group=group)
             attributes = self.attributes.model_copy(update={"columns": columns})
         return self.model_copy(update={"path": self.fasta, "classes": None, "attributes": attributes})
-
-
-def check_positions(header: bool, columns: Section) -> None:
-    """Refuse names of columns where there is no header.
-
-    Parameters
-    ----------
-    header : bool
-        Whether the first line names the columns.
-    columns : Section
-        Where the table holds what.
-
-    Raises
-    ------
-    ValueError
-        If a column is named although there is no header.
-    """
-    for key, value in columns:
-        if not header and isinstance(value, str):
-            raise ValueError(f"columns.{key} is the name {value!r}, but without a header give a 1-based position")
 
 
 #: Names by which FASTA files go.

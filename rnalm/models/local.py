@@ -165,36 +165,16 @@ class Recurrent:
         return weight.T.contiguous(), bias, gates.T.contiguous(), 2 * new.T.contiguous(), 2 * recurrent_bias[2 * hidden :]
 
     def project(self, bins: Tensor) -> Tensor:
-        """Multiply with the input weights: ``(…, 3 · hidden)``, reset and update gate with both biases, then the new state.
-
-        Parameters
-        ----------
-        bins : Tensor
-            ``(…, channels)``
-        """
+        """Multiply with the input weights: ``(…, 3 · hidden)``, reset and update gate with both biases, then the new state."""
         weight, bias, *_ = self._weights
         return torch.addmm(bias, bins.flatten(0, -2), weight).unflatten(0, bins.shape[:-1])
 
     def start(self, rows: int) -> Tensor:
-        """Make zeros.
-
-        Parameters
-        ----------
-        rows : int
-            Sequences that are read side by side.
-        """
+        """Make zeros."""
         return self.gru.all_weights[0][0].new_zeros(rows, self.gru.hidden_size)
 
     def step(self, inputs: Tensor, state: Tensor) -> None:
-        """Compute h ← n + z (h − n), n = tanh(x + r (U h + b)), with the gates r and z (the equations of ``torch.nn.GRU``).
-
-        Parameters
-        ----------
-        inputs : Tensor
-            A projected bin a row, ``(rows, inputs)``; it may be overwritten.
-        state : Tensor
-            What has been read so far, ``(rows, features)``; changed in place.
-        """
+        """Compute h ← n + z (h − n), n = tanh(x + r (U h + b)), with the gates r and z (the equations of ``torch.nn.GRU``)."""
         *_, gates_weight, new_weight, new_bias = self._weights
         hidden = self.gru.hidden_size
         gates = inputs[:, : 2 * hidden].addmm_(state, gates_weight).sigmoid_()
@@ -203,15 +183,7 @@ class Recurrent:
         torch.lerp(new.mul_(2).sub_(1), state, gates[:, hidden:], out=state)
 
     def finish(self, state: Tensor, bins: Tensor) -> Tensor:
-        """Take the last state as it is.
-
-        Parameters
-        ----------
-        state : Tensor
-            What has been read, ``(rows, features)``.
-        bins : Tensor
-            Numbers of bins read, ``(rows,)``.
-        """
+        """Take the last state as it is."""
         return state
 
 
@@ -241,51 +213,23 @@ class Pooled:
         self.kind, self.features, self.like = kind, features, like
 
     def project(self, bins: Tensor) -> Tensor:
-        """Leave bins as they are.
-
-        Parameters
-        ----------
-        bins : Tensor
-            ``(…, channels)``
-        """
+        """Leave bins as they are."""
         return bins
 
     def start(self, rows: int) -> Tensor:
-        """Make zeros, or minus infinity for the maximum.
-
-        Parameters
-        ----------
-        rows : int
-            Sequences that are read side by side.
-        """
+        """Make zeros, or minus infinity for the maximum."""
         nothing = -torch.inf if self.kind == "max" else 0.0
         return self.like.new_full((rows, self.features), nothing, dtype=torch.float64)
 
     def step(self, inputs: Tensor, state: Tensor) -> None:
-        """Add a bin, or take the greater.
-
-        Parameters
-        ----------
-        inputs : Tensor
-            A projected bin a row, ``(rows, inputs)``; it may be overwritten.
-        state : Tensor
-            What has been read so far, ``(rows, features)``; changed in place.
-        """
+        """Add a bin, or take the greater."""
         if self.kind == "max":
             torch.maximum(state, inputs.to(state.dtype), out=state)
         else:
             state += inputs
 
     def finish(self, state: Tensor, bins: Tensor) -> Tensor:
-        """Divide by the number of bins, for the mean.
-
-        Parameters
-        ----------
-        state : Tensor
-            What has been read, ``(rows, features)``.
-        bins : Tensor
-            Numbers of bins read, ``(rows,)``.
-        """
+        """Divide by the number of bins, for the mean."""
         return (state / bins[:, None] if self.kind == "mean" else state).to(self.like.dtype)
 
 

@@ -5,6 +5,7 @@ from functools import cached_property
 from rnalm.config import Config, Pretrain, Source
 from rnalm.config.contract import LANGUAGE_MODEL, MODEL, place
 from rnalm.config.sweep import Sweep
+from rnalm.errors import RnalmError
 from rnalm.files import read_json
 from rnalm.models import folder
 from rnalm.pipeline import shards
@@ -41,6 +42,8 @@ class Experiment:
         Sources that are predicted and interpreted: held-out rows or, with given models, all of ``source``; and further files.
     asked : list of tuple
         Source and mode of all scores.
+    further_weights : list of str
+        Weights of further models of the user that are compared by power laws.
 
     Raises
     ------
@@ -66,6 +69,14 @@ class Experiment:
         self.held_out = settings.trains and settings.folds.tested
         self.queries = [name for name in self.sources if name != "source" or self.held_out or not settings.trains]
         self.asked = [(source, mode) for source in self.queries for mode in settings.interpret.scored]
+        self.further_weights = self._find_further_weights()
+
+    def _find_further_weights(self) -> list[str]:
+        further = self.settings.powerlaw.models if self.settings.powerlaw else {}
+        try:
+            return [str(path) for _, model in sorted(further.items()) for path in folder.weight_files(model)]
+        except RnalmError as error:
+            raise RnalmError(f"powerlaw.models: {error}") from None
 
     @property
     def pretrain(self) -> Pretrain | None:
@@ -93,12 +104,6 @@ class Experiment:
         """Folders of the models that are compared by power laws: those of this experiment, and further ones of the user."""
         own = {f"fold_{name}" if self.trained else path: path for name, path in self.models.items()}
         return own | dict(sorted(self.settings.powerlaw.models.items())) if self.settings.powerlaw else own
-
-    @cached_property
-    def further_weights(self) -> list[str]:
-        """Weights of the further models that are compared."""
-        further = self.settings.powerlaw.models if self.settings.powerlaw else {}
-        return [str(path) for _, model in sorted(further.items()) for path in folder.weight_files(model)]
 
     @property
     def annotations(self) -> list[str]:

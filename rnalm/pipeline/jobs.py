@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rnalm.errors import RnalmError
-from rnalm.files import lock
+from rnalm.files import lock, remove_leftovers
 from rnalm.pipeline import lease, receipts
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,8 @@ def job(snakemake: Any) -> Callable[[Callable[[], None]], None]:
         place = receipt_of(snakemake.log[0], outputs)
         # A killed workflow can leave its jobs running: their successors wait, and take what they made.
         with logged(snakemake.log[0]), lock(f"{place}.lock", wait=True) or nullcontext():
+            for path in outputs:
+                remove_leftovers(path)
             params = dict(snakemake.params.items())
             lineage = params.pop("lineage", None)
             made_of = receipts.made_of(params, list(snakemake.input))
@@ -114,21 +116,6 @@ def logged(path: str) -> Iterator[None]:
             sys.exit(1)
         print(traceback.format_exc(), end="", file=to_file.stream)
         raise
-
-
-def errors_since(time: float, folder: str | Path) -> list[str]:
-    """Read what jobs told of mistakes, each once, from the logs that were written to since a time.
-
-    Parameters
-    ----------
-    time : float
-        Seconds since the epoch.
-    folder : path
-        Folder of all logs.
-    """
-    logs = [path for path in Path(folder).rglob("*.log") if path.stat().st_mtime >= time]
-    lines = [line for path in sorted(logs) for line in path.read_text(encoding="utf-8").splitlines()]
-    return list(dict.fromkeys(line.partition(" ERROR ")[2] for line in lines if " ERROR " in line))
 
 
 def is_full(error: BaseException, folder: Path) -> bool:

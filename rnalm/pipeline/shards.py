@@ -1,13 +1,10 @@
 """Into how many shards to divide scores, from what is known before anything has run."""
 
 import math
-from itertools import islice
-from pathlib import Path
 
-from rnalm.config import ARCHITECTURES, Fasta, Interpret, Source
+from rnalm.config import ARCHITECTURES, Interpret, Source
 from rnalm.errors import RnalmError
-from rnalm.files import open_text
-from rnalm.sequences.read import read_records
+from rnalm.sequences.size import size
 
 #: What a shard should take on one CPU core: minutes hide the seconds in which a job starts, and are soon made up after a crash.
 SECONDS = 900
@@ -17,9 +14,6 @@ BACK = 3
 
 #: No experiment is divided more finely.
 MOST = 512
-
-#: How much of a source is looked at.
-RECORDS, CHARACTERS = 64, 2**20
 
 
 def count(source: Source, interpret: Interpret, mode: str, block_size: int, models: float, architecture: str) -> int:
@@ -89,74 +83,3 @@ def edits(interpret: Interpret, mode: str) -> float:
         return 1
     replacements = interpret.replacements.values()
     return sum(map(len, replacements)) / max(1, len(replacements)) + interpret.replace_modifiers
-
-
-def size(source: Source) -> tuple[float, float]:
-    """Estimate the number of sequences in a source, and their mean length in tokens, from its beginning and its size.
-
-    Parameters
-    ----------
-    source : Source
-        What is scored.
-
-    Raises
-    ------
-    RnalmError
-        If the beginning cannot be read.
-    """
-    lengths = [len(record.sequence) for record in islice(read_records(source), RECORDS)]
-    length = sum(lengths) / len(lengths)
-    if isinstance(source, Fasta):
-        # Chunks that overlap are a few more.
-        return max(1.0, sum(map(letters, source.fasta)) / length), length
-    beginning, whole = look(source.paths[0])
-    header = getattr(source, "header", False)
-    return max(1.0, whole * max(1, beginning.count("\n")) / len(beginning) - header), length
-
-
-def letters(path: str) -> float:
-    """Estimate the letters of all sequences in a FASTA file.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    """
-    beginning, whole = look(path)
-    count = sum(len(line.strip()) for line in beginning.splitlines() if not line.startswith(">"))
-    return whole * count / len(beginning)
-
-
-def look(path: str) -> tuple[str, int]:
-    """Read the beginning of a text file, and say how long it is in all, in characters.
-
-    A beginning that is the whole is counted, a longer file estimated: its size in bytes is about that in characters.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    """
-    with open_text(path) as file:
-        beginning = file.read(CHARACTERS)
-    return beginning, len(beginning) if len(beginning) < CHARACTERS else max(unpacked(Path(path)), CHARACTERS)
-
-
-def unpacked(path: Path) -> int:
-    """Say how large a file is, or was before it was compressed: gzip notes that at its end.
-
-    The note has 32 bits, and is of the last block alone where there are several: a text is at least three times its compressed
-    size.
-
-    Parameters
-    ----------
-    path : path
-        The file.
-    """
-    packed = path.stat().st_size
-    if path.suffix != ".gz":
-        return packed
-    with path.open("rb") as file:
-        file.seek(-4, 2)
-        noted = int.from_bytes(file.read(4), "little")
-    return max(noted, 3 * packed)

@@ -17,7 +17,7 @@ from rnalm.files import read_json, replacing
 from rnalm.labels.labels import Labels
 from rnalm.models import folder, registry
 from rnalm.models.framed import check_length
-from rnalm.tokens import dataset, encode
+from rnalm.tokens import batches, dataset, encode
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import load_tokenizer as load_tokenizer
 
@@ -100,7 +100,7 @@ class Predictor:
     def _outputs(self, sequences: Sequence[Encoded]) -> np.ndarray:
         """Compute the outputs for sequences as they stand: float32 ``(sequences, outputs)``."""
         outputs = np.empty((len(sequences), self.model.config.num_labels or 1), dtype=np.float32)
-        for indices in dataset.by_length(sequences, self.batch_tokens):
+        for indices in batches.by_length(sequences, self.batch_tokens):
             self._batch(sequences, indices, outputs)
         return outputs
 
@@ -121,7 +121,7 @@ class Predictor:
 
     def _run(self, sequences: list[Encoded]) -> np.ndarray:
         """Run the model on sequences, padded to the longest: float32 ``(sequences, outputs)``."""
-        batch = dataset.collate(sequences, self.model.config.modifier_channels, registry.pad_id(self.model))
+        batch = batches.collate(sequences, self.model.config.modifier_channels, registry.pad_id(self.model))
         logits = self.model(**{name: tensor.to(self.model.device) for name, tensor in batch.items()}).logits
         return logits.float().cpu().numpy()
 

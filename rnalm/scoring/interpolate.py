@@ -10,7 +10,8 @@ from transformers import PreTrainedModel
 from rnalm.errors import RnalmError
 from rnalm.scoring.explain import averages_strands
 from rnalm.scoring.scorers.naive import counting
-from rnalm.tokens.dataset import Encoded, collate
+from rnalm.tokens.batches import collate
+from rnalm.tokens.dataset import Encoded
 
 
 class Interpolation:

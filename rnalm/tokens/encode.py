@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
 import rnalm
-from rnalm.config import Encode, Fasta, Source
+from rnalm.config import Encode, Source
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import read_json, replacing
 from rnalm.tokens.rows import Summary, make_rows
@@ -177,7 +177,7 @@ def _schema(source: Source, tokenize: RecordTokenizer, task: str) -> pa.Schema:
     columns += [("label", number if task == "regression" else text), ("weight", number), ("group", text), ("split", text)]
     columns += [] if tokenize.atomic else [("sequence", text)]
     columns += [("reverse_ids", pa.list_(pa.int32()))] if tokenize.both_strands else []
-    columns += [("description", text)] if isinstance(source, Fasta) else []
+    columns += [("description", text)] if source.described else []
     return pa.schema(columns)
 
 

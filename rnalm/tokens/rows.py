@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rnalm.config import Fasta, Source
+from rnalm.config import Source
 from rnalm.errors import RnalmError, nearest
 from rnalm.sequences.read import read_records
 from rnalm.sequences.records import Record
@@ -108,7 +108,8 @@ def make_rows(
     """
     for record in _unique(read_records(source), source):
         if require_labels and record.label is None:
-            hint = f"; {source.attributes.path} says nothing of it" if isinstance(source, Fasta) and source.attributes else ""
+            attributes = getattr(source, "attributes", None)
+            hint = f"; {attributes.path} says nothing of it" if attributes else ""
             raise RnalmError(f"{record.place}: {record.id!r} has no label, but training needs one{hint}")
         tokens = tokenize(record)
         summary.add(record, tokens, tokenize.unknown)

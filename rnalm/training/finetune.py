@@ -17,7 +17,8 @@ from rnalm.errors import RnalmError
 from rnalm.labels import folds, labels
 from rnalm.models import registry
 from rnalm.tokens import dataset, encode
-from rnalm.tokens.dataset import Encoded, TrainingSet
+from rnalm.tokens.batches import TrainingSet
+from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer
 from rnalm.training import processes, start, write
 from rnalm.training.checkpoints import State

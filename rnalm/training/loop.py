@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
-from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainingArguments
 from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from rnalm import compute
 from rnalm.errors import RnalmError
-from rnalm.tokens.dataset import LengthBuckets, TrainingSet
+from rnalm.tokens.batches import LengthBuckets, TrainingSet
 from rnalm.training import _compat
-from rnalm.training.checkpoints import Checkpoints, State, seal
+from rnalm.training.callbacks import EpochCallback, LogCallback, SealCallback
+from rnalm.training.checkpoints import Checkpoints, State
 from rnalm.training.masking import MaskedSet
 
 log = logging.getLogger(__name__)
@@ -278,81 +277,3 @@ def training_arguments(run: Run, epochs: int) -> TrainingArguments:
     if arguments.world_size == 1:
         _compat.use_one_gpu(arguments)
     return arguments
-
-
-class EpochCallback(TrainerCallback):
-    """Tells the sampler which epoch begins, also after resuming.
-
-    Parameters
-    ----------
-    sampler : LengthBuckets
-        That of the training rows.
-    """
-
-    def __init__(self, sampler: LengthBuckets) -> None:
-        self.sampler = sampler
-
-    def on_epoch_begin(self, args, state, control, **kwargs):
-        """Set the epoch."""
-        self.sampler.set_epoch(round(state.epoch or 0))
-
-
-class SealCallback(TrainerCallback):
-    """Seals checkpoints once they are written.
-
-    Parameters
-    ----------
-    folder : path
-        Where they are.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def on_save(self, args, state, control, **kwargs):
-        """Seal the newest."""
-        seal(self.folder / f"checkpoint-{state.global_step}")
-
-
-class LogCallback(TrainerCallback):
-    """Writes a line an epoch into the log, and shows a progress bar on a terminal.
-
-    Parameters
-    ----------
-    name : str
-        What the bar is called.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.bar = tqdm(disable=True)
-        self.training: dict[str, float] = {}
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        """Open the bar."""
-        self.bar = tqdm(
-            total=state.max_steps, initial=state.global_step, desc=self.name, unit="step", disable=None, leave=False
-        )
-
-    def on_step_end(self, args, state, control, **kwargs):
-        """Advance the bar."""
-        self.bar.update()
-
-    def on_log(self, args, state, control, logs: Any = None, **kwargs):
-        """Write the line once validation has its figures too."""
-        if "loss" in logs:
-            self.training = logs
-        elif "eval_loss" in logs:
-            metrics = {name: value for name, value in logs.items() if name.startswith("eval_") and "scaled" not in name}
-            shown = "  ".join(f"{name.removeprefix('eval_')} {value:.4f}" for name, value in metrics.items())
-            log.info(
-                "epoch %d/%d  train loss %.4f  validation %s",
-                round(state.epoch),
-                args.num_train_epochs,
-                self.training.get("loss", np.nan),
-                shown,
-            )
-
-    def on_train_end(self, args, state, control, **kwargs):
-        """Close the bar."""
-        self.bar.close()

@@ -18,7 +18,8 @@ from rnalm.config import Folds, contract
 from rnalm.labels import folds
 from rnalm.models import masked
 from rnalm.tokens import dataset
-from rnalm.tokens.dataset import Encoded, by_length
+from rnalm.tokens.batches import by_length
+from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import all_special_ids, kmer_layout, load_tokenizer
 from rnalm.training import _compat, processes, start, write
 from rnalm.training.loop import EpochTrainer, Run, is_main

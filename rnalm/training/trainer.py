@@ -13,7 +13,7 @@ from rnalm.labels import losses, metrics
 from rnalm.labels.labels import Labels
 from rnalm.models import registry
 from rnalm.prediction.predict import predict
-from rnalm.tokens.dataset import TrainingSet
+from rnalm.tokens.batches import TrainingSet
 from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer
 from rnalm.training.checkpoints import Checkpoints, settings_hash
 from rnalm.training.loop import EpochTrainer, Run

@@ -126,6 +126,10 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
             "interpret.level is for method loo, found method ['integrated_gradients']",
         ),
         (
+            changed("interpret", {"modes": ["mask"], "steps": 100}),
+            "interpret.steps is for method integrated_gradients, found method ['loo']",
+        ),
+        (
             {**MINIMAL, "model": {"name": "hf", "type": "bert"}, "interpret": {"scorer": "incremental"}},
             "interpret.scorer: incremental is for local architectures, found model.name: hf; expected naive or auto",
         ),

@@ -9,7 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, reject, settings
+from examples import examples
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from rnalm.config import Folds
@@ -63,7 +64,7 @@ def every_method(draw):
 
 
 @pytest.mark.filterwarnings("ignore:The least populated class")
-@settings(max_examples=60)
+@examples(60)
 @given(every_method(), SEEDS)
 def test_no_part_is_empty_groups_never_straddle_parts_and_the_same_seed_gives_the_same_folds(case, seed):
     options, columns, n_rows = case
@@ -94,7 +95,7 @@ def test_parts_have_the_sizes_that_were_asked_for(n_rows, ratio, seed):
         assert abs(np.sum(part == number) - n_rows * share / 100) <= 1 + (number == TRAIN)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(GROUPS, SEEDS)
 def test_parts_of_whole_groups_come_close_to_the_sizes_that_were_asked_for(groups, seed):
     (part,) = assign(Folds(ratio=[60, 20, 20]), len(groups), groups=groups, seed=seed)
@@ -130,7 +131,7 @@ def test_in_kfold_every_row_tests_once_and_validates_in_the_fold_before(n, n_row
 
 
 @pytest.mark.filterwarnings("ignore:The least populated class")
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(st.sampled_from("xxxyyz"), min_size=20, max_size=60), st.sampled_from([10, 25, 50]), SEEDS)
 def test_of_each_class_every_part_gets_its_share_and_a_percentage_validates(labels, percent, seed):
     options, classes = {"method": "kfold", "n": 3}, np.array(labels)
@@ -330,7 +331,7 @@ def test_another_process_writes_the_same_bytes(write_source, tmp_path):
 # Clusters
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c", None]), st.integers(0, 5)), min_size=1, max_size=30))
 def test_rows_of_a_group_or_of_a_cluster_are_joined_and_no_others(rows):
     groups, clusters = [group for group, _ in rows], np.array([cluster for _, cluster in rows])

@@ -4,7 +4,8 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from safetensors.torch import load_file
 from tokenizers import Regex, Tokenizer
 from tokenizers.models import WordLevel
@@ -91,7 +92,7 @@ def draw_ids(rows: int, length: int, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", SIZES)
-@settings(max_examples=8)
+@examples(8)
 @given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=4), padding=st.integers(0, 9), seed=st.integers(0, 99))
 def test_padding_never_matters(kind, lengths, padding, seed):
     model = make(kind)

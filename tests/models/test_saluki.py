@@ -4,7 +4,8 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch import nn
@@ -66,7 +67,7 @@ def test_the_minimum_length_leaves_one_bin_and_one_less_leaves_none(layers, kern
     assert bins(minimum - 1) <= 0
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     length=st.integers(1, 90),
     padding=st.integers(0, 200),

@@ -133,3 +133,11 @@ def test_any_error_on_a_full_disk_is_taken_for_its_fault(tmp_path, monkeypatch):
     assert jobs.is_full(RuntimeError("PytorchStreamWriter failed writing file data/1"), tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=2**30))
     assert not jobs.is_full(RuntimeError("PytorchStreamWriter failed writing file data/1"), tmp_path)
+
+
+def test_what_a_killed_predecessor_was_writing_is_removed(start, tmp_path):
+    made = tmp_path / "out" / "made"
+    (made / ".123.result").write_text("half")
+    (made / ".hidden.result").write_text("of the user")
+    start(1).communicate()
+    assert sorted(path.name for path in made.iterdir()) == [".hidden.result", "result"]

@@ -270,6 +270,11 @@ def test_the_content_of_a_given_model_counts(files):
     assert rerun(before, described(BASES["given"])) == rules & {job[0] for job in before}
 
 
+def test_a_wrong_folder_to_compare_is_told_when_the_plan_is_made(files, refusal):
+    settings = load(BASES["language"] | {"powerlaw": {"models": {"other": "givn"}}})
+    assert refusal(Plan, settings).startswith("powerlaw.models: givn: no such model folder; did you mean 'given'?")
+
+
 @pytest.mark.parametrize("base", BASES)
 def test_pictures_have_names_of_their_own_that_tell_what_they_show(files, base):
     pictures = Plan(load(BASES[base])).pictures()

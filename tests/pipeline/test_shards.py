@@ -4,6 +4,7 @@ import pytest
 
 from rnalm.config import Interpret
 from rnalm.pipeline import shards
+from rnalm.sequences.size import size
 
 
 def table(rows: int, length: int) -> str:
@@ -20,7 +21,7 @@ def count(
 @pytest.mark.parametrize("name", ["table.tsv", "table.tsv.gz"])
 @pytest.mark.parametrize(("rows", "length"), [(1, 8), (30, 100), (2000, 1000)])
 def test_the_size_of_a_source_is_estimated(write_source, name, rows, length):
-    sequences, mean = shards.size(write_source(table(rows, length), name))
+    sequences, mean = size(write_source(table(rows, length), name))
     assert sequences == pytest.approx(rows, rel=0.1, abs=0.5)
     assert mean == length
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
@@ -28,7 +29,7 @@ def measure(positive: np.ndarray, probability: np.ndarray) -> Measured:
 
 
 @given(answers())
-@settings(max_examples=30)
+@examples(30)
 def test_curves_are_those_of_each_threshold(answer):
     positive, probability = answer
     measured = measure(*answer)

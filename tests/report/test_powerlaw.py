@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
@@ -91,7 +92,7 @@ def test_the_tail_is_found_above_what_follows_no_power_law(alpha):
     assert 250 < found.tail < 460
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.floats(1.5, 20), st.integers(4, 60), st.integers(0, 1000))
 def test_the_fit_is_that_of_the_formulas(alpha, size, seed):
     values = pareto(alpha, size, seed)

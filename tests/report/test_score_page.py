@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnalm.errors import RnalmError
@@ -156,7 +157,7 @@ def test_tokens_of_several_letters_have_offsets_and_keep_their_marks(write):
     assert found[["start_offset", "end_offset"]].to_numpy().tolist() == [[3, 6], [6, 7], [10, 300000]]
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.data())
 def test_what_is_drawn_equals_the_scores_within_quantization(data):
     random = np.random.default_rng(data.draw(st.integers(0, 2**32)))

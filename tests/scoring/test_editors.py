@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -69,7 +70,7 @@ def sequences(draw) -> tuple[list[int], list[list[float]] | None]:
     return ids, [draw(st.lists(NUMBERS, min_size=len(ids), max_size=len(ids))) for _ in range(channels)]
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     sequence=sequences(),
     mode=MODES,
@@ -143,7 +144,7 @@ def base_editor(tokenizer: Tokenizer, mode: str, both_strands: bool = False, **o
     return editors.choose(mode, "base", tokenizer, Encode(**options), REPLACEMENTS, both_strands=both_strands)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(kind=st.sampled_from(sorted(KINDS)), text=TEXTS, mode=st.sampled_from(["remove", "replace"]))
 def test_an_edited_base_gives_the_tokens_of_the_edited_text(vocabularies, kind, text, mode):
     tokenizer = vocabularies[kind]
@@ -163,7 +164,7 @@ def unmarked(tokenizer: Tokenizer) -> Tokenizer:
     return Tokenizer.from_str(tokenizer.to_str().replace('"prepend_scheme":"always"', '"prepend_scheme":"never"'))
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(kind=st.sampled_from(["bpe", "unigram"]), text=TEXTS)
 def test_left_and_right_of_a_masked_base_tokens_are_those_of_either_side_by_itself(vocabularies, kind, text):
     tokenizer = vocabularies[kind]
@@ -188,7 +189,7 @@ def test_kmers_that_hold_a_masked_base_are_masked(vocabularies, kind, text):
 CUTS = st.fixed_dictionaries({"block_size": st.integers(1, 12), "truncate": st.sampled_from(["left", "right"])})
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(kind=st.sampled_from(sorted(KINDS)), text=TEXTS, mode=MODES, cut=CUTS)
 def test_of_a_cut_sequence_only_the_kept_letters_change_and_it_never_grows_beyond_the_cut(vocabularies, kind, text, mode, cut):
     tokenizer = vocabularies[kind]
@@ -242,7 +243,7 @@ def test_tokens_of_several_letters_are_edited_as_letters(subwords):
 # Both strands
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(kind=st.sampled_from([*KINDS, "atomic"]), text=TEXTS, mode=MODES)
 def test_edits_of_the_other_strand_are_the_other_strand_of_the_edited_text(vocabularies, kind, text, mode):
     tokenizer = vocabularies[kind]
@@ -277,7 +278,7 @@ def test_long_tokens_are_not_edited_on_both_strands(vocabularies):
 # Scorers
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(kind=st.sampled_from(sorted(KINDS)), text=TEXTS, mode=MODES, seed=st.integers(0, 99))
 def test_edits_of_bases_score_as_whole_forward_passes_fast_or_slow(vocabularies, make_model, kind, text, mode, seed):
     tokenizer = vocabularies[kind]

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
@@ -207,7 +208,7 @@ def test_long_tokens_are_not_explained_on_both_strands(make_model, kmers, refusa
     )
 
 
-@settings(max_examples=10)
+@examples(10)
 @given(batch_tokens=st.integers(1, 2000))
 def test_the_size_of_batches_does_not_matter(make_model, tokenizer, batch_tokens):
     model, sequence = make_model(0, {"filters": 8}, 11), random_sequence(30)

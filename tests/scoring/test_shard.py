@@ -7,7 +7,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
@@ -250,7 +251,7 @@ def test_the_same_shard_is_the_same_bytes_twice(encode_rows, model_folder, job, 
 LENGTHS = st.lists(st.integers(1, 2000), min_size=1, max_size=60)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     lengths=LENGTHS,
     shards=st.integers(1, 80),
@@ -273,7 +274,7 @@ def test_every_row_with_a_model_is_in_exactly_one_shard_and_shards_are_consecuti
     assert np.all(np.diff(together) > 0)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(costs=LENGTHS, shards=st.integers(1, 80))
 def test_no_shard_costs_more_than_its_share_and_one_sequence(job, costs, shards):
     cost = np.array(costs, dtype=float)

@@ -5,7 +5,8 @@ from unittest import mock
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnalm.sequences import linkage
@@ -73,7 +74,7 @@ def test_nucleotides_that_share_enough_are_together_and_no_others(expected, sequ
     assert cluster_within(bound, sequences, k, shared) == expected(sequences, k, shared, nucleic=True)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(relatives("ACEKL"), st.booleans(), st.integers(1, 4), SHARES, bounds())
 def test_proteins_and_tokens_that_share_enough_are_together_and_no_others(expected, proteins, tokens, k, shared, bound):
     separate = [["start", *(letter + letter for letter in sequence)] for sequence in proteins]

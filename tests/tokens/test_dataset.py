@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnalm.config import Encode
-from rnalm.tokens import dataset, encode, learn
-from rnalm.tokens.dataset import PAD, Encoded, LengthBuckets, TrainingSet
+from rnalm.tokens import batches, dataset, encode, learn
+from rnalm.tokens.batches import LengthBuckets, TrainingSet
+from rnalm.tokens.dataset import PAD, Encoded
 
 SEQUENCES = ["acgt", "ac", "g", "ttacg", "ca", "acg", "t"]
 
@@ -67,14 +68,14 @@ def test_a_sequence_without_modifiers_among_others_with_some_has_zeros(write_row
     source = write_rows("a#1,c", "g,a", token_sep=",", modifier_sep="#")
     encode.encode(source, learn.learn(source), tmp_path / "e.parquet")
     (both,) = dataset.read(tmp_path / "e.parquet")
-    np.testing.assert_array_equal(dataset.collate(both, 1)["modifiers"], [[[1, 0]], [[0, 0]]])
+    np.testing.assert_array_equal(batches.collate(both, 1)["modifiers"], [[[1, 0]], [[0, 0]]])
 
 
 # Batches
 
 
 def test_sequences_are_padded_on_the_right():
-    batch = dataset.collate([sequence(2), sequence(4)])
+    batch = batches.collate([sequence(2), sequence(4)])
     assert set(batch) == {"input_ids", "attention_mask"}
     assert batch["input_ids"].dtype == batch["attention_mask"].dtype == torch.int64
     assert batch["input_ids"].tolist() == [[7, 8, PAD, PAD], [7, 8, 9, 10]]
@@ -82,7 +83,7 @@ def test_sequences_are_padded_on_the_right():
 
 
 def test_modifiers_are_padded_in_length_and_in_channels():
-    batch = dataset.collate([sequence(2, [[1, 2]]), sequence(3, [[3, 4, 5], [6, 7, 8]]), sequence(1)], 3)
+    batch = batches.collate([sequence(2, [[1, 2]]), sequence(3, [[3, 4, 5], [6, 7, 8]]), sequence(1)], 3)
     assert batch["modifiers"].dtype == torch.float32
     assert batch["modifiers"].tolist() == [
         [[1, 2, 0], [0, 0, 0], [0, 0, 0]],
@@ -93,7 +94,7 @@ def test_modifiers_are_padded_in_length_and_in_channels():
 
 @pytest.mark.parametrize("channels", [0, 1])
 def test_more_modifiers_than_the_model_knows_are_refused(refusal, channels):
-    message = refusal(dataset.collate, [sequence(1, [[1], [2]], name="s7")], channels)
+    message = refusal(batches.collate, [sequence(1, [[1], [2]], name="s7")], channels)
     assert message == f"sequence 's7' has tokens with 2 modifiers, but the model was trained with {channels}"
 
 
@@ -108,9 +109,9 @@ def test_a_training_batch_has_targets_and_weights():
 
 @given(st.lists(st.integers(1, 30), max_size=40), st.integers(1, 100))
 def test_batches_by_length_hold_each_sequence_once_and_no_more_tokens_than_allowed(lengths, batch_tokens):
-    batches = list(dataset.by_length([sequence(length) for length in lengths], batch_tokens))
-    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
-    for batch in batches:
+    parts = list(batches.by_length([sequence(length) for length in lengths], batch_tokens))
+    assert sorted(index for batch in parts for index in batch) == list(range(len(lengths)))
+    for batch in parts:
         assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= batch_tokens
 
 

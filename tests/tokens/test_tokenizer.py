@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer
 from tokenizers.models import WordLevel
@@ -77,7 +78,7 @@ def test_characters_get_the_ids_that_the_tokenizer_itself_gives(contiguous, text
     assert ids.tolist() == contiguous.encode(text).ids
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.sampled_from(SEPARATORS), st.lists(st.sampled_from(KNOWN_TOKENS) | st.text(min_size=1, max_size=3), max_size=20))
 def test_fields_get_the_ids_that_the_tokenizer_itself_gives(separated, separator, fields):
     clean = [field for field in (field.replace(separator[0], "").replace("[", "") for field in fields) if field]
@@ -108,7 +109,7 @@ def replaced(text: str) -> str:
     return text
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(SUBWORDS, st.lists(st.sampled_from(["a", "c", "g", "e", "j", "z", *LETTERS])))
 def test_positions_cover_all_letters_of_tokens_that_are_replaced(replacing, kind, pieces):
     text = "".join(pieces)
@@ -121,7 +122,7 @@ def test_positions_cover_all_letters_of_tokens_that_are_replaced(replacing, kind
         assert token in ("[UNK]", replaced(text[start:end]))
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(SUBWORDS, st.lists(st.sampled_from(["a", "c", "g", "e", "j", *LETTERS])))
 def test_separate_tokens_are_no_other_token_by_their_spelling(replacing, kind, fields):
     ids, offsets = make_encoder(replacing[kind])(fields)

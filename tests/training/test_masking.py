@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnalm.tokens.dataset import Encoded
@@ -15,7 +16,7 @@ def masking(**settings) -> Masking:
     return Masking(**shares, special=SPECIAL, mask=MASK, vocab_size=12)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.lists(st.integers(0, 11), min_size=1, max_size=60), st.integers(0, 5))
 def test_only_plain_tokens_are_hidden_and_what_is_wanted_is_what_was_there(ids, seed):
     ids = np.array(ids, dtype=np.int32)
@@ -28,7 +29,7 @@ def test_only_plain_tokens_are_hidden_and_what_is_wanted_is_what_was_there(ids, 
     assert all(token == MASK or token >= 7 for token in shown[hidden])
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.integers(1, 9), st.integers(2, 7), st.integers(0, 50))
 def test_neighbours_are_hidden_together(length, span, seed):
     ids = np.full(length, 8, dtype=np.int32)
@@ -59,7 +60,7 @@ def test_shares_are_those_asked_for(random_prob, keep_prob):
     assert (shown[hidden] == 8).mean() == pytest.approx(keep_prob + random_prob / 5, abs=0.01)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.lists(st.integers(0, 11), min_size=1, max_size=40), st.sampled_from([0.0, 0.3, 0.9]), st.integers(0, 9))
 def test_training_rows_are_blanked_as_seed_epoch_and_row_say(ids, prob, epoch):
     blanking, batch = Blanking(prob, SPECIAL, MASK, seed=1), torch.tensor([ids, ids])

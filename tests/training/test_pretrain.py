@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from interruption import killed_before, results
 from tokenizers import Tokenizer
@@ -102,7 +103,7 @@ def test_rows_that_validate_do_not_train_and_the_batch_does_not_matter(pretraine
     assert one == pytest.approx(other, rel=1e-5)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(st.sampled_from([None, "a", "b", "c"]), min_size=4, max_size=60), st.integers(1, 50), st.integers(0, 99))
 def test_groups_are_whole_unless_they_are_larger_than_what_validates(groups, percent, seed):
     part = pretrain.set_aside(groups, percent, seed)

@@ -114,9 +114,7 @@ class Experiment:
     def contents(self) -> dict[str, bytes]:
         """Read all that must be the same however a run went."""
         found = [path for pattern in REPRODUCIBLE for path in self.output.glob(pattern)]
-        # What a killed job was writing lies beside its place, under a hidden name that nobody reads.
-        whole = [path for path in found if not path.name.startswith(".")]
-        return {str(path.relative_to(self.output)): path.read_bytes() for path in whole}
+        return {str(path.relative_to(self.output)): path.read_bytes() for path in found}
 
     def write_table(self, name: str = "table.tsv", n: int = 40, edit=lambda rows: rows) -> None:
         draw = np.random.default_rng(0)

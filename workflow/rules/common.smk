@@ -13,15 +13,15 @@ if LIBRARY not in sys.path:
     sys.path.insert(0, LIBRARY)
     os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
 
-from rnalm.config import load, contract
+from rnalm.config import contract
+from rnalm.config.load import load
 from rnalm.errors import RnalmError
-from rnalm.files import is_locked, lock
 from rnalm.pipeline import content as contents
-from rnalm.pipeline import fingerprint, jobs, receipts
+from rnalm.pipeline import fingerprint, receipts, run
 from rnalm.pipeline.plan import STAGES, Plan
 
 try:
-    PLAN = Plan(load.load(config))
+    PLAN = Plan(load(config))
 except RnalmError as error:
     raise WorkflowError(str(error)) from None
 
@@ -40,11 +40,8 @@ wildcard_constraints:
     place=r"(predict|interpret)(/[A-Za-z0-9_-]+)?",
 
 
-# What is not whole must not be read, nor be taken for done. While another run works here, it may be about to be replaced.
-if workflow.is_main_process and not is_locked(f"{OUT}/.lock"):
-    for path in receipts.damaged(OUT):
-        print(f"rnalm: {path}: shorter than it was written; removed, to be made again", file=sys.stderr)
-        path.unlink()
+if workflow.is_main_process:
+    run.remove_damaged(OUT)
 
 
 def code(script):
@@ -85,15 +82,6 @@ def growing(mem_mb):
 
 def start():
     """Keep other runs out of this folder, and note what the user's files contain."""
-    # Snakemake's own lock outlives a killed run; this one ends with the process that holds it.
-    global LOCK
-    LOCK = lock(f"{OUT}/.lock")
-    if LOCK is None:
+    if not run.begin(OUT):
         raise WorkflowError(f"{OUT}: another run works in this folder; wait for it to end, or stop it")
     CONTENTS.save()
-
-
-def repeat_errors():
-    """End with what is wrong with the data, as the logs of the jobs that failed in this run say it."""
-    for message in jobs.errors_since(STARTED, f"{OUT}/logs"):
-        print(f"rnalm: {message}", file=sys.stderr)

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from rnalm.compute import send
 from rnalm.scoring.edits import NOWHERE, Edits
-from rnalm.tokens.dataset import Encoded, fit_modifiers
+from rnalm.tokens.batches import fit_modifiers
+from rnalm.tokens.dataset import Encoded
 
 
 class Material:

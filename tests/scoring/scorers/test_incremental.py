@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -171,7 +172,7 @@ def assert_fast_equals_slow(model, sequence, edits, rows) -> None:
         np.testing.assert_allclose(fast, slow, rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(data=st.data(), mode=st.sampled_from(["remove", "mask", "replace"]), rows=st.sampled_from([None, 1, 50]))
 def test_every_mode_scores_as_the_naive_scorer(tokenizer, make_model, data, mode, rows):
     model = data.draw(st.one_of(salukis(make_model), others()))
@@ -180,7 +181,7 @@ def test_every_mode_scores_as_the_naive_scorer(tokenizer, make_model, data, mode
     assert_fast_equals_slow(model, sequence, edits, rows)
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(data=st.data(), rows=st.sampled_from([None, 1, 50]))
 def test_any_edits_score_as_the_naive_scorer(make_model, data, rows):
     model = data.draw(st.one_of(salukis(make_model), others()))
@@ -189,7 +190,7 @@ def test_any_edits_score_as_the_naive_scorer(make_model, data, rows):
     assert_fast_equals_slow(model, sequence, edits, rows)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(data=st.data(), seed=st.integers(0, 10_000))
 def test_models_of_the_sizes_in_use_score_as_the_naive_scorer_in_float32(make_model, data, seed):
     sizes = {"filters": data.draw(st.sampled_from([32, 64])), "kernel_size": 5, "layers": data.draw(st.integers(2, 6))}

@@ -1,6 +1,7 @@
 import numpy as np
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnalm.scoring.edits import DELETED, Edits
@@ -20,7 +21,7 @@ def make(sequence: Encoded, edits: Edits, chosen, channels: int = 0) -> tuple[li
     return ids.tolist(), None if modifiers is None else modifiers.tolist()
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(data=st.data(), length=st.integers(1, 20), channels=st.integers(0, 2))
 def test_spans_give_way_to_their_tokens(data, length, channels):
     random = np.random.default_rng(length)

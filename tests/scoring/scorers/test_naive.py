@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnalm.errors import RnalmError
@@ -51,7 +52,7 @@ def run_alone(model, ids: list[int], modifiers: list[list[float]]) -> np.ndarray
     return model(input_ids=torch.tensor([ids], dtype=torch.int64), **inputs).logits[0].numpy()
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(case=cases())
 def test_scores_are_those_of_the_model_on_each_perturbed_sequence_alone(tokenizer, make_model, by_hand, case):
     model, sequence, edits = set_up(tokenizer, make_model, case)
@@ -65,7 +66,7 @@ def test_scores_are_those_of_the_model_on_each_perturbed_sequence_alone(tokenize
     assert_close(perturbed, np.array(expected, dtype=np.float32).reshape(-1, case["outputs"]))
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(case=cases(), batch_tokens=st.integers(1, 300))
 def test_the_size_of_batches_does_not_matter(tokenizer, make_model, case, batch_tokens):
     model, sequence, edits = set_up(tokenizer, make_model, case)

@@ -1,5 +1,6 @@
 import numpy as np
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -24,7 +25,7 @@ def reached(changed: set[int], layer: Layer, length: int) -> set[int]:
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(layers=layers(), start=st.integers(0, 60), width=st.integers(0, 9))
 def test_a_window_holds_all_that_a_change_reaches(layers, start, width):
     length, changed, window = 60, set(range(start, start + width)), (start, width)
@@ -46,7 +47,7 @@ def test_widths_are_rounded_up_to_powers_of_two():
     assert rounded(np.array([0, 1, 2, 3, 4, 5, 64, 65])).tolist() == [0, 1, 2, 4, 4, 8, 64, 128]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(layers=layers(), data=st.data())
 def test_windows_of_one_perturbation_never_meet_and_hold_every_change(layers, data):
     length = 300

@@ -1,0 +1,221 @@
+"""Encoded sequences ─► batches of like length."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from rnalm.errors import RnalmError
+from rnalm.tokens.dataset import PAD, Encoded
+
+
+def collate(sequences: Sequence[Encoded], modifier_channels: int = 0, pad: int = PAD) -> dict[str, torch.Tensor]:
+    """Pad sequences on the right to the longest among them.
+
+    Parameters
+    ----------
+    sequences : sequence of Encoded
+        At least one.
+    modifier_channels : int
+        Channels that the model has; a sequence with fewer gets zeros.
+    pad : int
+        Id that fills up: that of a special token, best that of ``[PAD]`` (see :func:`rnalm.tokens.tokenizer.special_ids`).
+
+    Returns
+    -------
+    dict
+        ``input_ids`` and ``attention_mask``, int64 ``(batch, length)``; with modifier channels also ``modifiers``,
+        float32 ``(batch, channels, length)``.
+
+    Raises
+    ------
+    RnalmError
+        If a sequence has more modifiers than the model has channels for.
+    """
+    longest = max(len(sequence.input_ids) for sequence in sequences)
+    input_ids = np.full((len(sequences), longest), pad, dtype=np.int64)
+    mask = np.zeros_like(input_ids)
+    modifiers = np.zeros((len(sequences), modifier_channels, longest), dtype=np.float32)
+    for index, sequence in enumerate(sequences):
+        length = len(sequence.input_ids)
+        input_ids[index, :length] = sequence.input_ids
+        mask[index, :length] = 1
+        if sequence.modifiers is not None:
+            modifiers[index, :, :length] = fit_modifiers(sequence, modifier_channels)
+    batch = {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(mask)}
+    return batch | {"modifiers": torch.from_numpy(modifiers)} if modifier_channels else batch
+
+
+def fit_modifiers(sequence: Encoded, channels: int) -> np.ndarray:
+    """Give the modifiers of a sequence as many channels as a model has.
+
+    Parameters
+    ----------
+    sequence : Encoded
+        With modifiers or without.
+    channels : int
+        Channels that the model has; those that the sequence has not are 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 ``(channels, length)``
+
+    Raises
+    ------
+    RnalmError
+        If the sequence has more modifiers than the model has channels for.
+    """
+    fitted = np.zeros((channels, len(sequence.input_ids)), dtype=np.float32)
+    if sequence.modifiers is not None:
+        own = len(sequence.modifiers)
+        if own > channels:
+            raise RnalmError(
+                f"sequence {sequence.id!r} has tokens with {own} modifiers, but the model was trained with {channels}"
+            )
+        fitted[:own] = sequence.modifiers
+    return fitted
+
+
+def by_length(sequences: Sequence[Encoded], batch_tokens: int) -> Iterator[list[int]]:
+    """Batch sequences of similar length.
+
+    Parameters
+    ----------
+    sequences : sequence of Encoded
+        In any order.
+    batch_tokens : int
+        Tokens of a batch, padding included, at most.
+
+    Yields
+    ------
+    list of int
+        Indices into ``sequences``: of one sequence, if it has more tokens, or else as many as go together.
+    """
+    order = np.argsort([len(sequence.input_ids) for sequence in sequences], kind="stable")
+    batch: list[int] = []
+    for index in order:
+        # In ascending order the newest sequence is the longest, to which all are padded.
+        if batch and (len(batch) + 1) * len(sequences[index].input_ids) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(int(index))
+    if batch:
+        yield batch
+
+
+class TrainingSet(Dataset):
+    """The rows of one part of a fold, in memory, with their targets and weights.
+
+    Parameters
+    ----------
+    sequences : list of Encoded
+        One a row.
+    targets : numpy.ndarray
+        float32 scaled labels or int64 class indices ``(rows,)``.
+    """
+
+    def __init__(self, sequences: list[Encoded], targets: np.ndarray) -> None:
+        self.sequences = sequences
+        self.targets = targets
+        self.weights = np.array([sequence.weight for sequence in sequences], dtype=np.float32)
+        self.lengths = np.array([len(sequence.input_ids) for sequence in sequences])
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def __getitem__(self, index: int) -> int:
+        """Hand out the index; :meth:`batch` does the work for a whole batch."""
+        return index
+
+    def batch(self, indices: list[int], modifier_channels: int, pad: int = PAD) -> dict[str, torch.Tensor]:
+        """Collate rows with their targets and weights.
+
+        Parameters
+        ----------
+        indices : list of int
+            The rows.
+        modifier_channels, pad
+            As for :func:`collate`.
+
+        Returns
+        -------
+        dict
+            What :func:`collate` gives, and ``labels`` and ``weights`` ``(batch,)``.
+
+        Raises
+        ------
+        RnalmError
+            If a sequence has more modifiers than the model has channels for.
+        """
+        inputs = collate([self.sequences[index] for index in indices], modifier_channels, pad)
+        return inputs | {"labels": torch.from_numpy(self.targets[indices]), "weights": torch.from_numpy(self.weights[indices])}
+
+
+class LengthBuckets(Sampler[list[int]]):
+    """Random batches of sequences of similar length; the order depends on seed and epoch alone.
+
+    Rows are shuffled, sorted by length within windows of some batches, cut into batches, and these are shuffled. Every
+    row occurs once an epoch. No batch has one row only, for which batch normalization is not defined.
+
+    Parameters
+    ----------
+    lengths : numpy.ndarray
+        Tokens of each row ``(rows,)``.
+    batch_size : int
+        Rows of a batch; at least 2 are taken.
+    seed : int
+        Draws the order, together with the epoch.
+    rank, world : int
+        Number of this process, and of all that train together: each gets every ``world``-th batch; the first batches are
+        repeated where the number does not divide.
+
+    Raises
+    ------
+    RnalmError
+        If there are fewer than two rows.
+    """
+
+    #: Batches in a window: more save padding, fewer mix better.
+    WINDOW = 16
+
+    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        if len(lengths) < 2:
+            raise RnalmError(f"training needs at least 2 rows, found {len(lengths)}")
+        self.lengths, self.batch_size, self.seed = lengths, max(2, batch_size), seed
+        self.rank, self.world, self.epoch = rank, world, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order is drawn next.
+
+        Parameters
+        ----------
+        epoch : int
+            Its number, from 0.
+        """
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self._sizes()) // self.world)
+
+    def _sizes(self) -> list[int]:
+        """List how many rows the batches of an epoch have."""
+        full, rest = divmod(len(self.lengths), self.batch_size)
+        sizes = [self.batch_size] * full + ([rest] if rest else [])
+        if rest == 1:
+            # The lone row and the batch before it share their rows.
+            sizes[-2:] = [self.batch_size // 2 + 1, (self.batch_size + 1) // 2] if self.batch_size > 2 else [3]
+        return sizes
+
+    def __iter__(self) -> Iterator[list[int]]:
+        draw = np.random.default_rng([self.seed, self.epoch])
+        order = draw.permutation(len(self.lengths))
+        window = self.WINDOW * self.batch_size
+        for start in range(0, len(order), window):
+            rows = order[start : start + window]
+            order[start : start + window] = rows[np.argsort(self.lengths[rows], kind="stable")]
+        batches = np.split(order, np.cumsum(self._sizes())[:-1])
+        batches = [batches[index].tolist() for index in draw.permutation(len(batches))]
+        own = range(self.rank, len(self) * self.world, self.world)
+        return iter([batches[index % len(batches)] for index in own])
