@@ -6,23 +6,27 @@ BIN := $(VENV)/bin
 CORES ?= $(shell nproc)
 #: What the installation may take; constraints-oldest.txt is for trying the oldest versions that pyproject.toml allows.
 CONSTRAINTS ?= constraints.txt
-#: Tests of one xdist_group share a process, and with it what they prepare.
-# Each of the processes computes on one core.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+#: Tests of one xdist_group share a process, and with it what they prepare. One process more than there are cores, at most
+#: four: those that run the workflow wait for its jobs. Each computes on one core.
+PROCESSES := $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup
 
-.PHONY: run quick test nightly lint format docs clean
+.PHONY: run quick test nightly lint style types tests format docs clean
 
 # The demo, from nothing to the report.
 run: $(VENV)/installed
 	$(BIN)/snakemake --cores $(CORES)
 	@echo "The report: $(CURDIR)/results/demo/report.html"
 
-# Linters and fast tests: at most 3 minutes on 2 cores.
-quick: lint
-	$(PYTEST) -m "not (slow or slurm or e2e or nightly)"
+# Style and fast tests: at most 3 minutes on 2 cores.
+quick: style
+	RNALM_EXAMPLES=0.3 $(PYTEST) --numprocesses auto -m "not (slow or slurm or e2e or nightly)"
 
-# Linters and tests.
-test: lint
+# Linters and tests: at most 10 minutes on 2 cores.
+test: $(VENV)/installed
+	$(MAKE) --no-print-directory --jobs 2 lint tests
+
+tests: $(VENV)/installed
 	$(PYTEST) -m "not nightly"
 
 # Tests that take minutes, then how much of the library those of `make test` run.
@@ -30,11 +34,15 @@ nightly: $(VENV)/installed
 	$(PYTEST) -m nightly
 	RNALM_EXAMPLES=4 $(PYTEST) -m "not nightly" --cov rnalm --cov-report term:skip-covered
 
-lint: $(VENV)/installed
+lint: style types
+
+style: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
+
+types: $(VENV)/installed
 	$(BIN)/pyright
 
 format: $(VENV)/installed

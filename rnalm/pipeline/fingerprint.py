@@ -148,8 +148,8 @@ def _module(path: Path, package: Path) -> Module:
                 module.definitions.setdefault(name, []).append(statement)
         if not names and not isinstance(statement, ast.Import | ast.ImportFrom) and not _is_text(statement):
             module.loose.append(statement)
-    for node in ast.walk(tree):
-        for bound, reference in _bindings(node, package):
+    for statement in _nested(tree):
+        for bound, reference in _bindings(statement, package):
             module.imports[bound] = reference
             parts = reference[0].split(".")
             module.imported.update(".".join(parts[:count]) for count in range(1, len(parts) + 1))
@@ -165,6 +165,15 @@ def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
             yield statement
 
 
+def _nested(node: ast.AST) -> Iterator[ast.stmt]:
+    """Go through the statements of a module at every depth, but not through their expressions, which hold no statements."""
+    for kind in ("body", "orelse", "finalbody", "handlers", "cases"):
+        inner = getattr(node, kind, None)
+        for statement in inner if isinstance(inner, list) else []:
+            yield statement
+            yield from _nested(statement)
+
+
 def _defined(statement: ast.stmt) -> list[str]:
     """Name what a statement at the top of a module defines."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -175,7 +184,7 @@ def _defined(statement: ast.stmt) -> list[str]:
     return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
 
 
-def _bindings(node: ast.AST, package: Path) -> Iterator[tuple[str, Reference]]:
+def _bindings(node: ast.stmt, package: Path) -> Iterator[tuple[str, Reference]]:
     """Say which names an import of the package binds, and to what."""
     if isinstance(node, ast.Import):
         for alias in node.names:
@@ -191,10 +200,11 @@ def _bindings(node: ast.AST, package: Path) -> Iterator[tuple[str, Reference]]:
 
 
 class _Names(ast.NodeVisitor):
-    """Collects the names that a statement takes from its module, each with the attributes that follow it."""
+    """Collects the names that a statement takes from its module, each with the attributes that follow it, and its short texts."""
 
     def __init__(self) -> None:
         self.names: set[tuple[str, ...]] = set()
+        self.texts: set[str] = set()
         self.local: list[set[str]] = []
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
@@ -212,6 +222,11 @@ class _Names(ast.NodeVisitor):
     def visit_Name(self, node: ast.Name) -> None:
         """Take a name that stands alone."""
         self._add(node.id)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """Take a text that may be the name of something."""
+        if isinstance(node.value, str) and len(node.value) < 100:
+            self.texts.add(node.value)
 
     def _add(self, name: str, *attributes: str) -> None:
         if not any(name in names for names in self.local):
@@ -242,16 +257,22 @@ def _own(node: ast.AST) -> Iterator[ast.AST]:
             yield from _own(child)
 
 
-def _references(statement: ast.stmt, name: str, module: Module, package: Path) -> Iterator[Reference]:
-    """Find the definitions of the package that a statement refers to."""
+@cache
+def _names(statement: ast.stmt) -> _Names:
+    """Look through a statement once."""
     visitor = _Names()
     visitor.visit(statement)
-    for first, *attributes in visitor.names:
+    return visitor
+
+
+def _references(statement: ast.stmt, name: str, module: Module, package: Path) -> Iterator[Reference]:
+    """Find the definitions of the package that a statement refers to."""
+    for first, *attributes in _names(statement).names:
         if first in module.definitions:
             yield name, first
         if first in module.imports:
             yield from _follow(module.imports[first], attributes, package)
-    for text in _texts(statement):
+    for text in _names(statement).texts:
         if place := re.fullmatch(rf"({package.name}(?:\.\w+)+):(\w+)", text):
             yield from _follow((place[1], place[2]), [], package)
 
@@ -274,17 +295,10 @@ def _follow(reference: Reference, attributes: list[str], package: Path) -> Itera
 
 def _files(statement: ast.stmt, package: Path) -> Iterator[Path]:
     """Find files of the package that a statement names."""
-    for text in _texts(statement):
+    for text in _names(statement).texts:
         path = package / text
         if "." in text and path.suffix != ".py" and path.is_file():
             yield path
-
-
-def _texts(statement: ast.stmt) -> Iterator[str]:
-    """Find short texts in a statement."""
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 100:
-            yield node.value
 
 
 def _content(path: Path) -> str:

@@ -318,6 +318,7 @@ folds.assign_file(out + "/encoded.parquet", out + "/folds.parquet", Folds(n=3), 
 """
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_bytes(write_source, tmp_path):
     source = write_source(CONTENT)
     for hash_seed in ("1", "2"):

@@ -7,6 +7,9 @@ import pytest
 from rnalm.prediction import measure
 from rnalm.report import curves, figures
 
+#: Pictures are drawn, many of them.
+pytestmark = pytest.mark.slow
+
 TWO, THREE = ("no", "yes"), ("early", "late", "mid")
 HISTORY = [
     {"epoch": 1.0, "loss": 2.0, "grad_norm": 1.0, "learning_rate": 0.1},

@@ -8,6 +8,9 @@ from matplotlib.colors import to_hex
 from rnalm.report import figures
 from rnalm.scoring.summary import Profile
 
+#: Pictures are drawn, many of them.
+pytestmark = pytest.mark.slow
+
 CLASSES = ("early", "late", "mid")
 RANDOM = np.random.default_rng(0)
 NUMBERS = pd.DataFrame({"label": RANDOM.lognormal(size=40), "pred": RANDOM.lognormal(size=40)})

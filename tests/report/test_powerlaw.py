@@ -16,6 +16,9 @@ from rnalm.config.contract import SPECTRA
 from rnalm.models.folder import weight_files
 from rnalm.report import powerlaw, spectra
 
+#: Pictures are drawn, many of them.
+pytestmark = pytest.mark.slow
+
 
 def pareto(alpha: float, size: int, seed: int = 0) -> np.ndarray:
     """Draw from p(x) ∝ x^-alpha, x ≥ 1."""

@@ -304,6 +304,7 @@ def test_an_unknown_method_is_an_error(tmp_path):
         write_page(tmp_path / "none.parquet", tmp_path / "page.html", "removed")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="needs a browser")
 def test_a_browser_draws_each_token_in_its_colour(write, tmp_path):
     columns = {"start_offset": [4, 4, 5, 8], "end_offset": [5, 5, 6, 9], "replacement": list("cgta"), "loo_sd": 0.01}

@@ -12,6 +12,9 @@ from rnalm.config.sweep import Sweep
 from rnalm.report import sweep_page
 from rnalm.training.sweep.best import cell
 
+#: Pictures are drawn, many of them.
+pytestmark = pytest.mark.slow
+
 PARAMETERS = {
     "lr": {"min": 1e-4, "max": 1.0, "log": True},
     "layers": {"min": 1, "max": 6},

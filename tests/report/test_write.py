@@ -207,6 +207,7 @@ ALL_KINDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", ALL_KINDS, ids=lambda options: " ".join(map(str, options.values())) or "default")
 def test_a_report_is_one_file_with_every_section_that_loads_nothing(page, options):
     page = page(**options)
@@ -230,6 +231,7 @@ def test_every_picture_is_in_the_page_and_beside_it(page):
     assert "<?xml" not in page.text
 
 
+@pytest.mark.slow
 def test_the_same_report_is_the_same_bytes(experiment, page, tmp_path):
     assert written(experiment(), tmp_path).text == page().text
 

@@ -38,6 +38,7 @@ def explanations_of(folder) -> list[shap.Explanation]:
     return pickle.loads((folder / "scores.pkl").read_bytes())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "task", "options"),
     [
@@ -60,6 +61,7 @@ def test_the_number_of_shards_never_matters(encode_rows, model_folder, score_and
             assert (folder / f"scores.{suffix}").read_bytes() == (first / f"scores.{suffix}").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1500, 2**19])
 def test_how_rows_were_cut_into_shards_does_not_show_in_a_file_of_many_pages(tmp_path, monkeypatch, size):
     monkeypatch.setattr(merging, "GROUP_ROWS", size)

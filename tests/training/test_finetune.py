@@ -108,6 +108,7 @@ def test_a_killed_training_goes_on_and_ends_as_if_never_killed(trained, killed, 
     assert ("resuming after epoch 3" in caplog.text) == (broken == "nothing")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -230,6 +231,7 @@ def test_a_batch_that_cannot_be_divided_names_the_keys(refusal):
     assert message.startswith("finetune.gpus: 2 divides neither gradient_accumulation (1) nor batch_size (7)")
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model(trained, tmp_path):
     job = changed(trained, tmp_path / "model", epochs=1, extra_epochs=1)
     (tmp_path / "job.json").write_text(json.dumps(dataclasses.asdict(job)))
@@ -301,6 +303,7 @@ def test_processes_that_are_launched_inherit_what_is_meant_to_be_inherited(tmp_p
     assert str(tmp_path / "own") not in caplog.messages
 
 
+@pytest.mark.slow
 def test_a_compiled_model_is_trained_and_written_as_any_other(prepare, tmp_path, monkeypatch):
     compiled, compile_eagerly = [], torch.compile
 

@@ -26,6 +26,11 @@ from rnalm.training.masking import MaskedSet, Masking
 
 SMALL = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 32, "max_position_embeddings": 64}
 MODEL = {"name": "hf", "type": "distilbert", "config": SMALL, "pretrained": None}
+#: Knows how far tokens are from each other, and so learns in seconds what follows from a neighbour.
+ROTARY = {
+    **{"hidden_size": 32, "embedding_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32},
+    **{"max_position_embeddings": 64, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+}
 SPECIAL = {"unk": 0, "pad": 1, "cls": 2, "sep": 3, "mask": 4, "bos": 5, "eos": 6}
 
 
@@ -42,28 +47,31 @@ def files(tmp_path_factory):
     return folder
 
 
-def job(files, output, **options) -> pretrain.Job:
+def job(files, output, model=None, **options) -> pretrain.Job:
     section = Pretrain(**{"epochs": 2, "batch_size": 8, "learning_rate": 0.01, "validation": 20, "gpus": 0} | options)
     options = section.model_dump(mode="json", exclude={"source"})
     encoded, tokenizer = str(files / "encoded.parquet"), str(files / "tokenizer.json")
     places = {"encoded": encoded, "tokenizer": tokenizer, "output": str(output)}
-    return pretrain.Job(**places, model=MODEL, options=options, seed=1, threads=1, gpus=0)
+    return pretrain.Job(**places, model=model or MODEL, options=options, seed=1, threads=1, gpus=0)
 
 
 @pytest.fixture(scope="module")
 def pretrained(files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pretrained")
-    pretrain.pretrain(job(files, folder, epochs=30, batch_size=4, scheduler="constant", mask_prob=0.3))
+    model = MODEL | {"type": "roformer", "config": ROTARY}
+    pretrain.pretrain(job(files, folder, model, epochs=60, learning_rate=0.005, scheduler="constant"))
     return folder
 
 
+@pytest.mark.slow
 def test_what_follows_from_its_neighbours_is_found(pretrained):
     results = json.loads((pretrained / "eval_results.json").read_text())
-    assert results["eval_masked_accuracy"] > 0.9 > 0.5 > results["baseline_masked_accuracy"]
-    assert results["eval_perplexity"] < 1.6 < 3 < results["baseline_perplexity"]
+    assert results["eval_masked_accuracy"] > 0.8 > 0.5 > results["baseline_masked_accuracy"]
+    assert results["eval_perplexity"] < 2 < 3 < results["baseline_perplexity"]
     assert results["eval_perplexity"] == pytest.approx(math.exp(results["eval_loss"]))
 
 
+@pytest.mark.slow
 def test_the_folder_loads_by_itself(pretrained, files):
     model, tokenizer = AutoModelForMaskedLM.from_pretrained(pretrained).eval(), AutoTokenizer.from_pretrained(pretrained)
     assert (pretrained / "tokenizer.json").read_bytes() == (files / "tokenizer.json").read_bytes()
@@ -94,6 +102,7 @@ def test_the_baseline_knows_how_frequent_tokens_are():
     assert achieved["baseline_masked_accuracy"] == pytest.approx(4 / 6)
 
 
+@pytest.mark.slow
 def test_rows_that_validate_do_not_train_and_the_batch_does_not_matter(pretrained, files):
     model, small = AutoModelForMaskedLM.from_pretrained(pretrained), job(files, "")
     training, validation = pretrain.load_rows(small, load_tokenizer(small.tokenizer), model)
@@ -168,8 +177,8 @@ def test_architectures_that_do_not_fill_in_tokens_are_refused(kind, config, mess
 
 def test_fine_tuning_starts_from_the_pretrained_body(pretrained):
     model = registry.create({"name": "hf", "type": None, "config": {}, "pretrained": str(pretrained)}, 11, 0, 2, SPECIAL)
-    body = AutoModelForMaskedLM.from_pretrained(pretrained).distilbert.state_dict()
-    assert all(torch.equal(weight, body[name]) for name, weight in model.distilbert.state_dict().items())
+    body = AutoModelForMaskedLM.from_pretrained(pretrained).base_model.state_dict()
+    assert all(torch.equal(weight, body[name]) for name, weight in model.base_model.state_dict().items())
 
 
 def test_sequences_longer_than_the_model_takes_are_refused(files, tmp_path, refusal):

@@ -143,6 +143,7 @@ def test_no_test_row_is_read(job, tmp_path):
     assert results(finish(blind, one)) == results(finish(at(job, tmp_path / "seeing"), one))
 
 
+@pytest.mark.slow
 def test_workers_share_a_study_and_one_that_is_killed_loses_nothing(job, finished, tmp_path):
     settings, shared = search(workers=2), at(job, tmp_path)
     # Processes are copies of one that has imported everything, and done nothing yet.
@@ -154,8 +155,12 @@ def test_workers_share_a_study_and_one_that_is_killed_loses_nothing(job, finishe
     while not (path.exists() and path.read_text().count("intermediate_value") >= 1):  # in the middle of the first trial
         assert victim.is_alive()
         time.sleep(0.005)
-    while path.with_name("journal.log.lock").exists():  # killed while it writes, it would be waited for for half a minute
+    # Killed while it writes, it would be waited for for half a minute: it stands still while one looks.
+    os.kill(victim.pid, signal.SIGSTOP)
+    while path.with_name("journal.log.lock").exists():
+        os.kill(victim.pid, signal.SIGCONT)
         time.sleep(0.001)
+        os.kill(victim.pid, signal.SIGSTOP)
     victim.kill()
     victim.join()
     before = reopened(shared, settings).get_trials()

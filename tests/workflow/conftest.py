@@ -35,50 +35,6 @@ REPRODUCIBLE = (
 )
 
 
-#: Python runs this first: it notes each function of the library that a script's work calls, but for what imports call.
-TRACE = """
-import atexit, builtins, functools, importlib, os, sys
-
-called, scripts, working, importing = set(), set(), [], []
-
-def unwatched(function):
-    "Nobody watches imports, which take ten times as long when watched."
-    @functools.wraps(function)
-    def call(*arguments, **options):
-        watching = sys.getprofile()
-        sys.setprofile(None)
-        try:
-            return function(*arguments, **options)
-        finally:
-            sys.setprofile(watching)
-    return call
-
-def note(frame, event, _):
-    code = frame.f_code
-    if event not in ("call", "return"):
-        return
-    if code.co_name == "<module>":
-        importing.append(1) if event == "call" else importing and importing.pop()
-    elif code.co_name == "work" and "/scripts/" in code.co_filename:
-        working[:] = [1] if event == "call" else []
-        importing.clear()  # the script itself is a module too
-        scripts.add(code.co_filename)
-    elif working and not importing and "/rnalm/" in code.co_filename:
-        called.add(f"{frame.f_globals['__name__']}:{code.co_qualname}")
-
-def write():
-    for script in scripts:
-        with open(os.path.join(os.environ["RNALM_TRACES"], f"{os.getpid()}.txt"), "w") as file:
-            file.write("\\n".join([os.path.basename(script).split(".")[-2], *sorted(called)]))
-
-if "RNALM_TRACES" in os.environ and any("/scripts/" in word for word in sys.orig_argv):
-    atexit.register(write)
-    builtins.__import__ = unwatched(builtins.__import__)
-    importlib.import_module = unwatched(importlib.import_module)
-    sys.setprofile(note)
-"""
-
-
 class Experiment:
     """A folder with a small table and a configuration, in which the workflow runs.
 
@@ -92,7 +48,7 @@ class Experiment:
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder, self.root = folder, root
         self.variables: dict[str, str] = {}
-        #: Runs its jobs without their imports; not where processes are killed or watched.
+        #: Runs its jobs without their imports; not where processes are killed.
         self.warm: Warm | None = None
         self.config = {
             "output": "out",
@@ -133,14 +89,10 @@ class Experiment:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "snakemake", *self.arguments(*arguments)]
 
-    def environment(self, warm: bool) -> dict[str, str]:
-        helped = self.warm.environment() if self.warm and warm else {}
-        return os.environ | {"OMP_NUM_THREADS": "1"} | helped | self.variables
-
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start the workflow as the leader of a process group of its own."""
         command = self.command(*arguments)
-        environment = self.environment(warm=False)
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
         with open(self.folder / "terminal.txt", "w") as terminal:
             return subprocess.Popen(
                 command, cwd=self.folder, env=environment, stdout=terminal, stderr=terminal, start_new_session=True
@@ -151,7 +103,7 @@ class Experiment:
         return subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
-            env=self.environment(warm=not self.variables),
+            env=os.environ | {"OMP_NUM_THREADS": "1"} | (self.warm.environment() if self.warm else {}) | self.variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -206,11 +158,14 @@ def jobs(text: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in (line.split() for line in table.splitlines()[2:])}
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all that is here: it runs the workflow."""
+    """Mark all that is here: it runs the workflow. No process waits while another makes what only few tests need."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+            if "language" in item.fixturenames:
+                item.add_marker(pytest.mark.xdist_group("language"))
 
 
 @contextmanager
@@ -267,8 +222,7 @@ def run_traced(experiment: Experiment) -> Experiment:
     """Run an experiment to its end, and note which functions of the library each script calls."""
     traces = experiment.folder / "traces"
     traces.mkdir(exist_ok=True)
-    (traces / "sitecustomize.py").write_text(TRACE)
-    experiment.variables = {"PYTHONPATH": str(traces), "RNALM_TRACES": str(traces)}
+    experiment.variables = {"RNALM_TRACES": str(traces)}
     experiment.succeed()
     experiment.variables = {}
     return experiment

@@ -15,6 +15,8 @@ import sys
 import traceback
 from pathlib import Path
 
+import calls
+
 #: What jobs import of other libraries.
 LIBRARIES = (
     *("numpy", "pandas", "pyarrow.parquet", "pyarrow.dataset", "scipy.stats", "sklearn.metrics", "torch", "safetensors.torch"),
@@ -97,6 +99,8 @@ def run(connection: socket.socket) -> None:
     sys.argv = [wanted["script"]]
     sys.path[0:1] = [str(Path(wanted["script"]).parent), *os.environ["PYTHONPATH"].split(os.pathsep)]
     status = 1
+    if "RNALM_TRACES" in os.environ:
+        calls.watch()
     try:
         runpy.run_path(wanted["script"], run_name="__main__")
         status = 0
@@ -104,6 +108,8 @@ def run(connection: socket.socket) -> None:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
         traceback.print_exc()
+    if "RNALM_TRACES" in os.environ:
+        calls.write(Path(os.environ["RNALM_TRACES"]))
     sys.stdout.flush()
     sys.stderr.flush()
     connection.send(bytes([status]))
