@@ -74,8 +74,9 @@ scores; the log reports it."""
             for key in METHODS[method]:
                 if key in self.model_fields_set and getattr(self, key) != type(self).model_fields[key].default:
                     raise ValueError(f"{key} is for method {method}, found method {self.method}")
-        if self.replace_modifiers and "replace" not in self.modes:
-            raise ValueError("replace_modifiers is for mode replace, which is not among modes")
+        for key in ("replacements", "replace_modifiers"):
+            if getattr(self, key) and "loo" in self.method and "replace" not in self.modes:
+                raise ValueError(f"{key} is for mode replace, which is not among modes")
         if "replace" in self.modes and not (self.replacements or self.replace_modifiers):
             raise ValueError("replacements (or replace_modifiers) must be set for mode replace, as in {a: [c, g, t]}")
         return self

@@ -259,6 +259,11 @@ def test_a_configuration_that_is_no_mapping_is_refused(refusal, settings):
     [
         ("interpret.modes", ["mask", "mask"], "interpret.modes must differ from each other, found ['mask', 'mask']"),
         ("interpret.replace_modifiers", True, "interpret.replace_modifiers is for mode replace, which is not among modes"),
+        (
+            "interpret.replacements",
+            {"A": ["C"]},
+            "interpret.replacements is for mode replace, which is not among modes",
+        ),
         ("interpret.scale", "logit", "interpret.scale is for task: classification, found task: regression"),
         ("source.token_sep", "\t", "source.column_sep, token_sep, modifier_sep and quote must differ from each other"),
         ("source.columns.label", True, "source.columns.label: found True; "),
