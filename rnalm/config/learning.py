@@ -59,6 +59,9 @@ class Saluki(Architecture):
     """Width of every convolution."""
     layers: int = Field(default=6, ge=1)
     """Convolution blocks that halve the length."""
+    readout: Literal["last", "mean"] = "last"
+    """What the head reads of the GRU: its `last` state, as in the paper, or the `mean` of all its states, which learns from a \
+thousand sequences of unlike length where the last state does not."""
     dropout: float = Field(default=0.3, ge=0, lt=1)
     """Dropout after every block and in the head."""
     shift: int = Field(default=3, ge=0)

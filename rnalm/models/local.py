@@ -187,6 +187,29 @@ class Recurrent:
         return state
 
 
+class MeanState(Recurrent):
+    """A GRU of one layer, of whose states the mean is taken.
+
+    The state and the sum of all states stand side by side, in float64, for the reason that :class:`Pooled` gives.
+    """
+
+    def start(self, rows: int) -> Tensor:
+        """Make zeros, for the state and for the sum."""
+        return super().start(rows).double().repeat(1, 2)
+
+    def step(self, inputs: Tensor, state: Tensor) -> None:
+        """Take the state on, and add it to the sum."""
+        now, total = state.chunk(2, dim=1)
+        new = now.to(inputs.dtype)
+        super().step(inputs, new)
+        now.copy_(new)
+        total += now
+
+    def finish(self, state: Tensor, bins: Tensor) -> Tensor:
+        """Divide the sum by the number of bins."""
+        return (state.chunk(2, dim=1)[1] / bins[:, None]).to(self.gru.all_weights[0][0].dtype)
+
+
 class Pooled:
     """The mean, sum or maximum over all bins: for architectures without a recurrent layer.
 

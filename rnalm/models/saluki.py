@@ -1,13 +1,13 @@
 """Saluki: a convolutional-recurrent network for mRNA (Agarwal & Kelley, Genome Biology 2022).
 
     tokens ─► one-hot + modifiers ─► convolution ─► [norm, ReLU, convolution, dropout, pool] × layers
-           ─► norm, ReLU ─► GRU from the 3′ end ─► dense head ─► outputs
+           ─► norm, ReLU ─► GRU from the 3′ end ─► last state, or mean of all ─► dense head ─► outputs
 
 The prediction for a sequence does not depend on padding: every layer up to the GRU is local and without implicit padding,
 so what a sequence yields stands at the left of its row, whatever follows; and the GRU starts at the sequence's own end.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 import torch
@@ -16,8 +16,11 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from rnalm.models.local import Layer, Local, Recurrent
+from rnalm.models.local import Layer, Local, MeanState, Recurrent
 from rnalm.tokens.dataset import PAD
+
+#: Sequences go through the convolutions together if the shortest is at least so long, as a share of the longest.
+ALIKE = 0.8
 
 
 class SalukiConfig(PreTrainedConfig):
@@ -31,7 +34,7 @@ class SalukiConfig(PreTrainedConfig):
         Ids that have no channel: they are zero vectors. A number stands for the first so many ids; as such they are kept.
     modifier_channels : int
         Channels that follow the one-hot channels.
-    filters, kernel_size, layers, dropout, shift, l2, layer_norm_eps, batch_norm_momentum
+    filters, kernel_size, layers, readout, dropout, shift, l2, layer_norm_eps, batch_norm_momentum
         See :class:`rnalm.config.Saluki`.
     output_mean, output_sd : float
         Mean and standard deviation of the training targets: what the head computes is in units of these, so that
@@ -61,6 +64,7 @@ class SalukiConfig(PreTrainedConfig):
         filters: int = 64,
         kernel_size: int = 5,
         layers: int = 6,
+        readout: str = "last",
         dropout: float = 0.3,
         shift: int = 3,
         l2: float = 0.001,
@@ -82,6 +86,7 @@ class SalukiConfig(PreTrainedConfig):
         self.filters = filters
         self.kernel_size = kernel_size
         self.layers = layers
+        self.readout = readout
         self.dropout = dropout
         self.shift = shift
         self.l2 = l2
@@ -169,6 +174,8 @@ class Saluki(PreTrainedModel):
     main_input_name = "input_ids"
     #: Whatever forward accepts, the loss is the Trainer's to scale.
     accepts_loss_kwargs = False
+    #: Training mixes sequences of all lengths in a batch, over which its normalization takes means and variances.
+    any_lengths = True
 
     def __init__(self, config: SalukiConfig) -> None:
         super().__init__(config)
@@ -233,8 +240,9 @@ class Saluki(PreTrainedModel):
             x, lengths = self.shift(x, lengths)
         x = F.pad(x, (0, max(0, self.config.minimum_length - x.shape[2])))
         lengths = lengths.clamp(min=self.config.minimum_length)
+        bins, counts = self.bins(x, lengths)
         # In full precision: in bfloat16, which mixed precision brings, a large mean would swallow the rest.
-        standard = self.readout(*self.convolve(x, lengths)).float()
+        standard = self.head(self.features(bins, counts)).float()
         return SequenceClassifierOutput(logits=standard * self.config.output_sd + self.config.output_mean)
 
     def channels(self, input_ids: Tensor, modifiers: Tensor | None = None) -> Tensor:
@@ -284,6 +292,39 @@ class Saluki(PreTrainedModel):
         x = x.gather(2, position[:, None, :].expand(-1, x.shape[1], -1))  # (batch, channels, length + shift)
         return x, lengths + steps
 
+    def bins(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the bins of a batch, sequences of like length together: what pads one to another would cost as much as it.
+
+        Parameters
+        ----------
+        x, lengths
+            As for :meth:`convolve`.
+
+        Returns
+        -------
+        bins, counts
+            As those of :meth:`convolve`; right of a sequence's own bins stand zeros.
+        """
+        if lengths.min() >= ALIKE * x.shape[2]:
+            return self.convolve(x, lengths)
+        order = lengths.argsort(descending=True, stable=True)
+        bins, counts = [], []
+        for rows in self._alike(lengths, order):
+            some, own = self.convolve(x[rows, :, : int(lengths[rows[0]])], lengths[rows])
+            bins.append(F.pad(some, (0, bins[0].shape[2] - some.shape[2])) if bins else some)
+            counts.append(own)
+        back = order.argsort()
+        return torch.cat(bins)[back], torch.cat(counts)[back]
+
+    @staticmethod
+    def _alike(lengths: Tensor, order: Tensor) -> Iterator[Tensor]:
+        """Cut rows, in the order given, the longest first, where one is much shorter than the first of its part."""
+        start, sizes = 0, lengths[order].tolist()
+        for stop in range(1, len(sizes) + 1):
+            if stop == len(sizes) or sizes[stop] < ALIKE * sizes[start]:
+                yield order[start:stop]
+                start = stop
+
     def convolve(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the bins that the GRU reads.
 
@@ -309,8 +350,8 @@ class Saluki(PreTrainedModel):
             counts = (counts - overhang) // 2
         return F.relu(self.norm(x)), counts
 
-    def readout(self, bins: Tensor, counts: Tensor) -> Tensor:
-        """Read bins from each sequence's own 3′ end, and compute the outputs in units of ``output_sd``.
+    def features(self, bins: Tensor, counts: Tensor) -> Tensor:
+        """Read bins from each sequence's own 3′ end.
 
         Parameters
         ----------
@@ -322,13 +363,34 @@ class Saluki(PreTrainedModel):
         Returns
         -------
         Tensor
-            ``(batch, outputs)``
+            ``(batch, filters)``: the last state of the GRU, or the mean of all its states.
         """
-        backwards = (counts[:, None] - 1 - torch.arange(bins.shape[2], device=bins.device)).clamp(min=0)
+        place = torch.arange(bins.shape[2], device=bins.device)
+        backwards = (counts[:, None] - 1 - place).clamp(min=0)
         x = bins.gather(2, backwards[:, None, :].expand_as(bins))  # (batch, filters, bins), 3′ end first
         states, _ = self.gru(x.transpose(1, 2))  # (batch, bins, filters)
-        last = states[torch.arange(len(states), device=states.device), counts - 1]  # (batch, filters)
-        return self.head(last)
+        if self.config.readout == "mean":
+            own = (place < counts[:, None])[..., None]  # (batch, bins, 1)
+            return (states * own).sum(1) / counts[:, None]
+        return states[torch.arange(len(states), device=states.device), counts - 1]
+
+    def calibrate(self, features: Tensor) -> None:
+        """Set the running statistics of the head's normalizations to those of features that are read without dropout.
+
+        Parameters
+        ----------
+        features : Tensor
+            ``(sequences, filters)``, at least two.
+        """
+        was_training = self.training
+        self.eval()
+        for layer in self.head:
+            if isinstance(layer, nn.BatchNorm1d):
+                variance, mean = torch.var_mean(features, dim=0)
+                layer.running_mean.copy_(mean)
+                layer.running_var.copy_(variance)
+            features = layer(features)
+        self.train(was_training)
 
     def local(self) -> Local:
         """Describe the model in evaluation mode by its parts, for incremental scoring."""
@@ -341,7 +403,7 @@ class Saluki(PreTrainedModel):
             inputs=self.channels,
             layers=(Layer(self.stem), *blocks),
             last=lambda x: F.relu_(self.norm.rows(x)),
-            readout=Recurrent(self.gru),
+            readout=(MeanState if config.readout == "mean" else Recurrent)(self.gru),
             head=lambda state: self.head(state).float() * config.output_sd + config.output_mean,
             minimum_length=config.minimum_length,
         )

@@ -200,7 +200,7 @@ def _bindings(node: ast.stmt, package: Path) -> Iterator[tuple[str, Reference]]:
 
 
 class _Names(ast.NodeVisitor):
-    """Collects the names that a statement takes from its module, each with the attributes that follow it, and its short texts."""
+    """Collects the names that a statement takes from its module, with the attributes that follow, and its short texts."""
 
     def __init__(self) -> None:
         self.names: set[tuple[str, ...]] = set()

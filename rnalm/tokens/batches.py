@@ -167,6 +167,8 @@ class LengthBuckets(Sampler[list[int]]):
         Rows of a batch; at least 2 are taken.
     seed : int
         Draws the order, together with the epoch.
+    window : int
+        Batches of which a window consists: more save padding, fewer mix better; with 1, batches are of any lengths.
     rank, world : int
         Number of this process, and of all that train together: each gets every ``world``-th batch; the first batches are
         repeated where the number does not divide.
@@ -177,14 +179,13 @@ class LengthBuckets(Sampler[list[int]]):
         If there are fewer than two rows.
     """
 
-    #: Batches in a window: more save padding, fewer mix better.
-    WINDOW = 16
-
-    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self, lengths: np.ndarray, batch_size: int, seed: int, window: int = 16, rank: int = 0, world: int = 1
+    ) -> None:
         if len(lengths) < 2:
             raise RnalmError(f"training needs at least 2 rows, found {len(lengths)}")
         self.lengths, self.batch_size, self.seed = lengths, max(2, batch_size), seed
-        self.rank, self.world, self.epoch = rank, world, 0
+        self.window, self.rank, self.world, self.epoch = window, rank, world, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order is drawn next.
@@ -211,7 +212,7 @@ class LengthBuckets(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         draw = np.random.default_rng([self.seed, self.epoch])
         order = draw.permutation(len(self.lengths))
-        window = self.WINDOW * self.batch_size
+        window = self.window * self.batch_size
         for start in range(0, len(order), window):
             rows = order[start : start + window]
             order[start : start + window] = rows[np.argsort(self.lengths[rows], kind="stable")]

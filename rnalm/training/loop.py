@@ -161,6 +161,7 @@ class EpochTrainer(Trainer):
             training.lengths,
             arguments.per_device_train_batch_size,
             run.seed,
+            **({"window": 1} if getattr(model, "any_lengths", False) else {}),
             rank=arguments.process_index,
             world=arguments.world_size,
         )

@@ -15,6 +15,7 @@ from rnalm.models import registry
 from rnalm.prediction.predict import predict
 from rnalm.tokens.batches import TrainingSet
 from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer
+from rnalm.training.calibrate import calibrate
 from rnalm.training.checkpoints import Checkpoints, settings_hash
 from rnalm.training.loop import EpochTrainer, Run
 from rnalm.training.masking import Blanking
@@ -134,7 +135,8 @@ class FoldTrainer(EpochTrainer):
         return (loss, outputs) if return_outputs else loss
 
     def validate(self) -> dict[str, float]:
-        """Compute the loss, weighted as in training, and all metrics on the validation rows."""
+        """Compute the loss, weighted as in training, and all metrics on the validation rows, by a calibrated model."""
+        calibrate(self.network, self.data.training.sequences, self.batch_tokens)
         return validate(self.network, self.data, self.batch_tokens)
 
 

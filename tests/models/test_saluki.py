@@ -18,6 +18,7 @@ from rnalm.prediction.predict import predict
 from rnalm.scoring.edits import Edits
 from rnalm.scoring.scorers.incremental import IncrementalScorer
 from rnalm.scoring.scorers.naive import NaiveScorer
+from rnalm.tokens.batches import collate
 from rnalm.tokens.dataset import PAD, Encoded
 from rnalm.tokens.tokenizer import SPECIAL_TOKENS, all_special_ids
 
@@ -75,10 +76,12 @@ def test_the_minimum_length_leaves_one_bin_and_one_less_leaves_none(layers, kern
     kernel=st.integers(1, 6),
     channels=st.integers(0, 2),
     outputs=st.integers(1, 3),
+    readout=st.sampled_from(["last", "mean"]),
     seed=st.integers(0, 1000),
 )
-def test_padding_never_matters(length, padding, layers, kernel, channels, outputs, seed):
-    model = random_model(seed, filters=8, layers=layers, kernel_size=kernel, modifier_channels=channels, num_labels=outputs)
+def test_padding_never_matters(length, padding, layers, kernel, channels, outputs, readout, seed):
+    sizes = {"filters": 8, "layers": layers, "kernel_size": kernel, "readout": readout}
+    model = random_model(seed, **sizes, modifier_channels=channels, num_labels=outputs)
     ids = torch.randint(7, 11, (2, length))
     modifiers = torch.randn(2, channels, length)
     with torch.no_grad():
@@ -86,6 +89,32 @@ def test_padding_never_matters(length, padding, layers, kernel, channels, output
         tail = torch.zeros(2, channels, padding)
         wide = model(**padded(ids, length + padding), modifiers=torch.cat([modifiers, tail], dim=2)).logits
     torch.testing.assert_close(wide, alone, rtol=1e-5, atol=1e-6)
+
+
+@examples(20)
+@given(lengths=st.lists(st.integers(1, 300), min_size=1, max_size=12), readout=st.sampled_from(["last", "mean"]))
+def test_sequences_of_any_lengths_go_together_as_each_by_itself(lengths, readout):
+    model = random_model(len(lengths), filters=8, layers=2, readout=readout, modifier_channels=1)
+    draw = np.random.default_rng(0)
+    rows = [
+        Encoded(0, "s", draw.integers(7, 11, length), draw.random((1, length), np.float32), None, 1.0, None)
+        for length in lengths
+    ]
+    with torch.no_grad():
+        alone = torch.cat([model(**collate([row], 1)).logits for row in rows])
+        torch.testing.assert_close(model(**collate(rows, 1)).logits, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_what_pads_costs_no_convolution(monkeypatch):
+    model, positions = random_model(filters=8, layers=1), []
+    convolve = Saluki.convolve
+    monkeypatch.setattr(
+        Saluki, "convolve", lambda self, x, lengths: (positions.append(x[:, 0].numel()), convolve(self, x, lengths))[1]
+    )
+    rows = [Encoded(0, "s", np.full(length, 7), None, None, 1.0, None) for length in (1000, 10, 900, 20, 30)]
+    with torch.no_grad():
+        model(**collate(rows))
+    assert sum(positions) < 2300
 
 
 #: The vocabulary of tokenizers: what is no letter is special.
@@ -149,8 +178,15 @@ def test_the_recurrent_layer_reads_from_the_3_prime_end():
     model = random_model(filters=4, layers=1)
     bins = torch.randn(1, 4, 6)
     _, last = model.gru(bins.flip(2).transpose(1, 2))
-    expected = model.head(last[0])
-    torch.testing.assert_close(model.readout(bins, torch.tensor([6])), expected)
+    torch.testing.assert_close(model.features(bins, torch.tensor([6])), last[0])
+
+
+def test_the_mean_of_all_states_is_taken_from_the_3_prime_end():
+    model = random_model(filters=4, layers=1, readout="mean")
+    bins, counts = torch.randn(2, 4, 7), torch.tensor([7, 3])
+    for row, count in enumerate(counts.tolist()):
+        states, _ = model.gru(bins[row, :, :count].flip(1).T)
+        torch.testing.assert_close(model.features(bins, counts)[row], states.mean(0))
 
 
 def test_training_shifts_each_sequence_by_its_own_draw():

@@ -121,7 +121,7 @@ CASES = (st.lists(st.integers(1, 100), min_size=2, max_size=150).map(np.array), 
 
 
 def epoch(lengths: np.ndarray, batch_size: int, seed: int, number: int = 0, rank: int = 0, world: int = 1) -> list[list[int]]:
-    sampler = LengthBuckets(lengths, batch_size, seed, rank, world)
+    sampler = LengthBuckets(lengths, batch_size, seed, rank=rank, world=world)
     sampler.set_epoch(number)
     batches = list(sampler)
     assert len(batches) == len(sampler)

@@ -98,6 +98,7 @@ def salukis(draw, make_model):
         "filters": draw(st.one_of(st.integers(1, 6), st.integers(WIDE, WIDE + 8))),
         "kernel_size": draw(st.integers(1, 6)),
         "layers": draw(st.integers(1, 4)),
+        "readout": draw(st.sampled_from(["last", "mean"])),
     }
     return make_model(draw(st.integers(0, 10_000)), sizes, 11, draw(st.integers(0, 2)), draw(st.sampled_from([1, 3])))
 
