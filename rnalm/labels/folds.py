@@ -1,6 +1,7 @@
 """Who trains, validates and tests in each fold."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from rnalm.files import replacing
 from rnalm.labels.methods import METHODS, PARTS, TEST, TRAIN, VALIDATION, Rows
 
 log = logging.getLogger(__name__)
+
+#: Groups with such names, in any case, are none: their rows have nothing in common but that nothing is known of them.
+MISSING = ("", "na", "n/a", "nan", "none", "null", "-", ".")
 
 
 def assign(
@@ -61,6 +65,7 @@ def assign(
     [[2, 2, 0, 0, 1, 1], [0, 0, 1, 1, 2, 2], [1, 1, 2, 2, 0, 0]]
     """
     group_ids = _group_ids(groups, n_rows)
+    _tell_large(options, group_ids, groups)
     parts = METHODS[options.method](options, Rows(group_ids, labels, splits), seed)
     _check(parts, options, group_ids, groups)
     return parts
@@ -87,19 +92,21 @@ def assign_file(
     Raises
     ------
     RnalmError
-        If the rows cannot be assigned so (see :func:`assign`).
+        If the rows cannot be assigned so (see :func:`assign`), or all rows of a part weigh 0.
     """
-    rows = pq.read_table(encoded, columns=["id", "label", "group", "split"])
+    rows = pq.read_table(encoded, columns=["id", "label", "weight", "group", "split"])
 
     def column(name: str) -> list | None:
         """Take a column with None where it is empty; None where all of it is."""
         return rows[name].to_pylist() if rows[name].null_count < len(rows) else None
 
     labels = column("label") if task == "classification" else None
-    groups = None if options.group == "none" else column("group")
+    groups = None if options.group == "none" else named(column("group"))
     if clusters is not None:
         groups = join(groups, pq.read_table(clusters, columns=["cluster"])["cluster"].to_numpy())
     parts = assign(options, len(rows), labels, groups, column("split"), seed)
+    _check_weights(parts, rows["weight"].to_numpy())
+    _tell_copies(parts, encoded)
     for fold, part in enumerate(parts):
         log.info("fold %d: %s", fold, ", ".join(f"{np.sum(part == i)} {name}" for i, name in enumerate(PARTS)))
     names = pa.DictionaryArray.from_arrays(pa.array(parts.ravel()), list(PARTS)).cast(pa.string())
@@ -107,6 +114,74 @@ def assign_file(
     fold = pa.array(np.repeat(np.arange(len(parts), dtype=np.int32), len(rows)))
     with replacing(output) as temporary:
         pq.write_table(pa.table({"fold": fold, "id": ids, "part": names}), temporary, compression="zstd")
+
+
+def named(groups: Sequence[str | None] | None) -> Sequence[str | None] | None:
+    """Leave out groups whose name says that it is missing, such as ``NA``, and tell how many rows that concerns.
+
+    Parameters
+    ----------
+    groups : sequence of str or None
+        Group of each row; None: there are none.
+
+    Returns
+    -------
+    sequence of str or None
+        With None where the name is one of :data:`MISSING`.
+    """
+    if groups is None:
+        return None
+    kept = [None if group is None or group.strip().lower() in MISSING else group for group in groups]
+    missing = Counter(group for group, name in zip(groups, kept, strict=True) if group is not None and name is None)
+    if missing:
+        shown = ", ".join(f"{name!r} ({count})" for name, count in missing.most_common())
+        log.warning("columns.group: some names say that it is missing: %s; each of these rows is a group of its own", shown)
+    return kept
+
+
+def _tell_large(options: Folds, group_ids: np.ndarray, groups: Sequence[str | None] | None) -> None:
+    """Name a group that has more rows than one of the random parts is to have."""
+    shares = {"ratio": [share / 100 for share in options.ratio[1:] if share], "kfold": [1 / options.n]}.get(options.method)
+    if groups is None or not shares:
+        return
+    sizes, wanted = np.bincount(group_ids), min(shares) * len(group_ids)
+    if sizes.max() > max(1, round(wanted)):
+        name, size = groups[int(np.argmax(group_ids == sizes.argmax()))], sizes.max()
+        log.warning("folds: group %r has %d of %d rows, more than a part of %.0f", name, size, len(group_ids), wanted)
+
+
+def _check_weights(parts: np.ndarray, weights: np.ndarray) -> None:
+    """Refuse parts of which all rows weigh nothing."""
+    for fold, part in enumerate(parts):
+        for index, name in enumerate(PARTS):
+            if np.any(part == index) and not np.any(weights[part == index]):
+                raise RnalmError(
+                    f"columns.weight: all {np.sum(part == index)} rows of the {name} part of fold {fold} weigh 0; "
+                    "expected one at least that weighs more"
+                )
+
+
+def _tell_copies(parts: np.ndarray, encoded: str | Path) -> None:
+    """Tell how many rows test although their sequence trains as well, or its reverse complement where both strands are read."""
+    file = pq.ParquetFile(encoded)
+    strands = [name for name in ("input_ids", "reverse_ids") if name in file.schema_arrow.names]
+    keys = np.array(
+        [
+            min(hash(tuple(ids)) for ids in row.values())
+            for batch in file.iter_batches(columns=strands, batch_size=2**10)
+            for row in batch.to_pylist()
+        ]
+    )
+    copied = np.zeros(len(keys), dtype=bool)
+    for part in parts:
+        copied |= (part == TEST) & np.isin(keys, keys[part == TRAIN])
+    if copied.any():
+        log.warning(
+            "folds: of %d rows that test, %d have a copy of their sequence among the rows that train; "
+            "with folds.group: cluster copies stay together",
+            np.sum((parts == TEST).any(axis=0)),
+            copied.sum(),
+        )
 
 
 def read(path: str | Path) -> np.ndarray:

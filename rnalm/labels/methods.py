@@ -60,14 +60,15 @@ def _ratio(options: Folds, rows: Rows, seed: int) -> np.ndarray:
         for part in (TEST, VALIDATION):
             # At least one row, however small the percentage: an empty part would be no part.
             wanted = max(1, round(n_rows * shares[PARTS[part]] / 100)) if shares[PARTS[part]] else 0
-            taken = _fill(sizes[order], wanted)
+            # What follows needs a group as well: one that trains and, after the rows that test, one that validates.
+            taken = _fill(sizes[order], wanted, most=len(order) - part)
             part_of_group[order[taken]] = part
             order = order[~taken]
         parts[fold] = part_of_group[rows.groups]
     return parts
 
 
-def _fill(sizes: np.ndarray, wanted: int) -> np.ndarray:
+def _fill(sizes: np.ndarray, wanted: int, most: int | None = None) -> np.ndarray:
     """Choose groups, in order, whose sizes come near a number of rows; one that overshoots by more than it helps is left.
 
     Parameters
@@ -76,6 +77,8 @@ def _fill(sizes: np.ndarray, wanted: int) -> np.ndarray:
         Rows of each group ``(groups,)``.
     wanted : int
         How many rows are wanted.
+    most : int, optional
+        Groups that may be chosen, though never fewer than one.
 
     Returns
     -------
@@ -85,7 +88,7 @@ def _fill(sizes: np.ndarray, wanted: int) -> np.ndarray:
     taken = np.zeros(len(sizes), dtype=bool)
     missing = wanted
     for group, size in enumerate(sizes.tolist()):
-        if missing <= 0:
+        if missing <= 0 or (most is not None and taken.sum() >= most):
             break
         if size - missing < missing:
             taken[group] = True

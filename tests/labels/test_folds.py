@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -365,3 +366,68 @@ def test_groups_are_kept_as_configured(write_source, tmp_path, group):
         return all(len(set(part[start : start + size])) == 1 for part in parts for start in range(0, 40, size))
 
     assert (whole(2), whole(4)) == {"column": (True, False), "cluster": (True, True), "none": (False, False)}[group]
+
+
+# What is told
+
+
+@examples(60)
+@given(st.lists(st.integers(1, 9), min_size=3, max_size=8), st.sampled_from([[60, 20, 20], [34, 33, 33], [80, 10, 10]]), SEEDS)
+def test_three_groups_are_enough_for_three_parts_however_large_they_are(sizes, ratio, seed):
+    groups = [name for name, size in zip("abcdefgh", sizes, strict=False) for _ in range(size)]
+    [part] = assign(Folds(ratio=ratio), len(groups), groups=groups, seed=seed)
+    assert set(part) == {TRAIN, VALIDATION, TEST}
+
+
+@pytest.mark.parametrize("options", [Folds(), Folds(method="kfold", n=5)], ids=["ratio", "kfold"])
+def test_a_group_larger_than_a_part_is_named(caplog, options):
+    groups = ["big"] * 60 + [f"g{row}" for row in range(40)]
+    folds.assign(options, 100, groups=groups)
+    wanted = 15 if options.method == "ratio" else 20
+    assert caplog.messages == [f"folds: group 'big' has 60 of 100 rows, more than a part of {wanted}"]
+
+
+def test_values_that_mean_missing_form_no_group_and_are_counted(caplog):
+    groups = ["g1", "NA", "nan", "NA", None, "None", " ", "g1", "nanog"]
+    assert folds.named(groups) == ["g1", None, None, None, None, None, None, "g1", "nanog"]
+    [message] = caplog.messages
+    assert message == (
+        "columns.group: some names say that it is missing: 'NA' (2), 'nan' (1), 'None' (1), ' ' (1); "
+        "each of these rows is a group of its own"
+    )
+    assert folds.named(None) is None
+
+
+def encoded_rows(path, sequences: list[list[int]], weights: list[float] | None = None, twins: list | None = None):
+    columns = {"id": [f"r{row}" for row in range(len(sequences))], "input_ids": sequences}
+    columns |= {"label": [1.0] * len(sequences), "weight": weights or [1.0] * len(sequences)}
+    columns |= {name: pa.nulls(len(sequences), pa.string()) for name in ("group", "split")}
+    pq.write_table(pa.table(columns | ({"reverse_ids": twins} if twins else {})), path)
+    return path
+
+
+@pytest.mark.parametrize("strands", [1, 2])
+def test_copies_of_sequences_that_train_among_those_that_test_are_counted(tmp_path, caplog, strands):
+    forward, back = [7, 8, 9], [10, 9, 10]
+    rows = [forward if row % 2 else back for row in range(20)] if strands == 2 else [forward] * 20
+    twins = [back if row % 2 else forward for row in range(20)] if strands == 2 else None
+    folds.assign_file(encoded_rows(tmp_path / "e", rows, twins=twins), tmp_path / "f", Folds(), "regression", 1)
+    assert caplog.messages == [
+        "folds: of 3 rows that test, 3 have a copy of their sequence among the rows that train; "
+        "with folds.group: cluster copies stay together"
+    ]
+
+
+def test_nothing_is_said_where_no_sequence_occurs_twice(tmp_path, caplog):
+    rows = [[7, 8, row] for row in range(20)]
+    folds.assign_file(encoded_rows(tmp_path / "e", rows), tmp_path / "f", Folds(), "regression", 1)
+    assert caplog.messages == []
+
+
+def test_a_part_whose_rows_all_weigh_nothing_is_refused(tmp_path, refusal):
+    encoded = encoded_rows(tmp_path / "e", [[row] for row in range(20)], weights=[0.0] * 19 + [1.0])
+    message = refusal(folds.assign_file, encoded, tmp_path / "f", Folds(), "regression", 1)
+    assert re.fullmatch(
+        r"columns\.weight: all \d+ rows of the \w+ part of fold 0 weigh 0; expected one at least that weighs more", message
+    )
+    assert not (tmp_path / "f").exists()
