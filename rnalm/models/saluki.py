@@ -234,13 +234,14 @@ class Saluki(PreTrainedModel):
         SequenceClassifierOutput
             With ``logits`` ``(batch, outputs)``.
         """
-        x = self.channels(input_ids, modifiers)  # (batch, channels, length)
-        lengths = input_ids.new_full((len(x),), x.shape[2]) if attention_mask is None else attention_mask.sum(1)
+        lengths = input_ids.new_full((len(input_ids),), input_ids.shape[1]) if attention_mask is None else attention_mask.sum(1)
         if self.training and self.config.shift:
-            x, lengths = self.shift(x, lengths)
-        x = F.pad(x, (0, max(0, self.config.minimum_length - x.shape[2])))
+            input_ids, modifiers, lengths = self.shift(input_ids, modifiers, lengths)
+        short = (0, max(0, self.config.minimum_length - input_ids.shape[1]))
+        input_ids = F.pad(input_ids, short, value=self.config.pad_token_id)
+        modifiers = None if modifiers is None else F.pad(modifiers, short)
         lengths = lengths.clamp(min=self.config.minimum_length)
-        bins, counts = self.bins(x, lengths)
+        bins, counts = self.bins(input_ids, modifiers, lengths)
         # In full precision: in bfloat16, which mixed precision brings, a large mean would swallow the rest.
         standard = self.head(self.features(bins, counts)).float()
         return SequenceClassifierOutput(logits=standard * self.config.output_sd + self.config.output_mean)
@@ -261,43 +262,50 @@ class Saluki(PreTrainedModel):
             float32 ``(batch, channels, length)``
         """
         config = self.config
-        one_hot = F.one_hot(input_ids, config.vocab_size)[..., self.plain]  # (batch, length, plain tokens)
-        x = one_hot.transpose(1, 2).to(self.stem.weight.dtype)
+        eye = torch.eye(config.vocab_size, dtype=self.stem.weight.dtype, device=input_ids.device)[:, self.plain]
+        x = F.embedding(input_ids, eye).transpose(1, 2)  # (batch, plain tokens, length)
         if config.modifier_channels:
             if modifiers is None:
                 modifiers = x.new_zeros(x.shape[0], config.modifier_channels, x.shape[2])
             x = torch.cat([x, modifiers.to(x.dtype)], dim=1)
         return x
 
-    def shift(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Move every sequence to the right by 0 to ``shift`` positions of zeros, each by its own draw.
+    def shift(self, input_ids: Tensor, modifiers: Tensor | None, lengths: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Move every sequence to the right by 0 to ``shift`` positions of padding, each by its own draw.
 
         Parameters
         ----------
-        x : Tensor
-            ``(batch, channels, length)``
+        input_ids : Tensor
+            int64 ``(batch, length)``
+        modifiers : Tensor or None
+            ``(batch, modifier_channels, length)``
         lengths : Tensor
             Positions that belong to each sequence ``(batch,)``.
 
         Returns
         -------
-        x : Tensor
-            ``(batch, channels, length + shift)``
+        input_ids : Tensor
+            ``(batch, length + shift)``
+        modifiers : Tensor or None
+            ``(batch, modifier_channels, length + shift)``
         lengths : Tensor
             Positions that belong to each sequence now ``(batch,)``.
         """
-        steps = torch.randint(self.config.shift + 1, (len(x),)).to(x.device)
-        x = F.pad(x, (self.config.shift, self.config.shift))
-        position = torch.arange(x.shape[2] - self.config.shift, device=x.device) + (self.config.shift - steps)[:, None]
-        x = x.gather(2, position[:, None, :].expand(-1, x.shape[1], -1))  # (batch, channels, length + shift)
-        return x, lengths + steps
+        most, length = self.config.shift, input_ids.shape[1]
+        steps = torch.randint(most + 1, (len(input_ids),)).to(input_ids.device)
+        position = torch.arange(length + most, device=input_ids.device) + (most - steps)[:, None]  # (batch, length + shift)
+        input_ids = F.pad(input_ids, (most, most), value=self.config.pad_token_id).gather(1, position)
+        if modifiers is not None:
+            places = position[:, None, :].expand(-1, modifiers.shape[1], -1)
+            modifiers = F.pad(modifiers, (most, most)).gather(2, places)
+        return input_ids, modifiers, lengths + steps
 
-    def bins(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def bins(self, input_ids: Tensor, modifiers: Tensor | None, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the bins of a batch, sequences of like length together: what pads one to another would cost as much as it.
 
         Parameters
         ----------
-        x, lengths
+        input_ids, modifiers, lengths
             As for :meth:`convolve`.
 
         Returns
@@ -305,13 +313,15 @@ class Saluki(PreTrainedModel):
         bins, counts
             As those of :meth:`convolve`; right of a sequence's own bins stand zeros.
         """
-        if lengths.min() >= ALIKE * x.shape[2]:
-            return self.convolve(x, lengths)
+        if lengths.min() >= ALIKE * input_ids.shape[1]:
+            return self.convolve(input_ids, modifiers, lengths)
         order = lengths.argsort(descending=True, stable=True)
         bins, counts = [], []
         for rows in self._alike(lengths, order):
-            some, own = self.convolve(x[rows, :, : int(lengths[rows[0]])], lengths[rows])
-            bins.append(F.pad(some, (0, bins[0].shape[2] - some.shape[2])) if bins else some)
+            longest = int(lengths[rows[0]])
+            some = None if modifiers is None else modifiers[rows, :, :longest]
+            part, own = self.convolve(input_ids[rows, :longest], some, lengths[rows])
+            bins.append(F.pad(part, (0, bins[0].shape[2] - part.shape[2])) if bins else part)
             counts.append(own)
         back = order.argsort()
         return torch.cat(bins)[back], torch.cat(counts)[back]
@@ -325,13 +335,43 @@ class Saluki(PreTrainedModel):
                 yield order[start:stop]
                 start = stop
 
-    def convolve(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def stemmed(self, input_ids: Tensor, modifiers: Tensor | None) -> Tensor:
+        """Convolve the model input with the stem: of one-hot rows that is a sum of columns of its kernel, looked up by id.
+
+        Parameters
+        ----------
+        input_ids : Tensor
+            int64 ``(batch, length)``
+        modifiers : Tensor or None
+            ``(batch, modifier_channels, length)``
+
+        Returns
+        -------
+        Tensor
+            ``(batch, filters, length - kernel_size + 1)``
+        """
+        config, kernel = self.config, self.stem.weight  # (filters, channels, taps)
+        plain = config.channels - config.modifier_channels
+        columns = kernel.new_zeros(config.kernel_size, config.vocab_size, config.filters)
+        columns[:, self.plain] = kernel[:, :plain].permute(2, 1, 0)
+        length = input_ids.shape[1] - config.kernel_size + 1
+        x = F.embedding(input_ids[:, :length], columns[0])
+        for tap in range(1, config.kernel_size):
+            x = x + F.embedding(input_ids[:, tap : tap + length], columns[tap])
+        x = x.transpose(1, 2)
+        return (
+            x if modifiers is None or not config.modifier_channels else x + F.conv1d(modifiers.to(x.dtype), kernel[:, plain:])
+        )
+
+    def convolve(self, input_ids: Tensor, modifiers: Tensor | None, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the bins that the GRU reads.
 
         Parameters
         ----------
-        x : Tensor
-            ``(batch, channels, length)``
+        input_ids : Tensor
+            int64 ``(batch, length)``
+        modifiers : Tensor or None
+            ``(batch, modifier_channels, length)``
         lengths : Tensor
             Positions that belong to each sequence ``(batch,)``, at least ``minimum_length``.
 
@@ -343,7 +383,7 @@ class Saluki(PreTrainedModel):
             A sequence's own bins ``(batch,)``.
         """
         overhang = self.config.kernel_size - 1
-        x = self.stem(x)  # (batch, filters, length - overhang)
+        x = self.stemmed(input_ids, modifiers)  # (batch, filters, length - overhang)
         counts = lengths - overhang
         for block in self.blocks:
             x = block(x)  # (batch, filters, (length - overhang) // 2)

@@ -79,6 +79,7 @@ class Predictor:
 
     def __init__(self, model: PreTrainedModel, batch_tokens: int) -> None:
         self.model, self.batch_tokens = model, batch_tokens
+        self.least = getattr(model.config, "minimum_length", 1)
 
     @torch.inference_mode()
     def __call__(self, sequences: Sequence[Encoded]) -> np.ndarray:
@@ -100,13 +101,13 @@ class Predictor:
     def _outputs(self, sequences: Sequence[Encoded]) -> np.ndarray:
         """Compute the outputs for sequences as they stand: float32 ``(sequences, outputs)``."""
         outputs = np.empty((len(sequences), self.model.config.num_labels or 1), dtype=np.float32)
-        for indices in batches.by_length(sequences, self.batch_tokens):
+        for indices in batches.by_length(sequences, self.batch_tokens, self.least):
             self._batch(sequences, indices, outputs)
         return outputs
 
     def _batch(self, sequences: Sequence[Encoded], indices: list[int], outputs: np.ndarray) -> None:
         """Compute the outputs of a batch, in parts where it is larger than what is known to fit."""
-        longest = len(sequences[indices[-1]].input_ids)
+        longest = max(self.least, len(sequences[indices[-1]].input_ids))
         while indices:
             size = max(1, self.batch_tokens // longest)
             part = indices[:size]

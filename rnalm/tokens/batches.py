@@ -78,7 +78,7 @@ def fit_modifiers(sequence: Encoded, channels: int) -> np.ndarray:
     return fitted
 
 
-def by_length(sequences: Sequence[Encoded], batch_tokens: int) -> Iterator[list[int]]:
+def by_length(sequences: Sequence[Encoded], batch_tokens: int, least: int = 1) -> Iterator[list[int]]:
     """Batch sequences of similar length.
 
     Parameters
@@ -87,6 +87,8 @@ def by_length(sequences: Sequence[Encoded], batch_tokens: int) -> Iterator[list[
         In any order.
     batch_tokens : int
         Tokens of a batch, padding included, at most.
+    least : int
+        Tokens to which a model pads shorter sequences.
 
     Yields
     ------
@@ -97,7 +99,7 @@ def by_length(sequences: Sequence[Encoded], batch_tokens: int) -> Iterator[list[
     batch: list[int] = []
     for index in order:
         # In ascending order the newest sequence is the longest, to which all are padded.
-        if batch and (len(batch) + 1) * len(sequences[index].input_ids) > batch_tokens:
+        if batch and (len(batch) + 1) * max(least, len(sequences[index].input_ids)) > batch_tokens:
             yield batch
             batch = []
         batch.append(int(index))

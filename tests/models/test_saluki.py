@@ -109,7 +109,7 @@ def test_what_pads_costs_no_convolution(monkeypatch):
     model, positions = random_model(filters=8, layers=1), []
     convolve = Saluki.convolve
     monkeypatch.setattr(
-        Saluki, "convolve", lambda self, x, lengths: (positions.append(x[:, 0].numel()), convolve(self, x, lengths))[1]
+        Saluki, "convolve", lambda self, ids, *rest: (positions.append(ids.numel()), convolve(self, ids, *rest))[1]
     )
     rows = [Encoded(0, "s", np.full(length, 7), None, None, 1.0, None) for length in (1000, 10, 900, 20, 30)]
     with torch.no_grad():
@@ -190,14 +190,26 @@ def test_the_mean_of_all_states_is_taken_from_the_3_prime_end():
 
 
 def test_training_shifts_each_sequence_by_its_own_draw():
-    model = random_model(filters=4, layers=1, shift=3)
+    model = random_model(filters=4, layers=1, shift=3, modifier_channels=1)
     torch.manual_seed(1)
-    x = torch.arange(1.0, 6.0).repeat(200, 1, 1)  # (batch, 1 channel, length)
-    shifted, lengths = model.shift(x, torch.full((200,), 5))
+    ids, values = torch.arange(7, 12).repeat(200, 1), torch.arange(1.0, 6.0).repeat(200, 1, 1)
+    shifted, modifiers, lengths = model.shift(ids, values, torch.full((200,), 5))
     steps = (lengths - 5).tolist()
     assert set(steps) == {0, 1, 2, 3}
-    for row, step in zip(shifted, steps, strict=True):
-        assert row[0].tolist() == [0.0] * step + [1, 2, 3, 4, 5] + [0.0] * (3 - step)
+    for row, channel, step in zip(shifted, modifiers[:, 0], steps, strict=True):
+        assert row.tolist() == [PAD] * step + [7, 8, 9, 10, 11] + [PAD] * (3 - step)
+        assert channel.tolist() == [0.0] * step + [1, 2, 3, 4, 5] + [0.0] * (3 - step)
+
+
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_looked_up_columns_are_the_convolution_of_one_hot_rows(name):
+    model, plain, special = made_for(VOCABULARIES[name], filters=6, kernel_size=5)
+    ids = torch.tensor(np.random.default_rng(0).choice([*plain, *special], (3, 40)))
+    torch.testing.assert_close(model.stemmed(ids, None), model.stem(model.channels(ids)))
+    with_modifiers = random_model(modifier_channels=2, filters=6)
+    ids, modifiers = torch.randint(0, 11, (3, 40)), torch.randn(3, 2, 40)
+    expected = with_modifiers.stem(with_modifiers.channels(ids, modifiers))
+    torch.testing.assert_close(with_modifiers.stemmed(ids, modifiers), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_prediction_does_not_shift():
