@@ -28,7 +28,7 @@ def study(folder: Path, folds: int, replicates: int, shards: int, modes: list[st
         "source": {"path": "table.tsv", "columns": columns},
         "folds": {"method": "kfold", "n": folds},
         "finetune": {"replicates": replicates},
-        "interpret": {"modes": modes, "shards": shards, "replacements": {"A": ["C"]}},
+        "interpret": {"modes": modes, "shards": shards, "replacements": {"A": ["C"]} if "replace" in modes else {}},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
