@@ -48,4 +48,4 @@ def test_a_run_refuses_a_key_that_stands_twice(experiment):
     ended = subprocess.run(command, cwd=experiment.folder, capture_output=True, text=True, check=False)
     first = text.splitlines().index("finetune:") + 1
     assert ended.returncode != 0
-    assert f"twice.yaml: key 'finetune' stands twice, in lines {first} and {last}; expected it once" in ended.stderr
+    assert f"twice.yaml: key 'finetune' stands twice, in lines {first} and {last}; expected it once" in ended.stdout
