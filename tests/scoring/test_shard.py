@@ -151,7 +151,7 @@ def test_the_predicted_class_is_that_of_the_predictions(encode_rows, model_folde
     for model, part in zip(models, parts, strict=True):
         predict_file(model, encoded, part)
     evaluate.merge(parts, models, tmp_path / "predict")
-    [predicted] = pd.read_csv(tmp_path / "predict" / "test_predictions.csv")["pred"]
+    [predicted] = pd.read_csv(tmp_path / "predict" / "test_predictions.csv")["prediction"]
     assert set(score(models, encoded, scale=scale)["pred"]) == {predicted}
 
 
