@@ -44,14 +44,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(options: argparse.Namespace) -> None:
     """Check a configuration file, and read the first record of every source."""
-    import yaml
-
+    from rnalm.config import document
     from rnalm.sequences.read import read_records
 
-    try:
-        content = yaml.safe_load(options.file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RnalmError(f"{options.file}: cannot be read as YAML ({' '.join(str(error).split())})") from None
+    content = document.read(options.file)
     if not isinstance(content, dict):
         raise RnalmError(f"{options.file}: expected keys and values, found {type(content).__name__}")
     checked = load.load(content, str(options.file))

@@ -70,11 +70,13 @@ def test_a_mistake_in_the_configuration_or_in_the_data_gets_one_line(capsys, wri
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        *((content, "cannot be read as YAML (") for content in (None, b"a: [1\nb: 2", b"a: \x00", b"a: \xe4")),
+        (None, "no such file"),
+        *((content, "cannot be read as YAML (") for content in (b"a: [1\nb: 2", b"a: \x00", b"a: \xe4")),
         (b"- 1\n", "expected keys and values, found list"),
         (b"", "expected keys and values, found NoneType"),
+        (b"seed: 1\nseed: 2\n", "key 'seed' stands twice, in lines 1 and 2; expected it once"),
     ],
-    ids=["missing", "broken", "binary", "latin-1", "list", "empty"],
+    ids=["missing", "broken", "binary", "latin-1", "list", "empty", "twice"],
 )
 def test_a_file_that_is_no_configuration_gets_one_line(capsys, tmp_path, content, problem):
     path = tmp_path / "my.yaml"

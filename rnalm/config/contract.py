@@ -3,7 +3,8 @@
 CONFIG, WEIGHTS, TOKENIZER, LABELS = "config.json", "model.safetensors", "tokenizer.json", "labels.json"
 TRAIN_RESULTS, EVAL_RESULTS, HISTORY = "train_results.json", "eval_results.json", "trainer_state.json"
 TEST_PREDICTIONS, TEST_RESULTS, ALL_RESULTS = "test_predictions.csv", "test_results.json", "all_results.json"
-RANK_DELTAS, PREDICTIONS, RESULTS = "rank_deltas.csv", "predictions.parquet", "results.json"
+RANK_DELTAS, CLASSIFICATION_REPORT = "rank_deltas.csv", "classification_report.csv"
+PREDICTIONS, RESULTS = "predictions.parquet", "results.json"
 TRIALS, BEST = "trials.csv", "best.yaml"
 
 #: What loading a trained model needs.
@@ -46,15 +47,15 @@ PICTURES = {
 }
 
 
-def ranks(task: str) -> tuple[str, ...]:
-    """Name the table that compares the ranks of labels and predictions, which classes do not have.
+def compared(task: str) -> str:
+    """Name the table that compares labels and predictions: by their ranks, or class by class.
 
     Parameters
     ----------
     task : {'regression', 'classification'}
         The task of the experiment.
     """
-    return (RANK_DELTAS,) if task == "regression" else ()
+    return RANK_DELTAS if task == "regression" else CLASSIFICATION_REPORT
 
 
 def tested(task: str) -> tuple[str, ...]:
@@ -65,7 +66,7 @@ def tested(task: str) -> tuple[str, ...]:
     task : {'regression', 'classification'}
         The task of the experiment.
     """
-    return (TEST_PREDICTIONS, TEST_RESULTS, ALL_RESULTS, *ranks(task))
+    return (TEST_PREDICTIONS, TEST_RESULTS, ALL_RESULTS, compared(task))
 
 
 def predicted(task: str) -> tuple[str, ...]:
@@ -76,7 +77,7 @@ def predicted(task: str) -> tuple[str, ...]:
     task : {'regression', 'classification'}
         The task of the experiment.
     """
-    return (PREDICTIONS, TEST_PREDICTIONS, RESULTS, *ranks(task))
+    return (PREDICTIONS, TEST_PREDICTIONS, RESULTS, compared(task))
 
 
 def picture_name(kind: str, source: str | None = None, mode: str | None = None) -> str:

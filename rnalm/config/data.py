@@ -102,7 +102,8 @@ class Encode(Section):
     """Keep equal context on both sides of the first such token instead."""
     reverse_complement: Literal["none", "augment", "average"] = "none"
     """The other strand of DNA and RNA. `augment`: training sees the reverse complement of each of its sequences too; \
-`average`: it does, and predictions and scores are the mean over both strands; `none`: sequences as they stand."""
+`average`: it does, and predictions and scores are the mean over both strands, of label units or probabilities; \
+`none`: sequences as they stand."""
 
 
 class Labels(Section):

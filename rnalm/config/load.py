@@ -67,6 +67,8 @@ def _explain(problem: ErrorDetails, settings: dict[str, Any]) -> str:
         return f"{key}.name: found {context['tag']!r}; {nearest(context['tag'], ARCHITECTURES)}"
     if problem["type"] == "literal_error":
         return f"{key}: found {problem['input']!r}; {nearest(problem['input'], re.findall(QUOTED, context['expected']))}"
+    if isinstance(problem["input"], bool) and problem["type"] != "bool_type":
+        return f"{key}: found {problem['input']}, which is how YAML reads yes, no, on and off; put a name in quotes"
     return f"{key}: found {problem['input']!r}; {message[0].lower()}{message[1:]}"
 
 

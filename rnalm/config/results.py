@@ -39,7 +39,8 @@ of both."""
     """What is changed, for `loo`: a token; or a base (letter), after which the sequence is tokenized again. In mode `mask` \
 each side of a masked base is tokenized by itself, and k-mers that hold it become `[MASK]`."""
     steps: int = Field(default=50, ge=2)
-    """Steps on the way from the baseline, for `integrated_gradients`."""
+    """Steps on the way from the baseline, for `integrated_gradients`; more, up to 1000, where the sum over tokens is off \
+by more than a tenth."""
     modes: list[Literal["remove", "mask", "replace"]] = Field(default=["remove"], min_length=1)
     """`remove` deletes the token, `mask` makes it `[MASK]`, `replace` exchanges it for each of its replacements."""
     replacements: dict[str, list[str]] = {}

@@ -25,4 +25,4 @@ Separator = Annotated[str, BeforeValidator(_unescape), Field(min_length=1)]
 OptionalSeparator = Annotated[str | None, BeforeValidator(_no_separator)]
 Position = Annotated[int, Field(ge=1, strict=True)]
 Column = Position | str
-SplitName = str | int
+SplitName = str | Annotated[int, Field(strict=True)]

@@ -3,19 +3,17 @@
 import math
 from collections.abc import Mapping
 from copy import deepcopy
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 import rnalm.config.importers.wandb as wandb
+from rnalm.config import document
 from rnalm.config.learning import ARCHITECTURES, METRICS, Finetune
 from rnalm.config.parameter import Parameter
 from rnalm.config.section import Section
 from rnalm.errors import RnalmError, nearest
-from rnalm.files import read_json
 
 #: Trials of a fold where there is no grid to tell how many.
 TRIALS = 20
@@ -193,14 +191,7 @@ def _read(given: Any) -> Any:
     if not isinstance(given, str):
         return given
     try:
-        content = read_json(given) if given.endswith(".json") else yaml.safe_load(Path(given).read_text(encoding="utf-8"))
-        return Sweep.model_validate(content)
-    except FileNotFoundError:
-        raise RnalmError(f"{given}: no such file") from None
-    except OSError as error:
-        raise RnalmError(f"{given}: cannot be read ({error.strerror}); expected a JSON or YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RnalmError(f"{given}: not a YAML file ({str(error).splitlines()[0]})") from None
+        return Sweep.model_validate(document.read(given))
     except ValidationError as error:
         raise RnalmError(f"{given}: {_explain(error.errors(include_url=False)[0])}") from None
 

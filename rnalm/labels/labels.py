@@ -1,5 +1,6 @@
 """Labels as the model sees them: scaled numbers or class indices, and back."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -198,6 +199,38 @@ class Labels:
         if self.task == "regression":
             return self.scaler.inverse(outputs)
         return outputs if scale == "logit" else _softmax(outputs)
+
+    def average(self, outputs: Sequence[Numbers]) -> Numbers:
+        """Give the outputs that report the mean of what several report, such as those for both strands.
+
+        Averaged are label units and probabilities (DESIGN, section 5.14): the mean of logarithms or logits is that of another
+        quantity.
+
+        Parameters
+        ----------
+        outputs : sequence of numpy.ndarray or Tensor
+            Each ``(..., outputs)``.
+
+        Returns
+        -------
+        numpy.ndarray or Tensor
+            Of the same shape and kind as each.
+
+        Examples
+        --------
+        >>> labels = Labels("regression", Scaler("log"))
+        >>> np.exp(labels.average([np.log([2.0]), np.log([4.0])])).round(6).tolist()
+        [3.0]
+        """
+        if self.task == "regression" and self.scaler.method != "log":
+            return sum(outputs[1:], outputs[0]) / len(outputs)
+        import torch
+
+        logs = torch.stack([torch.as_tensor(each).double() for each in outputs])  # of labels, which are not scaled further
+        if self.task == "classification":
+            logs = logs.log_softmax(dim=-1)
+        mean = logs.logsumexp(dim=0) - math.log(len(outputs))
+        return mean.numpy().astype(outputs[0].dtype) if isinstance(outputs[0], np.ndarray) else mean.to(outputs[0].dtype)
 
     def save(self, path: str | Path) -> None:
         """Write ``labels.json``.

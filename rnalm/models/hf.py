@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import inspect
 import re
-from pathlib import Path
 
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -80,23 +79,10 @@ def create(
         if vocab_size > theirs.vocab_size:
             raise RnalmError(f"model.pretrained: {pretrained} knows {theirs.vocab_size} tokens, the tokenizer has {vocab_size}")
         config = _with_frame(config_class.from_dict(theirs.to_dict() | entries | {"dtype": "float32"}), special)
-        model = load_pretrained(pretrained, config)
+        model = load_pretrained(pretrained, framed_class(config), config)
     tokens = [index for index in range(vocab_size) if index not in special.values()]
     check_padding(_enlarged(copy.deepcopy(model)), tokens)
     return model
-
-
-def load(folder: str | Path, config: PreTrainedConfig) -> PreTrainedModel:
-    """Load a model that :func:`create` made and ``save_pretrained`` wrote.
-
-    Parameters
-    ----------
-    folder : path
-        Of the model.
-    config : PreTrainedConfig
-        What its ``config.json`` holds.
-    """
-    return framed_class(config).from_pretrained(folder, config=config, dtype=torch.float32)
 
 
 def _entries(n_outputs: int, special: dict[str, int], extra: dict) -> dict:

@@ -1,9 +1,9 @@
 """Any architecture of transformers that fills in masked tokens, from random weights or from pretrained ones."""
 
-import torch
 from transformers import AutoModelForMaskedLM, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_MASKED_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
 )
@@ -12,7 +12,7 @@ from rnalm.errors import RnalmError, nearest
 from rnalm.models.framed import choose_frame
 from rnalm.models.hf import NEEDED
 from rnalm.models.hf import create as create_classifier
-from rnalm.models.pretrained import read_config, telling
+from rnalm.models.pretrained import load_pretrained, read_config, telling
 
 
 def create(options: dict, vocab_size: int, special: dict[str, int], **extra) -> PreTrainedModel:
@@ -54,7 +54,5 @@ def create(options: dict, vocab_size: int, special: dict[str, int], **extra) -> 
     config.frame = choose_frame(config, special)
     with telling(f"pretrain: no {kind} can be made"):
         if pretrained is None:
-            model = AutoModelForMaskedLM.from_config(config)
-        else:
-            model = AutoModelForMaskedLM.from_pretrained(pretrained, config=config, dtype=torch.float32, use_safetensors=True)
-    return model
+            return AutoModelForMaskedLM.from_config(config)
+        return load_pretrained(pretrained, MODEL_FOR_MASKED_LM_MAPPING[type(config)], config)

@@ -1,7 +1,7 @@
 """Pretrained models: their configuration, whether they fit, and their weights."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,24 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils.hub import cached_file
 
 from rnalm.config import contract
 from rnalm.errors import RnalmError
-from rnalm.models.framed import framed_class, plain_class
+from rnalm.models.framed import plain_class
 from rnalm.tokens.tokenizer import load_tokenizer
 
 log = logging.getLogger(__name__)
+
+#: Parts of the body that only some classes of an architecture have; they summarize a sequence, as a head does.
+POOLER = "pooler"
+
+#: Ends of names under which older files hold what is computed, not learned.
+COMPUTED = ("position_ids", "inv_freq", "masked_bias")
+
+#: How many names of weights a message lists.
+LISTED = 3
 
 
 @contextmanager
@@ -65,8 +75,33 @@ def read_config(pretrained: str) -> PreTrainedConfig:
         "its config.json cannot be read" if folder.is_dir() else "no folder here, nor does the Hugging Face hub give it to us"
     )
     with telling(f"model.pretrained: {pretrained}: {what}"):
-        # Code that comes with a model is not run, nor is anybody asked whether it may be.
-        return AutoConfig.from_pretrained(pretrained, trust_remote_code=False)
+        entries, _ = PreTrainedConfig.get_config_dict(pretrained)
+        if entries.get("model_type") not in CONFIG_MAPPING and "auto_map" in entries:
+            brings = _own_code(entries["auto_map"])
+            raise RnalmError(f"model.pretrained: {pretrained} is for {brings}; expected an architecture of transformers")
+        return as_data(pretrained)
+
+
+def as_data(place: str | Path) -> PreTrainedConfig:
+    """Read the configuration of a model as data alone: nothing in it can have code run, here or when the model is made.
+
+    Parameters
+    ----------
+    place : str or path
+        A folder, or a name on the Hugging Face hub.
+    """
+    # Code that comes with a model is not run, nor is anybody asked whether it may be.
+    config = AutoConfig.from_pretrained(place, trust_remote_code=False)
+    # These can name kernels, which are code from the Hugging Face hub, and libraries that change the weights.
+    config._attn_implementation = config._experts_implementation = None
+    vars(config).pop("quantization_config", None)
+    return config
+
+
+def _own_code(auto_map: dict[str, Any]) -> str:
+    """Say what code a model brings along."""
+    names = [", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in auto_map.values()]
+    return f"code of its own (auto_map: {', '.join(names)}), which is not run"
 
 
 def check_pretrained(pretrained: str, tokenizer: Tokenizer) -> None:
@@ -148,32 +183,101 @@ def _shapes(config: PreTrainedConfig) -> dict[str, torch.Size]:
         return {name: weight.shape for name, weight in plain_class(config)(config).state_dict().items()}
 
 
-def load_pretrained(pretrained: str, config: PreTrainedConfig) -> PreTrainedModel:
+def load_pretrained(pretrained: str, model_class: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrainedModel:
     """Load pretrained weights; a head that is not there, or has other outputs, is new.
 
     Parameters
     ----------
     pretrained : str
         A folder, or a name on the Hugging Face hub.
-    config : PreTrainedConfig
+    model_class : type
         That of the model to make.
+    config : PreTrainedConfig
+        That of the model to make. Its ``auto_map`` is told, and left out.
 
     Raises
     ------
     RnalmError
-        If there are none in a safetensors file, or none of this architecture.
+        If there are no weights in a safetensors file, or those of the body are not those that the model has: then it would be
+        random in part, and the file is for other code.
+    """
+    brings = _own_code(own) if (own := vars(config).pop("auto_map", None)) else ""
+    with telling(f"model.pretrained: {pretrained}: its weights cannot be loaded"):
+        model, loading = load_weights(pretrained, model_class, config)
+    if problems := differences(loading, lambda name: _of_body(name, model)):
+        raise RnalmError(
+            f"model.pretrained: {pretrained}: its weights are not those of a {config.model_type}: of the body {problems}"
+            + (f"; it comes with {brings}" if brings else "")
+        )
+    if brings:
+        log.warning(
+            "%s comes with %s; its weights fit a %s, and are taken for those of one", pretrained, brings, config.model_type
+        )
+    names = set(model.state_dict())
+    new = (set(loading["missing_keys"]) | {name for name, *_ in loading["mismatched_keys"]}) & names
+    log.info(
+        "%s: %d of %d weights are pretrained; new are %s",
+        *(pretrained, len(names - new), len(names), ", ".join(sorted(new)) or "none"),
+    )
+    return model
+
+
+def load_weights(
+    place: str | Path, model_class: type[PreTrainedModel], config: PreTrainedConfig
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """Make a model with all saved weights that fit it, in full precision.
+
+    Parameters
+    ----------
+    place : str or path
+        A folder, or a name on the Hugging Face hub.
+    model_class : type
+        That of the model.
+    config : PreTrainedConfig
+        That of the model.
+
+    Returns
+    -------
+    model : PreTrainedModel
+        Where weights did not fit, with random ones.
+    loading : dict
+        What did not fit, for :func:`differences`.
     """
     # Pickles are not read: they may hold any code.
     options = {"dtype": torch.float32, "use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
-    with telling(f"model.pretrained: {pretrained}: its weights cannot be loaded"):
-        loaded: Any = framed_class(config).from_pretrained(pretrained, config=config, **options)
-    model, loading = loaded
-    names = set(model.state_dict())
-    new = (set(loading["missing_keys"]) | {key for key, *_ in loading["mismatched_keys"]}) & names
-    body = {name for name in names if name.startswith(f"{model.base_model_prefix}.")}
-    if body and body <= new:
-        raise RnalmError(f"model.pretrained: {pretrained}: holds no weights of a {config.model_type}")
-    log.info(
-        "%s: %d of %d weights are pretrained; new are %s", pretrained, len(names - new), len(names), ", ".join(sorted(new))
+    loaded: Any = model_class.from_pretrained(place, config=config, **options)
+    return loaded
+
+
+def differences(loading: dict[str, Any], concerns: Callable[[str], bool] = lambda name: True) -> str:
+    """Tell which weights a model and its file do not share; nothing where they share all.
+
+    Parameters
+    ----------
+    loading : dict
+        From :func:`load_weights`.
+    concerns : callable
+        Says of the name of a weight whether it counts.
+    """
+    shapes = {name: f"{name} {tuple(found)}, expected {tuple(due)}" for name, found, due in loading["mismatched_keys"]}
+    kinds = {
+        "missing": [name for name in loading["missing_keys"] if concerns(name)],
+        "left over": [name for name in loading["unexpected_keys"] if concerns(name) and not name.endswith(COMPUTED)],
+        "of another shape": [text for name, text in shapes.items() if concerns(name)],
+    }
+    return ", ".join(
+        f"{len(names)} {'is' if len(names) == 1 else 'are'} {kind} ({', '.join(sorted(names)[:LISTED])}"
+        f"{', …' if len(names) > LISTED else ''})"
+        for kind, names in kinds.items()
+        if names
     )
-    return model
+
+
+def _of_body(name: str, model: PreTrainedModel) -> bool:
+    """Whether a weight belongs to what is pretrained; files of a body alone have its weights without its name."""
+    inside = name.removeprefix(f"{model.base_model_prefix}.")
+    first = inside.partition(".")[0]
+    own = (
+        inside != name or first in dict(model.base_model.named_children()) or first in dict(model.base_model.named_parameters())
+    )
+    return own and first != POOLER

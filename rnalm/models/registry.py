@@ -5,13 +5,14 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from rnalm.config import ARCHITECTURES
 from rnalm.errors import RnalmError
-from rnalm.models import hf
 from rnalm.models.folder import check
+from rnalm.models.framed import framed_class, plain_class
+from rnalm.models.pretrained import as_data, differences, load_weights
 from rnalm.tokens.dataset import PAD
 from rnalm.tokens.tokenizer import SPECIAL_TOKENS
 
@@ -86,15 +87,17 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedMo
     Raises
     ------
     RnalmError
-        If the folder holds no whole model.
+        If the folder holds no whole model, or weights of another one.
     """
     folder = check(folder)
     try:
-        config = AutoConfig.from_pretrained(folder)
+        config = as_data(folder)
         ours = config.model_type in ARCHITECTURES
-        model = AutoModelForSequenceClassification.from_pretrained(folder) if ours else hf.load(folder, config)
+        model, loading = load_weights(folder, plain_class(config) if ours else framed_class(config), config)
     except (OSError, ValueError, RuntimeError) as error:
         raise RnalmError(f"{folder}: the model cannot be loaded ({str(error).splitlines()[0]})") from None
+    if problems := differences(loading):
+        raise RnalmError(f"{folder}: the weights are not those of the model in config.json: {problems}")
     return model.to(torch.device(device)).eval()  # pyright: ignore[reportArgumentType] (its decorator hides self)
 
 

@@ -15,6 +15,7 @@ from rnalm.errors import RnalmError
 from rnalm.files import read_json, replacing, write_json
 from rnalm.labels import metrics
 from rnalm.labels.labels import Labels, check_same
+from rnalm.prediction import tables
 
 #: Rows of the source that are merged at a time.
 WINDOW = 2**16
@@ -23,7 +24,8 @@ WINDOW = 2**16
 def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
     """Write what a fold's model achieves on its test rows into its folder.
 
-    Writes ``test_predictions.csv``, ``test_results.json``, ``all_results.json`` and, for regression, ``rank_deltas.csv``.
+    Writes ``test_predictions.csv``, ``test_results.json``, ``all_results.json`` and, for regression, ``rank_deltas.csv``; for
+    classification, ``classification_report.csv``.
 
     Parameters
     ----------
@@ -41,11 +43,13 @@ def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
     scores = metrics.score(labels, truth, outputs)
     results: dict[str, Any] = {f"test_{name}": value for name, value in scores.items()} | {"test_rows": len(frame)}
     if labels.task == "classification":
-        results["test_per_class"] = metrics.per_class(labels.to_targets(truth), labels.to_scores(outputs), labels.classes)
+        compared = labels.to_targets(truth), labels.to_scores(outputs), labels.classes
+        results["test_per_class"] = metrics.per_class(*compared)
+        write_csv(tables.classification_report(*compared), folder / contract.CLASSIFICATION_REPORT, index=True)
+    else:
+        write_csv(tables.rank_deltas(frame), folder / contract.RANK_DELTAS)
     results = metrics.finite(results)
-    write_csv(frame, folder / contract.TEST_PREDICTIONS)
-    if labels.task == "regression":
-        write_csv(rank_deltas(frame), folder / contract.RANK_DELTAS)
+    write_csv(tables.predictions(frame), folder / contract.TEST_PREDICTIONS)
     write_json(folder / contract.TEST_RESULTS, results)
     earlier = read_json(folder / contract.TRAIN_RESULTS) | read_json(folder / contract.EVAL_RESULTS)
     write_json(folder / contract.ALL_RESULTS, earlier | results)
@@ -95,32 +99,7 @@ def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.n
     return frame.assign(**dict(zip(score_columns(labels), scores.T, strict=True)))
 
 
-def rank_deltas(frame: pd.DataFrame) -> pd.DataFrame:
-    """Compare the rank of each row's label with that of its prediction (1 = lowest, ties share the mean rank).
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        With ``label``, where rows without one are left out, and ``pred``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The rows with ``label_rank``, ``pred_rank`` and ``rank_delta``, the second minus the first.
-
-    Examples
-    --------
-    >>> rank_deltas(pd.DataFrame({"id": ["a", "b"], "label": [7.5, 2.5], "pred": [3.0, 4.0]}))
-      id  label  pred  label_rank  pred_rank  rank_delta
-    0  a    7.5   3.0         2.0        1.0        -1.0
-    1  b    2.5   4.0         1.0        2.0         1.0
-    """
-    frame = frame.dropna(subset=["label"])
-    ranks = frame.assign(label_rank=frame["label"].rank(), pred_rank=frame["pred"].rank())
-    return ranks.assign(rank_delta=ranks["pred_rank"] - ranks["label_rank"])
-
-
-def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
+def write_csv(frame: pd.DataFrame, path: str | Path, index: bool = False) -> None:
     """Write a table as CSV, whole or not at all.
 
     Parameters
@@ -129,9 +108,11 @@ def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
         The table.
     path : path
         The file.
+    index : bool
+        Whether it begins with a column, without a name, of what the rows are called.
     """
     with replacing(path) as temporary:
-        frame.to_csv(temporary, index=False)
+        frame.to_csv(temporary, index=index)
 
 
 def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], output: str | Path) -> None:
@@ -148,7 +129,8 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
         The models, in the same order.
     output : path
         Folder for ``predictions.parquet`` (mean, standard deviation and each model's own prediction),
-        ``test_predictions.csv``; and, over the rows with labels, ``results.json`` and, for regression, ``rank_deltas.csv``.
+        ``test_predictions.csv``; and, over the rows with labels, ``results.json`` and, for regression, ``rank_deltas.csv``, for
+        classification ``classification_report.csv``.
 
     Raises
     ------
@@ -171,7 +153,7 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
                 writer = pq.ParquetWriter(parquet, schema, compression="zstd")
             whole = pd.concat([frame, own], axis=1)
             writer.write_table(pa.Table.from_pandas(whole, schema=schema, preserve_index=False))
-            frame.to_csv(text, index=False, header=text.tell() == 0)
+            tables.predictions(frame).to_csv(text, index=False, header=text.tell() == 0)
         if writer is None:
             raise RnalmError(f"{output}: there are no predictions to merge")
         writer.close()
@@ -274,18 +256,19 @@ def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
     """Write metrics and ranks of the labelled rows; without any, files that say so."""
     # Numbers fit into memory for any number of rows, ids may not: these are read in batches.
     frame = pd.read_parquet(predictions, columns=list(dict.fromkeys(["label", "pred", *score_columns(labels)])))
-    if labels.task == "regression":
-        _write_rank_deltas(predictions, rank_deltas(frame), output / contract.RANK_DELTAS)
     known = frame.dropna(subset=["label"])
     results: dict[str, Any] = {}
-    if known.empty:
-        pass
-    elif labels.task == "regression":
-        results = metrics.regression(known["label"].to_numpy(float), metrics.check_finite(known["pred"].to_numpy(float)))
+    if labels.task == "regression":
+        _write_rank_deltas(predictions, tables.rank_deltas(frame), output / contract.RANK_DELTAS)
+        if len(known):
+            results = metrics.regression(known["label"].to_numpy(float), metrics.check_finite(known["pred"].to_numpy(float)))
     else:
         targets, probabilities = labels.to_targets(known["label"].to_numpy()), known[score_columns(labels)].to_numpy()
-        results = metrics.classification(targets, probabilities)
-        results["per_class"] = metrics.per_class(targets, probabilities, labels.classes)
+        report = tables.classification_report(targets, probabilities, labels.classes)
+        write_csv(report, output / contract.CLASSIFICATION_REPORT, index=True)
+        if len(known):
+            results = metrics.classification(targets, probabilities)
+            results["per_class"] = metrics.per_class(targets, probabilities, labels.classes)
     results["rows"] = len(known)
     write_json(output / contract.RESULTS, metrics.finite(results))
 
@@ -295,7 +278,7 @@ def _write_rank_deltas(predictions: Path, ranks: pd.DataFrame, path: Path) -> No
     start = 0
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as text:
         for batch in pq.ParquetFile(predictions).iter_batches(batch_size=WINDOW, columns=["id"]):
-            ids = batch.to_pandas().set_axis(range(start, start + len(batch)))
+            ids = batch.to_pandas().set_axis(range(start, start + len(batch))).rename(columns=tables.RANKED)
             ids.join(ranks, how="inner").to_csv(text, index=False, header=start == 0)
             start += len(batch)
 

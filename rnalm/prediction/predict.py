@@ -24,10 +24,12 @@ from rnalm.tokens.tokenizer import load_tokenizer as load_tokenizer
 log = logging.getLogger(__name__)
 
 
-def predict(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: int = 2**18) -> np.ndarray:
+def predict(
+    model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: int = 2**18, labels: Labels | None = None
+) -> np.ndarray:
     """Compute a model's outputs for sequences, on the model's device.
 
-    A model that was trained with ``encode.reverse_complement: average`` gives the mean of its outputs for both strands.
+    A model that was trained with ``encode.reverse_complement: average`` gives outputs that report the mean over both strands.
 
     Parameters
     ----------
@@ -37,6 +39,8 @@ def predict(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: 
         Of any lengths.
     batch_tokens : int
         Tokens in one forward pass, at most; fewer when a GPU's memory runs out.
+    labels : Labels, optional
+        What the outputs mean; needed for a model that averages over both strands.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def predict(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: 
     >>> outputs.shape, bool(outputs[0] == outputs[2])
     ((3, 1), True)
     """
-    return Predictor(model, batch_tokens)(sequences)
+    return Predictor(model, batch_tokens, labels)(sequences)
 
 
 class Predictor:
@@ -70,6 +74,8 @@ class Predictor:
         On the device on which to compute; its mode is restored.
     batch_tokens : int
         Tokens in one forward pass, at most.
+    labels : Labels, optional
+        What the outputs mean; needed for a model that averages over both strands.
 
     Attributes
     ----------
@@ -77,8 +83,8 @@ class Predictor:
         Tokens in one forward pass, at most; halved when memory runs out.
     """
 
-    def __init__(self, model: PreTrainedModel, batch_tokens: int) -> None:
-        self.model, self.batch_tokens = model, batch_tokens
+    def __init__(self, model: PreTrainedModel, batch_tokens: int, labels: Labels | None = None) -> None:
+        self.model, self.batch_tokens, self.labels = model, batch_tokens, labels
         self.least = getattr(model.config, "minimum_length", 1)
 
     @torch.inference_mode()
@@ -88,7 +94,8 @@ class Predictor:
         self.model.eval()
         outputs = self._outputs(sequences)
         if sequences and getattr(self.model.config, "reverse_complement", "none") == "average":
-            outputs = (outputs + self._outputs([sequence.twin() for sequence in sequences])) / 2
+            assert self.labels is not None, "what is averaged over both strands are labels"
+            outputs = self.labels.average([outputs, self._outputs([sequence.twin() for sequence in sequences])])
         self.model.train(was_training)
         wrong = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
         if len(wrong):
@@ -173,7 +180,7 @@ def predict_file(
     check_fit(model_folder, encoded, labels)
     model = registry.load(model_folder, device)
     check_length(model.config, encode.metadata(encoded)["longest"])
-    predictor = Predictor(model, batch_tokens)
+    predictor = Predictor(model, batch_tokens, labels)
     missing = model.config.modifier_channels - encode.metadata(encoded)["modifier_channels"]
     if missing > 0:
         log.warning("%s: tokens have %d modifiers fewer than the model was trained with; they count as 0", encoded, missing)

@@ -39,7 +39,7 @@ class Subject:
     Attributes
     ----------
     models : sequence of PreTrainedModel
-        In evaluation mode; one with ``encode.reverse_complement: average`` gives the mean of its outputs for both strands.
+        In evaluation mode; one with ``encode.reverse_complement: average`` gives what reports the mean over both strands.
     labels : sequence of Labels
         What the outputs of each model mean.
     explained : sequence of int or None

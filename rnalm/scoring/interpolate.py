@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from rnalm.errors import RnalmError
+from rnalm.labels.labels import Labels
 from rnalm.scoring.explain import averages_strands
 from rnalm.scoring.scorers.naive import counting
 from rnalm.tokens.batches import collate
@@ -27,6 +28,8 @@ class Interpolation:
         Id of ``[PAD]``, of which the baseline consists.
     precision : {'float32', 'tf32', 'bf16'}
         In which to multiply.
+    labels : Labels
+        What the model's outputs mean.
 
     Raises
     ------
@@ -46,8 +49,8 @@ class Interpolation:
         What the layers put out for one token.
     """
 
-    def __init__(self, model: PreTrainedModel, sequence: Encoded, pad: int, precision: str) -> None:
-        self.model, self.precision, self.local = model, precision, hasattr(model, "local")
+    def __init__(self, model: PreTrainedModel, sequence: Encoded, pad: int, precision: str, labels: Labels) -> None:
+        self.model, self.precision, self.labels, self.local = model, precision, labels, hasattr(model, "local")
         self.positions_first = False
         self.layer: nn.Module = _first_convolution(model) if self.local else _embedding(model)
         strands = [sequence, sequence.twin()] if averages_strands(model) else [sequence]
@@ -76,7 +79,7 @@ class Interpolation:
         return tuple(a + part * (b - a) for a, b in zip(self.baselines, self.values, strict=True))
 
     def outputs(self, *values: Tensor) -> Tensor:
-        """Compute the model's outputs, the mean over the strands: float32 ``(rows, outputs)``.
+        """Compute the model's outputs, averaged over the strands: float32 ``(rows, outputs)``.
 
         Parameters
         ----------
@@ -84,7 +87,7 @@ class Interpolation:
             What enters for each strand, of any number of rows.
         """
         outputs = [self._run(inputs, value)[0] for inputs, value in zip(self.strands, values, strict=True)]
-        return torch.stack(outputs).mean(dim=0)
+        return outputs[0] if len(outputs) == 1 else self.labels.average(outputs)
 
     def by_token(self, added: Sequence[Tensor]) -> np.ndarray:
         """Sum what belongs to the same token, over channels and both strands: float64 ``(tokens,)``.

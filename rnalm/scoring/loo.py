@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from rnalm.labels.labels import Labels
 from rnalm.scoring.editors import Editor, Perturbations
 from rnalm.scoring.explain import Contrast, Subject
 from rnalm.scoring.precision import EXACT, precision_error
@@ -84,7 +85,7 @@ class LeaveOneOut:
         changes = self.editor.perturbations(sequence)
         if not self.measured:
             self._log_error(sequence, changes, using[0])
-        pending = [_launch(self.scorers[number], sequence, changes) for number in using]
+        pending = [_launch(self.scorers[number], self.subject.labels[number], sequence, changes) for number in using]
         return lambda: (changes.sites, self.subject.by(using).contrast([wait() for wait in pending]))
 
     def _log_error(self, sequence: Encoded, changes: Perturbations, number: int) -> None:
@@ -99,10 +100,10 @@ class LeaveOneOut:
         )
 
 
-def _launch(scorer: Scorer, sequence: Encoded, changes: Perturbations) -> Callable[[], np.ndarray]:
-    """Begin to score perturbations, the mean over both strands if those of the other one are listed."""
+def _launch(scorer: Scorer, labels: Labels, sequence: Encoded, changes: Perturbations) -> Callable[[], np.ndarray]:
+    """Begin to score perturbations, averaged over both strands if those of the other one are listed."""
     own = scorer.launch(sequence, changes.edits)
     if changes.twin is None:
         return own
     other = scorer.launch(sequence.twin(), changes.twin)
-    return lambda: (own() + other()) / 2
+    return lambda: labels.average([own(), other()])

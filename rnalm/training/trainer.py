@@ -182,7 +182,7 @@ def validate(model: PreTrainedModel, data: FoldData, batch_tokens: int = 2**16) 
         By name, in scaled units and in those of the labels; ``loss`` is among them.
     """
     validation = data.validation
-    outputs = predict(model, validation.sequences, batch_tokens)
+    outputs = predict(model, validation.sequences, batch_tokens, data.meaning)
     targets, weights = torch.from_numpy(validation.targets), torch.from_numpy(validation.weights)
     each = losses.per_row(data.meaning.task, torch.from_numpy(outputs), targets, unit(model))
     loss = losses.weighted_mean(each, losses.weigh(weights, targets, data.class_weights))

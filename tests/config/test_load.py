@@ -266,7 +266,7 @@ def test_a_configuration_that_is_no_mapping_is_refused(refusal, settings):
         ),
         ("interpret.scale", "logit", "interpret.scale is for task: classification, found task: regression"),
         ("source.token_sep", "\t", "source.column_sep, token_sep, modifier_sep and quote must differ from each other"),
-        ("source.columns.label", True, "source.columns.label: found True; "),
+        ("source.columns.label", True, "source.columns.label: found True, which is how YAML reads yes, no, on and off; put"),
         ("finetune.batch_size", 1, "finetune.batch_size: found 1; input should be greater than or equal to 2"),
         ("finetune.betas", [0.9], "key 'finetune.betas.1' is missing"),
         ("finetune.betas", [0.9, 1.5], "finetune.betas.1: found 1.5; input should be less than 1"),

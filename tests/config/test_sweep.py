@@ -295,10 +295,20 @@ def test_a_sweep_that_makes_no_sense_is_refused(settings, message):
     [
         ("s.json", None, "{path}: no such file"),
         ("s.yaml", None, "{path}: no such file"),
-        ("s.json", "{", "{path}: not a JSON file (Expecting"),
-        ("s.yaml", "a: [", "{path}: not a YAML file ("),
+        ("s.json", "{", "{path}: cannot be read as JSON ("),
+        ("s.yaml", "a: [", "{path}: cannot be read as YAML ("),
         ("s.yaml", "- 1", "{path}: expected keys and values"),
-        ("s.yaml", "parameters: {lr: {values: [2024-01-02]}}", "{path}: parameters.lr.values: found 2024-01-02; expected"),
+        (
+            "s.yaml",
+            "parameters: {lr: {values: [2024-01-02]}}",
+            "{path}: line 1: parameters.lr.values.0: found 2024-01-02, which",
+        ),
+        (
+            "s.yaml",
+            "parameters: {lr: {value: 1}, lr: {value: 2}}",
+            "{path}: key 'parameters.lr' stands twice, in lines 1 and 1",
+        ),
+        ("s.json", '{"method": "grid", "method": "random"}', "{path}: key 'method' stands twice, in lines 1 and 1"),
         ("s.yaml", "method: grid", "{path}: key 'parameters' is missing"),
         ("s.yaml", "parameter: {}", "{path}: key 'parameters' is missing"),
         ("s.yaml", "parameters: {lr: {value: 1}}\nworker: 3", "{path}: unknown key 'worker'; did you mean 'workers'?"),

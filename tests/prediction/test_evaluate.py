@@ -51,32 +51,10 @@ def merged(tmp_path, model_folder):
         paths = [write_part(tmp_path / f"part_{index}.parquet", *part) for index, part in enumerate(parts)]
         output = tmp_path / "predict"
         evaluate.merge(paths, [model_folder(meaning) for meaning in labels], output)
-        return pd.read_parquet(output / "predictions.parquet"), pd.read_csv(output / "test_predictions.csv"), output
+        table = pd.read_csv(output / "test_predictions.csv").rename(columns={"sequence": "id", "prediction": "pred"})
+        return pd.read_parquet(output / "predictions.parquet"), table, output
 
     return make
-
-
-# Ranks
-
-
-def test_rank_deltas_pair_each_rows_own_label_and_prediction():
-    frame = pd.DataFrame({"id": list("abcd"), "label": [30.0, 10.0, 40.0, 20.0], "pred": [0.1, 0.4, 0.3, 0.2]})
-    ranks = evaluate.rank_deltas(frame)
-    assert list(ranks.columns) == ["id", "label", "pred", "label_rank", "pred_rank", "rank_delta"]
-    assert ranks[["id", "label_rank", "pred_rank", "rank_delta"]].values.tolist() == [
-        ["a", 3, 1, -2],
-        ["b", 1, 4, 3],
-        ["c", 4, 3, -1],
-        ["d", 2, 2, 0],
-    ]
-
-
-def test_ties_share_the_mean_rank_and_rows_without_a_label_have_none():
-    frame = pd.DataFrame({"id": list("abcd"), "label": [1.0, np.nan, 1.0, 2.0], "pred": [3.0, 9.0, 1.0, 1.0]})
-    ranks = evaluate.rank_deltas(frame)
-    assert ranks["id"].tolist() == ["a", "c", "d"]
-    assert ranks["label_rank"].tolist() == [1.5, 1.5, 3]
-    assert ranks["pred_rank"].tolist() == [3, 1.5, 1.5]
 
 
 # One fold
@@ -88,9 +66,9 @@ def test_a_fold_is_evaluated_in_the_units_of_its_labels(tmp_path, model_folder):
     evaluate.evaluate_fold(write_part(tmp_path / "part.parquet", [4, 7, 9], truth, logs), folder)
 
     predictions = pd.read_csv(f"{folder}/test_predictions.csv")
-    assert list(predictions.columns) == ["id", "label", "pred"]
-    assert predictions["id"].tolist() == ["r4", "r7", "r9"]
-    assert predictions["pred"].tolist() == pytest.approx([2, 8, 50])
+    assert list(predictions.columns) == ["sequence", "label", "prediction"]
+    assert predictions["sequence"].tolist() == ["r4", "r7", "r9"]
+    assert predictions["prediction"].tolist() == pytest.approx([2, 8, 50])
     assert pd.read_csv(f"{folder}/rank_deltas.csv")["rank_delta"].tolist() == [0, 0, 0]
     results = read_json(f"{folder}/test_results.json")
     assert results["test_mae"] == pytest.approx((1 + 2 + 50) / 3)
@@ -114,12 +92,16 @@ def test_a_fold_of_classes_has_probabilities_and_metrics_by_class(tmp_path, mode
     logits = np.array([[2.0, 0, 0], [0, 3, 1], [1, 0, 4], [5, 0, 0]])
     evaluate.evaluate_fold(write_part(tmp_path / "p.parquet", range(4), ["early", "late", "mid", "mid"], logits), folder)
     predictions = pd.read_csv(f"{folder}/test_predictions.csv")
-    assert list(predictions.columns) == ["id", "label", "pred", "prob_early", "prob_late", "prob_mid"]
-    assert predictions["pred"].tolist() == ["early", "late", "mid", "early"]
+    assert list(predictions.columns) == ["sequence", "label", "prediction", "prob_early", "prob_late", "prob_mid"]
+    assert predictions["prediction"].tolist() == ["early", "late", "mid", "early"]
     np.testing.assert_allclose(predictions.filter(like="prob_"), softmax(logits, axis=1), rtol=1e-6)
     results = read_json(f"{folder}/test_results.json")
     assert results["test_accuracy"] == 0.75
     assert results["test_per_class"]["mid"]["recall"] == 0.5
+    report = pd.read_csv(f"{folder}/classification_report.csv", index_col=0)
+    assert list(report.index) == [*CLASSES, "accuracy", "macro avg", "weighted avg"]
+    assert report.loc["mid"].to_dict() == {"precision": 1, "recall": 0.5, "f1-score": pytest.approx(2 / 3), "support": 2}
+    assert report.loc["accuracy", "precision"] == 0.75
 
 
 # Several models
@@ -168,7 +150,7 @@ def test_the_size_of_the_window_does_not_matter(merged, monkeypatch, task, windo
     values = [None, *(CLASSES if task == "classification" else (1.5, 2.5, 0.5))]
     parts = [(r, [values[x % len(values)] for x in r], random.normal(size=(len(r), labels.n_outputs))) for r in rows]
     whole, _, output = merged(parts, [labels] * 2)
-    names = ["test_predictions.csv", "results.json", *(["rank_deltas.csv"] if task == "regression" else [])]
+    names = ["test_predictions.csv", "results.json", "rank_deltas.csv" if task == "regression" else "classification_report.csv"]
     texts = {name: (output / name).read_text() for name in names}
     monkeypatch.setattr(evaluate, "WINDOW", window)
     pieces, _, output = merged(parts, [labels] * 2)
@@ -181,7 +163,7 @@ def test_rows_without_labels_are_predicted_and_not_evaluated(merged):
     assert table["pred"].tolist() == [2, 9, 3]
     assert table["pred_sd"].isna().all(), "a single model has no deviation"
     assert table["label"].isna().tolist() == [False, True, False]
-    assert pd.read_csv(output / "rank_deltas.csv")["id"].tolist() == ["r0", "r2"]
+    assert pd.read_csv(output / "rank_deltas.csv")["seqs"].tolist() == ["r0", "r2"]
     results = read_json(output / "results.json")
     assert results["rows"] == 2
     assert results["mae"] == 0.5
@@ -194,6 +176,7 @@ def test_a_source_without_any_labels_is_predicted(merged, task):
     assert len(table) == 2
     assert read_json(output / "results.json") == {"rows": 0}
     assert (output / "rank_deltas.csv").exists() == (task == "regression")
+    assert (output / "classification_report.csv").exists() == (task == "classification")
 
 
 def test_the_ensemble_of_classes_is_the_mean_of_probabilities(merged):

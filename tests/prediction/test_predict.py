@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from rnalm.config import Columns, Encode, Table, Tokenizer
-from rnalm.labels.labels import Labels
+from rnalm.labels.labels import Labels, Scaler
 from rnalm.models import registry
 from rnalm.prediction import predict
 from rnalm.tokens import learn
-from rnalm.tokens.dataset import read
+from rnalm.tokens.dataset import Encoded, read
 from rnalm.tokens.encode import encode
 from rnalm.tokens.tokenizer import load_tokenizer, save_tokenizer
 
@@ -51,6 +51,21 @@ def test_a_prediction_is_the_same_alone_in_a_batch_and_at_twice_the_block_size(f
         encode(source(folder), load_tokenizer(folder / "model"), tmp_path / f"{block_size}.parquet", options)
         again = predict.predict(model, sequences(tmp_path / f"{block_size}.parquet"))
         np.testing.assert_array_equal(again, together)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [Labels("regression", Scaler("log")), Labels("regression"), Labels("classification", classes=("a", "b"))],
+    ids=["log", "none", "classes"],
+)
+def test_on_both_strands_what_is_reported_is_averaged(labels):
+    torch.manual_seed(0)
+    model = registry.create({"name": "saluki", "filters": 8, "layers": 1}, 11, 0, labels.n_outputs).eval()
+    pairs = [np.array([7, 8, 9, 10, 7, 7]), np.array([10, 10, 8, 9, 10, 7])]
+    alone = [labels.to_scores(predict.predict(model, [Encoded(0, "s", ids, None, None, 1.0, None)])) for ids in pairs]
+    model.config.reverse_complement = "average"
+    both = predict.predict(model, [Encoded(0, "s", pairs[0], None, None, 1.0, None, reverse_ids=pairs[1])], labels=labels)
+    np.testing.assert_allclose(labels.to_scores(both), (alone[0] + alone[1]) / 2, rtol=1e-6)
 
 
 def test_batches_are_an_economy_that_does_not_show(folder):

@@ -193,9 +193,10 @@ def test_on_both_strands_a_token_adds_what_it_does_on_either(make_model, tokeniz
     np.testing.assert_allclose(both.difference, other.difference[:, ::-1], rtol=1e-4, atol=1e-5)
     assert both.pred == pytest.approx((run(model, ids)[0] + run(model, reverse)[0]) / 2, rel=1e-5)
 
-    log = Labels("regression", Scaler("log"))  # the mean over strands is that of outputs, not of labels
+    log = Labels("regression", Scaler("log"))  # the mean over strands is that of labels, not of their logarithms
     _, found = explain(model, sequence_of(ids, None, reverse), tokenizer, log)
-    value = np.exp((run(model, ids)[0] + run(model, reverse)[0]) / 2)
+    value = (np.exp(run(model, ids)[0]) + np.exp(run(model, reverse)[0])) / 2
+    assert found.pred == pytest.approx(value, rel=1e-5)
     assert_sums(found, value - np.exp(run(model, [1] * 40)[0]))
 
 
@@ -254,14 +255,33 @@ def test_a_sequence_that_does_not_fit_into_memory_is_named(make_model, tokenizer
     assert message.startswith("sequence 's' of 30 tokens does not fit into the memory of the GPU; lower")
 
 
-def test_too_few_steps_are_told_once(make_model, tokenizer, caplog):
+def off(found, value: float) -> float:
+    """Give the share of what is due by which the sum over tokens is off."""
+    due = value - found.base[0]
+    return abs(found.difference.sum() - due) / abs(due)
+
+
+def test_where_sums_are_off_more_steps_are_taken(make_model, tokenizer, caplog, monkeypatch):
     model = make_model(0, {"filters": 16, "layers": 2}, 11)
-    method = IntegratedGradients(Subject([model], [NUMBER], [0], "probability"), tokenizer, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(gradients, "MOST_STEPS", 2)
+        few = [explain(model, random_sequence(60, seed), tokenizer, steps=2)[1] for seed in range(8)]
+    assert max(off(found, found.pred) for found in few) > gradients.TOLERANCE
+    caplog.clear()
+    found = [explain(model, random_sequence(60, seed), tokenizer, steps=2)[1] for seed in range(8)]
+    assert max(off(one, one.pred) for one in found) <= gradients.TOLERANCE
+    assert not caplog.records
+
+
+def test_a_sequence_of_which_sums_stay_off_is_named(make_model, tokenizer, caplog, monkeypatch):
+    monkeypatch.setattr(gradients, "MOST_STEPS", 3)
+    model = make_model(0, {"filters": 16, "layers": 2}, 11)
     for seed in range(8):
-        method.launch(random_sequence(60, seed), [0])()
-    told = [record.getMessage() for record in caplog.records if "more steps come closer" in record.message]
-    assert len(told) == 1
-    assert told[0].startswith("interpret.steps 2: in sequence 's' what tokens add sums to ")
+        explain(model, random_sequence(60, seed), tokenizer, steps=2)
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told
+    assert all(message.startswith("in sequence 's' what tokens add sums to ") for message in told)
+    assert told[0].endswith(", in 3 steps; look at its scores with care")
 
 
 # Shards

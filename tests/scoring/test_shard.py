@@ -151,7 +151,7 @@ def test_the_predicted_class_is_that_of_the_predictions(encode_rows, model_folde
     for model, part in zip(models, parts, strict=True):
         predict_file(model, encoded, part)
     evaluate.merge(parts, models, tmp_path / "predict")
-    [predicted] = pd.read_csv(tmp_path / "predict" / "test_predictions.csv")["pred"]
+    [predicted] = pd.read_csv(tmp_path / "predict" / "test_predictions.csv")["prediction"]
     assert set(score(models, encoded, scale=scale)["pred"]) == {predicted}
 
 
@@ -322,20 +322,39 @@ def test_a_lower_precision_is_used_and_its_error_logged(encode_rows, model_folde
         assert told == pytest.approx(error, rel=0.1)
 
 
+def other_strand(ids: list[int]) -> list[int]:
+    return [{7: 10, 8: 9, 9: 8, 10: 7}.get(token, token) for token in reversed(ids)]
+
+
 @pytest.mark.parametrize("mode", ["remove", "mask", "replace"])
-def test_on_both_strands_a_score_is_of_the_mean_output(encode_rows, model_folder, run, by_hand, score, mode):
+def test_on_both_strands_a_score_is_of_the_mean_label(encode_rows, model_folder, run, by_hand, score, mode):
     model = model_folder(scaler=Scaler("log"), **AVERAGE)
     encoded = encode_rows(ROWS[:2], cut=AVERAGE)
     found = score(model, encoded, mode=mode, replacements=REPLACEMENTS)
 
     def predict(ids: list[int]) -> float:
-        other = [{7: 10, 8: 9, 9: 8, 10: 7}.get(token, token) for token in reversed(ids)]
-        return np.exp((run(model, ids)[0] + run(model, other)[0]) / 2)
+        return (np.exp(run(model, ids)[0]) + np.exp(run(model, other_strand(ids))[0])) / 2
 
     rows = list(ids_of(encoded).values())
     expected = [predict(changed) - predict(ids) for ids in rows for _, changed, _ in by_hand(ids, [], mode, REPLACEMENT_IDS)]
     close(found["loo"], expected)
     close(found["pred"].unique(), [predict(ids) for ids in rows])
+
+
+@pytest.mark.parametrize("scale", ["probability", "logit"])
+def test_on_both_strands_a_score_of_a_class_is_of_the_mean_probability(encode_rows, model_folder, run, by_hand, score, scale):
+    model = model_folder(classes=CLASSES, **AVERAGE)
+    encoded = encode_rows([("s", "gattacagatta", "mid")], task="classification", cut=AVERAGE)
+    found = score(model, encoded, explain="all", scale=scale)
+
+    def predict(ids: list[int]) -> np.ndarray:
+        mean = (softmax(run(model, ids)) + softmax(run(model, other_strand(ids)))) / 2
+        return mean if scale == "probability" else np.log(mean)
+
+    [ids] = ids_of(encoded).values()
+    expected = [predict(changed) - predict(ids) for _, changed, _ in by_hand(ids, [], "remove")]
+    for index, name in enumerate(CLASSES):
+        close(found.loc[found["class"] == name, "loo"], [difference[index] for difference in expected])
 
 
 @pytest.mark.parametrize("cut", [{}, AVERAGE], ids=["one strand", "both strands"])

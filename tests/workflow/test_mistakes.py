@@ -1,7 +1,10 @@
 """What a user reads after a mistake, wherever in the workflow it is found: one clear line, and no traceback.
 
-Each message has its test beside the module that gives it; here are the three ways by which one reaches the terminal.
+Each message has its test beside the module that gives it; here are the ways by which one reaches the terminal.
 """
+
+import subprocess
+import sys
 
 import pytest
 
@@ -34,3 +37,15 @@ def test_a_mistake_ends_in_one_clear_line(experiment, mistake):
     message = mistake(experiment)
     assert message in experiment.refusal()
     assert not list(experiment.output.glob("fine-tune/*/model.safetensors"))
+
+
+def test_a_run_refuses_a_key_that_stands_twice(experiment):
+    [_, snakefile, _, name, *_] = experiment.arguments()
+    text = (experiment.folder / name).read_text()
+    last = len(text.splitlines()) + 1
+    (experiment.folder / "twice.yaml").write_text(text + "finetune: {epochs: 9}\n")
+    command = [sys.executable, "-m", "snakemake", "-n", "--snakefile", snakefile, "--configfile", "twice.yaml"]
+    ended = subprocess.run(command, cwd=experiment.folder, capture_output=True, text=True, check=False)
+    first = text.splitlines().index("finetune:") + 1
+    assert ended.returncode != 0
+    assert f"twice.yaml: key 'finetune' stands twice, in lines {first} and {last}; expected it once" in ended.stdout

@@ -119,7 +119,7 @@ EDITS = {
     "tables": (statement_in("sequences.tables:read"), EVERYTHING),
     "a tokenizer": (statement_in("tokens.learn:learn"), below("train_tokenizer")),
     "folds": (statement_in("labels.folds:assign"), FOLDING | PRETRAINING),
-    "ranks": (statement_in("prediction.evaluate:rank_deltas"), below("evaluate_fold", "merge_predictions")),
+    "ranks": (statement_in("prediction.tables:rank_deltas"), below("evaluate_fold", "merge_predictions")),
 }
 
 #: The script of each rule.

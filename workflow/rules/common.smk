@@ -13,7 +13,7 @@ if LIBRARY not in sys.path:
     sys.path.insert(0, LIBRARY)
     os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
 
-from rnalm.config import contract
+from rnalm.config import contract, document
 from rnalm.config.load import load
 from rnalm.errors import RnalmError
 from rnalm.pipeline import content as contents
@@ -21,6 +21,10 @@ from rnalm.pipeline import fingerprint, receipts, run
 from rnalm.pipeline.plan import STAGES, Plan
 
 try:
+    if workflow.is_main_process:
+        # Snakemake has read these too, but keeps quiet about keys that stand twice.
+        for path in workflow.configfiles:
+            document.read(path)
     PLAN = Plan(load(config))
 except RnalmError as error:
     raise WorkflowError(str(error)) from None
