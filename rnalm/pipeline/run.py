@@ -10,6 +10,9 @@ from rnalm.errors import RnalmError
 from rnalm.files import is_locked, lock
 from rnalm.pipeline.outdated import check_inside, leftovers, ours, outdated, set_aside, shortened
 
+#: Of a folder, so many files are named that an earlier run left.
+SHOWN = 6
+
 #: The lock of this run, which ends with the process that holds it; Snakemake's own outlives a killed run.
 held: IO[str] | None = None
 
@@ -104,19 +107,22 @@ def begin(out: str, workflow: Any) -> None:
         tell(f"{path}: set aside as {set_aside(path, out)}")
 
 
-def tell_leftovers(out: str, logs: Iterable[str]) -> None:
+def tell_leftovers(out: str, rules: Any, asked: Iterable[tuple[str, dict[str, str]]]) -> None:
     """Name results that the configuration does not ask for any more: they are of an earlier one, and of models that may be gone.
 
     Parameters
     ----------
     out : str
         The experiment's folder.
-    logs : iterable of str
-        The log files of all jobs that the configuration asks for.
+    rules : snakemake.common.Rules
+        The rules, by the names that they have here, whatever a workflow calls them of which this is a module.
+    asked : iterable of tuple
+        Rule and values of wildcards of all jobs that the configuration asks for.
     """
+    logs = [getattr(rules, rule).rule.expand_log(values)[0] for rule, values in asked]
     for folder, names in leftovers(out, logs).items():
-        more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-        tell(f"{folder}: of an earlier configuration, and not up to date: {', '.join(names[:6])}{more}")
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        tell(f"{folder}: not asked for any more, and of an earlier run: {', '.join(names[:SHOWN])}{more}")
 
 
 def repeat_errors(out: str | Path, since: float) -> None:

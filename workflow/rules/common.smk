@@ -85,9 +85,3 @@ def start():
     except RnalmError as error:
         raise WorkflowError(str(error)) from None
     CONTENTS.save()
-
-
-def finish():
-    """Name what is left of earlier configurations."""
-    planned = [(getattr(rules, rule).rule, values) for rule, values in PLAN.jobs()]
-    run.tell_leftovers(OUT, [rule.expand_log(values)[0] for rule, values in planned])
