@@ -1,6 +1,7 @@
 """Which results are not of today's configuration, code and inputs, as the receipts know it, and which are not whole.
 
-Snakemake's own records are keyed by path and working directory: they are lost when a folder is moved, copied or spelled otherwise.
+Snakemake's own records are keyed by path and working directory: they are lost when a folder is moved, copied or spelled
+otherwise.
 """
 
 import os
@@ -102,7 +103,8 @@ def check_inside(planned: Iterable[Any], out: str) -> None:
     for folder in sorted(folders):
         there = os.path.realpath(folder)
         if there != top and not there.startswith(f"{top}{os.sep}"):
-            raise RnalmError(f"{folder}: leads to {there}, out of {out}; expected a folder inside, or output to be a link as a whole")
+            expected = "expected a folder inside, or output to be a link as a whole"
+            raise RnalmError(f"{folder}: leads to {there}, out of {out}; {expected}")
 
 
 def leftovers(out: str, logs: Iterable[str]) -> dict[str, list[str]]:

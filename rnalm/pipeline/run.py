@@ -20,7 +20,7 @@ held: IO[str] | None = None
 def follow_receipts(workflow: Any, out: str) -> None:
     """Let Snakemake run whatever the receipts know to be outdated, be its own records lost or its rerun triggers few.
 
-    Files that it is told to force (``--forcerun``) would also become targets; so the jobs are looked at once they are known, just
+    Files that it is told to force (``--forcerun``) would also become targets; so jobs are looked at once they are known, just
     before it decides. A plan only tells what is damaged: nothing is changed before a run begins.
 
     Parameters
@@ -66,14 +66,14 @@ def keep_handlers(workflow: Any, **handlers: Callable[[], None]) -> None:
 
     def prepare_dag(*arguments: Any, **options: Any) -> None:
         prepare(*arguments, **options)
-        for name, ours in handlers.items():
-            setattr(workflow, f"_{name}", partial(_both, ours, getattr(workflow, f"_{name}")))
+        for name, handler in handlers.items():
+            setattr(workflow, f"_{name}", partial(_both, handler, getattr(workflow, f"_{name}")))
 
     workflow._prepare_dag = prepare_dag
 
 
-def _both(ours: Callable[[], None], theirs: Callable[[str], None], log: str) -> None:
-    ours()
+def _both(handler: Callable[[], None], theirs: Callable[[str], None], log: str) -> None:
+    handler()
     theirs(log)
 
 
@@ -108,7 +108,7 @@ def begin(out: str, workflow: Any) -> None:
 
 
 def tell_leftovers(out: str, rules: Any, asked: Iterable[tuple[str, dict[str, str]]]) -> None:
-    """Name results that the configuration does not ask for any more: they are of an earlier one, and of models that may be gone.
+    """Name results that the configuration does not ask for any more, of an earlier one and of models that may be gone.
 
     Parameters
     ----------

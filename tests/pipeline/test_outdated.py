@@ -141,7 +141,9 @@ def test_a_folder_that_leads_out_of_the_experiment_is_refused(experiment, refusa
     os.rename("out/made", "mine")
     os.symlink(experiment / "mine", "out/made")
     line = refusal(outdated.check_inside, study(), "out")
-    assert line == f"out/made: leads to {experiment}/mine, out of out; expected a folder inside, or output to be a link as a whole"
+    assert (
+        line == f"out/made: leads to {experiment}/mine, out of out; expected a folder inside, or output to be a link as a whole"
+    )
     os.unlink("out/made")
     os.rename("mine", "out/made")
     os.rename("out", "disk")
@@ -149,7 +151,7 @@ def test_a_folder_that_leads_out_of_the_experiment_is_refused(experiment, refusa
     outdated.check_inside(study(), "out")
 
 
-def test_what_is_set_aside_is_not_lost():
+def test_what_is_set_aside_is_not_lost(experiment):
     first = job("first")
     for text in ("one", "two"):
         work(first)
@@ -157,7 +159,8 @@ def test_what_is_set_aside_is_not_lost():
             file.write(text)
         outdated.set_aside(first.output[0], "out")
     assert not os.path.exists(first.output[0])
-    assert [open(f"out/set-aside/made/{name}").read() for name in ("first", "first.2")] == ["one", "two"]
+    made = experiment / "out/set-aside/made"
+    assert [(made / name).read_text() for name in ("first", "first.2")] == ["one", "two"]
 
 
 def test_results_that_nobody_asks_for_any_more_are_leftovers():
