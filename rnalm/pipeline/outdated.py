@@ -6,12 +6,15 @@ otherwise.
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rnalm.errors import RnalmError
 from rnalm.pipeline import jobs, receipts
+
+#: Jobs and their receipts, where there are any.
+Kept = dict[Any, receipts.Receipt | None]
 
 
 def ours(all_jobs: Iterable[Any], out: str) -> list[Any]:
@@ -27,47 +30,65 @@ def ours(all_jobs: Iterable[Any], out: str) -> list[Any]:
     return [job for job in all_jobs if job.output and job.log and job.log[0].startswith(f"{out}/logs/")]
 
 
-def outdated(planned: Iterable[Any]) -> Iterator[Any]:
-    """Go through the jobs whose results, as they lie there, are not those that they would make today.
+def kept(planned: Iterable[Any]) -> Kept:
+    """Read the receipts of jobs.
 
     Parameters
     ----------
     planned : iterable of snakemake.jobs.Job
         From :func:`ours`.
     """
-    places = {job: jobs.receipt_of(job.log[0], job.output) for job in planned}
-    kept = {job: receipts.read(place) for job, (_, place) in places.items()}
+    return {job: receipts.read(_place(job)) for job in planned}
+
+
+def outdated(kept: Kept) -> Iterator[Any]:
+    """Go through the jobs whose results, as they lie there, are not those that they would make today.
+
+    Parameters
+    ----------
+    kept : dict
+        From :func:`kept`.
+    """
     noted = [(job.output, receipt.results) for job, receipt in kept.items() if receipt]
     made = {path: digest for outputs, results in noted for path, (_, _, digest) in zip(outputs, results, strict=False)}
     for job, receipt in kept.items():
-        out, place = places[job]
         if receipt is None:
             # What is not there at all is for Snakemake to judge: where nothing needs it, it need not be made.
             if any(map(os.path.lexists, job.output)):
                 yield job
-            continue
-        # Files that no job makes are the user's: of them, params hold what counts.
-        if len(job.input) == len(receipt.made_of["inputs"]):
-            inputs = [made.get(path, before) for path, before in zip(job.input, receipt.made_of["inputs"], strict=True)]
-        else:
-            inputs = []
-        params = {name: value for name, value in job.params.items() if name != "lineage"}
-        if shortened(job) or not receipt.is_of(receipts.made_of(params, inputs, out), place, job.output):
+        elif shortened({job: receipt}) or not _is_of_today(job, receipt, made):
             yield job
 
 
-def shortened(job: Any) -> list[str]:
-    """List results of a job that are shorter than it wrote them: cut off by a full disk, a power cut, or by hand.
+def _is_of_today(job: Any, receipt: receipts.Receipt, made: Mapping[str, str]) -> bool:
+    """Whether params, and inputs that jobs made, are those of a receipt; of files of the user, params hold what counts."""
+    before = receipt.made_of["inputs"]
+    if len(job.input) != len(before):
+        return False
+    inputs = [made.get(path, digest) for path, digest in zip(job.input, before, strict=True)]
+    params = {name: value for name, value in job.params.items() if name != "lineage"}
+    out, place = jobs.receipt_of(job.log[0], job.output)
+    return receipt.is_of(receipts.decisive(params, inputs, out), place, job.output)
+
+
+def shortened(kept: Kept) -> list[str]:
+    """List results that are shorter than their jobs wrote them: cut off by a full disk, a power cut, or by hand.
 
     Parameters
     ----------
-    job : snakemake.jobs.Job
-        One from :func:`ours`.
+    kept : dict
+        From :func:`kept`.
     """
-    _, place = jobs.receipt_of(job.log[0], job.output)
-    receipt = receipts.read(place)
-    sizes = [size for _, size, _ in receipt.results] if receipt else []
-    return [path for path, size in zip(job.output, sizes, strict=False) if _size(path, size) < size]
+    return [
+        path
+        for job, receipt in kept.items()
+        for path, (_, size, _) in zip(job.output, receipt.results if receipt else [], strict=False)
+        if _size(path, size) < size
+    ]
+
+
+def _place(job: Any) -> Path:
+    return jobs.receipt_of(job.log[0], job.output)[1]
 
 
 def _size(path: str, otherwise: int) -> int:
@@ -98,7 +119,7 @@ def check_inside(planned: Iterable[Any], out: str) -> None:
     folders = {
         os.path.dirname(path)
         for job in planned
-        for path in (*job.output, *job.log, *filter(None, [job.benchmark]), str(jobs.receipt_of(job.log[0], job.output)[1]))
+        for path in (*job.output, *job.log, *filter(None, [job.benchmark]), str(_place(job)))
     }
     for folder in sorted(folders):
         there = os.path.realpath(folder)
@@ -117,10 +138,10 @@ def leftovers(out: str, logs: Iterable[str]) -> dict[str, list[str]]:
     logs : iterable of str
         The log files of the jobs that it asks for, after which receipts are called.
     """
-    kept = Path(out, receipts.FOLDER)
-    asked = {kept / os.path.relpath(log, f"{out}/logs") for log in logs}
+    top = Path(out, receipts.FOLDER)
+    asked = {top / os.path.relpath(log, f"{out}/logs") for log in logs}
     found: dict[str, list[str]] = {}
-    for place in sorted(path.parent for path in kept.rglob(receipts.RECEIPT) if path.parent not in asked):
+    for place in sorted(path.parent for path in top.rglob(receipts.RECEIPT) if path.parent not in asked):
         receipt = receipts.read(place)
         for path, _, _ in receipt.results if receipt else []:
             # A stranger's receipt can name anything.

@@ -50,24 +50,22 @@ class Receipt:
     results: list[list[Any]]
     lineage: str | None = None
 
-    def is_of(self, made_of: Mapping[str, Any], place: Path, outputs: Sequence[str | Path]) -> bool:
-        """Whether it is that of a job; other versions of libraries do not count here.
+    def is_of(self, decisive: Mapping[str, Any], place: Path, outputs: Sequence[str | Path]) -> bool:
+        """Whether it is that of a job.
 
         Parameters
         ----------
-        made_of : mapping
-            Params, and hashes of inputs, as from :func:`made_of`.
+        decisive : mapping
+            From :func:`decisive`.
         place, outputs
             As in :func:`take`.
         """
-        same = all(self.made_of[part] == made_of[part] for part in ("params", "inputs"))
+        same = all(self.made_of[part] == decisive[part] for part in ("params", "inputs"))
         return same and [path for path, _, _ in self.results] == [_inside(place, path) for path in outputs]
 
 
-def made_of(params: Mapping[str, Any], inputs: Sequence[str], out: str | Path) -> dict[str, Any]:
-    """Say what decides the results of a job: params, fingerprints among them, content of inputs, and versions of libraries.
-
-    Another version alone is no reason to run; but a job that runs, for whatever reason, then works.
+def decisive(params: Mapping[str, Any], inputs: Sequence[str], out: str | Path) -> dict[str, Any]:
+    """Say what must be the same for a job not to run: params, fingerprints among them, and content of inputs.
 
     Parameters
     ----------
@@ -78,13 +76,21 @@ def made_of(params: Mapping[str, Any], inputs: Sequence[str], out: str | Path) -
     out : path
         The experiment's folder: where params name files in it, only their place inside counts.
     """
-    made_of = {
-        "params": _anywhere(dict(params), str(out)),
-        "inputs": list(inputs),
-        "software": {name: version(name) for name in SOFTWARE},
-    }
     # As JSON gives it back: tuples are lists, and the order of keys means nothing.
-    return json.loads(json.dumps(made_of, sort_keys=True))
+    return json.loads(json.dumps({"params": _anywhere(dict(params), str(out)), "inputs": list(inputs)}, sort_keys=True))
+
+
+def made_of(params: Mapping[str, Any], inputs: Sequence[str], out: str | Path) -> dict[str, Any]:
+    """Say all that decides the results of a job: what must be the same, and versions of libraries.
+
+    Another version alone is no reason to run; but a job that runs, for whatever reason, then works.
+
+    Parameters
+    ----------
+    params, inputs, out
+        As in :func:`decisive`.
+    """
+    return decisive(params, inputs, out) | {"software": {name: version(name) for name in SOFTWARE}}
 
 
 def take(place: str | Path, made_of: Mapping[str, Any], outputs: Sequence[str | Path], lineage: str | None = None) -> bool:

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from rnalm.errors import RnalmError
 from rnalm.files import is_locked, lock
-from rnalm.pipeline.outdated import check_inside, leftovers, ours, outdated, set_aside, shortened
+from rnalm.pipeline.outdated import check_inside, kept, leftovers, ours, outdated, set_aside, shortened
 
 #: Of a folder, so many files are named that an earlier run left.
 SHOWN = 6
@@ -39,11 +39,11 @@ def follow_receipts(workflow: Any, out: str) -> None:
 
         async def update_needrun(*arguments: Any, **options: Any) -> None:
             dag.update_needrun = update
-            planned = ours(dag.jobs, out)
-            dag.forcefiles.update(path for job in outdated(planned) for path in job.output)
+            known = kept(ours(dag.jobs, out))
+            dag.forcefiles.update(path for job in outdated(known) for path in job.output)
             # A file that another run is about to replace is no damaged one.
             if not is_locked(Path(out, ".lock")):
-                for path in (path for job in planned for path in shortened(job)):
+                for path in shortened(known):
                     tell(f"{path}: shorter than it was written; to be made again")
             await update(*arguments, **options)
 
@@ -103,7 +103,7 @@ def begin(out: str, workflow: Any) -> None:
         raise RnalmError(f"{error.filename}: cannot be locked ({error.strerror}); expected a folder to write to") from None
     if held is None:
         raise RnalmError(f"{out}: another run works in this folder; wait for it to end, or stop it")
-    for path in (path for job in planned for path in shortened(job)):
+    for path in shortened(kept(planned)):
         tell(f"{path}: set aside as {set_aside(path, out)}")
 
 

@@ -39,7 +39,7 @@ def study(out: str = "out", **params) -> list[Job]:
 
 
 def names(jobs) -> list[str]:
-    return [each.name for each in outdated.outdated(jobs)]
+    return [each.name for each in outdated.outdated(outdated.kept(jobs))]
 
 
 @pytest.fixture(autouse=True)
@@ -102,10 +102,10 @@ def test_only_results_that_have_become_shorter_are_damaged():
     with open(jobs[0].output[0], "a") as file:
         file.write("a note by the user")
     os.unlink(jobs[1].output[0])
-    assert [outdated.shortened(each) for each in jobs] == [[], []]
+    assert outdated.shortened(outdated.kept(jobs)) == []
     assert names(jobs) == []
     os.truncate(jobs[0].output[0], 3)
-    assert outdated.shortened(jobs[0]) == jobs[0].output
+    assert outdated.shortened(outdated.kept(jobs)) == jobs[0].output
     assert names(jobs) == ["first"]
     assert os.path.getsize(jobs[0].output[0]) == 3, "a plan changes nothing"
 
@@ -122,7 +122,7 @@ def test_a_receipt_of_a_stranger_names_no_file_of_the_user(experiment, path):
     work(*jobs)
     os.symlink(experiment / "thesis", "out/link")
     forge(jobs[0], str(experiment) + path if path.startswith("/") else path)
-    assert not {"thesis", "link"} & {name for each in jobs for name in map(os.path.basename, outdated.shortened(each))}
+    assert not {"thesis", "link"} & set(map(os.path.basename, outdated.shortened(outdated.kept(jobs))))
     assert not any("thesis" in found for found in outdated.leftovers("out", []).values())
 
 
@@ -132,7 +132,7 @@ def test_a_result_that_is_a_link_is_not_looked_at(experiment):
     work(first)
     os.unlink(first.output[0])
     os.symlink(experiment / "thesis", first.output[0])
-    assert outdated.shortened(first) == []
+    assert outdated.shortened(outdated.kept([first])) == []
 
 
 def test_a_folder_that_leads_out_of_the_experiment_is_refused(experiment, refusal):
