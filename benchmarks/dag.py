@@ -19,6 +19,22 @@ SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workf
 CONFIG = ["--configfile", "config.yaml"]
 
 
+# By them it is planned, and jobs that are touched write none.
+RECEIPTS = """
+include: "{root}/workflow/Snakefile"
+
+onstart:
+    from rnalm.files import sha256
+    from rnalm.pipeline import jobs, outdated
+
+    for job in outdated.ours(workflow.dag.jobs, OUT):
+        out, place = jobs.receipt_of(job.log[0], job.output)
+        params = {{name: value for name, value in job.params.items() if name != "lineage"}}
+        made_of = receipts.made_of(params, map(sha256, job.input), out)
+        receipts.keep(place, made_of, job.output, os.devnull)
+"""
+
+
 def study(folder: Path, folds: int, replicates: int, shards: int, modes: list[str]) -> None:
     """Write the configuration of a study and a table of one line."""
     (folder / "table.tsv").write_text("id\tsequence\tlabel\ns0\tACGT\t1\n")
@@ -55,7 +71,9 @@ def plan(folds: int, replicates: int, shards: int, modes: list[str], done: bool)
                     path = folder / line.split("\t")[0]
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.touch()
-            measured([*SNAKEMAKE, *CONFIG, "--touch", "--forceall", "--cores", "1"], folder)
+            (folder / "Snakefile").write_text(RECEIPTS.format(root=ROOT))
+            touch = ["--snakefile", "Snakefile", *CONFIG, "--touch", "--forceall", "--cores", "1"]
+            measured([sys.executable, "-m", "snakemake", *touch], folder)
         seconds, memory, text = measured([*SNAKEMAKE, *CONFIG, "--dry-run"], folder)
         jobs = next((line.split()[1] for line in text.splitlines() if line.startswith("total")), "0")
     what = f"{folds} folds × {replicates} replicates, {len(modes)} × {shards} shards"

@@ -10,7 +10,7 @@ import logging
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -65,7 +65,7 @@ def remove_leftovers(path: str | Path) -> None:
 
 
 def lock(path: str | Path, wait: bool = False) -> IO[str] | None:
-    """Take a lock file.
+    """Take a lock file, which may be another user's.
 
     The operating system gives the lock back when the returned file is closed or the process ends, however it ends. Processes
     started with ``close_fds=False`` hold it too.
@@ -73,7 +73,7 @@ def lock(path: str | Path, wait: bool = False) -> IO[str] | None:
     Parameters
     ----------
     path : path
-        The lock file; it is made if it is not there, and what is in it is lost.
+        The lock file; it is made if it is not there, for all users of its folder. Nothing is written into it.
     wait : bool
         Whether to wait for another process that holds it.
 
@@ -85,11 +85,11 @@ def lock(path: str | Path, wait: bool = False) -> IO[str] | None:
     Raises
     ------
     OSError
-        If the file cannot be opened or locked for another reason than that its file system has no locks.
+        If the file is a link, or cannot be opened or locked for another reason than that its file system has no locks.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("w")
+    file = _open_lock(path)
     os.set_inheritable(file.fileno(), True)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -104,6 +104,17 @@ def lock(path: str | Path, wait: bool = False) -> IO[str] | None:
             raise
         log.warning("%s: this file system has no locks; do not start the same work twice", path)
     return file
+
+
+def _open_lock(path: Path) -> IO[str]:
+    """Open a lock file, to read it where that is all we may; network file systems lock only what can be written."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except PermissionError:
+        return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW))
+    with suppress(PermissionError):  # another user's, who let us write
+        os.fchmod(file, 0o666)
+    return os.fdopen(file, "r+")
 
 
 def is_locked(path: str | Path) -> bool:

@@ -1,6 +1,7 @@
 import errno
 import fcntl
 import gzip
+import os
 
 import pytest
 
@@ -108,3 +109,33 @@ def test_where_there_are_no_locks_work_goes_on(tmp_path, monkeypatch, caplog):
     with files.lock(tmp_path / "lock"):
         assert "this file system has no locks; do not start the same work twice" in caplog.text
     assert not files.is_locked(tmp_path / "lock")
+
+
+def test_a_lock_serves_all_users_of_a_folder(tmp_path, monkeypatch):
+    before = os.umask(0o077)
+    try:
+        files.lock(tmp_path / "lock").close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o666
+    ordinary = os.open
+
+    def of_another_user(path, flags, *mode):
+        if flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return ordinary(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", of_another_user)
+    with files.lock(tmp_path / "lock"):
+        assert files.lock(tmp_path / "lock") is None
+    with files.lock(tmp_path / "lock") as lock:
+        assert lock
+
+
+def test_a_lock_file_is_neither_emptied_nor_a_link(tmp_path):
+    (tmp_path / "thesis").write_text("years of work")
+    files.lock(tmp_path / "thesis").close()
+    (tmp_path / "lock").symlink_to("thesis")
+    with pytest.raises(OSError, match="symbolic links"):
+        files.lock(tmp_path / "lock")
+    assert (tmp_path / "thesis").read_text() == "years of work"

@@ -5,10 +5,11 @@ The JSON schema in ``workflow/schemas/`` and the tables of ``config/README.md`` 
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from rnalm.config.columns import Columns
 from rnalm.config.data import Cluster, Encode, Folds, Labels, Tokenizer
+from rnalm.config.folder import spelled
 from rnalm.config.learning import ARCHITECTURES, METRICS, Architecture, Finetune, HuggingFace, Model, Pretrain, Saluki
 from rnalm.config.results import Interpret, Powerlaw, Predict, Report
 from rnalm.config.section import Section
@@ -52,8 +53,8 @@ InferenceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 class Config(Section):
     """An experiment."""
 
-    output: str = Field(pattern=r"^[^{}]+$")
-    """The folder of the experiment."""
+    output: Annotated[str, Field(pattern=r"^[^{}]+$"), AfterValidator(spelled)]
+    """The folder of the experiment; `~` and `$VARIABLE` are expanded."""
     seed: int = Field(default=1, ge=0)
     """Everything random is drawn from this."""
     task: Literal["regression", "classification"] = "regression"

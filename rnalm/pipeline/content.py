@@ -23,8 +23,8 @@ class Contents:
     def __init__(self, ledger: str | Path) -> None:
         self.ledger = Path(ledger)
         try:
-            self.noted: dict[str, list] = json.loads(self.ledger.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            self.noted: dict[str, list] = dict(json.loads(self.ledger.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
             self.noted = {}
         self.new = False
 
@@ -54,9 +54,11 @@ class Contents:
         if not path.is_file():
             return None
         status = path.stat()
-        now = [status.st_size, status.st_mtime_ns, status.st_ino]
-        *before, content = self.noted.get(str(path), [None])
-        if before != now:
+        # Size and date can be set to those of another file; the time of change and the inode cannot.
+        now = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+        before = self.noted.get(str(path))
+        content = before[-1] if before else None
+        if before != [*now, content]:
             content = sha256(path)[:LENGTH]
             self.noted[str(path)] = [*now, content]
             self.new = True

@@ -6,13 +6,13 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from rnalm.errors import RnalmError
-from rnalm.files import lock, remove_leftovers
+from rnalm.files import lock, remove_leftovers, sha256
 from rnalm.pipeline import lease, receipts
 
 log = logging.getLogger(__name__)
@@ -35,14 +35,14 @@ def job(snakemake: Any) -> Callable[[Callable[[], None]], None]:
 
     def run(work: Callable[[], None]) -> None:
         outputs = [str(path) for path in snakemake.output]
-        place = receipt_of(snakemake.log[0], outputs)
+        out, place = receipt_of(snakemake.log[0], outputs)
         # A killed workflow can leave its jobs running: their successors wait, and take what they made.
         with logged(snakemake.log[0]), lock(f"{place}.lock", wait=True) or nullcontext():
             for path in outputs:
                 remove_leftovers(path)
             params = dict(snakemake.params.items())
             lineage = params.pop("lineage", None)
-            made_of = receipts.made_of(params, list(snakemake.input))
+            made_of = receipts.made_of(params, [sha256(path) for path in snakemake.input], out)
             earlier = place / receipts.LOG
             text = earlier.read_text(encoding="utf-8") if earlier.exists() else ""
             if receipts.take(place, made_of, outputs, lineage):
@@ -56,18 +56,18 @@ def job(snakemake: Any) -> Callable[[Callable[[], None]], None]:
     return run
 
 
-def receipt_of(log_file: str | Path, outputs: list[str]) -> Path:
-    """Name the folder of a job's receipt, like its log: both lie in the experiment's folder, with all outputs.
+def receipt_of(log_file: str | Path, outputs: Sequence[str]) -> tuple[Path, Path]:
+    """Name the experiment's folder, in which the log and all outputs of a job lie, and in it that of its receipt.
 
     Parameters
     ----------
     log_file : path
         The job's log.
-    outputs : list of str
+    outputs : sequence of str
         All that the job writes.
     """
     experiment = Path(os.path.commonpath([log_file, *outputs]))
-    return experiment / receipts.FOLDER / Path(log_file).relative_to(experiment / "logs")
+    return experiment, experiment / receipts.FOLDER / Path(log_file).relative_to(experiment / "logs")
 
 
 def write_before(path: str | Path, text: str) -> None:

@@ -3,6 +3,9 @@
 Snakemake runs all that depends on a file that is made again. Where the file turns out as it was, the jobs below need not work:
 their receipts say that code, params and the content of every input are those of last time. The results themselves are kept as
 hard links, which take no space, since Snakemake deletes the outputs of a job before it starts.
+
+Receipts move with the experiment: whatever they say of its own files does not depend on where it lies or how it is spelled. And
+they may be a stranger's: no path is taken from them, only what they say of the files that a job is known to write.
 """
 
 import json
@@ -10,6 +13,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,25 +32,65 @@ RECEIPT = "receipt.json"
 LOG = "log.txt"
 
 
-def made_of(params: Mapping[str, Any], inputs: Sequence[str | Path]) -> dict[str, Any]:
-    """Say what decides the results of a job: params, fingerprints among them, content of inputs, and versions of libraries.
+@dataclass(frozen=True)
+class Receipt:
+    """What a job was made of, and what it made.
 
-    Another version alone is no reason to run; but a job that runs, for whatever reason, then works.
+    Attributes
+    ----------
+    made_of : dict
+        From :func:`made_of`.
+    results : list of list
+        Path within the experiment, size in bytes and SHA-256 of each output, in the order of the rule.
+    lineage : str or None
+        What all of it depends on, where that is noted.
+    """
+
+    made_of: dict[str, Any]
+    results: list[list[Any]]
+    lineage: str | None = None
+
+    def is_of(self, decisive: Mapping[str, Any], place: Path, outputs: Sequence[str | Path]) -> bool:
+        """Whether it is that of a job.
+
+        Parameters
+        ----------
+        decisive : mapping
+            From :func:`decisive`.
+        place, outputs
+            As in :func:`take`.
+        """
+        same = all(self.made_of[part] == decisive[part] for part in ("params", "inputs"))
+        return same and [path for path, _, _ in self.results] == [_inside(place, path) for path in outputs]
+
+
+def decisive(params: Mapping[str, Any], inputs: Sequence[str], out: str | Path) -> dict[str, Any]:
+    """Say what must be the same for a job not to run: params, fingerprints among them, and content of inputs.
 
     Parameters
     ----------
     params : mapping
         What the rule gives the job, fingerprints among them.
-    inputs : sequence of path
-        All files that it reads.
+    inputs : sequence of str
+        SHA-256 of all files that it reads.
+    out : path
+        The experiment's folder: where params name files in it, only their place inside counts.
     """
-    made_of = {
-        "params": dict(params),
-        "inputs": [sha256(path) for path in inputs],
-        "software": {name: version(name) for name in SOFTWARE},
-    }
     # As JSON gives it back: tuples are lists, and the order of keys means nothing.
-    return json.loads(json.dumps(made_of, sort_keys=True))
+    return json.loads(json.dumps({"params": _anywhere(dict(params), str(out)), "inputs": list(inputs)}, sort_keys=True))
+
+
+def made_of(params: Mapping[str, Any], inputs: Sequence[str], out: str | Path) -> dict[str, Any]:
+    """Say all that decides the results of a job: what must be the same, and versions of libraries.
+
+    Another version alone is no reason to run; but a job that runs, for whatever reason, then works.
+
+    Parameters
+    ----------
+    params, inputs, out
+        As in :func:`decisive`.
+    """
+    return decisive(params, inputs, out) | {"software": {name: version(name) for name in SOFTWARE}}
 
 
 def take(place: str | Path, made_of: Mapping[str, Any], outputs: Sequence[str | Path], lineage: str | None = None) -> bool:
@@ -55,7 +99,7 @@ def take(place: str | Path, made_of: Mapping[str, Any], outputs: Sequence[str | 
     Parameters
     ----------
     place : path
-        Folder of the job's receipt.
+        Folder of the job's receipt, in :data:`FOLDER` of the experiment.
     made_of : dict
         From :func:`made_of`.
     outputs : sequence of path
@@ -69,13 +113,18 @@ def take(place: str | Path, made_of: Mapping[str, Any], outputs: Sequence[str | 
         Whether it was so. If not, the receipt is gone: what the job writes from now on is not what it describes.
     """
     place = Path(place)
-    receipt = _read(place)
-    whole = receipt.get("made of") == made_of and _is_whole(place, receipt["results"], outputs)
+    receipt = read(place)
+    whole = (
+        receipt is not None
+        and receipt.made_of == made_of
+        and receipt.is_of(made_of, place, outputs)
+        and _is_whole(place, receipt.results)
+    )
     if whole:
         for number, path in enumerate(map(Path, outputs)):
             with replacing(path) as beside:
                 _copy(place / str(number), beside)
-        write_json(place / RECEIPT, receipt | {"lineage": lineage})
+        _write(place, replace(receipt, lineage=lineage))
     else:
         shutil.rmtree(place, ignore_errors=True)
     return whole
@@ -100,12 +149,29 @@ def keep(
     place = Path(place)
     place.mkdir(parents=True, exist_ok=True)
     try:
-        results = [_keep(Path(path), place / str(number)) for number, path in enumerate(outputs)]
+        results = [_keep(Path(path), place, number) for number, path in enumerate(outputs)]
         shutil.copyfile(log_file, place / LOG)
     except FileNotFoundError:
         return
     # Last, so that there is a receipt only for what is whole.
-    write_json(place / RECEIPT, {"made of": made_of, "results": results, "lineage": lineage})
+    _write(place, Receipt(dict(made_of), results, lineage))
+
+
+def read(place: str | Path) -> Receipt | None:
+    """Read the receipt of a job; None if there is none, or none that can be understood.
+
+    Parameters
+    ----------
+    place : path
+        Folder of the job's receipt.
+    """
+    try:
+        receipt = Receipt(**json.loads(Path(place, RECEIPT).read_text(encoding="utf-8")))
+        results = [[str(path), int(size), str(digest)] for path, size, digest in receipt.results]
+        made_of = {"params": receipt.made_of["params"], "inputs": list(receipt.made_of["inputs"])}
+        return replace(receipt, results=results, made_of=receipt.made_of | made_of)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def lineage(place: str | Path) -> str | None:
@@ -116,41 +182,33 @@ def lineage(place: str | Path) -> str | None:
     place : path
         Folder of the job's receipt.
     """
-    return _read(Path(place)).get("lineage")
+    receipt = read(place)
+    return receipt and receipt.lineage
 
 
-def damaged(output: str | Path) -> list[Path]:
-    """Find results of an experiment that are shorter than their jobs wrote them.
-
-    Parameters
-    ----------
-    output : path
-        The experiment's folder.
-    """
-    short = []
-    for receipt in Path(output, FOLDER).rglob(RECEIPT):
-        for path, size, _ in _read(receipt.parent).get("results", []):
-            # A receipt of an experiment that was moved or copied speaks of files in its old place.
-            inside = Path(path).absolute().is_relative_to(Path(output).absolute())
-            try:
-                if inside and os.stat(path).st_size < size:
-                    short.append(Path(path))
-            except OSError:
-                continue
-    return sorted(short)
+def _write(place: Path, receipt: Receipt) -> None:
+    write_json(place / RECEIPT, asdict(receipt))
 
 
-def _read(place: Path) -> dict[str, Any]:
-    try:
-        return json.loads((place / RECEIPT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+def _anywhere(value: Any, out: str) -> Any:
+    """Name files of the experiment by their place inside, which no other value can look like: outputs have no braces."""
+    if isinstance(value, dict):
+        return {key: _anywhere(inner, out) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_anywhere(inner, out) for inner in value]
+    if isinstance(value, str) and (value == out or value.startswith(f"{out}/")):
+        return "{output}" + value[len(out) :]
+    return value
 
 
-def _is_whole(place: Path, results: list[list], outputs: Sequence[str | Path]) -> bool:
-    """Whether the kept results are those of these outputs, unharmed."""
-    if [path for path, _, _ in results] != [str(path) for path in outputs]:
-        return False
+def _inside(place: Path, path: str | Path) -> str:
+    """Give the path of a result within the experiment to which a receipt belongs."""
+    kept = next(folder for folder in place.parents if folder.name == FOLDER)
+    return os.path.relpath(path, kept.parent)
+
+
+def _is_whole(place: Path, results: list[list[Any]]) -> bool:
+    """Whether the kept results are those of a receipt, unharmed."""
     try:
         return all(sha256(place / str(number)) == digest for number, (_, _, digest) in enumerate(results))
     except OSError:
@@ -164,9 +222,10 @@ def _copy(kept: Path, path: Path) -> None:
         shutil.copyfile(kept, path)
 
 
-def _keep(path: Path, kept: Path) -> list:
+def _keep(path: Path, place: Path, number: int) -> list[Any]:
     """Link a result, and give its name, size in bytes and hash."""
-    noted = [str(path), path.stat().st_size, sha256(path)]
+    noted = [_inside(place, path), path.stat().st_size, sha256(path)]
+    kept = place / str(number)
     kept.unlink(missing_ok=True)
     try:
         os.link(path, kept)

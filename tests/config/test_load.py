@@ -23,6 +23,29 @@ def changed(path: str, value: object) -> dict:
     return result
 
 
+@pytest.mark.parametrize(
+    "spelled", ["out/", "./out", "out/.", "other/../out", "$PLACE", "~/out", "//home//me/out", "/home/me/out"]
+)
+def test_a_folder_has_one_spelling(spelled, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PLACE", "./out")
+    monkeypatch.setenv("HOME", "/home/me")
+    folder = "/home/me/out" if "~" in spelled or "home" in spelled else "out"
+    assert load.load(MINIMAL | {"output": spelled}).output == folder
+
+
+def test_dots_behind_a_link_lead_where_the_link_leads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("far/away")
+    assert load.load(MINIMAL | {"output": "link//../out/"}).output == "link/../out"
+
+
+def test_results_may_lie_in_the_folder_of_today(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load.load(MINIMAL | {"output": "."}).output == str(tmp_path)
+
+
 @pytest.mark.parametrize("file", sorted((ROOT / "config").rglob("*.yaml")), ids=lambda file: file.name)
 def test_the_configurations_that_come_along_are_valid(file):
     assert isinstance(load.load(yaml.safe_load(file.read_text(encoding="utf-8"))), Config)
@@ -272,6 +295,15 @@ def test_a_configuration_that_is_no_mapping_is_refused(refusal, settings):
         ("finetune.betas", [0.9, 1.5], "finetune.betas.1: found 1.5; input should be less than 1"),
         ("finetune.learning_rate", float("inf"), "finetune.learning_rate: found inf; input should be a finite number"),
         ("output", "results/{x}", "output: found 'results/{x}'; "),
+        (
+            "output",
+            "s3://bucket/x",
+            "output: found 's3://bucket/x'; expected a folder of this machine, in whose name is no ':'",
+        ),
+        ("output", "a:b", "output: found 'a:b'; expected a folder of this machine, in whose name is no ':' and no line break"),
+        ("output", "$NOWHERE/x", "output: found '$NOWHERE/x'; expected variables that are set, and no other $"),
+        ("output", "~nobody-at-all/x", "output: found '~nobody-at-all/x'; there is no such user; expected ~ alone"),
+        ("output", "//", "output: found '//'; expected a folder for the experiment alone"),
     ],
 )
 def test_what_would_be_ignored_or_fail_later_is_refused(refusal, path, value, problem):

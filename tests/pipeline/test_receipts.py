@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+from rnalm.files import sha256
 from rnalm.pipeline import receipts
 
 
@@ -15,7 +16,7 @@ def kept(tmp_path):
         with open(path, "w") as file:
             file.write(f"results of {path}")
     (tmp_path / "log").write_text("log\n")
-    made_of = receipts.made_of({"code": "1", "n": (1, 2)}, [tmp_path / "input"])
+    made_of = receipts.made_of({"code": "1", "n": (1, 2)}, [sha256(tmp_path / "input")], tmp_path)
     place = tmp_path / receipts.FOLDER / "job"
     receipts.keep(place, made_of, outputs, tmp_path / "log")
     return place, made_of, outputs
@@ -30,7 +31,7 @@ def test_the_same_work_is_not_done_twice(kept, tmp_path):
     before = read(outputs)
     for path in outputs:
         os.unlink(path)
-    again = receipts.made_of({"n": [1, 2], "code": "1"}, [tmp_path / "input"])
+    again = receipts.made_of({"n": [1, 2], "code": "1"}, [sha256(tmp_path / "input")], tmp_path)
     assert receipts.take(place, again, outputs)
     assert read(outputs) == before
     assert receipts.take(place, again, outputs), "and a third time"
@@ -49,7 +50,7 @@ def test_other_work_is_done(kept, tmp_path, what):
         (tmp_path / "input").write_text("other")
     if what == "outputs":
         outputs = outputs[:1]
-    assert not receipts.take(place, receipts.made_of(params, [tmp_path / "input"]), outputs)
+    assert not receipts.take(place, receipts.made_of(params, [sha256(tmp_path / "input")], tmp_path), outputs)
     assert not place.exists(), "what is written from now on is not what the receipt describes"
 
 
@@ -78,30 +79,16 @@ def test_what_another_run_is_about_to_make_again_is_not_kept(kept, tmp_path):
     assert not receipts.take(place, made_of, outputs)
 
 
-def test_only_results_that_have_become_shorter_are_damaged(kept, tmp_path):
-    _, _, outputs = kept
-    assert receipts.damaged(tmp_path) == []
-    with open(outputs[0], "a") as file:
-        file.write("a note by the user")
-    os.unlink(outputs[1])
-    assert receipts.damaged(tmp_path) == []
-    with open(outputs[1], "w") as file:
-        file.write("resul")
-    assert [str(path) for path in receipts.damaged(tmp_path)] == outputs[1:]
-
-
-def test_files_of_an_experiment_in_the_old_place_of_a_moved_one_are_not_damaged(kept, tmp_path):
-    _, _, outputs = kept
-    os.truncate(outputs[0], 3)
-    (tmp_path / "moved").mkdir()
-    os.rename(tmp_path / receipts.FOLDER, tmp_path / "moved" / receipts.FOLDER)
-    assert receipts.damaged(tmp_path / "moved") == []
+def test_files_of_the_experiment_are_named_by_their_place_inside():
+    params = {"model": "out/fine-tune/0", "all": ["out", "outer/x"], "data": "table.tsv"}
+    inside = {"model": "{output}/fine-tune/0", "all": ["{output}", "outer/x"], "data": "table.tsv"}
+    assert receipts.made_of(params, [], "out")["params"] == inside
 
 
 def test_another_version_of_a_library_makes_a_job_work_that_runs(kept, tmp_path, monkeypatch):
     place, made_of, outputs = kept
     monkeypatch.setattr(receipts, "version", lambda name: "100")
-    assert not receipts.take(place, receipts.made_of(made_of["params"], [tmp_path / "input"]), outputs)
+    assert not receipts.take(place, receipts.made_of(made_of["params"], [sha256(tmp_path / "input")], tmp_path), outputs)
 
 
 def test_where_there_are_no_hard_links_work_is_done_again(kept, tmp_path, monkeypatch):
@@ -112,7 +99,6 @@ def test_where_there_are_no_hard_links_work_is_done_again(kept, tmp_path, monkey
 
     monkeypatch.setattr(os, "link", refuse)
     receipts.keep(place, made_of, outputs, tmp_path / "log")
-    assert receipts.damaged(tmp_path) == []
     assert not receipts.take(place, made_of, outputs)
 
 

@@ -112,7 +112,9 @@ def test_truncated_files_are_found_and_made_again(copy, finished):
     (experiment.output / "fine-tune/1/model.safetensors").unlink()
     told = experiment.succeed()
     for name in CUT:
-        assert f"rnalm: out/{name}: shorter than it was written; removed, to be made again" in told
+        assert f"rnalm: out/{name}: shorter than it was written; to be made again" in told
+        assert f"rnalm: out/{name}: set aside as out/set-aside/{name}" in told
+        assert (experiment.output / "set-aside" / name).exists()
     assert experiment.contents() == finished.contents()
     assert experiment.plan() == {}
 

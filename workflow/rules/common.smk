@@ -7,8 +7,10 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# Jobs run in processes of their own, perhaps in another environment: they find the library beside the workflow.
-LIBRARY = str(Path(workflow.basedir).parent)
+# Jobs run in processes of their own, perhaps in another environment: they find the library beside the workflow, which may be a
+# module of another.
+WORKFLOW = Path(str(workflow.current_basedir)).parent
+LIBRARY = str(WORKFLOW.parent)
 if LIBRARY not in sys.path:
     sys.path.insert(0, LIBRARY)
     os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
@@ -32,7 +34,7 @@ except RnalmError as error:
 ENV = "../envs/rnalm.yaml"
 OUT, TASK = PLAN.out, PLAN.settings.task
 STARTED = time.time()
-SCRIPTS = Path(workflow.basedir, "scripts")
+SCRIPTS = WORKFLOW / "scripts"
 CONTENTS = contents.Contents(f"{OUT}/{receipts.FOLDER}/contents.json")
 
 
@@ -42,10 +44,6 @@ wildcard_constraints:
     shard=r"\d+",
     mode="|".join(PLAN.settings.interpret.scored),
     place=r"(predict|interpret)(/[A-Za-z0-9_-]+)?",
-
-
-if workflow.is_main_process:
-    run.remove_damaged(OUT)
 
 
 def code(script):
@@ -86,6 +84,8 @@ def growing(mem_mb):
 
 def start():
     """Keep other runs out of this folder, and note what the user's files contain."""
-    if not run.begin(OUT):
-        raise WorkflowError(f"{OUT}: another run works in this folder; wait for it to end, or stop it")
+    try:
+        run.begin(OUT, workflow)
+    except RnalmError as error:
+        raise WorkflowError(str(error)) from None
     CONTENTS.save()
