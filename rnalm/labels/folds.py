@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rnalm.config import Folds
@@ -82,7 +83,7 @@ def assign_file(
     seed : int
         Draws what is random.
     clusters : path, optional
-        From :func:`rnalm.sequences.cluster.cluster_file`, for ``folds.group: cluster``; rows in the order of the encoded file.
+        From :func:`rnalm.sequences.cluster.cluster_file`, for ``folds.group: cluster``; it may have further sequences.
 
     Raises
     ------
@@ -98,7 +99,10 @@ def assign_file(
     labels = column("label") if task == "classification" else None
     groups = None if options.group == "none" else column("group")
     if clusters is not None:
-        groups = join(groups, pq.read_table(clusters, columns=["cluster"])["cluster"].to_numpy())
+        # By id, as sequences without a label may have been left out since.
+        found = pq.read_table(clusters)
+        places = pc.index_in(rows["id"], found["id"].combine_chunks())  # pyright: ignore[reportAttributeAccessIssue]
+        groups = join(groups, found["cluster"].take(places).to_numpy())
     parts = assign(options, len(rows), labels, groups, column("split"), seed)
     for fold, part in enumerate(parts):
         log.info("fold %d: %s", fold, ", ".join(f"{np.sum(part == i)} {name}" for i, name in enumerate(PARTS)))
