@@ -9,6 +9,19 @@ from rnalm.config.columns import AttributeColumns, Columns, check_positions
 from rnalm.config.section import OptionalSeparator, Section, Separator
 
 
+def _texts(value: Any) -> Any:
+    """Take one text for a list of it, and whole numbers for how they are written: ``missing: [NA, -1]``."""
+    values = value if isinstance(value, list) else [value]
+    return [str(inner) if type(inner) is int else inner for inner in values]
+
+
+Decimal = Literal[".", ","]
+#: What stands for no label.
+Missing = Annotated[list[str], BeforeValidator(_texts, json_schema_input_type=str | list[str | int])]
+Case = Literal["upper", "keep"]
+Unlabelled = Literal["error", "drop"]
+
+
 class SourceSection(Section):
     """What every kind of source tells of itself."""
 
@@ -17,12 +30,17 @@ class SourceSection(Section):
     kind: ClassVar[str]
     #: Where its columns are named.
     columns_key: ClassVar[str] = "source.columns"
+    #: The case in which it is read where nothing is said.
+    usual_case: ClassVar[Case]
     #: Whether its records have a description.
     described: ClassVar[bool] = False
 
     if TYPE_CHECKING:  # A key of some, a property of others.
         token_sep: str | None
         modifier_sep: str | None
+        case: Case | None
+        decimal: Decimal
+        unlabelled: Unlabelled
 
     @classmethod
     def is_meant(cls, value: dict) -> bool:
@@ -39,6 +57,21 @@ class SourceSection(Section):
     def paths(self) -> list[str]:
         """All files that are read."""
         raise NotImplementedError
+
+    @property
+    def missing_key(self) -> str:
+        """Where it says what stands for no label."""
+        return self.columns_key.removesuffix("columns") + "missing"
+
+    def like(self, case: Case | None) -> Self:
+        """Give it the case of other sequences, where it says nothing of its own.
+
+        Parameters
+        ----------
+        case : {'upper', 'keep'} or None
+            Theirs; None: they say nothing either.
+        """
+        return self if self.case or case is None else self.model_copy(update={"case": case})
 
     def gives(self, key: str) -> bool:
         """Whether records have a ``label``, ``weight``, ``group`` or ``split``.
@@ -66,6 +99,7 @@ class Table(SourceSection):
 
     title = "a table"
     kind = "table"
+    usual_case = "keep"
     path: str
     """The table; gzip-compressed if the name ends in `.gz`."""
     header: bool = True
@@ -78,6 +112,15 @@ class Table(SourceSection):
     """What separates the tokens of a sequence; null: every character is a token."""
     modifier_sep: OptionalSeparator = None
     """What separates a token from its float modifiers, as in `a#2.5#0.2`."""
+    case: Case | None = None
+    """`upper`: lower-case letters are read as upper-case ones; `keep`: as they stand; null: as a model was trained, else \
+`keep`."""
+    decimal: Decimal = "."
+    """What stands before the decimals of a number; no number has separators of thousands."""
+    missing: Missing = []
+    """What stands for no label beside the empty field, such as `NA`; one text or a list."""
+    unlabelled: Unlabelled = "error"
+    """What training does with sequences that have no label: `error` refuses them, `drop` leaves them out, and says how many."""
     columns: Columns
     """Where the table holds what."""
 
@@ -88,6 +131,8 @@ class Table(SourceSection):
         separators = [sep for sep in (self.column_sep, self.token_sep, self.modifier_sep, self.quote) if sep]
         if len(set(separators)) < len(separators):
             raise ValueError("column_sep, token_sep, modifier_sep and quote must differ from each other")
+        if self.modifier_sep and self.decimal == "," and "," in (self.token_sep, self.modifier_sep):
+            raise ValueError("decimal must differ from token_sep and modifier_sep, found ',' for both")
         check_positions(self.header, self.columns)
         return self
 
@@ -115,7 +160,7 @@ class Table(SourceSection):
             Whether to keep the groups.
         """
         kept = {"id": self.columns.id, "sequence": self.columns.sequence, "group": self.columns.group if grouped else None}
-        return self.model_copy(update={"columns": Columns(**kept)})
+        return self.model_copy(update={"columns": Columns(**kept), "missing": [], "unlabelled": "error"})
 
 
 class Attributes(Section):
@@ -129,6 +174,10 @@ class Attributes(Section):
     """What separates columns."""
     quote: str | None = Field(default='"', max_length=1)
     """The quoting character, or null where quotes are ordinary characters."""
+    decimal: Decimal = "."
+    """What stands before the decimals of a number; no number has separators of thousands."""
+    missing: Missing = []
+    """What stands for no label beside the empty field, such as `NA`; one text or a list."""
     columns: AttributeColumns
     """Where the table holds what."""
 
@@ -171,6 +220,7 @@ class Fasta(SourceSection):
 
     title = "FASTA"
     kind = "fasta"
+    usual_case = "upper"
     columns_key = "source.attributes.columns"
     described = True
     path: Files | None = None
@@ -179,8 +229,11 @@ class Fasta(SourceSection):
     """Instead of `path`: for each class its file, or a list of files. They are read in the order of the names of classes."""
     attributes: Attributes | None = None
     """A table with labels, or weights, groups and splits, by id."""
-    case: Literal["upper", "keep"] = "upper"
-    """`upper`: lower-case letters, which often only mark repeats, are read as upper-case ones; `keep`: as they stand."""
+    case: Case | None = None
+    """`upper`: lower-case letters, which often only mark repeats, are read as upper-case ones; `keep`: as they stand; null: \
+as a model was trained, else `upper`."""
+    unlabelled: Unlabelled = "error"
+    """What training does with sequences that have no label: `error` refuses them, `drop` leaves them out, and says how many."""
     chunk: Chunk | None = None
     """Divide long sequences; null: do not."""
 
@@ -225,6 +278,11 @@ class Fasta(SourceSection):
     def modifier_sep(self) -> None:
         """There are no modifiers."""
 
+    @property
+    def decimal(self) -> Decimal:
+        """What stands before the decimals of labels and weights."""
+        return self.attributes.decimal if self.attributes else "."
+
     def gives(self, key: str) -> bool:
         """Whether records have a ``label``, ``weight``, ``group`` or ``split``.
 
@@ -248,8 +306,9 @@ class Fasta(SourceSection):
         attributes = None
         if grouped and self.attributes and (group := self.attributes.columns.group) is not None:
             columns = AttributeColumns(id=self.attributes.columns.id, group=group)
-            attributes = self.attributes.model_copy(update={"columns": columns})
-        return self.model_copy(update={"path": self.fasta, "classes": None, "attributes": attributes})
+            attributes = self.attributes.model_copy(update={"columns": columns, "decimal": ".", "missing": []})
+        update = {"path": self.fasta, "classes": None, "attributes": attributes, "unlabelled": "error"}
+        return self.model_copy(update=update)
 
 
 #: Names by which FASTA files go.

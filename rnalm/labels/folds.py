@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rnalm.config import Folds
@@ -87,7 +88,7 @@ def assign_file(
     seed : int
         Draws what is random.
     clusters : path, optional
-        From :func:`rnalm.sequences.cluster.cluster_file`, for ``folds.group: cluster``; rows in the order of the encoded file.
+        From :func:`rnalm.sequences.cluster.cluster_file`, for ``folds.group: cluster``; it may have further sequences.
 
     Raises
     ------
@@ -103,7 +104,10 @@ def assign_file(
     labels = column("label") if task == "classification" else None
     groups = None if options.group == "none" else named(column("group"))
     if clusters is not None:
-        groups = join(groups, pq.read_table(clusters, columns=["cluster"])["cluster"].to_numpy())
+        # By id, as sequences without a label may have been left out since.
+        found = pq.read_table(clusters)
+        places = pc.index_in(rows["id"], found["id"].combine_chunks())  # pyright: ignore[reportAttributeAccessIssue]
+        groups = join(groups, found["cluster"].take(places).to_numpy())
     parts = assign(options, len(rows), labels, groups, column("split"), seed)
     _check_weights(parts, rows["weight"].to_numpy())
     _tell_copies(parts, encoded)

@@ -61,10 +61,11 @@ class Experiment:
         numbered = {str(number): path for number, path in enumerate(self.given)}
         self.models = numbered or {name: f"{self.out}/fine-tune/{name}" for name in self.trained}
         own = {"source": settings.source} if settings.source else {}
-        self.sources: dict[str, Source] = own | dict(settings.inference)
+        further = {name: self._like_trained(source) for name, source in settings.inference.items()}
+        self.sources: dict[str, Source] = own | further
         # Without labels: but for groups, what a file for pretraining says of its sequences is passed over.
         elsewhere = self.pretrain and self.pretrain.source
-        apart = {"pretraining": elsewhere.of_sequences(grouped=True)} if elsewhere else {}
+        apart = {"pretraining": self._like_trained(elsewhere).of_sequences(grouped=True)} if elsewhere else {}
         self.encoded: dict[str, Source] = self.sources | apart
         self.held_out = settings.trains and settings.folds.tested
         self.queries = [name for name in self.sources if name != "source" or self.held_out or not settings.trains]
@@ -122,7 +123,28 @@ class Experiment:
     def vocabulary(self) -> Source | None:
         """The sequences from which the tokenizer is learned; None where it is taken from a model."""
         source = self.settings.tokenizer.source or self.settings.source
-        return source.of_sequences() if source and self.lender is None else None
+        return self._like_trained(source).of_sequences() if source and self.lender is None else None
+
+    def _like_trained(self, source: Source) -> Source:
+        """Read a source that says nothing of its case in that of the sequences that are trained on here."""
+        return source.like(self.settings.training_source.case) if self.settings.trains else source
+
+    def case_beside(self, source: str) -> str | None:
+        """Say in which case a source is read beside that which is trained on here, where neither names one.
+
+        Parameters
+        ----------
+        source : str
+            Its name.
+
+        Returns
+        -------
+        {'upper', 'vocabulary'} or None
+            ``vocabulary``: that of the vocabulary; None where it is trained on itself, or models are given.
+        """
+        if source == "source" or not self.settings.trains:
+            return None
+        return "upper" if self.settings.training_source.usual_case == "upper" else "vocabulary"
 
     @property
     def architecture(self) -> str:

@@ -57,6 +57,7 @@ def encode_source(experiment: Experiment, source: str) -> Params:
         "task": settings.task,
         "quality": settings.labels.quality,
         "require_labels": settings.trains and source == "source",
+        "case": experiment.case_beside(source),
     }
 
 

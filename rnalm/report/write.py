@@ -64,6 +64,8 @@ def _cards(job: Job) -> list[tuple[str, str]]:
     ]
     if cut := sum(entry["truncated"] for entry in encoded):
         cards.insert(3, ("cut to the block size", f"{cut:,}"))
+    if dropped := sum(entry["dropped"] for entry in encoded):
+        cards.insert(1, ("left out without a label", f"{dropped:,}"))
     return cards
 
 

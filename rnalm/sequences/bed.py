@@ -1,9 +1,13 @@
 """BED files ─► known elements of sequences."""
 
+import re
 from pathlib import Path
 
 from rnalm.errors import RnalmError
 from rnalm.files import open_text
+
+#: Digits alone: ``int`` would pass over the separator in ``1_000``.
+POSITION = re.compile(r"\d+", re.ASCII)
 
 #: Elements of each sequence, by its id: start and end (0-based, half-open) and name.
 Elements = dict[str, list[tuple[int, int, str]]]
@@ -43,8 +47,8 @@ def read_bed(path: str | Path) -> Elements:
             if not line.strip() or line.startswith("#"):
                 continue
             try:
-                start, end = int(fields[1]), int(fields[2])
-            except (IndexError, ValueError):
+                start, end = (int(field) for field in fields[1:3] if POSITION.fullmatch(field.strip()))
+            except ValueError:
                 if line.split()[0] in ("track", "browser"):
                     continue
                 raise RnalmError(f"{path}, line {number}: expected sequence, start and end, separated by tabs") from None

@@ -1,16 +1,20 @@
 """FASTA files ─► records, one at a time."""
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from rnalm.config import Attributes, Chunk, Fasta
 from rnalm.errors import RnalmError
 from rnalm.files import open_text
+from rnalm.sequences.fields import read_fields
 from rnalm.sequences.records import Record
-from rnalm.sequences.tables import read_fields
 
 log = logging.getLogger(__name__)
+
+#: What is neither a letter, nor a stop or gap, nor white space: comments, numbers, marks, control characters.
+NO_LETTER = re.compile(r"[^A-Za-z*.\-\s]|[\x1c-\x1f]")
 
 
 def read(source: Fasta) -> Iterator[Record]:
@@ -31,14 +35,15 @@ def read(source: Fasta) -> Iterator[Record]:
     Raises
     ------
     RnalmError
-        If text comes before the first header, a header has no id, a record has no sequence, or none of the ids in the table of
-        attributes is among those of the files; it names the file and, where there is one, the line.
+        If text comes before the first header, a header has no id, a record has no sequence or something in it that is no
+        letter, or none of the ids in the table of attributes is among those of the files; it names the file and, where there is
+        one, the line.
     """
     class_of = {path: name for name, paths in (source.classes or {}).items() for path in paths}
     attributes = read_attributes(source.attributes) if source.attributes else {}
     unused = set(attributes)
     for path in source.fasta:
-        for record in _parse(path, source.case == "upper"):
+        for record in _parse(path):
             unused.discard(record.id)
             record = replace(record, **{"label": class_of.get(path)} | attributes.get(record.id, {}))
             yield from divide(record, source.chunk) if source.chunk else [record]
@@ -62,27 +67,27 @@ def read_attributes(table: Attributes) -> dict[str, dict[str, str]]:
     Raises
     ------
     RnalmError
-        If the table cannot be read (see :func:`rnalm.sequences.tables.read_fields`), or an id was there before.
+        If the table cannot be read (see :func:`rnalm.sequences.fields.read_fields`), or an id was there before.
     """
     attributes: dict[str, dict[str, str]] = {}
     for place, fields in read_fields(table):
         name = fields.pop("id")
         if name in attributes:
             raise RnalmError(f"{place}: the id {name!r} was there before; ids must be unique")
-        attributes[name] = {key: value for key, value in fields.items() if value}
+        attributes[name] = {k: value for k, value in fields.items() if value and not (k == "label" and value in table.missing)}
     return attributes
 
 
 def _check_used(fasta: str, table: str, rows: int, unused: int) -> None:
     """Refuse a table of attributes of which no row is about a sequence that was read, and log how many are not."""
     if unused == rows:
-        first = next(_parse(fasta, upper=False)).id
+        first = next(_parse(fasta)).id
         raise RnalmError(f"{table}: none of its ids is among the ids of {fasta}, such as {first!r}")
     if unused:
         log.info("%s: %d of %d rows are about other sequences", table, unused, rows)
 
 
-def _parse(path: str, upper: bool) -> Iterator[Record]:
+def _parse(path: str) -> Iterator[Record]:
     """Take a FASTA file apart: the first word of a header is the id, lines up to the next header are the sequence."""
     header, place, lines = None, path, []
     with open_text(path) as file:
@@ -95,10 +100,19 @@ def _parse(path: str, upper: bool) -> Iterator[Record]:
             elif line and header is None:
                 raise RnalmError(f"{path}, line {number}: found {line[:20]!r}, expected a header that begins with '>'")
             elif line:
-                lines.append(line.upper() if upper else line)
+                if wrong := NO_LETTER.search(line):
+                    raise RnalmError(f"{path}, line {number}: {_problem(wrong[0], header)}")
+                lines.append(line)
         if header is None:
             raise RnalmError(f"{path}: no sequences in it; expected FASTA records, each with a header that begins with '>'")
         yield _record(place, header, lines)
+
+
+def _problem(found: str, header: str | None) -> str:
+    """Say what is wrong with a character that stands in a sequence."""
+    name = next(iter((header or "").split()), "")
+    hint = "a header begins a line of its own" if found == ">" else "expected letters, '*', '-' or '.'"
+    return f"found {found!r} in the sequence of {name!r}; {hint}"
 
 
 def _record(place: str, header: str, lines: list[str]) -> Record:

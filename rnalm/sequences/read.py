@@ -1,6 +1,7 @@
 """Any source ─► records, one at a time."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from rnalm.config import Fasta, Source, Table
 from rnalm.sequences import fasta, tables
@@ -21,7 +22,7 @@ def read_records(source: Source) -> Iterator[Record]:
     Yields
     ------
     Record
-        One sequence, as it stands in the file.
+        One sequence, in the case in which the source is read.
 
     Raises
     ------
@@ -47,4 +48,36 @@ def read_records(source: Source) -> Iterator[Record]:
     >>> record.id, record.description, record.sequence
     ('YAL1', 'a gene', 'ACGTNN')
     """
+    return (in_case(record, source.case or source.usual_case) for record in read_written(source))
+
+
+def read_written(source: Source) -> Iterator[Record]:
+    """Read the records of a source, in order, in the case in which they are written.
+
+    Parameters
+    ----------
+    source : Source
+        As for :func:`read_records`, which says what is refused, too.
+
+    Yields
+    ------
+    Record
+        One sequence, as it stands in the file.
+    """
     return READERS[type(source)](source)
+
+
+def in_case(record: Record, case: str) -> Record:
+    """Give a record in the case in which it is to be read.
+
+    Parameters
+    ----------
+    record : Record
+        As it is written.
+    case : {'upper', 'keep'}
+        Whether lower-case letters are read as upper-case ones.
+    """
+    if case == "keep":
+        return record
+    sequence = record.sequence
+    return replace(record, sequence=sequence.upper() if isinstance(sequence, str) else [token.upper() for token in sequence])

@@ -5,6 +5,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+#: What people and programs write where they have no value, but for the empty field.
+NO_VALUE = {"na", "n/a", "<na>", "#n/a", "nan", "none", "null", "nil", "missing", "unknown"}
+
+
+def means_missing(text: str) -> bool:
+    """Say whether a text probably stands for no value.
+
+    Parameters
+    ----------
+    text : str
+        As it stands in a file.
+
+    Examples
+    --------
+    >>> means_missing("NA"), means_missing("Na+")
+    (True, False)
+    """
+    return text.casefold() in NO_VALUE
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

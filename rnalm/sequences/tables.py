@@ -1,19 +1,15 @@
 """A table of sequences ─► records, one at a time."""
 
-import csv
-import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO
 
 import numpy as np
 
-from rnalm.config import Attributes, Table
-from rnalm.errors import RnalmError, nearest
-from rnalm.files import open_text
+from rnalm.config import Table
+from rnalm.errors import RnalmError
+from rnalm.sequences.fields import read_fields
+from rnalm.sequences.numbers import to_number
 from rnalm.sequences.records import Record
-
-# A sequence in one field is far longer than the csv module's default limit of 131,072 characters.
-csv.field_size_limit(sys.maxsize)
 
 
 def read(source: Table) -> Iterator[Record]:
@@ -32,8 +28,9 @@ def read(source: Table) -> Iterator[Record]:
     Raises
     ------
     RnalmError
-        If a column is missing or named twice, a row is short, an id, sequence or token is empty, quoting or a modifier is
-        malformed, or there is no row; it names the file and, where there is one, the line.
+        If the rows cannot be read (see :func:`rnalm.sequences.fields.read_fields`), a sequence or token is empty, a contiguous
+        sequence has white space, control characters or quotes in it, a modifier is malformed, or there is no row; it names the
+        file and, where there is one, the line.
     """
     split_tokens = _token_splitter(source)
     empty = True
@@ -43,99 +40,17 @@ def read(source: Table) -> Iterator[Record]:
             raise RnalmError(f"{place}: the sequence of {fields['id']!r} is empty")
         sequence, modifiers = split_tokens(fields.pop("sequence"), place)
         optional = {key: fields.get(key) or None for key in ("label", "weight", "group", "split")}
+        optional["label"] = None if optional["label"] in source.missing else optional["label"]
         yield Record(place, fields["id"], sequence, modifiers, **optional)
     if empty:
         raise RnalmError(f"{source.path}: no sequences in it")
-
-
-def read_fields(source: Table | Attributes) -> Iterator[tuple[str, dict[str, str]]]:
-    """Read the configured columns of a table, row by row.
-
-    Parameters
-    ----------
-    source : Table or Attributes
-        The table, and where it holds what.
-
-    Yields
-    ------
-    place : str
-        File and line, for messages.
-    fields : dict
-        The text of each field by the name that its column has in the configuration; that of ``id`` is not empty.
-
-    Raises
-    ------
-    RnalmError
-        If a column is missing or named twice, a row is short, an id is empty, or quoting is malformed; it names the file and,
-        where there is one, the line.
-    """
-    with open_text(source.path) as file:
-        rows = _rows(file, source)
-        columns = _columns(rows, source)
-        width = max(columns.values()) + 1
-        for line, row in rows:
-            if not row or row == [""]:
-                continue
-            place = f"{source.path}, line {line}"
-            if len(row) < width:
-                raise RnalmError(
-                    f"{place}: found {len(row)} columns, expected at least {width}; is column_sep {source.column_sep!r} right?"
-                )
-            fields = {key: row[position].strip() for key, position in columns.items()}
-            if not fields["id"]:
-                raise RnalmError(f"{place}: the id is empty")
-            yield place, fields
-
-
-def _rows(file: IO[str], source: Table | Attributes) -> Iterator[tuple[int, list[str]]]:
-    """Take lines apart: the 1-based number of a row's last line, and its fields."""
-    if len(source.column_sep) > 1:
-        for number, text in enumerate(file, start=1):
-            yield number, text.rstrip("\r\n").split(source.column_sep)
-        return
-    quoting = csv.QUOTE_MINIMAL if source.quote else csv.QUOTE_NONE
-    reader = csv.reader(file, delimiter=source.column_sep, strict=True, quotechar=source.quote, quoting=quoting)
-    try:
-        for row in reader:
-            yield reader.line_num, row
-    except csv.Error as error:
-        hint = f"; if {source.quote!r} is an ordinary character, set quote: null" if source.quote else ""
-        raise RnalmError(f"{source.path}, line {reader.line_num}: {error}{hint}") from None
-
-
-def _columns(rows: Iterator[tuple[int, list[str]]], source: Table | Attributes) -> dict[str, int]:
-    """Map each configured column to its 0-based position, reading the header if there is one."""
-    header: list[str] = []
-    if source.header:
-        header = [name.strip() for name in next(rows, (0, []))[1]]
-        if not any(header):
-            raise RnalmError(f"{source.path}: the file is empty, expected a header")
-    wanted = {key: column for key, column in source.columns if column is not None}
-    positions = {}
-    for key, column in wanted.items():
-        if isinstance(column, int):
-            positions[key] = column - 1
-            if header and column > len(header):
-                raise RnalmError(f"{source.path}: columns.{key} is {column}, but the file has {len(header)} columns")
-            if header and key == "label" and to_number(header[column - 1]) is not None:
-                hint = "if there is no header, set header: false"
-                raise RnalmError(f"{source.path}: the label in the header is {header[column - 1]!r}; {hint}")
-        elif header.count(column) == 1:
-            positions[key] = header.index(column)
-        elif column in header:
-            raise RnalmError(
-                f"{source.path}: {header.count(column)} columns are named {column!r}; give columns.{key} as a position"
-            )
-        else:
-            raise RnalmError(f"{source.path}: no column {column!r} for columns.{key}; {nearest(column, header)}")
-    return positions
 
 
 def _token_splitter(source: Table) -> Callable[[str, str], tuple[Sequence[str], np.ndarray | None]]:
     """Make the function that takes a sequence field apart."""
     token_sep, modifier_sep = source.token_sep, source.modifier_sep
     if token_sep is None:
-        return lambda text, place: (text, None)
+        return lambda text, place: (_contiguous(text, place, source.quote), None)
     if modifier_sep is None:
         return lambda text, place: (_fields(text, token_sep, place), None)
 
@@ -147,10 +62,24 @@ def _token_splitter(source: Table) -> Callable[[str, str], tuple[Sequence[str], 
         modifiers = np.zeros((max(map(len, decorated)) - 1, len(tokens)), dtype=np.float32)
         for position, (_, *numbers) in enumerate(decorated):
             for channel, number in enumerate(numbers):
-                modifiers[channel, position] = _modifier(number, place, position)
+                modifiers[channel, position] = _modifier(number, source.decimal, place, position)
         return tokens, modifiers
 
     return split_modifiers
+
+
+def _contiguous(text: str, place: str, quote: str | None) -> str:
+    """Refuse what is no letter of a sequence, as each would become a token: what is not seen, and quotes."""
+    if text.isprintable() and " " not in text and (quote is None or quote not in text):
+        return text
+    for position, letter in enumerate(text, start=1):
+        if letter == quote:
+            hint = "expected quotes around a whole field, and a column_sep of one character; or set quote: null"
+            raise RnalmError(f"{place}: position {position} of the sequence is {letter!r}; {hint}")
+        if letter.isspace() or unicodedata.category(letter) in ("Cc", "Cf"):
+            hint = "expected letters only or, where it separates tokens, token_sep"
+            raise RnalmError(f"{place}: position {position} of the sequence is {letter!r}; {hint}")
+    return text
 
 
 def _fields(text: str, token_sep: str, place: str) -> list[str]:
@@ -163,23 +92,9 @@ def _fields(text: str, token_sep: str, place: str) -> list[str]:
     return fields
 
 
-def to_number(text: str) -> float | None:
-    """Read a number; None where it is none.
-
-    Parameters
-    ----------
-    text : str
-        As it stands in a file.
-    """
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _modifier(text: str, place: str, position: int) -> float:
+def _modifier(text: str, decimal: str, place: str, position: int) -> float:
     """Read a modifier, which must be finite in float32."""
-    number = to_number(text)
+    number = to_number(text, decimal)
     if number is None or not abs(number) <= float(np.finfo(np.float32).max):
         raise RnalmError(f"{place}: token {position + 1} has the modifier {text!r}, expected a number")
     return number

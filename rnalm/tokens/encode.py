@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def encode(
     task: str = "regression",
     quality: dict[str, float] | None = None,
     require_labels: bool = False,
+    case: str | None = None,
 ) -> Summary:
     r"""Encode a source to Parquet, one row a sequence, in input order and bounded memory.
 
@@ -54,7 +56,9 @@ def encode(
     quality : dict, optional
         Weights of quality labels by their names, as in ``{"GOOD": 0.75}``.
     require_labels : bool
-        Whether every row must have a label.
+        Whether every row must have a label; those that have none are refused or left out, as the source says.
+    case : {'upper', 'keep'}, optional
+        How to read a source that says nothing of it: as a model was trained; None: as is usual for its kind.
 
     Returns
     -------
@@ -83,6 +87,7 @@ def encode(
     [[7, 8, 9, 11], [7, 7, 7, 8]]
     """
     options = options or Encode()
+    asked, source = source, source.like(case or source.usual_case)
     tokenize = RecordTokenizer(tokenizer, options)
     schema = _schema(source, tokenize, task)
     summary = Summary()
@@ -91,8 +96,10 @@ def encode(
         for group in _groups(rows):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
         _check_known(source, tokenizer, summary)
-        writer.add_key_value_metadata({METADATA: json.dumps(_metadata(tokenizer, options, task, summary))})
+        entries = _metadata(tokenizer, options, task, summary) | {"case": _remembered(asked, summary)}
+        writer.add_key_value_metadata({METADATA: json.dumps(entries)})
     _report(source, tokenizer, summary)
+    _report_case(asked, source, summary)
     return summary
 
 
@@ -107,7 +114,8 @@ def metadata(path: str | Path) -> dict:
     Returns
     -------
     dict
-        Version of the library, hash of the tokenizer, task, the ``encode`` section, and the counts of :class:`Summary`.
+        Version of the library, hash of the tokenizer, task, the ``encode`` section, the counts of :class:`Summary`, and the
+        case in which other sequences have to be read to be like these.
 
     Raises
     ------
@@ -147,6 +155,50 @@ def inherit(options: dict, model_configs: Sequence[str | Path]) -> Encode:
             shown = " and ".join(sorted(map(str, values)))
             raise RnalmError(f"encode.{key}: the models were trained with {shown}; set it, or use them in runs of their own")
     return Encode(**trained[0] | options)
+
+
+def inherited_case(model_configs: Sequence[str | Path], source: Source) -> str | None:
+    """Read new sequences in the case of those that models were trained on, except where told otherwise.
+
+    Parameters
+    ----------
+    model_configs : sequence of path
+        ``config.json`` of each model.
+    source : Source
+        The new sequences.
+
+    Raises
+    ------
+    RnalmError
+        If the models were trained with different cases and the source names none.
+
+    Returns
+    -------
+    {'upper', 'keep'} or None
+        None where the models do not remember it.
+    """
+    cases = sorted({config["case"] for config in map(read_json, model_configs) if config.get("case")})
+    if len(cases) > 1 and source.case is None:
+        raise RnalmError(f"source.case: the models were trained with {' and '.join(cases)}; set it for {source.paths[0]}")
+    if source.case and cases and source.case not in cases:
+        log.warning("%s: read with case: %s, but the models were trained with %s", source.paths[0], source.case, cases[0])
+    return cases[0] if len(cases) == 1 else None
+
+
+def case_of(tokenizer: Tokenizer) -> str:
+    """Tell from a vocabulary in which case the sequences were read from which it was learned.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        Any tokenizer.
+
+    Returns
+    -------
+    {'upper', 'keep'}
+        The first where no token has lower-case letters.
+    """
+    return "upper" if all(token == token.upper() for token in plain_tokens(tokenizer)) else "keep"
 
 
 def fingerprint(tokenizer: Tokenizer) -> str:
@@ -202,13 +254,21 @@ def _metadata(tokenizer: Tokenizer, options: Encode, task: str, summary: Summary
         "tokenizer_sha256": fingerprint(tokenizer),
         "task": task,
         **options.model_dump(),
-        **{name: count for name, count in vars(summary).items() if name != "unknown_tokens"},
+        **{name: count for name, count in vars(summary).items() if not isinstance(count, Counter)},
     }
 
 
 def _report(source: Source, tokenizer: Tokenizer, summary: Summary) -> None:
     """Log what was found."""
     log.info("%s: %d sequences, %d tokens, the longest %d", source.paths[0], summary.sequences, summary.tokens, summary.longest)
+    if summary.dropped:
+        found = summary.sequences + summary.dropped
+        log.warning("%s: %d of %d sequences have no label and are left out", source.paths[0], summary.dropped, found)
+    for name, count in summary.odd_classes.items():
+        log.warning(
+            "%s: %d sequences have the class %r; if it stands for no label, set %s: [%r]",
+            *(source.paths[0], count, name, source.missing_key, name),
+        )
     if summary.truncated:
         log.info("%d sequences were cut to the block size", summary.truncated)
     if summary.unknown:
@@ -219,8 +279,28 @@ def _report(source: Source, tokenizer: Tokenizer, summary: Summary) -> None:
         )
 
 
+def _remembered(source: Source, summary: Summary) -> str:
+    """Give the case in which other sequences are like these: without lower-case letters, upper and as they stand are one."""
+    return source.case or ("keep" if source.usual_case == "keep" and summary.lower else "upper")
+
+
+def _report_case(asked: Source, source: Source, summary: Summary) -> None:
+    """Tell where the case of letters is lost or kept, and nobody has decided it."""
+    mixed = summary.lower and (summary.upper or source.case == "upper")
+    if asked.case is None and asked.token_sep is None and mixed:
+        share = 100 * summary.lower / (summary.lower + summary.upper)
+        how = "as upper-case ones" if source.case == "upper" else "as other letters than upper-case ones"
+        log.warning(
+            "%s: %.3g %% of letters are lower-case, %.3g %% upper-case; lower-case ones are read %s; decide with source.case",
+            *(source.paths[0], share, 100 - share, how),
+        )
+
+
 def _check_known(source: Source, tokenizer: Tokenizer, summary: Summary) -> None:
     """Refuse a source of which the tokenizer knows nothing: it is read in the wrong way, or is something else."""
+    if not summary.sequences:
+        hint = f"what stands for none says {source.missing_key}"
+        raise RnalmError(f"{source.paths[0]}: none of its {summary.dropped} sequences has a label; {hint}")
     if summary.unknown == summary.tokens:
         [(token, _)] = summary.unknown_tokens.most_common(1)
         hint = nearest(token, sorted(plain_tokens(tokenizer)))

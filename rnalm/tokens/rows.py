@@ -2,7 +2,6 @@
 
 import array
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,9 +10,9 @@ import numpy as np
 
 from rnalm.config import Source
 from rnalm.errors import RnalmError, nearest
-from rnalm.sequences.read import read_records
-from rnalm.sequences.records import Record
-from rnalm.sequences.tables import to_number
+from rnalm.sequences.numbers import to_number
+from rnalm.sequences.read import in_case, read_written
+from rnalm.sequences.records import Record, means_missing
 from rnalm.tokens.tokenize import RecordTokenizer, Tokens
 
 
@@ -29,12 +28,18 @@ class Summary:
         Tokens of the longest sequence, of either strand where both are asked for.
     truncated, labelled : int
         Sequences that were cut to the block size, and sequences with a label.
+    dropped : int
+        Sequences that were left out as they have no label; they are not among the others.
     modifier_channels : int
         Modifiers of the widest token.
+    lower, upper : int
+        Letters of contiguous sequences in either case, as they are written, and tokens with lower-case letters, and without.
     unknown : int
         Tokens that are not in the vocabulary.
     unknown_tokens : collections.Counter
         How often each of them occurs, of 100 of them at most.
+    odd_classes : collections.Counter
+        Classes with a name that often stands for no label, and how many sequences have them.
     """
 
     sequences: int = 0
@@ -42,9 +47,13 @@ class Summary:
     longest: int = 0
     truncated: int = 0
     labelled: int = 0
+    dropped: int = 0
     modifier_channels: int = 0
+    lower: int = 0
+    upper: int = 0
     unknown: int = 0
     unknown_tokens: Counter = field(default_factory=Counter)
+    odd_classes: Counter = field(default_factory=Counter)
 
     def add(self, record: Record, tokens: Tokens, unknown: int) -> None:
         """Count one more sequence.
@@ -73,6 +82,23 @@ class Summary:
             # Some are enough to see what is wrong; all could be as many as there are sequences.
             if token in self.unknown_tokens or len(self.unknown_tokens) < 100:
                 self.unknown_tokens[token] += 1
+
+    def add_case(self, written: Record) -> None:
+        """Count letters, or tokens, in either case.
+
+        Parameters
+        ----------
+        written : Record
+            The sequence before its letters are read in another case.
+        """
+        if isinstance(written.sequence, str):
+            letters = np.frombuffer(written.sequence.encode("ascii", "replace"), dtype=np.uint8)
+            self.lower += int(np.sum((letters >= ord("a")) & (letters <= ord("z"))))
+            self.upper += int(np.sum((letters >= ord("A")) & (letters <= ord("Z"))))
+        else:
+            lower = sum(token != token.upper() for token in written.sequence)
+            self.lower += lower
+            self.upper += len(written.sequence) - lower
 
 
 def make_rows(
@@ -106,16 +132,25 @@ def make_rows(
         If the source cannot be read, a label is missing or no number, a weight is neither a number nor a quality label, or an
         id occurs twice; it names file and line.
     """
-    for record in _unique(read_records(source), source):
+    case = source.case or source.usual_case
+    for written in _unique(read_written(source), source):
+        record = in_case(written, case)
         if require_labels and record.label is None:
+            if source.unlabelled == "drop":
+                summary.dropped += 1
+                continue
             attributes = getattr(source, "attributes", None)
             hint = f"; {attributes.path} says nothing of it" if attributes else ""
-            raise RnalmError(f"{record.place}: {record.id!r} has no label, but training needs one{hint}")
+            problem = f"{record.id!r} has no label, but training needs one{hint}"
+            raise RnalmError(f"{record.place}: {problem}; to leave such rows out, set source.unlabelled: drop")
         tokens = tokenize(record)
         summary.add(record, tokens, tokenize.unknown)
+        summary.add_case(written)
+        if task == "classification" and means_missing(record.label or ""):
+            summary.odd_classes[record.label] += 1
         row = {name: getattr(record, name) for name in ("id", "group", "split", "description")}
         row |= {name: getattr(tokens, name) for name in ("input_ids", "sequence", "reverse_ids")}
-        row |= {"label": _label(record, task), "weight": _weight(record, quality)}
+        row |= {"label": _label(record, task, source), "weight": _weight(record, quality, source.decimal)}
         if tokens.offsets is not None:
             row["offsets"] = list(tokens.offsets)
         if record.modifiers is not None:
@@ -123,24 +158,34 @@ def make_rows(
         yield row
 
 
-def _label(record: Record, task: str) -> float | str | None:
+def _label(record: Record, task: str, source: Source) -> float | str | None:
     """Read a label: a finite number for regression, else a name."""
     if record.label is None or task == "classification":
         return record.label
-    label = to_number(record.label)
-    if label is None or not math.isfinite(label):
-        raise RnalmError(f"{record.place}: the label of {record.id!r} is {record.label!r}, expected a number")
+    label = to_number(record.label, source.decimal)
+    if label is None:
+        hint = _number_hint(record.label, source)
+        raise RnalmError(f"{record.place}: the label of {record.id!r} is {record.label!r}, expected a number{hint}")
     return label
 
 
-def _weight(record: Record, quality: dict[str, float]) -> float | None:
+def _number_hint(text: str, source: Source) -> str:
+    """Say how to read a text that is no number, where it may be one of another place, or stand for none."""
+    other = "," if source.decimal == "." else "."
+    if to_number(text, other) is not None:
+        key = source.missing_key.replace("missing", "decimal")
+        return f"; if {other!r} stands before its decimals, set {key}: {other!r}"
+    return f"; if it stands for no label, set {source.missing_key}: [{text!r}]" if means_missing(text) else ""
+
+
+def _weight(record: Record, quality: dict[str, float], decimal: str) -> float | None:
     """Read a weight, which is a finite number or named by a quality label."""
     if record.weight is None:
         return None
     if record.weight in quality:
         return quality[record.weight]
-    weight = to_number(record.weight)
-    if weight is None or not 0 <= weight < math.inf:
+    weight = to_number(record.weight, decimal)
+    if weight is None or weight < 0:
         expected = f"expected a number ≥ 0 or a quality label; {nearest(record.weight, quality)}"
         raise RnalmError(f"{record.place}: the weight of {record.id!r} is {record.weight!r}, {expected}")
     return weight
@@ -158,7 +203,7 @@ def _unique(records: Iterable[Record], source: Source) -> Iterator[Record]:
     # Two ids may share a hash, so the file is read once more and the suspects are compared by name.
     suspects = {int(value) for value in hashes[counts > 1]}
     places: dict[str, str] = {}
-    for record in read_records(source):
+    for record in read_written(source):
         if _digest(record.id) in suspects:
             if record.id in places:
                 file, _, line = places[record.id].rpartition(", ")

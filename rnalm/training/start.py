@@ -94,7 +94,8 @@ def new_model(job: TrainingJob, create: Callable[[Tokenizer, dict[str, Any]], Pr
     if pretrained := job.model.get("pretrained"):
         check_pretrained(pretrained, tokenizer)
     set_seed(job.run.seed)
-    model = create(tokenizer, {key: information[key] for key in Encode.model_fields})
+    # In what pieces and in which case other sequences are read that the model gets to see.
+    model = create(tokenizer, {key: information[key] for key in (*Encode.model_fields, "case")})
     check_length(model.config, information["longest"])
     return model
 

@@ -23,6 +23,9 @@ def reading(prefix: str, told: set[str], labelled: set[str], path: str) -> dict[
     keys = {"path": path, "header": False, "column_sep": ";", "quote": "'", "token_sep": "-", "modifier_sep": "#"}
     numbered = {"columns": dict(zip(COLUMNS, range(1, 7), strict=True))}
     found = {f"{prefix}.{key}": (base, value, told, numbered if key == "header" else {}) for key, value in keys.items()}
+    found[f"{prefix}.case"] = (base, "upper", told)
+    found[f"{prefix}.decimal"] = (base, ",", told)
+    found |= {f"{prefix}.{key}": (base, value, labelled) for key, value in (("missing", ["NA"]), ("unlabelled", "drop"))}
     for key in COLUMNS:
         found[f"{prefix}.columns.{key}"] = (base, 7, told if key in ("id", "sequence") else labelled)
     return found
@@ -38,6 +41,7 @@ KEYS = {
     "source<Fasta>.path": ("language", ["a.fa"], EVERYTHING),
     "source<Fasta>.classes": ("kmers", {"a": ["a.fa"], "c": ["b.fa"]}, ENCODING),
     "source<Fasta>.case": ("language", "keep", EVERYTHING),
+    "source<Fasta>.unlabelled": ("language", "drop", ENCODING),
     "source<Fasta>.chunk.length": ("language", 50, EVERYTHING),
     "source<Fasta>.chunk.overlap": ("language", 10, EVERYTHING),
     **{
@@ -47,6 +51,8 @@ KEYS = {
             ("header", False, {"columns": {"id": 1, "label": 3}}),
             ("column_sep", ";"),
             ("quote", "'"),
+            ("decimal", ","),
+            ("missing", ["NA"]),
             *((f"columns.{name}", "weight" if name == "id" else "sequence") for name in ("id", "label", "group", "split")),
         )
     },

@@ -11,7 +11,7 @@ def test_a_bed_file_may_have_comments_headers_blank_lines_and_crlf(tmp_path):
     assert read_bed(path) == {"s": [(3, 7, "motif"), (9, 11, "")], "t": [(0, 2, "")], "tracker-1": [(0, 2, "")]}
 
 
-@pytest.mark.parametrize("wrong", ["s 3 7", "s\t3", "s\tthree\t7"])
+@pytest.mark.parametrize("wrong", ["s 3 7", "s\t3", "s\tthree\t7", "s\t1_0\t20", "s\t-3\t7"])
 def test_a_wrong_line_of_a_bed_file_is_named(tmp_path, refusal, wrong):
     path = tmp_path / "known.bed"
     path.write_text(f"# header\ns\t1\t2\n{wrong}\n")

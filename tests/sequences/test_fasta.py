@@ -82,6 +82,14 @@ def test_a_bad_table_of_attributes_is_refused(tmp_path, refusal, rows, problem):
     assert message == f"{tmp_path}/labels.csv" + problem.format(folder=tmp_path)
 
 
+LETTERS = "expected letters, '*', '-' or '.'"
+
+
+def test_letters_stops_and_gaps_pass_and_white_space_and_a_leading_mark_are_left_out(tmp_path):
+    [one, two] = read(tmp_path / "a.fa", "\ufeff>a\r\nMKV* \tX-.\u00a0a\r\n \r\n>b\nAC\x0bG\n", case="keep")
+    assert (one.sequence, two.sequence) == ("MKV*X-.a", "ACG")
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -91,6 +99,15 @@ def test_a_bad_table_of_attributes_is_refused(tmp_path, refusal, rows, problem):
         (">a\nAC\n>b\n>c\nG\n", ", line 3: the sequence of 'b' is empty"),
         (">a\nAC\n>b\n\n", ", line 3: the sequence of 'b' is empty"),
         (">a\nAC\n> \nAC\n", ", line 3: the header has no id"),
+        (">a\nACGT>b two\nGG\n", ", line 2: found '>' in the sequence of 'a'; a header begins a line of its own"),
+        (">a\n;a comment\nAC\n", f", line 2: found ';' in the sequence of 'a'; {LETTERS}"),
+        (">a one\nAC\n#end\n", f", line 3: found '#' in the sequence of 'a'; {LETTERS}"),
+        (">a\n  1 acgt\n", f", line 2: found '1' in the sequence of 'a'; {LETTERS}"),
+        (">a\nAC\x1a", f", line 2: found '\\x1a' in the sequence of 'a'; {LETTERS}"),
+        (">a\nAC\x1cGT\n", f", line 2: found '\\x1c' in the sequence of 'a'; {LETTERS}"),
+        (">a\nAC\x00\n", f", line 2: found '\\x00' in the sequence of 'a'; {LETTERS}"),
+        (">a\nAC\n\ufeff>b\nG\n", f", line 3: found '\\ufeff' in the sequence of 'a'; {LETTERS}"),
+        (">a\nA\u0421\n", f", line 2: found '\u0421' in the sequence of 'a'; {LETTERS}"),  # a Cyrillic letter
     ],
 )
 def test_what_is_wrong_with_a_file_is_told_with_its_line(tmp_path, refusal, content, problem):

@@ -91,6 +91,19 @@ def test_a_modifier_is_attached_to_its_token(write_source, sequence, separators,
     np.testing.assert_array_equal(record.modifiers, np.array(modifiers, dtype=np.float32))
 
 
+def test_a_modifier_may_have_a_decimal_comma(write_source):
+    settings = {"token_sep": " ", "modifier_sep": "#"}
+    (record,) = read(write_source("id\tsequence\none\ta#2,5 c#-1\n", **settings, decimal=","))
+    np.testing.assert_array_equal(record.modifiers, [[2.5, -1]])
+
+
+@pytest.mark.parametrize(("case", "sequence"), [(None, "acGT"), ("keep", "acGT"), ("upper", "ACGT")])
+def test_a_table_is_read_in_the_case_that_is_asked_for(write_source, case, sequence):
+    assert read(write_source("id\tsequence\none\tacGT\n", case=case))[0].sequence == sequence
+    separated = read(write_source("id\tsequence\none\ta,c,G,T\n", case=case, token_sep=","))[0].sequence
+    assert separated == list(sequence)
+
+
 # Reading in a stream
 
 
@@ -134,7 +147,16 @@ SHORT = "found 1 columns, expected at least 2; is column_sep '\\t' right?"
         ("x\ty\n1\ta\n", {"columns": {"id": 1, "sequence": 3}}, ": columns.sequence is 3, but the file has 2 columns"),
         ("id\tsequence\none\tac\n\ntwo\n", {}, f", line 4: {SHORT}"),
         ("one,ac\n", {"header": False, "columns": POSITIONS}, f", line 1: {SHORT}"),
-        ('id\tsequence\n"one\ntwo\nthree"\tac\nfour\n', {}, f", line 5: {SHORT}"),
+        (
+            'id\tsequence\n"one\ntwo\nthree"\tac\n',
+            {},
+            f", line 4: the id holds a line break, as where a quote is missing{QUOTING}",
+        ),
+        (
+            'id\tx\tsequence\none\t"\n"\tac\nfour\n',
+            {},
+            ", line 4: found 1 columns, expected at least 3; is column_sep '\\t' right?",
+        ),
         ("id\tsequence\none\tac\n \tgt\n", {}, ", line 3: the id is empty"),
         ("id\tsequence\none\t \n", {}, ", line 2: the sequence of 'one' is empty"),
         ('id\tsequence\none\t"ac\n', {}, f", line 2: unexpected end of data{QUOTING}"),
@@ -149,9 +171,77 @@ def test_a_bad_table_gets_one_clear_line(write_source, refusal, content, setting
     assert refusal(read, source) == source.path + problem
 
 
+MANY = "; fields with ',' in them need quotes, and row names a name in the header"
+SWALLOWED = ", line 2: a quoted field that goes on to line {} holds what look like rows, as where a quote is missing" + QUOTING
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "problem"),
+    [
+        ("id,sequence,label\na,ac,2.5\nb,gt,2,73\n", {}, ", line 3: found 4 columns, the header has 3" + MANY),
+        ("id,sequence,label\ngene, isoform 2,ac,1\n", {}, ", line 2: found 4 columns, the header has 3" + MANY),
+        ("id,sequence,label\n1,a,ac,2.5\n", {}, ", line 2: found 4 columns, the header has 3" + MANY),
+        ("id,sequence,label\na,ac,2.5,\n", {}, ", line 2: found 4 columns, the header has 3" + MANY),
+        (
+            "a,ac,1\nb,gt,1,5\n",
+            {"header": False, "columns": POSITIONS},
+            ", line 2: found 4 columns, the first row has 3" + MANY,
+        ),
+        ("id,sequence,label\na,ac,1\n\nid,sequence,label\n", {}, ", line 4: the header stands here again; expected it in the "),
+        ('id,sequence,note\na,"ac,1\nb,gt",2\nc,a,3\n', {}, SWALLOWED.format(3)),
+        ('id,sequence,note\na,ac,"1\nb,gt,2\nc,cc,3"\nd,a,4\n', {}, SWALLOWED.format(4)),
+    ],
+    ids=["decimal comma", "comma in an id", "row names", "comma at the end", "no header", "header again", "two rows", "three"],
+)
+def test_rows_that_may_stand_under_other_columns_are_refused(write_source, refusal, content, settings, problem):
+    source = write_source(content, column_sep=",", **settings)
+    assert refusal(read, source).startswith(source.path + problem)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "position", "letter"),
+    [("ac gt", 3, " "), ("ac\u00a0gt", 3, "\xa0"), ("\ufeffac", 1, "\ufeff"), ("ac\x07", 3, "\x07"), ("a\u200bc", 2, "\u200b")],
+)
+def test_what_is_not_seen_in_a_contiguous_sequence_is_refused(write_source, refusal, sequence, position, letter):
+    source = write_source(f"id\tsequence\none\tac\ntwo\t{sequence}\n")
+    hint = "expected letters only or, where it separates tokens, token_sep"
+    assert refusal(read, source) == f"{source.path}, line 3: position {position} of the sequence is {letter!r}; {hint}"
+
+
+def test_quotes_that_are_not_taken_off_are_refused_in_a_sequence_unless_they_are_ordinary_characters(write_source, refusal):
+    content = 'id||sequence\none||"ac"\n'
+    source = write_source(content, column_sep="||")
+    assert refusal(read, source).startswith(
+        f"{source.path}, line 2: position 1 of the sequence is '\"'; expected quotes around"
+    )
+    assert read(write_source(content, column_sep="||", quote=None))[0].sequence == '"ac"'
+
+
+@pytest.mark.parametrize(
+    ("content", "header", "problem"),
+    [
+        ("s0\tACG\tneg\ns1\tAC\tpos\n", True, ": the id in the header is 's0'; if there is no header, set header: false"),
+        ("a\tCGUAAUGCCUUU\tn\nb\tAC\tp\n", True, ": the sequence in the header is 'CGUAAUGCCUUU'; if there is no header, set "),
+        ("a\tMKVLAAGIVGLM\tn\nb\tMVKLAGIAAAA\tp\n", True, ": the sequence in the header is 'MKVLAAGIVGLM'; if there "),
+        ("a\tAC\t2.5\nb\tAC\t3\n", True, ": the label in the header is '2.5'; if there is no header, set header: false"),
+        ("gene\tutr\thours\na\tAC\t1\n", False, ", line 1: the id is 'gene'; if this is the header, set header: true"),
+        ("what\tSequence\ty\na\tAC\t1\n", False, ", line 1: the sequence is 'Sequence'; if this is the header, set header: "),
+    ],
+)
+def test_a_header_taken_for_a_row_or_a_row_for_a_header_is_told(write_source, refusal, content, header, problem):
+    source = write_source(content, header=header, columns=POSITIONS | {"label": 3})
+    assert refusal(read, source).startswith(source.path + problem)
+
+
+@pytest.mark.parametrize("header", ["gene\tcds\tclass", "ID\tCat\t3utr", "1\tsequence_of_protein\ty"])
+def test_a_header_is_no_row(write_source, header):
+    assert [record.id for record in read(write_source(f"{header}\na1\tMCATCDS\tx\n", columns=POSITIONS))] == ["a1"]
+
+
 @pytest.mark.parametrize(
     ("sequence", "problem"),
     [
+        ("a#1_0", "token 1 has the modifier '1_0', expected a number"),
         ("a#1,#2", "token 2 has a modifier but no name"),
         ("a,c#x", "token 2 has the modifier 'x', expected a number"),
         ("a#1#nan", "token 1 has the modifier 'nan', expected a number"),

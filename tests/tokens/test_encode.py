@@ -9,7 +9,7 @@ import pytest
 from tokenizers import Tokenizer
 
 import rnalm
-from rnalm.config import Encode
+from rnalm.config import Encode, Fasta
 from rnalm.tokens import dataset, encode, rows
 
 A, C, G, T = range(7, 11)
@@ -80,7 +80,8 @@ def test_the_metadata_names_the_tokenizer_the_version_and_the_cuts(write_rows, r
     origin = {"version": rnalm.__version__, "tokenizer_sha256": encode.fingerprint(acgt), "task": "regression"}
     cuts = {"block_size": 4, "truncate": "left", "center_token": None, "reverse_complement": "none"}
     counts = {"sequences": 2, "tokens": 6, "longest": 4, "truncated": 1, "labelled": 0, "modifier_channels": 0, "unknown": 1}
-    assert encode.metadata(path) == origin | cuts | counts
+    letters = {"lower": 7, "upper": 0, "dropped": 0, "case": "keep"}
+    assert encode.metadata(path) == origin | cuts | counts | letters
 
 
 def test_another_vocabulary_has_another_fingerprint(acgt, learned):
@@ -214,6 +215,62 @@ def test_new_sequences_are_cut_as_the_models_own_except_where_told_otherwise(tmp
     assert "encode.block_size: the models were trained with 100 and 200; set it" in refusal(encode.inherit, {}, paths)
 
 
+# The case of letters
+
+
+@pytest.mark.parametrize("kind", ["table", "fasta"])
+@pytest.mark.parametrize("case", [None, "upper", "keep"])
+def test_mixed_case_is_told_where_nobody_has_decided_it(tmp_path, write_source, learned, path, caplog, kind, case):
+    (tmp_path / "a.fa").write_text(">one\nACGT\n>two\nacGT\nNNNN..\n")
+    fasta = Fasta(path=str(tmp_path / "a.fa"), case=case)
+    source = fasta if kind == "fasta" else write_source("id\tsequence\none\tACGT\ntwo\tGTac12NNNN\n", case=case)
+    encode.encode(source, learned("ACGTacN"), path)
+    how = "as upper-case ones" if kind == "fasta" else "as other letters than upper-case ones"
+    warnings = [record.message for record in caplog.records if "lower-case" in record.message]
+    share = "16.7 % of letters are lower-case, 83.3 % upper-case; lower-case ones are read "
+    assert warnings == ([] if case else [f"{source.paths[0]}: {share}{how}; decide with source.case"])
+
+
+@pytest.mark.parametrize(
+    ("sequences", "settings", "case"),
+    [
+        (("ACGT", "acgt"), {}, "keep"),
+        (("ACGT", "acgt"), {"case": "upper"}, "upper"),
+        (("ACGT",), {}, "upper"),  # as written and in upper case are the same
+        (("ACGT",), {"case": "keep"}, "keep"),
+        (("acgt",), {}, "keep"),
+        (("A,m6A",), {"token_sep": ","}, "keep"),
+    ],
+)
+def test_the_case_that_others_need_to_be_alike_is_remembered(write_rows, learned, path, sequences, settings, case):
+    encode.encode(write_rows(*sequences, **settings), learned("ACGTacgt"), path)
+    assert encode.metadata(path)["case"] == case
+
+
+def test_new_sequences_are_read_in_the_case_of_the_models_own_except_where_told_otherwise(
+    tmp_path, write_rows, learned, read_back, refusal, caplog
+):
+    for name in ("keep", "upper"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"case": name}))
+    (tmp_path / "old.json").write_text("{}")
+    keep, upper, old = (tmp_path / f"{name}.json" for name in ("keep", "upper", "old"))
+    source = write_rows("acGT")
+    assert [encode.inherited_case(configs, source) for configs in ([keep], [upper, old], [old])] == ["keep", "upper", None]
+    both = f"source.case: the models were trained with keep and upper; set it for {source.path}"
+    assert refusal(encode.inherited_case, [upper, keep], source) == both
+    told = source.model_copy(update={"case": "keep"})
+    encode.inherited_case([upper], told)
+    assert f"{source.path}: read with case: keep, but the models were trained with upper" in caplog.text
+    tokenizer = learned("ACGTacgt")
+    ids = [read_back(one, tokenizer, case="upper")["input_ids"][0].tolist() for one in (source, told)]
+    assert ids == [tokenizer.encode(text).ids for text in ("ACGT", "acGT")]
+
+
+@pytest.mark.parametrize(("sequence", "case"), [("ACGT", "upper"), ("acGT", "keep")])
+def test_a_vocabulary_tells_its_case(learned, sequence, case):
+    assert encode.case_of(learned(sequence)) == case
+
+
 # Labels, weights and ids
 
 
@@ -230,22 +287,55 @@ def test_a_weight_is_a_quality_label_or_a_number(labelled, read_back):
     assert read_back(labelled(*rows), quality=QUALITY)["weight"].tolist() == list(weights.values())
 
 
+NO_NUMBER = "the label of 'two' is {!r}, expected a number"
 NO_WEIGHT = "the weight of 'two' is {!r}, expected a number ≥ 0 or a quality label; "
 
 
 @pytest.mark.parametrize(
     ("label", "weight", "problem"),
     [
-        *((label, "1", f"the label of 'two' is {label!r}, expected a number") for label in ("high", "nan", "inf", "1,5")),
-        *(("1", weight, NO_WEIGHT.format(weight) + "valid: STRONG, GOOD, WEAK, POOR") for weight in ("-1", "nan")),
+        *((label, "1", NO_NUMBER.format(label)) for label in ("high", "inf", "1_05", "1 000", "1,234.5", "\u0661")),
+        ("nan", "1", NO_NUMBER.format("nan") + "; if it stands for no label, set source.missing: ['nan']"),
+        ("1,5", "1", NO_NUMBER.format("1,5") + "; if ',' stands before its decimals, set source.decimal: ','"),
+        *(("1", weight, NO_WEIGHT.format(weight) + "valid: STRONG, GOOD, WEAK, POOR") for weight in ("-1", "nan", "1_0")),
         ("1", "god", NO_WEIGHT.format("god") + "did you mean 'GOOD'? (valid: STRONG, GOOD, WEAK, POOR)"),
-        ("", "1", "'two' has no label, but training needs one"),
+        ("", "1", "'two' has no label, but training needs one; to leave such rows out, set source.unlabelled: drop"),
     ],
 )
 def test_a_bad_label_or_weight_is_named_with_its_line(labelled, acgt, path, refusal, label, weight, problem):
     source = labelled("one\ta\t1\tGOOD", f"two\tc\t{label}\t{weight}")
     message = refusal(encode.encode, source, acgt, path, quality=QUALITY, require_labels=True)
     assert message == f"{source.path}, line 3: {problem}"
+
+
+def test_labels_and_weights_may_have_a_decimal_comma_and_then_no_point(labelled, read_back, refusal):
+    table = read_back(labelled("one\ta\t1,5\t0,25", "two\tc\t-2e-1\t1").model_copy(update={"decimal": ","}))
+    assert table[["label", "weight"]].to_numpy().tolist() == [[1.5, 0.25], [-0.2, 1]]
+    source = labelled("one\ta\t1.234\t1").model_copy(update={"decimal": ","})
+    assert "the label of 'one' is '1.234', expected a number; if '.' stands" in refusal(read_back, source)
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_what_stands_for_no_label_says_the_source_and_such_rows_can_be_left_out(labelled, read_back, refusal, caplog, task):
+    source = labelled("one\ta\t1\t", "two\tc\tNA\t", "three\tg\t\t", "four\ta\t-9\t")
+    source = type(source)(**source.model_dump() | {"missing": ["NA", -9]})
+    assert read_back(source, task=task)["label"].isna().tolist() == [False, True, True, True]
+    assert "line 3: 'two' has no label" in refusal(read_back, source, task=task, require_labels=True)
+    source = source.model_copy(update={"unlabelled": "drop"})
+    assert read_back(source, task=task, require_labels=True)["id"].tolist() == ["one"]
+    assert f"{source.path}: 3 of 4 sequences have no label and are left out" in caplog.text
+    source = source.model_copy(update={"missing": ["NA", "-9", "1"]})
+    assert refusal(read_back, source, require_labels=True) == (
+        f"{source.path}: none of its 4 sequences has a label; what stands for none says source.missing"
+    )
+
+
+def test_a_class_called_as_if_there_were_none_is_a_class_with_a_warning(labelled, read_back, caplog):
+    source = labelled("one\ta\tNA\t", "two\tc\tnone\t", "three\tg\tNA\t")
+    assert read_back(source, task="classification", require_labels=True)["label"].tolist() == ["NA", "none", "NA"]
+    hint = "; if it stands for no label, set source.missing: "
+    assert f"{source.path}: 2 sequences have the class 'NA'{hint}['NA']" in caplog.text
+    assert f"{source.path}: 1 sequences have the class 'none'{hint}['none']" in caplog.text
 
 
 def test_a_repeated_id_is_refused_with_both_lines(labelled, acgt, path, refusal):

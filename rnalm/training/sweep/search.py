@@ -84,7 +84,7 @@ def check_model(job: Job, sweep: Sweep) -> None:
         model = best.apply(job.model, job.options, chosen | entry)["model"]
         theirs = read_config(model["pretrained"]) if model["pretrained"] else None
         kind = hf.check_type(theirs.model_type if theirs else model["type"], "model.pretrained" if theirs else "model.type")
-        hf.check_keys(CONFIG_MAPPING[kind], kind, model["config"], dict.fromkeys(Encode.model_fields))
+        hf.check_keys(CONFIG_MAPPING[kind], kind, model["config"], dict.fromkeys((*Encode.model_fields, "case")))
         if theirs:
             check_shapes(model["pretrained"], theirs, model["config"])
 
