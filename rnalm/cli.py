@@ -3,10 +3,14 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnalm import __version__
 from rnalm.config import load, reference
 from rnalm.errors import RnalmError
+
+if TYPE_CHECKING:
+    from rnalm.labels.check import Checked
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,17 +47,36 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Check a configuration file, and read the first record of every source."""
+    """Check a configuration file, and read every source from its first row to its last."""
     from rnalm.config import document
-    from rnalm.sequences.read import read_records
+    from rnalm.labels import check
 
     content = document.read(options.file)
     if not isinstance(content, dict):
         raise RnalmError(f"{options.file}: expected keys and values, found {type(content).__name__}")
-    checked = load.load(content, str(options.file))
-    for name, source in {"source": checked.source, "tokenizer.source": checked.tokenizer.source, **checked.inference}.items():
+    settings = load.load(content, str(options.file))
+    sources = {"source": settings.source, "tokenizer.source": settings.tokenizer.source, **settings.inference}
+    problems, more = [], 0
+    for name, source in sources.items():
         if source is not None:
-            record = next(read_records(source))
-            first = f"first sequence {record.id!r}, {len(record.sequence)} letters or tokens, label {record.label}"
-            print(f"{name}: {source.paths[0]}: {first}")
+            found = check.check(source, settings, trains=settings.trains and name == "source")
+            print(f"{name}: {source.paths[0]}: {_shown(found)}")
+            problems, more = problems + found.problems, more + found.more
+    if len(problems) == 1:
+        raise RnalmError(problems[0])
+    for problem in problems:
+        print(f"rnalm: {problem}", file=sys.stderr)
+    if problems:
+        others = f", of which {more} are like these" if more else ""
+        raise RnalmError(f"{options.file}: {len(problems) + more} problems{others}")
     print(f"{options.file}: good")
+
+
+def _shown(found: "Checked") -> str:
+    """Say in one line what a source has."""
+    counts = [
+        f"{found.sequences} sequences of {found.shortest} to {found.longest} letters or tokens, {found.labelled} with a label"
+    ]
+    counts += [f"{found.dropped} without one are left out"] if found.dropped else []
+    counts += [f"{found.copies} copies of others"] if found.copies else []
+    return ", ".join(counts)

@@ -14,7 +14,8 @@ def write_config(tmp_path):
     """Write a table and a configuration of which some keys are changed."""
 
     def write(**changes):
-        (tmp_path / "table.tsv").write_text("name\tseq\ty\none\ta,c\t1.5\ntwo\tg\t2\n")
+        rows = [f"row{row}\t{'acgt'[row % 4]},a\t{row + 1}\n" for row in range(9)]
+        (tmp_path / "table.tsv").write_text("".join(["name\tseq\ty\n", "one\tc\t1.5\n", *rows]))
         columns = {"id": "name", "sequence": "seq", "label": "y"}
         source = {"path": str(tmp_path / "table.tsv"), "token_sep": ",", "columns": columns}
         path = tmp_path / "my.yaml"
@@ -39,12 +40,13 @@ def test_the_reference_is_printed(capsys, command, generate):
     assert capsys.readouterr().out == generate()
 
 
-def test_a_good_configuration_is_called_good_and_its_first_sequence_shown(capsys, write_config, tmp_path):
+def test_a_good_configuration_is_called_good_and_its_source_counted(capsys, write_config, tmp_path):
     path = write_config()
     assert cli.main(["check", str(path)]) == 0
     captured = capsys.readouterr()
     assert captured.out == (
-        f"source: {tmp_path / 'table.tsv'}: first sequence 'one', 2 letters or tokens, label 1.5\n{path}: good\n"
+        f"source: {tmp_path / 'table.tsv'}: 10 sequences of 1 to 2 letters or tokens, 10 with a label, 5 copies of others\n"
+        f"{path}: good\n"
     )
     assert captured.err == ""
 
@@ -54,7 +56,38 @@ def test_every_source_is_looked_at(capsys, write_config, tmp_path):
     assert cli.main(["check", str(write_config(inference={"new": new}, tokenizer={"source": new}))]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines[:-1]] == ["source", "tokenizer.source", "new"]
-    assert lines[2].endswith("first sequence 'one', 3 letters or tokens, label None")
+    assert lines[2].endswith("10 sequences of 1 to 3 letters or tokens, 0 with a label, 5 copies of others")
+
+
+def test_all_that_a_run_would_say_is_said_at_once(capsys, write_config, tmp_path):
+    path, table = (
+        write_config(labels={"scaling": "log"}, interpret={"modes": ["replace"], "replacements": {"a": ["x"]}}),
+        tmp_path / "table.tsv",
+    )
+    table.write_text("name\tseq\ty\n" + "".join(f"s{row}\ta,c\t{row}\n" for row in range(20)) + "b\tg\tlong\nc\tt\t\n")
+    assert cli.main(["check", str(path)]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"rnalm: {table}, line 2: the label of 's0' is 0, but labels.scaling: log needs labels > 0",
+        f"rnalm: {table}, line 22: the label of 'b' is 'long', expected a number",
+        f"rnalm: {table}, line 23: 'c' has no label, but training needs one; "
+        "to leave such rows out, set source.unlabelled: drop",
+        "rnalm: interpret.replacements: no sequence has a token 'x'; valid: a, c, g, t",
+        f"rnalm: {path}: 4 problems",
+    ]
+
+
+def test_of_many_problems_the_first_are_said_and_all_are_counted(capsys, write_config, tmp_path):
+    path, table = write_config(), tmp_path / "table.tsv"
+    table.write_text("name\tseq\ty\n" + "".join(f"s{row}\ta\tno\n" for row in range(50)))
+    assert cli.main(["check", str(path)]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 21
+    assert lines[-1] == f"rnalm: {path}: 50 problems, of which 30 are like these"
+
+
+def test_folds_that_cannot_be_made_are_told_before_a_run(capsys, write_config):
+    path = write_config(folds={"method": "kfold", "n": 20})
+    assert failure(capsys, "check", str(path)).startswith("folds.n: cannot make 20 parts")
 
 
 def test_a_mistake_in_the_configuration_or_in_the_data_gets_one_line(capsys, write_config, tmp_path):

@@ -133,16 +133,12 @@ def make_rows(
         id occurs twice; it names file and line.
     """
     case = source.case or source.usual_case
-    for written in _unique(read_written(source), source):
+    for written in unique(read_written(source), source):
         record = in_case(written, case)
-        if require_labels and record.label is None:
-            if source.unlabelled == "drop":
-                summary.dropped += 1
-                continue
-            attributes = getattr(source, "attributes", None)
-            hint = f"; {attributes.path} says nothing of it" if attributes else ""
-            problem = f"{record.id!r} has no label, but training needs one{hint}"
-            raise RnalmError(f"{record.place}: {problem}; to leave such rows out, set source.unlabelled: drop")
+        if require_labels and record.label is None and source.unlabelled == "drop":
+            summary.dropped += 1
+            continue
+        label = read_label(record, task, source, require_labels)
         tokens = tokenize(record)
         summary.add(record, tokens, tokenize.unknown)
         summary.add_case(written)
@@ -150,7 +146,7 @@ def make_rows(
             summary.odd_classes[record.label] += 1
         row = {name: getattr(record, name) for name in ("id", "group", "split", "description")}
         row |= {name: getattr(tokens, name) for name in ("input_ids", "sequence", "reverse_ids")}
-        row |= {"label": _label(record, task, source), "weight": _weight(record, quality, source.decimal)}
+        row |= {"label": label, "weight": read_weight(record, quality, source.decimal)}
         if tokens.offsets is not None:
             row["offsets"] = list(tokens.offsets)
         if record.modifiers is not None:
@@ -158,8 +154,30 @@ def make_rows(
         yield row
 
 
-def _label(record: Record, task: str, source: Source) -> float | str | None:
-    """Read a label: a finite number for regression, else a name."""
+def read_label(record: Record, task: str, source: Source, required: bool = False) -> float | str | None:
+    """Read a label: a finite number for regression, else a name.
+
+    Parameters
+    ----------
+    record : Record
+        The sequence.
+    task : {'regression', 'classification'}
+        What labels are.
+    source : Source
+        From which the sequence is.
+    required : bool
+        Whether there must be one.
+
+    Raises
+    ------
+    RnalmError
+        If the label is no number, or is missing and required; it names file and line.
+    """
+    if record.label is None and required:
+        attributes = getattr(source, "attributes", None)
+        hint = f"; {attributes.path} says nothing of it" if attributes else ""
+        problem = f"{record.id!r} has no label, but training needs one{hint}"
+        raise RnalmError(f"{record.place}: {problem}; to leave such rows out, set source.unlabelled: drop")
     if record.label is None or task == "classification":
         return record.label
     label = to_number(record.label, source.decimal)
@@ -178,8 +196,23 @@ def _number_hint(text: str, source: Source) -> str:
     return f"; if it stands for no label, set {source.missing_key}: [{text!r}]" if means_missing(text) else ""
 
 
-def _weight(record: Record, quality: dict[str, float], decimal: str) -> float | None:
-    """Read a weight, which is a finite number or named by a quality label."""
+def read_weight(record: Record, quality: dict[str, float], decimal: str) -> float | None:
+    """Read a weight, which is a finite number or named by a quality label.
+
+    Parameters
+    ----------
+    record : Record
+        The sequence.
+    quality : dict
+        Weights of quality labels by their names.
+    decimal : str
+        What stands before decimals.
+
+    Raises
+    ------
+    RnalmError
+        If it is neither; it names file and line.
+    """
     if record.weight is None:
         return None
     if record.weight in quality:
@@ -191,8 +224,21 @@ def _weight(record: Record, quality: dict[str, float], decimal: str) -> float | 
     return weight
 
 
-def _unique(records: Iterable[Record], source: Source) -> Iterator[Record]:
-    """Pass records on and refuse duplicate ids at the end, keeping 8 bytes a record instead of its id."""
+def unique(records: Iterable[Record], source: Source) -> Iterator[Record]:
+    """Pass records on and refuse duplicate ids at the end, keeping 8 bytes a record instead of its id.
+
+    Parameters
+    ----------
+    records : iterable of Record
+        Those of the source.
+    source : Source
+        It is read once more to name the places of an id that occurs twice.
+
+    Raises
+    ------
+    RnalmError
+        If an id occurs twice; it names both places.
+    """
     seen = array.array("Q")
     for record in records:
         seen.append(_digest(record.id))

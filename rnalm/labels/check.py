@@ -1,0 +1,158 @@
+"""All that a run would say of the rows of a source, before it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rnalm.config import Config, Source
+from rnalm.errors import RnalmError, nearest
+from rnalm.labels import folds
+from rnalm.sequences.read import in_case, read_written
+from rnalm.sequences.records import Record
+from rnalm.tokens.rows import read_label, read_weight, unique
+
+#: Problems that are told one by one; of more only the number is.
+MOST = 20
+
+#: Letters or tokens that are kept to hold replacements against: more of them are no alphabet.
+ALPHABET = 10_000
+
+
+@dataclass
+class Checked:
+    """What a source has, and what is wrong with it.
+
+    Attributes
+    ----------
+    sequences, labelled, dropped : int
+        How many there are, how many of them have a label, and how many are left out as they have none.
+    shortest, longest : int
+        Letters or tokens.
+    copies : int
+        Sequences that occurred before.
+    problems : list of str
+        One line each, the first :data:`MOST`.
+    more : int
+        Further problems.
+    """
+
+    sequences: int = 0
+    labelled: int = 0
+    dropped: int = 0
+    shortest: int = 0
+    longest: int = 0
+    copies: int = 0
+    problems: list[str] = field(default_factory=list)
+    more: int = 0
+
+    def refuse(self, problem: object) -> None:
+        """Note a problem.
+
+        Parameters
+        ----------
+        problem : object
+            The error, or its line.
+        """
+        if len(self.problems) < MOST:
+            self.problems.append(str(problem))
+        else:
+            self.more += 1
+
+
+def check(source: Source, settings: Config, trains: bool) -> Checked:
+    """Read a whole source and hold its rows against the configuration, whatever is wrong with some of them.
+
+    Parameters
+    ----------
+    source : Source
+        What to read.
+    settings : Config
+        The configuration.
+    trains : bool
+        Whether models are trained with it: then labels are needed, and rows are assigned to folds.
+
+    Returns
+    -------
+    Checked
+        Where the file itself cannot be read on, that is the last of the problems.
+    """
+    found = Checked()
+    columns = _Columns()
+    try:
+        for record in _rows(source, settings, trains, found):
+            columns.add(record, found)
+    except RnalmError as error:
+        found.refuse(error)
+        return found
+    if trains:
+        _check_folds(settings, columns, found)
+    if "replace" in settings.interpret.scored and settings.interpret.level == "token" and settings.tokenizer.type == "atomic":
+        _check_replacements(settings.interpret.replacements, columns.alphabet, found)
+    return found
+
+
+class _Columns:
+    """What is kept of the rows: 8 bytes a sequence, and the columns by which rows are assigned."""
+
+    def __init__(self) -> None:
+        self.labels: list[str | None] = []
+        self.groups: list[str | None] = []
+        self.splits: list[str | None] = []
+        self.alphabet: set[str] = set()
+        self.hashes: set[int] = set()
+
+    def add(self, record: Record, found: Checked) -> None:
+        """Keep a row, and count it."""
+        length, sequence = len(record.sequence), record.sequence
+        found.sequences += 1
+        found.labelled += record.label is not None
+        found.shortest = min(found.shortest, length) if found.sequences > 1 else length
+        found.longest = max(found.longest, length)
+        key = hash(sequence if isinstance(sequence, str) else tuple(sequence))
+        found.copies += key in self.hashes
+        self.hashes.add(key)
+        if len(self.alphabet) < ALPHABET:
+            self.alphabet.update(sequence)
+        for kept, value in ((self.labels, record.label), (self.groups, record.group), (self.splits, record.split)):
+            kept.append(value)
+
+
+def _rows(source: Source, settings: Config, trains: bool, found: Checked) -> Iterator[Record]:
+    """Read the rows that a run would keep; note what is wrong with a row, and go on."""
+    case = source.case or source.usual_case
+    logarithm = trains and settings.task == "regression" and settings.labels.scaling == "log"
+    for written in unique(read_written(source), source):
+        record = in_case(written, case)
+        if trains and record.label is None and source.unlabelled == "drop":
+            found.dropped += 1
+            continue
+        try:
+            label = read_label(record, settings.task, source, trains)
+            read_weight(record, settings.labels.quality, source.decimal)
+            if logarithm and isinstance(label, float) and label <= 0:
+                found.refuse(
+                    f"{record.place}: the label of {record.id!r} is {label:g}, but labels.scaling: log needs labels > 0"
+                )
+        except RnalmError as error:
+            found.refuse(error)
+        yield record
+
+
+def _check_folds(settings: Config, columns: _Columns, found: Checked) -> None:
+    """Assign the rows to folds; clusters are left aside, which take longer than reading."""
+
+    def given(values: list) -> list | None:
+        return values if any(value is not None for value in values) else None
+
+    labels = given(columns.labels) if settings.task == "classification" and not found.problems else None
+    groups = None if settings.folds.group == "none" else folds.named(given(columns.groups))
+    try:
+        folds.assign(settings.folds, len(columns.labels), labels, groups, given(columns.splits), settings.seed)
+    except RnalmError as error:
+        found.refuse(error)
+
+
+def _check_replacements(replacements: dict[str, list[str]], alphabet: set[str], found: Checked) -> None:
+    """Look for tokens that are to be replaced, or to replace others, and do not occur."""
+    for token in dict.fromkeys([*replacements, *(other for others in replacements.values() for other in others)]):
+        if token not in alphabet and len(alphabet) < ALPHABET:
+            found.refuse(f"interpret.replacements: no sequence has a token {token!r}; {nearest(token, sorted(alphabet))}")
