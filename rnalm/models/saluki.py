@@ -326,7 +326,9 @@ class Saluki(PreTrainedModel):
         """
         backwards = (counts[:, None] - 1 - torch.arange(bins.shape[2], device=bins.device)).clamp(min=0)
         x = bins.gather(2, backwards[:, None, :].expand_as(bins))  # (batch, filters, bins), 3′ end first
-        states, _ = self.gru(x.transpose(1, 2))  # (batch, bins, filters)
+        # Mixed precision would run it in float16, whose gradients vanish without a scaling of the loss.
+        with torch.autocast(x.device.type, enabled=False):
+            states, _ = self.gru(x.transpose(1, 2).to(self.stem.weight.dtype))  # (batch, bins, filters)
         last = states[torch.arange(len(states), device=states.device), counts - 1]  # (batch, filters)
         return self.head(last)
 
