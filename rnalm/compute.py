@@ -1,15 +1,19 @@
 """Which device a job computes on, how exactly, and with how much memory."""
 
+import logging
 import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+
+log = logging.getLogger(__name__)
 
 #: The share of free memory for the batches of one scorer; the rest is left to shared passes, other models and other jobs.
 SHARE = 1 / 4
@@ -30,7 +34,24 @@ def choose(gpus: int = 1) -> torch.device:
         How many GPUs the job may use; 0: none.
     """
     exact()
+    _tell(gpus)
     return torch.device("cuda" if count(gpus) else "cpu")
+
+
+@cache
+def _tell(gpus: int) -> None:
+    """Log once what computes."""
+    if found := count(gpus):
+        log.info("computing on %s", ", ".join(torch.cuda.get_device_name(number) for number in range(found)))
+    elif not gpus:
+        log.info("computing on the CPU")
+    elif os.environ.get("CUDA_VISIBLE_DEVICES"):
+        problem = (
+            "but torch finds none of those that this job has" if torch.version.cuda else "but torch was installed without CUDA"
+        )
+        log.warning("gpus: %d, %s: computing on the CPU", gpus, problem)
+    else:
+        log.info("gpus: %d, but there is none here: computing on the CPU", gpus)
 
 
 def count(wanted: int) -> int:

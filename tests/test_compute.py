@@ -13,6 +13,7 @@ def as_before(monkeypatch):
     """Leave settings of the process as they are found."""
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
     yield
+    compute._tell.cache_clear()
     torch.use_deterministic_algorithms(False)
     torch.utils.deterministic.fill_uninitialized_memory = True
 
@@ -22,8 +23,30 @@ def test_without_a_gpu_or_without_leave_to_use_one_the_cpu_computes(monkeypatch)
     assert compute.choose(1).type == "cpu"
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert compute.choose(0).type == "cpu"
+    monkeypatch.setattr(torch.cuda, "get_device_name", str)
     assert compute.choose(1).type == "cuda"
     assert [compute.count(wanted) for wanted in (0, 1, 2, 4)] == [0, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "found", "visible", "message"),
+    [
+        (0, 0, "", "computing on the CPU"),
+        (1, 0, "", "gpus: 1, but there is none here: computing on the CPU"),
+        (1, 0, "0", "gpus: 1, but torch was installed without CUDA: computing on the CPU"),
+        (2, 2, "0,1", "computing on card 0, card 1"),
+    ],
+)
+def test_the_log_names_the_device_once(monkeypatch, caplog, gpus, found, visible, message):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: found)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: f"card {number}")
+    monkeypatch.setattr(torch.version, "cuda", None)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    compute._tell.cache_clear()
+    with caplog.at_level("INFO"):
+        compute.choose(gpus)
+        compute.choose(gpus)
+    assert caplog.messages == [message]
 
 
 def test_float32_is_float32_and_tf32_is_used_inside_its_frame_only():
