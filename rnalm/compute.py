@@ -1,14 +1,19 @@
 """Which device a job computes on, how exactly, and with how much memory."""
 
+import logging
+import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+
+log = logging.getLogger(__name__)
 
 #: The share of free memory for the batches of one scorer; the rest is left to shared passes, other models and other jobs.
 SHARE = 1 / 4
@@ -29,7 +34,24 @@ def choose(gpus: int = 1) -> torch.device:
         How many GPUs the job may use; 0: none.
     """
     exact()
+    _tell(gpus)
     return torch.device("cuda" if count(gpus) else "cpu")
+
+
+@cache
+def _tell(gpus: int) -> None:
+    """Log once what computes."""
+    if found := count(gpus):
+        log.info("computing on %s", ", ".join(torch.cuda.get_device_name(number) for number in range(found)))
+    elif not gpus:
+        log.info("computing on the CPU")
+    elif os.environ.get("CUDA_VISIBLE_DEVICES"):
+        problem = (
+            "but torch finds none of those that this job has" if torch.version.cuda else "but torch was installed without CUDA"
+        )
+        log.warning("gpus: %d, %s: computing on the CPU", gpus, problem)
+    else:
+        log.info("gpus: %d, but there is none here: computing on the CPU", gpus)
 
 
 def count(wanted: int) -> int:
@@ -44,13 +66,31 @@ def count(wanted: int) -> int:
 
 
 def exact() -> None:
-    """Compute in true float32, the same way each time.
+    """Compute in true float32, the same way each time; to be called before CUDA starts, and whenever others have set the same.
 
-    By default cuDNN multiplies in TensorFloat-32, whose error of about 1e-3 is as large as many leave-one-out scores.
+    By default cuDNN multiplies in TensorFloat-32, whose error of about 1e-3 is as large as many leave-one-out scores. On a GPU,
+    an operation of which there is no deterministic form warns.
     """
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.allow_tf32 = False
+    # Of the two ways to set precisions, which must not be mixed, the one of torch 2.9: for all, then for each part.
+    torch.backends.fp32_precision = "ieee"
+    _multiply_in("ieee")
     torch.backends.cudnn.deterministic = True
+    if torch.cuda.device_count():
+        # https://docs.nvidia.com/cuda/cublas/#results-reproducibility
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # which takes time, and nothing here reads
+
+
+def _parts() -> tuple[Any, ...]:
+    """List the parts of torch that multiply float32, each in a precision of its own."""
+    return torch.backends.cuda.matmul, torch.backends.cudnn, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+
+
+def _multiply_in(*precisions: str) -> None:
+    """Set the precision of each part, or of all."""
+    for part, precision in zip(_parts(), precisions if len(precisions) > 1 else precisions * len(_parts()), strict=True):
+        part.fp32_precision = precision
 
 
 @contextmanager
@@ -62,12 +102,47 @@ def multiplying(precision: str) -> Iterator[None]:
     precision : str
         ``tf32`` for TensorFloat-32; with any other, as with ``float32``, products are exact.
     """
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    before = [part.fp32_precision for part in _parts()]
+    _multiply_in("tf32" if precision == "tf32" else "ieee")
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+        _multiply_in(*before)
+
+
+@contextmanager
+def without_cudnn() -> Iterator[None]:
+    """Do without cuDNN for as long as the block lasts.
+
+    What torch has for this, ``torch.backends.cudnn.flags``, sets precisions in the old way too, and raises.
+    """
+    before = torch.backends.cudnn.enabled
+    torch.backends.cudnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.enabled = before
+
+
+#: What libraries of a GPU say when they cannot allocate memory, where torch has no error of its own for it.
+OUT_OF_MEMORY = ("_STATUS_ALLOC_FAILED", "DEVICE_ALLOCATION_FAILED", "CUDA error: out of memory")
+
+
+@contextmanager
+def allocating() -> Iterator[None]:
+    """Raise what torch raises when memory runs out also where it runs out in another library.
+
+    Raises
+    ------
+    torch.OutOfMemoryError
+        If an error inside says that memory could not be allocated.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if any(sign in str(error) for sign in OUT_OF_MEMORY):
+            raise torch.OutOfMemoryError(str(error)) from error
+        raise
 
 
 def free_memory(device: torch.device) -> int:

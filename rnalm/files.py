@@ -103,6 +103,10 @@ def lock(path: str | Path, wait: bool = False) -> IO[str] | None:
         if error.errno not in UNLOCKABLE:
             raise
         log.warning("%s: this file system has no locks; do not start the same work twice", path)
+        return file
+    if not is_at(file.fileno(), path):
+        file.close()
+        return lock(path, wait)
     return file
 
 
@@ -115,6 +119,22 @@ def _open_lock(path: Path) -> IO[str]:
     with suppress(PermissionError):  # another user's, who let us write
         os.fchmod(file, 0o666)
     return os.fdopen(file, "r+")
+
+
+def is_at(file: int, path: str | Path) -> bool:
+    """Say whether an open file still is what a path names: a lock on one that was removed meanwhile keeps nobody out.
+
+    Parameters
+    ----------
+    file : int
+        Its descriptor.
+    path : path
+        Where it was opened.
+    """
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def is_locked(path: str | Path) -> bool:

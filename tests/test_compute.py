@@ -1,3 +1,6 @@
+import os
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -5,26 +8,100 @@ import torch
 from rnalm import compute
 
 
+@pytest.fixture(autouse=True)
+def as_before(monkeypatch):
+    """Leave settings of the process as they are found."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    yield
+    compute._tell.cache_clear()
+    torch.use_deterministic_algorithms(False)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+
+
 def test_without_a_gpu_or_without_leave_to_use_one_the_cpu_computes(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert compute.choose(1).type == "cpu"
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert compute.choose(0).type == "cpu"
+    monkeypatch.setattr(torch.cuda, "get_device_name", str)
     assert compute.choose(1).type == "cuda"
     assert [compute.count(wanted) for wanted in (0, 1, 2, 4)] == [0, 1, 2, 2]
 
 
+@pytest.mark.parametrize(
+    ("gpus", "found", "visible", "message"),
+    [
+        (0, 0, "", "computing on the CPU"),
+        (1, 0, "", "gpus: 1, but there is none here: computing on the CPU"),
+        (1, 0, "0", "gpus: 1, but torch was installed without CUDA: computing on the CPU"),
+        (2, 2, "0,1", "computing on card 0, card 1"),
+    ],
+)
+def test_the_log_names_the_device_once(monkeypatch, caplog, gpus, found, visible, message):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: found)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: f"card {number}")
+    monkeypatch.setattr(torch.version, "cuda", None)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    compute._tell.cache_clear()
+    with caplog.at_level("INFO"):
+        compute.choose(gpus)
+        compute.choose(gpus)
+    assert caplog.messages == [message]
+
+
 def test_float32_is_float32_and_tf32_is_used_inside_its_frame_only():
-    def used() -> tuple[bool, bool]:
-        return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    def used() -> list[str]:
+        return [part.fp32_precision for part in compute._parts()]
 
     compute.choose()
-    assert used() == (False, False)
+    assert used() == ["ieee"] * 4
     with compute.multiplying("tf32"):
-        assert used() == (True, True)
+        assert used() == ["tf32"] * 4
         with compute.multiplying("float32"):
-            assert used() == (False, False)
-    assert used() == (False, False)
+            assert used() == ["ieee"] * 4
+    assert used() == ["ieee"] * 4
+
+
+def test_what_others_have_set_is_exact_again():
+    try:
+        torch.backends.fp32_precision = "tf32"  # as the arguments of the Trainer do where a model is to be compiled
+        for part in compute._parts():
+            part.fp32_precision = "tf32"
+        compute.exact()
+        assert {part.fp32_precision for part in (torch.backends, torch.backends.mkldnn.matmul, *compute._parts())} == {"ieee"}
+        with compute.without_cudnn():
+            assert not torch.backends.cudnn.enabled
+        assert torch.backends.cudnn.enabled
+    finally:
+        compute.exact()
+
+
+def test_on_a_gpu_algorithms_are_deterministic(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    compute.exact()
+    assert not torch.are_deterministic_algorithms_enabled()
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    compute.exact()
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.is_deterministic_algorithms_warn_only_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "CUDA error: out of memory",
+    ],
+)
+def test_memory_that_runs_out_in_a_library_of_the_gpu_counts_as_such(message):
+    with pytest.raises(torch.OutOfMemoryError, match=re.escape(message)), compute.allocating():
+        raise RuntimeError(message)
+    with pytest.raises(RuntimeError, match="another") as caught, compute.allocating():
+        raise RuntimeError("another")
+    assert not isinstance(caught.value, torch.OutOfMemoryError)
 
 
 def test_arrays_go_to_the_device_and_come_back():

@@ -101,6 +101,20 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path, refusal):
     assert refusal(read_text, tmp_path) == f"{tmp_path}: is a folder, expected a file"
 
 
+def test_a_lock_file_that_is_removed_meanwhile_keeps_others_out_all_the_same(tmp_path, monkeypatch):
+    path, flock = tmp_path / "lock", fcntl.flock
+
+    def removed_once(file, kind) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        path.unlink()
+        flock(file, kind)
+
+    monkeypatch.setattr(fcntl, "flock", removed_once)
+    with files.lock(path):
+        assert files.is_locked(path)
+        assert files.lock(path) is None
+
+
 def test_where_there_are_no_locks_work_goes_on(tmp_path, monkeypatch, caplog):
     def refuse(*_):
         raise OSError(errno.ENOSYS, "Function not implemented")

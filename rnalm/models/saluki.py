@@ -408,7 +408,9 @@ class Saluki(PreTrainedModel):
         place = torch.arange(bins.shape[2], device=bins.device)
         backwards = (counts[:, None] - 1 - place).clamp(min=0)
         x = bins.gather(2, backwards[:, None, :].expand_as(bins))  # (batch, filters, bins), 3′ end first
-        states, _ = self.gru(x.transpose(1, 2))  # (batch, bins, filters)
+        # Mixed precision would run it in float16, whose gradients vanish without a scaling of the loss.
+        with torch.autocast(x.device.type, enabled=False):
+            states, _ = self.gru(x.transpose(1, 2).to(self.stem.weight.dtype))  # (batch, bins, filters)
         if self.config.readout == "mean":
             own = (place < counts[:, None])[..., None]  # (batch, bins, 1)
             return (states * own).sum(1) / counts[:, None]

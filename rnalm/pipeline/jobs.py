@@ -49,11 +49,34 @@ def job(snakemake: Any) -> Callable[[Callable[[], None]], None]:
                 write_before(snakemake.log[0], text)
                 log.info("nothing that these results depend on has changed; they are taken as they were")
                 return
-            with lease.lease(getattr(snakemake.resources, "gpu", 0)):
-                work()
+            # Until the process ends: only then does it give the memory of its GPUs back.
+            lease.lease(gpus(snakemake.resources))
+            work()
             receipts.keep(place, made_of, outputs, snakemake.log[0], lineage)
 
     return run
+
+
+def gpus(resources: Any) -> int:
+    """Count the GPUs of a job, under the name that the rules have for them or that of clusters without ``--gpus``.
+
+    Parameters
+    ----------
+    resources : snakemake.io.Resources
+        With ``gpu``; or with ``gres``, as Slurm writes it, where ``gpu`` is 0.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> gpus(SimpleNamespace(gpu=2)), gpus(SimpleNamespace(gpu=0, gres="gpu:a100:4,shard:1"))
+    (2, 4)
+    """
+    generic = 0
+    for entry in str(getattr(resources, "gres", None) or "").split(","):
+        name, *details = entry.strip().split(":")  # a model, a number, or both
+        if name == "gpu":
+            generic += int(details[-1]) if details and details[-1].isdecimal() else 1
+    return getattr(resources, "gpu", 0) or generic
 
 
 def receipt_of(log_file: str | Path, outputs: Sequence[str]) -> tuple[Path, Path]:

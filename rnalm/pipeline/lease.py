@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from rnalm.errors import RnalmError
+from rnalm.files import is_at
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def lease(n: int, folder: Path = FOLDER, interval: float = 0.5) -> Lease:
     """Take free GPUs for this process, and hide the others from it; wait while there are too few.
 
     To be called once, before torch is imported. Where ``CUDA_VISIBLE_DEVICES`` is set, only devices that it names are taken.
-    Nothing happens where Slurm has chosen, or where there is no GPU.
+    Nothing happens where Slurm has chosen, also a GPU of which Snakemake knows nothing, or where there is no GPU.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def lease(n: int, folder: Path = FOLDER, interval: float = 0.5) -> Lease:
     """
     allowed, allocation = os.environ.get(VISIBLE), os.environ.get("SLURM_JOB_ID")
     spellings = None if allowed is None else _spelled(allowed)
-    if allocation and (spellings is None or len(spellings) <= n):
+    if allocation and (spellings is None or len(spellings) <= n or not n):
         return Lease()
     if not n:
         os.environ[VISIBLE] = ""
@@ -211,6 +212,9 @@ def _lock(folder: Path, name: str) -> int | None:
     except BlockingIOError:
         os.close(file)
         return None
+    if not is_at(file, folder / name):
+        os.close(file)
+        return _lock(folder, name)
     return file
 
 

@@ -11,6 +11,7 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
+from rnalm.compute import allocating
 from rnalm.config import contract
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import read_json, replacing
@@ -119,7 +120,8 @@ class Predictor:
             size = max(1, self.batch_tokens // longest)
             part = indices[:size]
             try:
-                outputs[part] = self._run([sequences[index] for index in part])
+                with allocating():
+                    outputs[part] = self._run([sequences[index] for index in part])
                 indices = indices[size:]
             except torch.OutOfMemoryError:
                 if len(part) == 1:

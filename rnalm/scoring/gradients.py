@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import PreTrainedModel
 
-from rnalm.compute import SHARE, fitting, free_memory, multiplying
+from rnalm.compute import SHARE, allocating, fitting, free_memory, multiplying, without_cudnn
 from rnalm.labels.labels import Labels
 from rnalm.prediction.predict import too_long
 from rnalm.scoring.check import check_strands
@@ -117,7 +117,7 @@ class IntegratedGradients:
         """
         subject = self.subject.by(using)
         try:
-            with multiplying(self.precision), _differentiable(subject.models[0]):
+            with allocating(), multiplying(self.precision), _differentiable(subject.models[0]):
                 ways = [
                     Interpolation(model, sequence, self.pad, self.precision, labels)
                     for model, labels in zip(subject.models, subject.labels, strict=True)
@@ -174,8 +174,9 @@ class IntegratedGradients:
         rows = self._rows(way)
         while True:
             try:
-                part = integral.attribute(way.at(end), way.at(start), n_steps=steps, internal_batch_size=rows)
-                return way.by_token(part)
+                with allocating():
+                    part = integral.attribute(way.at(end), way.at(start), n_steps=steps, internal_batch_size=rows)
+                    return way.by_token(part)
             except torch.OutOfMemoryError:
                 if rows == 1:
                     raise
@@ -194,5 +195,5 @@ class IntegratedGradients:
 def _differentiable(model: PreTrainedModel) -> Iterator[None]:
     """Do without cuDNN where a model is recurrent: it has gradients of that in training mode only."""
     recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
-    with torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext():
+    with without_cudnn() if recurrent else nullcontext():
         yield

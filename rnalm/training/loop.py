@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainingArguments
@@ -166,6 +167,7 @@ class EpochTrainer(Trainer):
             world=arguments.world_size,
         )
         super().__init__(model=model, args=arguments, train_dataset=training, eval_dataset=validation)
+        draw_apart(run.seed, arguments.process_index)
         for callback in (PrinterCallback, ProgressCallback):
             self.remove_callback(callback)
         self.add_callback(EpochCallback(self.sampler))
@@ -205,7 +207,8 @@ class EpochTrainer(Trainer):
         # Without this, an interrupted run would forget how long it has been waiting for an improvement.
         self.args.restore_callback_states_from_checkpoint = counting
         try:
-            self.train(resume_from_checkpoint=str(state.folder) if state else None)
+            with compute.allocating():
+                self.train(resume_from_checkpoint=str(state.folder) if state else None)
         except torch.OutOfMemoryError:
             raise too_large(self.run, self.args.per_device_train_batch_size) from None
         if torch.distributed.is_initialized():
@@ -275,6 +278,21 @@ def training_arguments(run: Run, epochs: int) -> TrainingArguments:
         disable_tqdm=True,
         report_to="none",
     )
+    compute.exact()  # of which TensorFloat-32 for compiled models, which the Trainer's arguments turn on, is not
     if arguments.world_size == 1:
         _compat.use_one_gpu(arguments)
     return arguments
+
+
+def draw_apart(seed: int, rank: int) -> None:
+    """Let each of several processes draw random numbers of its own, such as for dropout; the Trainer seeds all of them alike.
+
+    Parameters
+    ----------
+    seed : int
+        Of the training.
+    rank : int
+        Number of the process; 0 draws what a single one does.
+    """
+    if rank:
+        torch.manual_seed(int(np.random.SeedSequence([seed, rank]).generate_state(1)[0]))

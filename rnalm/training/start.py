@@ -89,7 +89,7 @@ def new_model(job: TrainingJob, create: Callable[[Tokenizer, dict[str, Any]], Pr
         If ids mean other tokens to a pretrained model, or sequences are longer than the model takes.
     """
     torch.set_num_threads(job.threads)
-    compute.exact()
+    compute.choose(job.gpus)
     tokenizer, information = load_tokenizer(job.tokenizer), encode.metadata(job.encoded)
     if pretrained := job.model.get("pretrained"):
         check_pretrained(pretrained, tokenizer)

@@ -246,3 +246,13 @@ def test_a_mistyped_folder_is_answered_with_the_nearest(tmp_path):
     (tmp_path / "fold0").mkdir()
     with pytest.raises(RnalmError, match=r"fold_0: no such model folder; did you mean '.*fold0'"):
         registry.load(tmp_path / "fold_0")
+
+
+def test_the_recurrent_part_is_not_in_mixed_precision():
+    torch.manual_seed(0)
+    model = registry.create({"name": "saluki", "filters": 4, "layers": 1}, 11, 0, 1).eval()
+    kinds = []
+    model.gru.register_forward_hook(lambda _, inputs, outputs: kinds.extend([inputs[0].dtype, outputs[0].dtype]))
+    with torch.autocast("cpu", torch.bfloat16):
+        model(torch.randint(7, 11, (2, 30)))
+    assert kinds == [torch.float32, torch.float32]

@@ -107,6 +107,31 @@ def test_a_job_waits_for_one_that_a_killed_workflow_left_behind(start, tmp_path)
     first.communicate()
 
 
+HELD = """
+import os, sys
+from rnalm.pipeline import lease
+file = open(sys.argv[1] + "/lock", "w")
+lease.lease = lambda n: lease.Lease(("0",) * n, {{"0": file.fileno()}})
+{job}
+os.fstat(file.fileno())
+print("held")
+"""
+
+
+def test_gpus_are_leased_until_the_process_ends(start, tmp_path):
+    script = HELD.format(job=JOB.replace("gpu=0", "gpu=1"))
+    command = [sys.executable, "-c", script, str(tmp_path), "1", "0"]
+    assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == "working\nheld\n"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "gres", "count"),
+    [(2, None, 2), (0, None, 0), (0, "gpu", 1), (0, "gpu:3", 3), (0, "gpu:a100", 1), (0, "shard:2,gpu:a100:2", 2)],
+)
+def test_gpus_are_counted_under_either_name(gpu, gres, count):
+    assert jobs.gpus(SimpleNamespace(gpu=gpu) if gres is None else SimpleNamespace(gpu=gpu, gres=gres)) == count
+
+
 FULL = {
     "python": "import errno; raise OSError(errno.ENOSPC, 'No space left on device')",
     "a quota": "import errno; raise OSError(errno.EDQUOT, 'Disk quota exceeded')",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rnalm.files import is_at
+from rnalm.pipeline import lease as lease_module
 from rnalm.pipeline.lease import VISIBLE, Lease, lease
 
 GPUS = ["GPU-aaaaaaaa-0001-4bcd-8000-000000000000", "GPU-aabbbbbb-0002-4bcd-8000-000000000001"]
@@ -294,7 +296,9 @@ def test_who_wants_more_than_there_are_gets_all_and_a_warning(free, caplog):
     assert "3 GPUs are wanted, but there are 2; these are taken" in caplog.text
 
 
-@pytest.mark.parametrize(("visible", "n"), [(None, 0), (None, 1), ("0", 1), ("0,1", 2), ("0,1", 4), ("NoDevFiles", 0)])
+@pytest.mark.parametrize(
+    ("visible", "n"), [(None, 0), (None, 1), ("0", 0), ("0,1", 0), ("0", 1), ("0,1", 2), ("0,1", 4), ("NoDevFiles", 0)]
+)
 def test_what_slurm_has_chosen_is_left_as_it_is(machine, locks, visible, n):
     machine(TWO_GPUS, visible, allocation="17")
     assert lease(n, locks) == Lease()
@@ -310,6 +314,21 @@ def test_jobs_in_one_allocation_of_slurm_share_its_devices(machine, free, locks)
             assert (first.devices, second.devices) == (("0",), ("1",))
             machine(None, "0,1", allocation="18")  # other devices of the same name
             assert free(1) == ["0"]
+
+
+def test_a_lock_file_that_is_removed_gives_no_device_twice(locks, monkeypatch):
+    opened = lease_module._open
+
+    def removed_once(name: str, folder: int) -> int:
+        file = opened(name, folder)
+        monkeypatch.setattr(lease_module, "_open", opened)
+        os.unlink(name, dir_fd=folder)  # between opening and locking, as a cleaner of /tmp may
+        return file
+
+    monkeypatch.setattr(lease_module, "_open", removed_once)
+    with lease(2, locks) as found:
+        assert found.devices == tuple(GPUS)
+        assert all(is_at(file, locks / f"{device}.lock") for device, file in found._locks.items())
 
 
 def test_locks_are_open_to_every_user_whatever_the_umask(free, locks):

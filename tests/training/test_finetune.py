@@ -17,7 +17,7 @@ from interruption import RESULTS, killed_before, results
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer, DistilBertConfig
 
-from rnalm.config import HuggingFace
+from rnalm.config import Finetune, HuggingFace
 from rnalm.errors import RnalmError
 from rnalm.labels import folds
 from rnalm.labels.labels import Labels
@@ -270,6 +270,34 @@ def test_a_batch_that_does_not_fit_into_memory_names_the_key(trained, tmp_path, 
     assert refusal(finetune.finetune, job) == TOO_LARGE
     least = "finetune.batch_size: 2 does not fit into the memory of the GPU, and is as small as it can be"
     assert refusal(finetune.finetune, changed(job, batch_size=2)) == f"{least}; lower encode.block_size, or the model's size"
+
+
+def test_memory_that_runs_out_in_cublas_names_the_key_too(trained, tmp_path, monkeypatch, refusal):
+    def run_out(*args, **options) -> None:
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+    monkeypatch.setattr(finetune.FoldTrainer, "compute_loss", run_out)
+    assert refusal(finetune.finetune, changed(trained, tmp_path / "model")) == TOO_LARGE
+
+
+def test_arguments_of_the_trainer_do_not_change_the_precision(tmp_path):
+    run = loop.Run("finetune", Finetune(torch_compile=True).model_dump(), tmp_path, "loss", False, 1, 0)
+    torch.backends.fp32_precision = "tf32"
+    loop.training_arguments(run, 1)
+    assert torch.backends.fp32_precision == "ieee"
+
+
+def test_each_process_draws_dropout_of_its_own():
+    def drawn(rank: int) -> list[float]:
+        torch.manual_seed(7)
+        loop.draw_apart(7, rank)
+        return torch.rand(3).tolist()
+
+    torch.manual_seed(7)
+    alone = torch.rand(3).tolist()
+    assert drawn(0) == alone
+    assert len({tuple(drawn(rank)) for rank in range(4)}) == 4
+    assert drawn(2) == drawn(2)
 
 
 def test_one_of_several_processes_that_runs_out_of_memory_says_so_in_one_line(trained, tmp_path, monkeypatch):

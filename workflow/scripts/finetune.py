@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rnalm.pipeline.jobs import job
+from rnalm.pipeline.jobs import gpus, job
 
 
 @job(snakemake)
@@ -11,7 +11,7 @@ def work():
 
     files = {name: snakemake.input[name] for name in ("encoded", "folds", "tokenizer")}
     files["output"] = str(Path(snakemake.output[0]).parent)
-    means = {"threads": snakemake.threads, "gpus": snakemake.resources.gpu}
+    means = {"threads": snakemake.threads, "gpus": gpus(snakemake.resources)}
     settings = dict(snakemake.params.job)
     for chosen in snakemake.input.best:
         from rnalm.training.sweep import best

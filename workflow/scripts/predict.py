@@ -1,6 +1,6 @@
 """Predict a source, or the test rows of a fold, with one model."""
 
-from rnalm.pipeline.jobs import job
+from rnalm.pipeline.jobs import gpus, job
 
 
 @job(snakemake)
@@ -14,5 +14,5 @@ def work():
     settings = snakemake.params.job
     torch.set_num_threads(snakemake.threads)
     rows = folds.test_rows(snakemake.input.folds, settings["fold"]) if snakemake.input.folds else None
-    device = compute.choose(snakemake.resources.gpu)
+    device = compute.choose(gpus(snakemake.resources))
     predict_file(settings["model"], snakemake.input.encoded, snakemake.output[0], rows, settings["batch_tokens"], device)

@@ -1,6 +1,6 @@
 """Compute one shard of the scores."""
 
-from rnalm.pipeline.jobs import job
+from rnalm.pipeline.jobs import gpus, job
 
 
 @job(snakemake)
@@ -12,4 +12,4 @@ def work():
 
     torch.set_num_threads(snakemake.threads)
     files = {"encoded": snakemake.input.encoded, "folds": snakemake.input.folds or None}
-    score_shard(Job(**files, **snakemake.params.job), snakemake.output[0], compute.choose(snakemake.resources.gpu))
+    score_shard(Job(**files, **snakemake.params.job), snakemake.output[0], compute.choose(gpus(snakemake.resources)))

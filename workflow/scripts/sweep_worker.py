@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rnalm.pipeline.jobs import job
+from rnalm.pipeline.jobs import gpus, job
 
 
 @job(snakemake)
@@ -13,6 +13,6 @@ def work():
 
     files = {name: snakemake.input[name] for name in ("encoded", "folds", "tokenizer")}
     files["output"] = str(Path(snakemake.output[0]).parent)
-    means = {"threads": snakemake.threads, "gpus": snakemake.resources.gpu}
+    means = {"threads": snakemake.threads, "gpus": gpus(snakemake.resources)}
     training = Job(**files, **means, **snakemake.params.job["training"], code=snakemake.params.code)
     search.run_trials(training, Sweep(**snakemake.params.job["sweep"]), int(snakemake.wildcards.worker))

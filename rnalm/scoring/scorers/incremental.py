@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from rnalm.compute import SHARE, fetch, fitting, free_memory, multiplying, send
+from rnalm.compute import SHARE, allocating, fetch, fitting, free_memory, multiplying, send
 from rnalm.models.local import Local
 from rnalm.models.registry import pad_id
 from rnalm.prediction.predict import too_long
@@ -100,7 +100,7 @@ class IncrementalScorer(Scorer):
         edits.check(sequence, self.vocab_size)
         while True:
             try:
-                with multiplying(self.precision):
+                with allocating(), multiplying(self.precision):
                     return fetch(self._outputs(sequence, edits))
             except torch.OutOfMemoryError:
                 if self.rows < FEWEST_ROWS:

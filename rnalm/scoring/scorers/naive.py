@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from rnalm.compute import SHARE, fetch, fitting, free_memory, multiplying, send
+from rnalm.compute import SHARE, allocating, fetch, fitting, free_memory, multiplying, send
 from rnalm.models.registry import pad_id
 from rnalm.prediction.predict import too_long
 from rnalm.scoring.edits import Edits
@@ -68,7 +68,8 @@ class NaiveScorer(Scorer):
         """
         edits.check(sequence, self.vocab_size)
         try:
-            return fetch(self._outputs(sequence, edits))
+            with allocating():
+                return fetch(self._outputs(sequence, edits))
         except torch.OutOfMemoryError:
             raise too_long(sequence) from None
 
@@ -93,8 +94,9 @@ class NaiveScorer(Scorer):
         while at < len(chosen):
             part = chosen[at : at + size]
             try:
-                index = apply(material, edits, part)
-                outputs[send(part, self.device)] = self._run(material, index)
+                with allocating():
+                    index = apply(material, edits, part)
+                    outputs[send(part, self.device)] = self._run(material, index)
                 at += size
             except torch.OutOfMemoryError:
                 if len(part) == 1:

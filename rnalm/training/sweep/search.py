@@ -188,7 +188,8 @@ def run_trial(trial: Trial, job: Job, sweep: Sweep, data: FoldData) -> None:
 def _within_memory() -> Iterator[None]:
     """Blame the values of a trial for a lack of memory: a worker that died of it would begin with the same trial again."""
     try:
-        yield
+        with compute.allocating():
+            yield
     except RuntimeError as error:
         # On a CPU a lack of memory has no class of its own: Accelerate knows it by its message.
         if not (isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)):
