@@ -58,7 +58,9 @@ def _explain(problem: ErrorDetails, settings: dict[str, Any]) -> str:
     if problem["type"] == "extra_forbidden":
         return f"unknown key '{key}'; {nearest(location[-1], _fields(location[:-1], settings), limit=30)}"
     if problem["type"] == "missing":
-        return f"key '{key}' is missing"
+        # Of sources, only tables need it.
+        hint = ": a table needs it; if it is FASTA, path: [FILE] says so" if location[-1] == "columns" else ""
+        return f"key '{key}' is missing{hint}"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{key}.{message}" if key else message

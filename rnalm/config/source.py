@@ -101,7 +101,7 @@ class Table(SourceSection):
     kind = "table"
     usual_case = "keep"
     path: str
-    """The table; gzip-compressed if the name ends in `.gz`."""
+    """The table; compressed if the name ends in `.gz`, `.bgz`, `.bz2`, `.xz` or `.zst`."""
     header: bool = True
     """Whether the first line names the columns."""
     column_sep: Separator = "\t"
@@ -167,7 +167,7 @@ class Attributes(Section):
     """A table that says more of the sequences of a FASTA file; others are passed over. With `classes`, these are labels."""
 
     path: str
-    """The table; gzip-compressed if the name ends in `.gz`."""
+    """The table; compressed if the name ends in `.gz`, `.bgz`, `.bz2`, `.xz` or `.zst`."""
     header: bool = True
     """Whether the first line names the columns."""
     column_sep: Separator = "\t"
@@ -216,7 +216,7 @@ Files = Annotated[list[str], Field(min_length=1), BeforeValidator(_files, json_s
 
 
 class Fasta(SourceSection):
-    """FASTA files, of which the first word of a header is the id. They may be gzip-compressed, with names in `.gz`."""
+    """FASTA files, of which the first word of a header is the id. They may be compressed, with names in `.gz` and the like."""
 
     title = "FASTA"
     kind = "fasta"
@@ -249,7 +249,7 @@ as a model was trained, else `upper`."""
 
     @classmethod
     def is_meant(cls, value: dict) -> bool:
-        """Whether a user means FASTA: there are classes, a list of files, or a name that says so, and no columns.
+        """Whether a user means FASTA: a list of files, a name or a key that only FASTA has says so, and there are no columns.
 
         Parameters
         ----------
@@ -258,7 +258,7 @@ as a model was trained, else `upper`."""
         """
         path = value.get("path")
         named = isinstance(path, list) or (isinstance(path, str) and FASTA.search(path))
-        return "columns" not in value and ("classes" in value or bool(named))
+        return "columns" not in value and bool(named or {"classes", "attributes", "chunk"} & value.keys())
 
     @property
     def fasta(self) -> list[str]:
@@ -312,7 +312,7 @@ as a model was trained, else `upper`."""
 
 
 #: Names by which FASTA files go.
-FASTA = re.compile(r"\.(fa|fasta|fas|fna|ffn|faa|frn|fsa|mpfa)(\.gz)?$", re.IGNORECASE)
+FASTA = re.compile(r"\.(fa|fasta|fas|fna|ffn|faa|frn|fsa|mpfa)(\.(gz|bgz|bz2|xz|zst))?$", re.IGNORECASE)
 
 
 #: Kinds of sources. A user means the first that recognizes itself, else a table.

@@ -14,6 +14,10 @@ from rnalm.files import read_json, write_json
 if TYPE_CHECKING:
     from torch import Tensor
 
+#: Labels are centred where their mean is this many standard deviations from 0: float32, in which models compute, has 7 digits,
+#: and would tell 100000001 and 100000002 no longer apart.
+FAR = 1000
+
 #: What goes back to the units of labels: arrays, and tensors, with their gradients.
 Numbers = TypeVar("Numbers", np.ndarray, "Tensor")
 
@@ -28,7 +32,7 @@ class Scaler:
         ``log`` takes the natural logarithm of a label first, and the others the label itself.
     center, scale : float
         What is then subtracted, and by what the difference is divided: minimum and range for ``minmax``, mean and standard
-        deviation for ``standard``, else 0 and 1.
+        deviation for ``standard``, else 0 and 1; but where labels vary little about a mean far from 0, their mean and 1.
 
     Examples
     --------
@@ -52,7 +56,7 @@ class Scaler:
         method : {'none', 'log', 'minmax', 'standard'}
             How to scale.
         labels : numpy.ndarray
-            Labels of the training rows ``(rows,)``; not looked at for ``none`` and ``log``.
+            Labels of the training rows ``(rows,)``; for ``log`` they must be positive.
 
         Raises
         ------
@@ -60,7 +64,9 @@ class Scaler:
             If the labels do not vary, for ``minmax`` and ``standard``.
         """
         if method in ("none", "log"):
-            return cls(method)
+            values = np.log(labels) if method == "log" else labels
+            mean, sd = values.mean(), values.std()
+            return cls(method, float(mean)) if np.ptp(values) > 0 and abs(mean) > FAR * sd else cls(method)
         if method == "minmax":
             center, scale = labels.min(), np.ptp(labels)
         else:

@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from rnalm.config import Fasta, Source, Table
-from rnalm.files import open_text
+from rnalm.files import COMPRESSIONS, open_text
 from rnalm.sequences.read import read_records
 
 #: How much of a source is looked at.
@@ -65,7 +65,7 @@ def look(path: str) -> tuple[str, int]:
 
 
 def unpacked(path: Path) -> int:
-    """Say how large a file is, or was before it was compressed: gzip notes that at its end.
+    """Say how large a file is, or was before it was compressed, which gzip notes at its end.
 
     The note has 32 bits, and is of the last block alone where there are several: a text is at least three times its compressed
     size.
@@ -76,8 +76,9 @@ def unpacked(path: Path) -> int:
         The file.
     """
     packed = path.stat().st_size
-    if path.suffix != ".gz":
-        return packed
+    compression = COMPRESSIONS.get(path.suffix.lower())
+    if compression != "gzip":
+        return 3 * packed if compression else packed
     with path.open("rb") as file:
         file.seek(-4, 2)
         noted = int.from_bytes(file.read(4), "little")

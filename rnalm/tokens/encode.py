@@ -99,7 +99,8 @@ def encode(
         entries = _metadata(tokenizer, options, task, summary) | {"case": _remembered(asked, summary)}
         writer.add_key_value_metadata({METADATA: json.dumps(entries)})
     _report(source, tokenizer, summary)
-    _report_case(asked, source, summary)
+    if asked.case is None and case != "keep":
+        _report_case(source, summary)
     return summary
 
 
@@ -284,10 +285,9 @@ def _remembered(source: Source, summary: Summary) -> str:
     return source.case or ("keep" if source.usual_case == "keep" and summary.lower else "upper")
 
 
-def _report_case(asked: Source, source: Source, summary: Summary) -> None:
-    """Tell where the case of letters is lost or kept, and nobody has decided it."""
-    mixed = summary.lower and (summary.upper or source.case == "upper")
-    if asked.case is None and asked.token_sep is None and mixed:
+def _report_case(source: Source, summary: Summary) -> None:
+    """Tell where the case of letters is lost, or kept, though nobody has decided it."""
+    if source.token_sep is None and summary.lower and (summary.upper or source.case == "upper"):
         share = 100 * summary.lower / (summary.lower + summary.upper)
         how = "as upper-case ones" if source.case == "upper" else "as other letters than upper-case ones"
         log.warning(

@@ -177,8 +177,26 @@ def _unigram(source: Source, options: config.Tokenizer, seed: int | None) -> Tok
 
 def _train(tokenizer: Tokenizer, trainer: trainers.Trainer, texts: Iterator[str], options: config.Tokenizer) -> None:
     """Train a tokenizer of the library, in place, and tell where the data give fewer tokens than are asked for."""
-    tokenizer.train_from_iterator(texts, trainer)
-    wanted, learned = options.value("vocab_size"), tokenizer.get_vocab_size()
+    wanted, reserved, letters = options.value("vocab_size"), len(options.special_tokens), set()
+
+    def watched() -> Iterator[str]:
+        for text in texts:
+            letters.update(text)
+            yield text
+
+    try:
+        tokenizer.train_from_iterator(watched(), trainer)
+    except RnalmError:
+        raise
+    except Exception as error:  # the library raises a bare Exception
+        if "not large enough" not in str(error):
+            raise
+    learned = tokenizer.get_vocab_size()
+    # With unigram's mark before a sequence; the library may then take one more than it is given.
+    least = max(reserved + len(letters) + (options.type == "unigram"), learned if learned > wanted else 0)
+    if wanted < least:
+        problem = f"has no room for the {least - reserved} letters of the data beside {reserved} special tokens"
+        raise RnalmError(f"tokenizer.vocab_size: {wanted} {problem}; expected {least} or more")
     if learned < wanted:
         log.warning(
             "tokenizer.vocab_size: %s asks for %d tokens, but the data give no more than %d", options.type, wanted, learned

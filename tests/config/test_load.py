@@ -134,7 +134,10 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
         # unknown and missing keys
         ({"output": "o"}, "source is missing: the sequences to work on"),
         ({"source": SOURCE}, "key 'output' is missing"),
-        ({"output": "o", "source": {"path": "x"}}, "key 'source.columns' is missing"),
+        (
+            {"output": "o", "source": {"path": "x"}},
+            "key 'source.columns' is missing: a table needs it; if it is FASTA, path: [FILE] says so",
+        ),
         (changed("source.columns", {"id": 1, "label": 3}), "key 'source.columns.sequence' is missing"),
         (changed("finetune.betas", "0.9"), "finetune.betas: found '0.9'; input should be a valid tuple"),
         # wrong values

@@ -37,12 +37,29 @@ def test_a_logarithm_comes_back_in_the_units_of_the_labels(training, others):
     np.testing.assert_allclose(scaler.inverse(scaler.transform(np.array(others))), others, rtol=1e-9)
 
 
+@pytest.mark.parametrize("method", ["none", "log", "minmax", "standard"])
+@pytest.mark.parametrize("far", [1e8, 1e8 + 2**-20, 1e12])
+def test_labels_far_from_0_stay_apart_as_targets_and_come_back(method, far):
+    truth = far + np.arange(50.0)
+    meaning = labels.fit("regression", method, truth)
+    targets = meaning.to_targets(truth)
+    assert targets.dtype == np.float32
+    assert np.corrcoef(targets, np.arange(50))[0, 1] > 1 - (1e-6 if method != "log" or far < 1e9 else 1e-2)
+    np.testing.assert_allclose(meaning.to_scores(targets[:, None])[:, 0] - far, np.arange(50), atol=0.1 if far > 1e9 else 1e-3)
+
+
+@pytest.mark.parametrize("method", ["none", "log"])
+@pytest.mark.parametrize("values", [[1.0, 2.0, 900.0], [7.0, 7.0]])
+def test_labels_near_0_or_all_the_same_are_not_centred(method, values):
+    assert labels.Scaler.fit(method, np.array(values)) == labels.Scaler(method)
+
+
 @pytest.mark.parametrize(
     ("method", "labels", "scaled"),
     [("log", [1, np.e, np.e**2], [0, 1, 2]), ("minmax", [-2, 4], [-1, 2]), ("standard", [-2, 4], [-3, 3])],
 )
 def test_labels_beyond_the_training_labels_are_not_cut(method, labels, scaled):
-    scaler = Scaler.fit(method, np.array([0.0, 2.0]))
+    scaler = Scaler.fit(method, np.array([1.0, 2.0] if method == "log" else [0.0, 2.0]))
     np.testing.assert_allclose(scaler.transform(np.array(labels)), scaled)
 
 

@@ -155,6 +155,15 @@ def test_a_vocabulary_has_the_size_asked_for(learned):
     assert learned(*DNA, type="bpe", vocab_size=60).get_vocab_size() == 60
 
 
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_a_vocabulary_smaller_than_the_alphabet_is_refused_with_the_least_size(write_rows, learned, refusal, kind):
+    protein = "ACDEFGHIKLMNPQRSTVWYACDEFGHIKLMNPQRSTVWY"
+    message = refusal(learn.learn, write_rows(protein, protein), Tokenizer(type=kind, vocab_size=20))
+    least = int(message.split()[-3])
+    assert "tokenizer.vocab_size: 20 has no room for the" in message
+    assert least <= learned(protein, protein, type=kind, vocab_size=least + 1).get_vocab_size() <= least + 1
+
+
 @pytest.mark.parametrize(("kind", "wanted"), [("bpe", 20_000), ("unigram", 32_000)])
 def test_a_vocabulary_larger_than_the_data_allow_is_told(learned, caplog, kind, wanted):
     most = learned(*DNA, type=kind).get_vocab_size()

@@ -17,7 +17,7 @@ from interruption import RESULTS, killed_before, results
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer, DistilBertConfig
 
-from rnalm.config import Finetune, HuggingFace
+from rnalm.config import Finetune, HuggingFace, contract
 from rnalm.errors import RnalmError
 from rnalm.labels import folds
 from rnalm.labels.labels import Labels
@@ -164,6 +164,15 @@ def test_only_training_rows_are_looked_at_to_scale_labels(prepare, tmp_path, sca
 
     others = set(np.flatnonzero(folds.read(prepare(tmp_path / "look").folds)[0] != folds.TRAIN))
     assert scaler(tmp_path / "tame", 5.0) == scaler(tmp_path / "wild", 1e6)
+
+
+def test_labels_far_from_0_are_learned_as_those_near_it(prepare, tmp_path):
+    losses = []
+    for far in (0, 10**8):
+        job = prepare(tmp_path / f"{far}", lambda row, text, far=far: far + 3 * text.count("A") + row % 2)
+        finetune.finetune(job)
+        losses.append(json.loads(Path(job.output, contract.EVAL_RESULTS).read_text())["eval_mse"])
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
 def test_the_log_of_a_label_that_is_not_positive_names_the_rows_of_every_part(prepare, tmp_path, refusal):
