@@ -44,8 +44,10 @@ def study(folder: Path, folds: int, replicates: int, shards: int, modes: list[st
         "source": {"path": "table.tsv", "columns": columns},
         "folds": {"method": "kfold", "n": folds},
         "finetune": {"replicates": replicates},
-        "interpret": {"modes": modes, "shards": shards, "replacements": {"A": ["C"]}},
+        "interpret": {"modes": modes, "shards": shards},
     }
+    if "replace" in modes:
+        config["interpret"]["replacements"] = {"A": ["C"]}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
 
