@@ -44,8 +44,10 @@ def study(folder: Path, folds: int, replicates: int, shards: int, modes: list[st
         "source": {"path": "table.tsv", "columns": columns},
         "folds": {"method": "kfold", "n": folds},
         "finetune": {"replicates": replicates},
-        "interpret": {"modes": modes, "shards": shards, "replacements": {"A": ["C"]} if "replace" in modes else {}},
+        "interpret": {"modes": modes, "shards": shards},
     }
+    if "replace" in modes:
+        config["interpret"]["replacements"] = {"A": ["C"]}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
 
@@ -72,7 +74,7 @@ def plan(folds: int, replicates: int, shards: int, modes: list[str], done: bool)
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.touch()
             (folder / "Snakefile").write_text(RECEIPTS.format(root=ROOT))
-            touch = ["--snakefile", "Snakefile", *CONFIG, "--touch", "--forceall", "--cores", "1"]
+            touch = ["--snakefile", "Snakefile", "all", *CONFIG, "--touch", "--forceall", "--cores", "1"]
             measured([sys.executable, "-m", "snakemake", *touch], folder)
         seconds, memory, text = measured([*SNAKEMAKE, *CONFIG, "--dry-run"], folder)
         jobs = next((line.split()[1] for line in text.splitlines() if line.startswith("total")), "0")
