@@ -124,7 +124,7 @@ WHOLE = gzip.compress("".join(f"{i * 7919 % 104729}\n" for i in range(2000)).enc
         ("a.tsv", "id".encode("utf-16"), "is UTF-16 text, expected UTF-8: iconv -f UTF-16 -t UTF-8 a.tsv > NEW"),
         (
             "a.tsv.gz",
-            gzip.compress("id".encode("utf-16")),
+            gzip.compress("id".encode("utf-16"), mtime=0),
             "is UTF-16 text, expected UTF-8: iconv -f UTF-16 -t UTF-8 a.tsv.gz > NEW",
         ),
         ("a.tsv", "id".encode("utf-32"), "is UTF-32 text, expected UTF-8: iconv -f UTF-32 -t UTF-8 a.tsv > NEW"),
