@@ -86,13 +86,14 @@ def _fill(sizes: np.ndarray, wanted: int, most: int | None = None) -> np.ndarray
         bool ``(groups,)``; if rows are wanted and there are groups, one is chosen.
     """
     taken = np.zeros(len(sizes), dtype=bool)
-    missing = wanted
+    missing, free = wanted, len(sizes) if most is None else most
     for group, size in enumerate(sizes.tolist()):
-        if missing <= 0 or (most is not None and taken.sum() >= most):
+        if missing <= 0 or free <= 0:
             break
         if size - missing < missing:
             taken[group] = True
             missing -= size
+            free -= 1
     if wanted and len(sizes) and not taken.any():
         taken[sizes.argmin()] = True
     return taken
