@@ -1,6 +1,8 @@
 """One run of the workflow: alone in its folder, from files that are whole and of today, and what it tells at its end."""
 
+import csv
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -12,6 +14,17 @@ from rnalm.pipeline.outdated import check_inside, kept, leftovers, ours, outdate
 
 #: Of a folder, so many files are named that an earlier run left.
 SHOWN = 6
+
+#: Where the answer is: what it is called, and how its files begin and end within the folder.
+PLACES = {
+    "models": ("fine-tune/", "summary.csv"),
+    "predictions": ("predict/", "_predictions.csv"),
+    "pages of scores": ("interpret/", ".html"),
+    "report": ("report", ".html"),
+}
+
+#: What is told of models that a loss selects.
+USUAL = ("pearson", "f1_weighted")
 
 #: The lock of this run, which ends with the process that holds it; Snakemake's own outlives a killed run.
 held: IO[str] | None = None
@@ -125,6 +138,52 @@ def tell_leftovers(out: str, rules: Any, asked: Iterable[tuple[str, dict[str, st
         tell(f"{folder}: not asked for any more, and of an earlier run: {', '.join(names[:SHOWN])}{more}")
 
 
+def conclude(out: str, since: float, results: Iterable[str], metric: str) -> None:
+    """Tell at the end of a run what jobs warned of, how well models predict, and where the answer is.
+
+    Parameters
+    ----------
+    out : str
+        The experiment's folder.
+    since : float
+        When the run began, in seconds since the epoch.
+    results : iterable of str
+        All files that the configuration asks for.
+    metric : str
+        Of the models that are trained here, the one that selects them.
+    """
+    for message, jobs in told(out, since, "WARNING").items():
+        tell(f"warning: {message}" + (f" (and in {jobs - 1} more jobs)" if jobs > 1 else ""))
+    there = [path for path in results if Path(path).is_file()]
+    summary = f"{out}/fine-tune/summary.csv"
+    if summary in there and (line := headline(summary, metric)):
+        tell(line)
+    for what, ends in PLACES.items():
+        if found := [path for path in there if path.removeprefix(f"{out}/").startswith(ends[0]) and path.endswith(ends[1])]:
+            tell(f"{what}: {', '.join(found)}")
+
+
+def headline(summary: str | Path, metric: str) -> str:
+    """Say how well the models predict rows that none of them has seen; nothing where there are none.
+
+    Parameters
+    ----------
+    summary : path
+        ``summary.csv`` of all models.
+    metric : str
+        The one that is told, if it is known of rows that test; else it is one of :data:`USUAL`.
+    """
+    with open(summary, newline="", encoding="utf-8") as file:
+        rows = {row["metric"]: row for row in csv.DictReader(file)}
+    name = next((name for name in (metric, *USUAL) if f"test_{name}" in rows), None)
+    if name is None:
+        return ""
+    row = rows[f"test_{name}"]
+    models = sum(name.startswith("fold_") for name in row)
+    spread = f" ± {float(row['sd']):.3f} over {models} models" if models > 1 and row["sd"] else ""
+    return f"{name} on test rows: {float(row['mean']):.3f}{spread}"
+
+
 def repeat_errors(out: str | Path, since: float) -> None:
     """Tell what jobs told of mistakes, each once, as the logs have it that were written to since a time.
 
@@ -135,10 +194,25 @@ def repeat_errors(out: str | Path, since: float) -> None:
     since : float
         Seconds since the epoch.
     """
-    logs = [path for path in Path(out, "logs").rglob("*.log") if path.stat().st_mtime >= since]
-    lines = [line for path in sorted(logs) for line in path.read_text(encoding="utf-8").splitlines()]
-    for message in dict.fromkeys(line.partition(" ERROR ")[2] for line in lines if " ERROR " in line):
+    for message in told(out, since, "ERROR"):
         tell(message)
+
+
+def told(out: str | Path, since: float, level: str) -> dict[str, int]:
+    """Collect what jobs wrote into their logs at a level: each message once, and how many logs have it.
+
+    Parameters
+    ----------
+    out : path
+        The experiment's folder.
+    since : float
+        Of logs that were written to since then, in seconds since the epoch.
+    level : {'WARNING', 'ERROR'}
+        How serious it is.
+    """
+    logs = [path for path in sorted(Path(out, "logs").rglob("*.log")) if path.stat().st_mtime >= since]
+    of_logs = [[line.partition(f" {level} ")[2] for line in path.read_text(encoding="utf-8").splitlines()] for path in logs]
+    return dict(Counter(message for messages in of_logs for message in dict.fromkeys(messages) if message))
 
 
 def tell(message: str) -> None:

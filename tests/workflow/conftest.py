@@ -223,7 +223,7 @@ def run_traced(experiment: Experiment) -> Experiment:
     traces = experiment.folder / "traces"
     traces.mkdir(exist_ok=True)
     experiment.variables = {"RNALM_TRACES": str(traces)}
-    experiment.succeed()
+    (experiment.folder / "terminal.txt").write_text(experiment.succeed())
     experiment.variables = {}
     return experiment
 

@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import time
@@ -29,6 +30,18 @@ def test_every_file_of_the_plan_is_there_and_none_half_written(finished):
     assert {*plan.targets("all"), *(f"out/figures/{picture.name}" for picture in plan.pictures())} <= there
     hidden = {name.rpartition("/")[2] for name in there if name.rpartition("/")[2].startswith(".")}
     assert hidden == {".lock"}, "temporary files are left"
+
+
+def test_the_end_of_a_run_says_where_the_answer_is(finished):
+    lines = [line for line in (finished.folder / "terminal.txt").read_text().splitlines() if line.startswith("rnalm: ")]
+    assert re.fullmatch(r"rnalm: \w+ on test rows: -?[\d.]+ ± [\d.]+ over 2 models", lines[-5])
+    assert lines[-4:] == [
+        "rnalm: models: out/fine-tune/summary.csv",
+        "rnalm: predictions: out/predict/test_predictions.csv",
+        "rnalm: pages of scores: out/interpret/loo_scores_mask.html",
+        "rnalm: report: out/report.html",
+    ]
+    assert len(lines) == len(set(lines))
 
 
 #: The contract with those who read the results: names that must not change (DESIGN, section 4).
