@@ -350,6 +350,8 @@ class Saluki(PreTrainedModel):
         Tensor
             ``(batch, filters, length - kernel_size + 1)``
         """
+        if self.stem._forward_pre_hooks:  # of one who varies what enters, such as integrated gradients
+            return self.stem(self.channels(input_ids, modifiers))
         config, kernel = self.config, self.stem.weight  # (filters, channels, taps)
         plain = config.channels - config.modifier_channels
         columns = kernel.new_zeros(config.kernel_size, config.vocab_size, config.filters)

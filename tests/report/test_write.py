@@ -108,6 +108,7 @@ def _run(
     frame["label"] = [(*classes, "")[row % (len(classes) + 1)] if classes else row + 0.5 for row in range(8)]
     frame.to_csv(folder / "data.tsv", sep="\t", index=False)
     columns = {"id": "id", "sequence": "sequence"} | ({"label": "label"} if labelled else {})
+    replacing = {"replacements": {"a": ["c", "g"]}} if "replace" in modes else {}
     settings = load.load(
         {
             "output": "out",
@@ -115,7 +116,7 @@ def _run(
             "source": {"path": "data.tsv", "columns": columns},
             "encode": {"block_size": block_size},
             "model": SIZES if trained else ["a trained model"],
-            "interpret": {"modes": list(modes), "explain": explain, "replacements": {"a": ["c", "g"]}},
+            "interpret": {"modes": list(modes), "explain": explain} | replacing,
             "report": {"title": "Which tokens <matter>?", "profiles": 2},
         }
     )
