@@ -32,10 +32,11 @@ CODE = re.compile(
 
 #: What a page speaks of and does not bring, in a few rows.
 FILES = {
-    "my_sequences.tsv.gz": "transcript\ttokens\thalf_life\tgene\nt1\ta,c#2.5,g\t2.5\tg1\n",
-    "data/utr3_mpra.tsv.gz": "id\tsequence\tactivity\nu1\tACGTACGT\t1.5\n",
-    "data/ecoli_promoter.fasta.gz": ">p1\nACGTACGT\n",
-    "data/ecoli_non_promoter.fasta.gz": ">n1\nACGTACGA\n",
+    "my_sequences.tsv.gz": "transcript\ttokens\thalf_life\tgene\n"
+    + "".join(f"t{row}\ta,c#2.5,g\t2.5\tg{row}\n" for row in range(20)),
+    "data/utr3_mpra.tsv.gz": "id\tsequence\tactivity\n" + "".join(f"u{row}\tACGTACGT\t1.5\n" for row in range(20)),
+    "data/ecoli_promoter.fasta.gz": "".join(f">p{row}\nACGTACGT\n" for row in range(20)),
+    "data/ecoli_non_promoter.fasta.gz": "".join(f">n{row}\nACGTACGA\n" for row in range(20)),
 }
 
 

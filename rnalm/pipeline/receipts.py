@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from rnalm.errors import RnalmError
 from rnalm.files import replacing, sha256, write_json
 
 log = logging.getLogger(__name__)
@@ -211,7 +212,7 @@ def _is_whole(place: Path, results: list[list[Any]]) -> bool:
     """Whether the kept results are those of a receipt, unharmed."""
     try:
         return all(sha256(place / str(number)) == digest for number, (_, _, digest) in enumerate(results))
-    except OSError:
+    except (OSError, RnalmError):
         return False
 
 

@@ -23,10 +23,9 @@ from rnalm.pipeline import fingerprint, receipts, run
 from rnalm.pipeline.plan import STAGES, Plan
 
 try:
-    if workflow.is_main_process:
-        # Snakemake has read these too, but keeps quiet about keys that stand twice.
-        for path in workflow.configfiles:
-            document.read(path)
+    # Snakemake has read these too, but keeps quiet about keys that stand twice.
+    for path in workflow.configfiles if workflow.is_main_process else []:
+        document.read(path)
     PLAN = Plan(load(config))
 except RnalmError as error:
     raise WorkflowError(str(error)) from None
