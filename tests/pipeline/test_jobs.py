@@ -98,7 +98,7 @@ def test_a_job_that_would_repeat_itself_does_not_work(start, tmp_path):
 
 
 def test_a_job_waits_for_one_that_a_killed_workflow_left_behind(start, tmp_path):
-    first = start(seconds=1)
+    first = start(seconds=4)  # longer than the second takes to start, on a busy machine too
     assert first.stdout.readline() == "working\n"
     said, complained = start().communicate()
     assert said == "", "the second took what the first made"

@@ -49,3 +49,12 @@ def test_a_run_refuses_a_key_that_stands_twice(experiment):
     first = text.splitlines().index("finetune:") + 1
     assert ended.returncode != 0
     assert f"twice.yaml: key 'finetune' stands twice, in lines {first} and {last}; expected it once" in ended.stdout
+
+
+def test_a_mistake_in_new_sequences_is_told_before_any_training(experiment):
+    (experiment.folder / "new.tsv").write_text("id\tsequence\ntwice\tACGTACGTACGT\ntwice\tACGTACGTACGT\n")
+    new = {"path": "new.tsv", "columns": {"id": "id", "sequence": "sequence"}}
+    experiment.config |= {"inference": {"new": new}}
+    told = experiment.refusal("--cores", "1")
+    assert "new.tsv, line 3: the id 'twice' was already used in line 2; ids must be unique" in told
+    assert not (experiment.output / "logs" / "finetune").exists()

@@ -1,3 +1,4 @@
+# Goes first, so that a mistake in any source ends the run before hours of training rather than after them.
 rule encode_source:
     input:
         provided("encode_source"),
@@ -8,6 +9,7 @@ rule encode_source:
         f"{OUT}/logs/encode/{{source}}.log",
     benchmark:
         f"{OUT}/benchmarks/encode/{{source}}.tsv"
+    priority: 100
     conda:
         ENV
     threads: 1
