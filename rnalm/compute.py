@@ -72,19 +72,21 @@ def exact() -> None:
     an operation of which there is no deterministic form warns.
     """
     # Of the two ways to set precisions, which must not be mixed, the one of torch 2.9: for all, then for each part.
-    torch.backends.fp32_precision = "ieee"
+    torch.backends.fp32_precision = "ieee"  # pyright: ignore[reportAttributeAccessIssue]
     _multiply_in("ieee")
     torch.backends.cudnn.deterministic = True
     if torch.cuda.device_count():
         # https://docs.nvidia.com/cuda/cublas/#results-reproducibility
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # which takes time, and nothing here reads
+        # Filling takes time, and nothing here reads what was not written.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _parts() -> tuple[Any, ...]:
     """List the parts of torch that multiply float32, each in a precision of its own."""
-    return torch.backends.cuda.matmul, torch.backends.cudnn, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+    cudnn: Any = torch.backends.cudnn
+    return torch.backends.cuda.matmul, cudnn, cudnn.conv, cudnn.rnn
 
 
 def _multiply_in(*precisions: str) -> None:

@@ -229,7 +229,7 @@ def sha256(*paths: str | Path) -> str:
     digest = hashlib.sha256()
     for path in paths:
         with _open(Path(path)) as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+            digest.update(hashlib.file_digest(file, "sha256").digest())  # pyright: ignore[reportArgumentType]
     return digest.hexdigest()
 
 

@@ -55,4 +55,4 @@ def create(options: dict, vocab_size: int, special: dict[str, int], **extra) -> 
     with telling(f"pretrain: no {kind} can be made"):
         if pretrained is None:
             return AutoModelForMaskedLM.from_config(config)
-        return load_pretrained(pretrained, MODEL_FOR_MASKED_LM_MAPPING[type(config)], config)
+        return load_pretrained(pretrained, MODEL_FOR_MASKED_LM_MAPPING[type(config)], config)  # pyright: ignore[reportArgumentType]

@@ -431,8 +431,9 @@ class Saluki(PreTrainedModel):
         for layer in self.head:
             if isinstance(layer, nn.BatchNorm1d):
                 variance, mean = torch.var_mean(features, dim=0)
-                layer.running_mean.copy_(mean)
-                layer.running_var.copy_(variance)
+                # In place: processes that train together share these tensors.
+                cast(Tensor, layer.running_mean).copy_(mean)
+                cast(Tensor, layer.running_var).copy_(variance)
             features = layer(features)
         self.train(was_training)
 

@@ -121,7 +121,7 @@ def take(place: str | Path, made_of: Mapping[str, Any], outputs: Sequence[str | 
         and receipt.is_of(made_of, place, outputs)
         and _is_whole(place, receipt.results)
     )
-    if whole:
+    if receipt is not None and whole:
         for number, path in enumerate(map(Path, outputs)):
             with replacing(path) as beside:
                 _copy(place / str(number), beside)

@@ -49,7 +49,7 @@ def rank_deltas(frame: pd.DataFrame) -> pd.DataFrame:
     """
     frame = frame.dropna(subset=["label"])
     ranks = frame.assign(label_rank=frame["label"].rank(), pred_rank=frame["pred"].rank())
-    named = ranks[[name for name in RANKED if name in ranks]].rename(columns=RANKED)
+    named = ranks[[name for name in RANKED if name in ranks]].rename(columns=RANKED)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
     return named.assign(rank_delta=ranks["label_rank"] - ranks["pred_rank"])
 
 

@@ -87,7 +87,7 @@ def encode(
     [[7, 8, 9, 11], [7, 7, 7, 8]]
     """
     options = options or Encode()
-    asked, source = source, source.like(case or source.usual_case)
+    asked, source = source, source.like(case or source.usual_case)  # pyright: ignore[reportArgumentType]
     tokenize = RecordTokenizer(tokenizer, options)
     schema = _schema(source, tokenize, task)
     summary = Summary()

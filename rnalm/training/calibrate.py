@@ -1,6 +1,7 @@
 """Running statistics of normalizations, as prediction meets them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,10 +38,11 @@ def calibrate(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens
     if not hasattr(model, "calibrate"):
         return
     features: list[Tensor] = []
-    hook = model.head.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0]))
+    network: Any = model
+    hook = network.head.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0]))
     try:
         predict(model, sequences[:: -(-len(sequences) // SAMPLE)], batch_tokens)
     finally:
         hook.remove()
     with torch.no_grad():
-        model.calibrate(torch.cat(features))
+        network.calibrate(torch.cat(features))
