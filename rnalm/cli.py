@@ -48,12 +48,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(options: argparse.Namespace) -> None:
     """Check a configuration file, and read every source from its first row to its last."""
+    import logging
+
     from rnalm.config import document
     from rnalm.labels import check
 
     content = document.read(options.file)
     if not isinstance(content, dict):
         raise RnalmError(f"{options.file}: expected keys and values, found {type(content).__name__}")
+    logging.basicConfig(format="rnalm: %(levelname)s: %(message)s")
     settings = load.load(content, str(options.file))
     sources = {"source": settings.source, "tokenizer.source": settings.tokenizer.source, **settings.inference}
     problems, more = [], 0
@@ -61,6 +64,8 @@ def _check(options: argparse.Namespace) -> None:
         if source is not None:
             found = check.check(source, settings, trains=settings.trains and name == "source")
             print(f"{name}: {source.paths[0]}: {_shown(found)}")
+            if settings.tokenizer.type == "atomic" and found.longest > settings.encode.block_size:
+                print(f"{name}: sequences of more than encode.block_size, {settings.encode.block_size}, will be cut")
             problems, more = problems + found.problems, more + found.more
     if len(problems) == 1:
         raise RnalmError(problems[0])
@@ -77,6 +82,8 @@ def _shown(found: "Checked") -> str:
     counts = [
         f"{found.sequences} sequences of {found.shortest} to {found.longest} letters or tokens, {found.labelled} with a label"
     ]
+    counts += [f"{found.classes} classes"] if found.classes else []
     counts += [f"{found.dropped} without one are left out"] if found.dropped else []
     counts += [f"{found.copies} copies of others"] if found.copies else []
+    counts += [f"made of {' '.join(sorted(found.alphabet))}"] if 0 < len(found.alphabet) <= 30 else []
     return ", ".join(counts)

@@ -45,7 +45,8 @@ def test_a_good_configuration_is_called_good_and_its_source_counted(capsys, writ
     assert cli.main(["check", str(path)]) == 0
     captured = capsys.readouterr()
     assert captured.out == (
-        f"source: {tmp_path / 'table.tsv'}: 10 sequences of 1 to 2 letters or tokens, 10 with a label, 5 copies of others\n"
+        f"source: {tmp_path / 'table.tsv'}: 10 sequences of 1 to 2 letters or tokens, 10 with a label, "
+        "5 copies of others, made of a c g t\n"
         f"{path}: good\n"
     )
     assert captured.err == ""
@@ -56,7 +57,7 @@ def test_every_source_is_looked_at(capsys, write_config, tmp_path):
     assert cli.main(["check", str(write_config(inference={"new": new}, tokenizer={"source": new}))]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines[:-1]] == ["source", "tokenizer.source", "new"]
-    assert lines[2].endswith("10 sequences of 1 to 3 letters or tokens, 0 with a label, 5 copies of others")
+    assert lines[2].endswith("10 sequences of 1 to 3 letters or tokens, 0 with a label, 5 copies of others, made of , a c g t")
 
 
 def test_all_that_a_run_would_say_is_said_at_once(capsys, write_config, tmp_path):
@@ -88,6 +89,33 @@ def test_of_many_problems_the_first_are_said_and_all_are_counted(capsys, write_c
 def test_folds_that_cannot_be_made_are_told_before_a_run(capsys, write_config):
     path = write_config(folds={"method": "kfold", "n": 20})
     assert failure(capsys, "check", str(path)).startswith("folds.n: cannot make 20 parts")
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows", "lines"),
+    [
+        ({"task": "classification"}, ["a\tyes"] * 20, ["rnalm: classification needs at least 2 classes, found 1: yes"]),
+        ({"labels": {"scaling": "standard"}}, ["a\t2"] * 20, ["all training labels are 2, so standard scaling"]),
+        ({"task": "classification"}, [f"a\t{row}" for row in range(20)], [", 20 with a label, 20 classes, "]),
+        ({}, ["a,T,g\t1", *["a,U\t2"] * 20], ["rnalm: WARNING: ", "both T and U occur"]),
+        (
+            {"encode": {"block_size": 2}},
+            [f"{'a,' * (row % 3)}a\t1" for row in range(20)],
+            ["more than encode.block_size, 2, will be"],
+        ),
+    ],
+    ids=["one class", "all the same", "a class a row", "T and U", "too long"],
+)
+def test_what_is_unusual_is_told(write_config, tmp_path, changes, rows, lines):
+    path = write_config(**changes)
+    (tmp_path / "table.tsv").write_text("name\tseq\ty\n" + "".join(f"s{i}\t{row}\n" for i, row in enumerate(rows)))
+    ended = subprocess.run(
+        [sys.executable, "-c", "import sys, rnalm.cli; rnalm.cli.main(['check', sys.argv[1]])", str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert all(line in ended.stdout + ended.stderr for line in lines)
 
 
 def test_a_mistake_in_the_configuration_or_in_the_data_gets_one_line(capsys, write_config, tmp_path):

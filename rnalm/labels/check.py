@@ -1,14 +1,22 @@
 """All that a run would say of the rows of a source, before it."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from rnalm.config import Config, Source
 from rnalm.errors import RnalmError, nearest
 from rnalm.labels import folds
+from rnalm.labels.labels import fit
+from rnalm.sequences.numbers import to_number
 from rnalm.sequences.read import in_case, read_written
 from rnalm.sequences.records import Record
+from rnalm.sequences.strands import mixes
 from rnalm.tokens.rows import read_label, read_weight, unique
+
+log = logging.getLogger(__name__)
 
 #: Problems that are told one by one; of more only the number is.
 MOST = 20
@@ -27,8 +35,12 @@ class Checked:
         How many there are, how many of them have a label, and how many are left out as they have none.
     shortest, longest : int
         Letters or tokens.
+    classes : int
+        How many differ, of labels that are names.
     copies : int
         Sequences that occurred before.
+    alphabet : set of str
+        Letters or tokens that occur, the first :data:`ALPHABET`.
     problems : list of str
         One line each, the first :data:`MOST`.
     more : int
@@ -40,7 +52,9 @@ class Checked:
     dropped: int = 0
     shortest: int = 0
     longest: int = 0
+    classes: int = 0
     copies: int = 0
+    alphabet: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     more: int = 0
 
@@ -83,10 +97,13 @@ def check(source: Source, settings: Config, trains: bool) -> Checked:
     except RnalmError as error:
         found.refuse(error)
         return found
+    if mixes(found.alphabet):
+        log.warning("%s: both T and U occur, and mean the same only to a biologist", source.paths[0])
     if trains:
         _check_folds(settings, columns, found)
+        _check_labels(settings, columns.labels, source.decimal, found)
     if "replace" in settings.interpret.scored and settings.interpret.level == "token" and settings.tokenizer.type == "atomic":
-        _check_replacements(settings.interpret.replacements, columns.alphabet, found)
+        _check_replacements(settings.interpret.replacements, found)
     return found
 
 
@@ -97,7 +114,6 @@ class _Columns:
         self.labels: list[str | None] = []
         self.groups: list[str | None] = []
         self.splits: list[str | None] = []
-        self.alphabet: set[str] = set()
         self.hashes: set[int] = set()
 
     def add(self, record: Record, found: Checked) -> None:
@@ -110,8 +126,8 @@ class _Columns:
         key = hash(sequence if isinstance(sequence, str) else tuple(sequence))
         found.copies += key in self.hashes
         self.hashes.add(key)
-        if len(self.alphabet) < ALPHABET:
-            self.alphabet.update(sequence)
+        if len(found.alphabet) < ALPHABET:
+            found.alphabet.update(sequence)
         for kept, value in ((self.labels, record.label), (self.groups, record.group), (self.splits, record.split)):
             kept.append(value)
 
@@ -151,8 +167,21 @@ def _check_folds(settings: Config, columns: _Columns, found: Checked) -> None:
         found.refuse(error)
 
 
-def _check_replacements(replacements: dict[str, list[str]], alphabet: set[str], found: Checked) -> None:
+def _check_labels(settings: Config, labels: list[str | None], decimal: str, found: Checked) -> None:
+    """Look whether labels tell rows apart: if all do not, those of no fold do."""
+    if found.problems:
+        return
+    classes = {label for label in labels if label is not None} if settings.task == "classification" else ()
+    found.classes = len(classes)
+    numbers = [] if classes else [to_number(label, decimal) for label in labels if label is not None]
+    try:
+        fit(settings.task, settings.labels.scaling, np.array(numbers, dtype=float), sorted(classes))
+    except RnalmError as error:
+        found.refuse(error)
+
+
+def _check_replacements(replacements: dict[str, list[str]], found: Checked) -> None:
     """Look for tokens that are to be replaced, or to replace others, and do not occur."""
     for token in dict.fromkeys([*replacements, *(other for others in replacements.values() for other in others)]):
-        if token not in alphabet and len(alphabet) < ALPHABET:
-            found.refuse(f"interpret.replacements: no sequence has a token {token!r}; {nearest(token, sorted(alphabet))}")
+        if token not in found.alphabet and len(found.alphabet) < ALPHABET:
+            found.refuse(f"interpret.replacements: no sequence has a token {token!r}; {nearest(token, sorted(found.alphabet))}")

@@ -15,11 +15,9 @@ from rnalm.config import Folds
 from rnalm.errors import RnalmError
 from rnalm.files import replacing
 from rnalm.labels.methods import METHODS, PARTS, TEST, TRAIN, VALIDATION, Rows
+from rnalm.sequences.records import means_missing
 
 log = logging.getLogger(__name__)
-
-#: Groups with such names, in any case, are none: their rows have nothing in common but that nothing is known of them.
-MISSING = ("", "na", "n/a", "nan", "none", "null", "-", ".")
 
 
 def assign(
@@ -131,11 +129,11 @@ def named(groups: Sequence[str | None] | None) -> Sequence[str | None] | None:
     Returns
     -------
     sequence of str or None
-        With None where the name is one of :data:`MISSING`.
+        With None where the name says so: such rows have nothing in common but that nothing is known of them.
     """
     if groups is None:
         return None
-    kept = [None if group is None or group.strip().lower() in MISSING else group for group in groups]
+    kept = [None if group is None or not group.strip() or means_missing(group.strip()) else group for group in groups]
     missing = Counter(group for group, name in zip(groups, kept, strict=True) if group is not None and name is None)
     if missing:
         shown = ", ".join(f"{name!r} ({count})" for name, count in missing.most_common())

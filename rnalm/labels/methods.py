@@ -9,6 +9,7 @@ import pandas as pd
 
 from rnalm.config import Folds
 from rnalm.errors import RnalmError, nearest
+from rnalm.sequences.records import means_missing
 
 #: Parts of a fold by name, and their indices.
 PARTS = ("train", "validation", "test")
@@ -39,11 +40,16 @@ class Rows:
         Raises
         ------
         RnalmError
-            If a row has none.
+            If a row has none, or one whose name says that it is missing, such as ``NA``.
         """
-        if self.splits is None or any(split is None for split in self.splits):
+        splits = self.splits or [None]
+        if any(split is None for split in splits):
             raise RnalmError("columns.split: some rows name no split, expected one in every row")
-        return np.array(self.splits, dtype=object)
+        if missing := sorted({split for split in splits if split and means_missing(split)}):
+            count = sum(split == missing[0] for split in splits)
+            problem = f"the split of {count} rows is {missing[0]!r}, which says that it is missing"
+            raise RnalmError(f"columns.split: {problem}; expected the name of a split in every row")
+        return np.array(splits, dtype=object)
 
 
 Method = Callable[[Folds, Rows, int], np.ndarray]

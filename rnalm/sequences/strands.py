@@ -60,6 +60,18 @@ def is_nucleic(letters: Iterable[str]) -> bool:
     return _KNOWN.issuperset(letters)
 
 
+def mixes(letters: Iterable[str]) -> bool:
+    """Say whether letters are nucleotides of which some are of DNA and some of RNA: both T and U are among them.
+
+    Parameters
+    ----------
+    letters : iterable of str
+        As for :func:`is_nucleic`.
+    """
+    distinct = set(letters)
+    return is_nucleic(distinct) and not distinct.isdisjoint("Tt") and not distinct.isdisjoint("Uu")
+
+
 def is_rna(letters: Iterable[str]) -> bool:
     """Say whether letters are those of RNA: nucleotide codes with a U among them and no T, in either case.
 

@@ -13,8 +13,9 @@ from rnalm import config
 from rnalm.config import Source
 from rnalm.errors import RnalmError
 from rnalm.sequences.read import Record, read_records
+from rnalm.sequences.strands import mixes
 from rnalm.tokens.ids import check_letters, respell
-from rnalm.tokens.tokenizer import KMERS, LETTER, MARK
+from rnalm.tokens.tokenizer import KMERS, LETTER, MARK, plain_tokens
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,8 @@ def learn(source: Source, options: config.Tokenizer | None = None, seed: int | N
         )
     tokenizer = LEARNERS[options.type](source, options, seed)
     tokenizer.add_special_tokens(options.special_tokens)
+    if mixes(letter for token in plain_tokens(tokenizer) for letter in token):
+        log.warning("%s: both T and U are in the vocabulary, and mean the same only to a biologist", source.paths[0])
     log.info("%s: %d tokens, %d of them special", options.type, tokenizer.get_vocab_size(), reserved)
     return tokenizer
 

@@ -432,3 +432,10 @@ def test_a_part_whose_rows_all_weigh_nothing_is_refused(tmp_path, refusal):
         r"columns\.weight: all \d+ rows of the \w+ part of fold 0 weigh 0; expected one at least that weighs more", message
     )
     assert not (tmp_path / "f").exists()
+
+
+def test_rows_whose_split_is_missing_do_not_train_unnoticed(refusal):
+    options, splits = Folds(method="column", validation=["b"]), ["a", "b", "NA", "a", "NA"]
+    assert refusal(folds.assign, options, 5, splits=splits) == (
+        "columns.split: the split of 2 rows is 'NA', which says that it is missing; expected the name of a split in every row"
+    )

@@ -220,3 +220,11 @@ def test_a_letter_that_unigram_takes_for_another_replaces_no_token(write_rows, r
 def test_single_letters_are_not_replaced(write_rows, refusal, token):
     message = refusal(learn.learn, write_rows("ac"), Tokenizer(type="bpe", atomic_replacements={token: "E"}))
     assert message == f"tokenizer.atomic_replacements: found {token!r}, expected a token of several letters"
+
+
+def test_a_vocabulary_of_both_dna_and_rna_is_told(write_source, caplog):
+    learn.learn(write_source("id\tsequence\na\tACGT\nb\tACGU\n"))
+    assert "both T and U are in the vocabulary" in caplog.text
+    caplog.clear()
+    learn.learn(write_source("id\tsequence\na\tMKTU\nb\tACGLE\n"))
+    assert caplog.text == ""
