@@ -10,6 +10,9 @@ from rnalm.config import load, reference
 from rnalm.errors import RnalmError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rnalm.config import Config, Source
     from rnalm.labels.check import Checked
 
 
@@ -58,15 +61,13 @@ def _check(options: argparse.Namespace) -> None:
         raise RnalmError(f"{options.file}: expected keys and values, found {type(content).__name__}")
     logging.basicConfig(format="rnalm: %(levelname)s: %(message)s")
     settings = load.load(content, str(options.file))
-    sources = {"source": settings.source, "tokenizer.source": settings.tokenizer.source, **settings.inference}
     problems, more = [], 0
-    for name, source in sources.items():
-        if source is not None:
-            found = check.check(source, settings, trains=settings.trains and name == "source")
-            print(f"{name}: {source.paths[0]}: {_shown(found)}")
-            if settings.tokenizer.type == "atomic" and found.longest > settings.encode.block_size:
-                print(f"{name}: sequences of more than encode.block_size, {settings.encode.block_size}, will be cut")
-            problems, more = problems + found.problems, more + found.more
+    for name, source, learned in _sources(settings):
+        found = check.check(source, settings, trains=settings.trains and name == "source", replaces=learned)
+        print(f"{name}: {source.paths[0]}: {_shown(found)}")
+        if settings.tokenizer.type == "atomic" and found.longest > settings.encode.block_size:
+            print(f"{name}: sequences of more than encode.block_size, {settings.encode.block_size}, will be cut")
+        problems, more = problems + found.problems, more + found.more
     if len(problems) == 1:
         raise RnalmError(problems[0])
     for problem in problems:
@@ -75,6 +76,21 @@ def _check(options: argparse.Namespace) -> None:
         others = f", of which {more} are like these" if more else ""
         raise RnalmError(f"{options.file}: {len(problems) + more} problems{others}")
     print(f"{options.file}: good")
+
+
+def _sources(settings: "Config") -> "Iterator[tuple[str, Source, bool]]":
+    """Go through all sources, read as a run reads them: name, source, and whether the vocabulary is learned from it."""
+    from rnalm.pipeline.experiment import Experiment
+    from rnalm.tokens.encode import inherited_case
+
+    experiment = Experiment(settings)
+    configs = [f"{model}/config.json" for model in experiment.given]
+    apart = settings.tokenizer.source is not None
+    own, *further = experiment.encoded.items()
+    vocabulary = [("tokenizer.source", experiment.vocabulary)] if apart and experiment.vocabulary else []
+    for name, source in (own, *vocabulary, *further):
+        learned = name == ("tokenizer.source" if apart else "source") and experiment.lender is None
+        yield name, source.like(inherited_case(configs, source)) if configs else source, learned
 
 
 def _shown(found: "Checked") -> str:

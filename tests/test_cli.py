@@ -118,6 +118,23 @@ def test_what_is_unusual_is_told(write_config, tmp_path, changes, rows, lines):
     assert all(line in ended.stdout + ended.stderr for line in lines)
 
 
+def test_sources_are_looked_at_as_a_run_reads_them(capsys, write_config, tmp_path):
+    """In the case of what is trained on; without labels where none are read; replacements are tokens of the vocabulary."""
+    columns = {"id": "id", "sequence": "seq"}
+    (tmp_path / "new.tsv").write_text("id\tseq\ty\nq\tac\tlow\nr\tgt\thigh\n")
+    new = {"path": str(tmp_path / "new.tsv"), "columns": columns}
+    (tmp_path / "own.tsv").write_text("id\tseq\ty\n" + "".join(f"s{row}\tACGTN\t{row}\n" for row in range(10)))
+    own = {"path": str(tmp_path / "own.tsv"), "columns": columns | {"label": "y"}, "case": "upper"}
+    replace = {"modes": ["replace"], "replacements": {"A": ["N"]}}
+    words = {"path": str(tmp_path / "new.tsv"), "columns": columns | {"label": "y"}}
+    assert cli.main(["check", str(write_config(source=own, inference={"new": new}, interpret=replace))]) == 0
+    assert "new: " in (said := capsys.readouterr().out)
+    assert said.splitlines()[1].endswith("made of A C G T")
+    assert cli.main(["check", str(write_config(source=own, tokenizer={"source": words}))]) == 0
+    message = failure(capsys, "check", str(write_config(source=own, tokenizer={"source": words}, interpret=replace)))
+    assert message.startswith("interpret.replacements: no sequence has a token 'N'")
+
+
 def test_a_mistake_in_the_configuration_or_in_the_data_gets_one_line(capsys, write_config, tmp_path):
     path, table = write_config(outptu="x"), tmp_path / "table.tsv"
     assert failure(capsys, "check", str(path)).startswith(f"{path}: unknown key 'outptu'; did you mean 'output'?")

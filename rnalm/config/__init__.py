@@ -13,7 +13,7 @@ from rnalm.config.folder import spelled
 from rnalm.config.learning import ARCHITECTURES, METRICS, Architecture, Finetune, HuggingFace, Model, Pretrain, Saluki
 from rnalm.config.results import Interpret, Powerlaw, Predict, Report
 from rnalm.config.section import Section
-from rnalm.config.source import Attributes, Chunk, Fasta, Source, SourceSection, Table, read_source
+from rnalm.config.source import Attributes, Case, Chunk, Fasta, Source, SourceSection, Table, read_source
 from rnalm.config.sweep import OptionalSweep
 from rnalm.errors import nearest
 
@@ -22,6 +22,7 @@ __all__ = [
     "METRICS",
     "Architecture",
     "Attributes",
+    "Case",
     "Chunk",
     "Cluster",
     "Columns",

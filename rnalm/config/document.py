@@ -30,11 +30,15 @@ def read(path: str | Path) -> Any:
         If it cannot be read, a key stands twice in one section, or a name is one that YAML takes for something else.
     """
     try:
-        loader = LOADER(_spaced(Path(path).read_text(encoding="utf-8")))
+        text = Path(path).read_text(encoding="utf-8")
+        is_json, content = _as_json(text)
+        # JSON may have tabs between its parts, and YAML may not.
+        loader = LOADER(text.replace("\t", " ") if is_json else text)
         try:
             root = loader.get_single_node()
             _check(root, str(path), "", set())
-            return loader.construct_document(root) if root else None
+            # YAML would take the number 1e-4 for a text.
+            return content if is_json else loader.construct_document(root) if root else None
         finally:
             loader.dispose()
     except FileNotFoundError:
@@ -46,13 +50,12 @@ def read(path: str | Path) -> Any:
         raise RnalmError(f"{path}: cannot be read as {kind} ({' '.join(str(error).split())})") from None
 
 
-def _spaced(text: str) -> str:
-    """Write JSON without the tabs that it may have between its parts, and YAML may not."""
+def _as_json(text: str) -> tuple[bool, Any]:
+    """Say whether a text is JSON, and give what it says."""
     try:
-        json.loads(text)
+        return True, json.loads(text)
     except ValueError:
-        return text
-    return text.replace("\t", " ")
+        return False, None
 
 
 def _check(node: Any, name: str, place: str, seen: set[int]) -> None:

@@ -72,17 +72,19 @@ class Checked:
             self.more += 1
 
 
-def check(source: Source, settings: Config, trains: bool) -> Checked:
+def check(source: Source, settings: Config, trains: bool, replaces: bool = False) -> Checked:
     """Read a whole source and hold its rows against the configuration, whatever is wrong with some of them.
 
     Parameters
     ----------
     source : Source
-        What to read.
+        What to read, as a run would.
     settings : Config
         The configuration.
     trains : bool
         Whether models are trained with it: then labels are needed, and rows are assigned to folds.
+    replaces : bool
+        Whether the vocabulary is learned from it, in which tokens that replace others must be.
 
     Returns
     -------
@@ -102,7 +104,7 @@ def check(source: Source, settings: Config, trains: bool) -> Checked:
     if trains:
         _check_folds(settings, columns, found)
         _check_labels(settings, columns.labels, source.decimal, found)
-    if "replace" in settings.interpret.scored and settings.interpret.level == "token" and settings.tokenizer.type == "atomic":
+    if replaces and "replace" in settings.interpret.scored and settings.tokenizer.type == "atomic":
         _check_replacements(settings.interpret.replacements, found)
     return found
 
@@ -126,8 +128,6 @@ class _Columns:
         key = hash(sequence if isinstance(sequence, str) else tuple(sequence))
         found.copies += key in self.hashes
         self.hashes.add(key)
-        if len(found.alphabet) < ALPHABET:
-            found.alphabet.update(sequence)
         for kept, value in ((self.labels, record.label), (self.groups, record.group), (self.splits, record.split)):
             kept.append(value)
 
@@ -138,6 +138,8 @@ def _rows(source: Source, settings: Config, trains: bool, found: Checked) -> Ite
     logarithm = trains and settings.task == "regression" and settings.labels.scaling == "log"
     for written in unique(read_written(source), source):
         record = in_case(written, case)
+        if len(found.alphabet) < ALPHABET:
+            found.alphabet.update(record.sequence)
         if trains and record.label is None and source.unlabelled == "drop":
             found.dropped += 1
             continue

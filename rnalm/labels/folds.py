@@ -15,7 +15,7 @@ from rnalm.config import Folds
 from rnalm.errors import RnalmError
 from rnalm.files import replacing
 from rnalm.labels.methods import METHODS, PARTS, TEST, TRAIN, VALIDATION, Rows
-from rnalm.sequences.records import means_missing
+from rnalm.sequences.records import known
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ def named(groups: Sequence[str | None] | None) -> Sequence[str | None] | None:
     """
     if groups is None:
         return None
-    kept = [None if group is None or not group.strip() or means_missing(group.strip()) else group for group in groups]
+    kept = [known(group) for group in groups]
     missing = Counter(group for group, name in zip(groups, kept, strict=True) if group is not None and name is None)
     if missing:
         shown = ", ".join(f"{name!r} ({count})" for name, count in missing.most_common())

@@ -19,8 +19,9 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from rnalm.models.local import Layer, Local, MeanState, Recurrent
 from rnalm.tokens.dataset import PAD
 
-#: Sequences go through the convolutions together if the shortest is at least so long, as a share of the longest.
-ALIKE = 0.8
+#: Sequences go through the convolutions together if the shortest is at least so long, as a share of the longest, or if fewer
+#: positions than these are padding: a part more costs as much as some thousands of them.
+ALIKE, WORTH = 0.8, 2**13
 
 
 class SalukiConfig(PreTrainedConfig):
@@ -313,7 +314,7 @@ class Saluki(PreTrainedModel):
         bins, counts
             As those of :meth:`convolve`; right of a sequence's own bins stand zeros.
         """
-        if lengths.min() >= ALIKE * input_ids.shape[1]:
+        if input_ids.numel() - lengths.sum() < WORTH:
             return self.convolve(input_ids, modifiers, lengths)
         order = lengths.argsort(descending=True, stable=True)
         bins, counts = [], []
@@ -331,7 +332,8 @@ class Saluki(PreTrainedModel):
         """Cut rows, in the order given, the longest first, where one is much shorter than the first of its part."""
         start, sizes = 0, lengths[order].tolist()
         for stop in range(1, len(sizes) + 1):
-            if stop == len(sizes) or sizes[stop] < ALIKE * sizes[start]:
+            saved = (sizes[start] - sizes[stop]) * (len(sizes) - stop) if stop < len(sizes) else WORTH
+            if saved >= WORTH and (stop == len(sizes) or sizes[stop] < ALIKE * sizes[start]):
                 yield order[start:stop]
                 start = stop
 

@@ -175,7 +175,8 @@ def headline(summary: str | Path, metric: str) -> str:
     """
     with open(summary, newline="", encoding="utf-8") as file:
         rows = {row["metric"]: row for row in csv.DictReader(file)}
-    name = next((name for name in (metric, *USUAL) if f"test_{name}" in rows), None)
+    # A metric that is not defined, such as the correlation of predictions that are all the same, has no mean.
+    name = next((name for name in (metric, *USUAL) if rows.get(f"test_{name}", {}).get("mean")), None)
     if name is None:
         return ""
     row = rows[f"test_{name}"]

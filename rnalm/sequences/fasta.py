@@ -9,7 +9,7 @@ from rnalm.config import Attributes, Chunk, Fasta
 from rnalm.errors import RnalmError
 from rnalm.files import open_text
 from rnalm.sequences.fields import read_fields
-from rnalm.sequences.records import Record
+from rnalm.sequences.records import Record, known
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ def divide(record: Record, chunk: Chunk) -> Iterator[Record]:
     Parameters
     ----------
     record : Record
-        The whole sequence; where it has no group, its id is the group of its chunks.
+        The whole sequence; where it has no group, or one whose name says that it is missing, its id is the group of its chunks.
     chunk : Chunk
         Length of a chunk, and how many letters two neighbours share.
 
@@ -143,7 +143,7 @@ def divide(record: Record, chunk: Chunk) -> Iterator[Record]:
     Record
         A chunk; the last one may be shorter.
     """
-    length, group = len(record.sequence), record.group or record.id
+    length, group = len(record.sequence), known(record.group) or record.id
     if length <= chunk.length:
         yield replace(record, group=group)
         return

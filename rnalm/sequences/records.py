@@ -25,6 +25,22 @@ def means_missing(text: str) -> bool:
     return text.casefold() in NO_VALUE
 
 
+def known(name: str | None) -> str | None:
+    """Give a name, or None where it is empty or says that it is missing.
+
+    Parameters
+    ----------
+    name : str or None
+        As it stands in a file, such as that of a group.
+
+    Examples
+    --------
+    >>> known("g1"), known(" "), known("NA"), known(None)
+    ('g1', None, None, None)
+    """
+    return name if name is not None and name.strip() and not means_missing(name.strip()) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One sequence of a source, as it stands in the file.

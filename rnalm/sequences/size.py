@@ -33,7 +33,7 @@ def size(source: Source) -> tuple[float, float]:
 def _rows(source: Table, length: float) -> float:
     """Estimate the rows of a table."""
     beginning, whole = look(source.path)
-    return whole * max(1, beginning.count("\n")) / len(beginning) - source.header
+    return whole * max(1, beginning.count("\n")) / max(1, len(beginning)) - source.header
 
 
 def _letters(source: Fasta, length: float) -> float:
@@ -41,7 +41,7 @@ def _letters(source: Fasta, length: float) -> float:
     letters = 0.0
     for path in source.fasta:
         beginning, whole = look(path)
-        letters += whole * sum(len(line.strip()) for line in beginning.splitlines() if line[:1] != ">") / len(beginning)
+        letters += whole * sum(len(line.strip()) for line in beginning.splitlines() if line[:1] != ">") / max(1, len(beginning))
     return letters / length
 
 

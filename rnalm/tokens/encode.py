@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
 import rnalm
-from rnalm.config import Encode, Source
+from rnalm.config import Case, Encode, Source
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import read_json, replacing
 from rnalm.tokens.rows import Summary, make_rows
@@ -158,7 +158,7 @@ def inherit(options: dict, model_configs: Sequence[str | Path]) -> Encode:
     return Encode(**trained[0] | options)
 
 
-def inherited_case(model_configs: Sequence[str | Path], source: Source) -> str | None:
+def inherited_case(model_configs: Sequence[str | Path], source: Source) -> Case | None:
     """Read new sequences in the case of those that models were trained on, except where told otherwise.
 
     Parameters

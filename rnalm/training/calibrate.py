@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from rnalm.labels.labels import Labels
 from rnalm.prediction.predict import predict
 from rnalm.tokens.dataset import Encoded
 
@@ -14,7 +15,7 @@ from rnalm.tokens.dataset import Encoded
 SAMPLE = 1024
 
 
-def calibrate(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: int) -> None:
+def calibrate(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens: int, labels: Labels) -> None:
     """Let batch normalization use means and variances of training sequences as they are predicted, without dropout.
 
     What batch normalization collects in training is scattered by dropout, many times as much as by the sequences themselves
@@ -29,6 +30,8 @@ def calibrate(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens
         The training rows; of many, evenly spaced ones.
     batch_tokens : int
         Tokens in one forward pass, at most.
+    labels : Labels
+        What the model's outputs mean.
 
     Raises
     ------
@@ -41,7 +44,7 @@ def calibrate(model: PreTrainedModel, sequences: Sequence[Encoded], batch_tokens
     network: Any = model
     hook = network.head.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0]))
     try:
-        predict(model, sequences[:: -(-len(sequences) // SAMPLE)], batch_tokens)
+        predict(model, sequences[:: -(-len(sequences) // SAMPLE)], batch_tokens, labels)
     finally:
         hook.remove()
     with torch.no_grad():

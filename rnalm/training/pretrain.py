@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from rnalm.config import Folds, contract
 from rnalm.labels import folds
 from rnalm.models import masked
+from rnalm.sequences.records import known
 from rnalm.tokens import dataset
 from rnalm.tokens.batches import by_length
 from rnalm.tokens.dataset import Encoded
@@ -127,7 +128,8 @@ def load_rows(job: Job, tokenizer: Tokenizer, model: PreTrainedModel) -> tuple[M
     options = {key: job.options[key] for key in ("mask_prob", "random_prob", "keep_prob")}
     ids, size = tuple(special.values()), tokenizer.get_vocab_size()
     masking = Masking(**options, special=ids, mask=special["mask"], vocab_size=size, span=overlap(tokenizer))
-    part = set_aside(dataset.column(job.encoded, "group").to_pylist(), job.options["validation"], job.seed)
+    groups = [known(group) for group in dataset.column(job.encoded, "group").to_pylist()]
+    part = set_aside(groups, job.options["validation"], job.seed)
     part[[not masking.able(sequence.input_ids).any() for sequence in sequences]] = NEITHER
     if left_out := int(np.sum(part == NEITHER)):
         log.info("%d sequences are left out: neighbours of validation rows in large groups, or without known tokens", left_out)

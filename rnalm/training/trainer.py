@@ -136,7 +136,7 @@ class FoldTrainer(EpochTrainer):
 
     def validate(self) -> dict[str, float]:
         """Compute the loss, weighted as in training, and all metrics on the validation rows, by a calibrated model."""
-        calibrate(self.network, self.data.training.sequences, self.batch_tokens)
+        calibrate(self.network, self.data.training.sequences, self.batch_tokens, self.data.meaning)
         return validate(self.network, self.data, self.batch_tokens)
 
 

@@ -66,3 +66,8 @@ def test_yes_and_no_as_values_of_names_are_told_to_be_put_in_quotes(key, refusal
     )
     settings["source"]["columns"]["id"] = False
     assert "source.columns.id: found False, which is how YAML reads yes, no, on and off" in refusal(load, settings)
+
+
+def test_numbers_of_json_are_numbers(tmp_path):
+    (tmp_path / "c.json").write_text('{"values":[1e-4,\t1E3],\n"min": 1e-2}')
+    assert document.read(tmp_path / "c.json") == {"values": [1e-4, 1e3], "min": 1e-2}

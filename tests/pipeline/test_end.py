@@ -67,3 +67,5 @@ def test_one_model_has_no_spread_and_without_test_rows_there_is_no_headline(tmp_
     assert run.headline(path, "loss") == "pearson on test rows: 0.500"
     path.write_text("metric,fold_0,mean,sd\neval_pearson,0.5,0.5,\n")
     assert run.headline(path, "loss") == ""
+    path.write_text("metric,fold_0,mean,sd\ntest_spearman,,,\ntest_pearson,0.5,0.5,\n")
+    assert run.headline(path, "spearman") == "pearson on test rows: 0.500"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rnalm.config import Interpret
+from rnalm.config import Fasta, Interpret
 from rnalm.pipeline import shards
 from rnalm.sequences.size import size
 
@@ -66,3 +66,9 @@ def test_a_number_that_is_set_is_kept(write_source):
 
 def test_a_file_that_cannot_be_read_is_left_to_the_job_that_reads_it(write_source):
     assert count(write_source("id\tsequences\n")) == 1
+
+
+def test_an_empty_file_is_left_to_the_job_that_reads_it(tmp_path):
+    (tmp_path / "a.fa").write_text("".join(f">s{row}\nACGT\n" for row in range(80)))
+    (tmp_path / "b.fa").write_text("")
+    assert size(Fasta(path=[str(tmp_path / "a.fa"), str(tmp_path / "b.fa")])) == (80.0, 4.0)

@@ -114,6 +114,12 @@ def test_what_is_wrong_with_a_file_is_told_with_its_line(tmp_path, refusal, cont
     assert refusal(read, tmp_path / "a.fa", content) == f"{tmp_path}/a.fa{problem}"
 
 
+@pytest.mark.parametrize("group", [None, "NA", "nan", " "])
+def test_chunks_of_a_sequence_without_a_group_stay_together(group):
+    whole = Record("f.fa, line 1", "x", "ACGT" * 5, None, None, None, group, None)
+    assert {chunk.group for chunk in divide(whole, Chunk(length=8, overlap=2))} == {"x"}
+
+
 @given(st.text("ACGT", min_size=1, max_size=60), st.integers(1, 20), st.data())
 def test_chunks_cover_the_sequence_overlap_and_share_a_group(sequence, length, data):
     overlap = data.draw(st.integers(0, length - 1))

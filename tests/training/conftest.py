@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnalm.config import Columns, Finetune, Folds, Saluki, Table, Tokenizer
+from rnalm.config import Columns, Encode, Finetune, Folds, Saluki, Table, Tokenizer
 from rnalm.labels import folds
 from rnalm.tokens import learn
 from rnalm.tokens.encode import encode
@@ -31,6 +31,7 @@ def prepare() -> Callable[..., Job]:
         lengths: tuple[int, int] = (8, 20),
         special_tokens: list[str] | None = None,
         fields: dict[str, Any] | None = None,
+        encoding: dict[str, Any] | None = None,
         task: str = "regression",
         **options: Any,
     ) -> Job:
@@ -43,7 +44,7 @@ def prepare() -> Callable[..., Job]:
         source = Table(path=str(folder / "table.tsv"), columns=columns)
         tokenizer = learn.learn(source, Tokenizer(**{"special_tokens": special_tokens} if special_tokens else {}))
         save_tokenizer(tokenizer, folder / "tokenizer.json")
-        encode(source, tokenizer, folder / "encoded.parquet", task=task)
+        encode(source, tokenizer, folder / "encoded.parquet", Encode(**encoding or {}), task=task)
         folds.assign_file(folder / "encoded.parquet", folder / "folds.parquet", Folds(), task, seed=1)
         defaults = {"epochs": 4, "batch_size": 16, "learning_rate": 0.01, "patience": None}
         settings = {

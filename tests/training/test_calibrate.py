@@ -3,10 +3,13 @@ import pytest
 import torch
 from torch import nn
 
+from rnalm.labels.labels import fit
 from rnalm.models.saluki import Saluki, SalukiConfig
 from rnalm.prediction.predict import predict
 from rnalm.tokens.dataset import Encoded
 from rnalm.training.calibrate import calibrate
+
+LABELS = fit("regression", "none", np.arange(4.0))
 
 
 @pytest.fixture
@@ -37,18 +40,18 @@ def by_their_own_statistics(model: Saluki, sequences: list[Encoded]) -> np.ndarr
 
 @pytest.mark.parametrize("batch_tokens", [1, 2000, 2**18])
 def test_training_rows_are_predicted_as_by_their_own_statistics_however_they_are_batched(model, sequences, batch_tokens):
-    calibrate(model, sequences, batch_tokens)
+    calibrate(model, sequences, batch_tokens, LABELS)
     assert model.training
     np.testing.assert_allclose(predict(model, sequences), by_their_own_statistics(model, sequences), rtol=0.02, atol=0.02)
 
 
 def test_the_sample_is_of_all_rows_evenly(model, sequences, monkeypatch):
     monkeypatch.setattr("rnalm.training.calibrate.SAMPLE", 10)
-    calibrate(model, sequences, 2**18)
+    calibrate(model, sequences, 2**18, LABELS)
     before = {name: value.clone() for name, value in model.named_buffers()}
-    calibrate(model, sequences[::5], 2**18)
+    calibrate(model, sequences[::5], 2**18, LABELS)
     assert all(torch.allclose(value, before[name]) for name, value in model.named_buffers())
 
 
 def test_models_without_such_a_normalization_stay_as_they_are(sequences):
-    calibrate(nn.Linear(1, 1), sequences, 2**18)
+    calibrate(nn.Linear(1, 1), sequences, 2**18, LABELS)

@@ -240,6 +240,15 @@ def test_a_batch_that_cannot_be_divided_names_the_keys(refusal):
     assert message.startswith("finetune.gpus: 2 divides neither gradient_accumulation (1) nor batch_size (7)")
 
 
+@pytest.mark.parametrize("strands", ["augment", "average"])
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_saluki_is_trained_on_both_strands(prepare, tmp_path, strands, task):
+    job = prepare(tmp_path, task=task, epochs=1, encoding={"reverse_complement": strands})
+    finetune.finetune(job)
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["reverse_complement"] == strands
+    assert np.isfinite(read(job, "eval_results")["eval_loss"])
+
+
 @pytest.mark.slow
 def test_two_processes_train_one_model(trained, tmp_path):
     job = changed(trained, tmp_path / "model", epochs=1, extra_epochs=1)
