@@ -63,7 +63,7 @@ def _check(options: argparse.Namespace) -> None:
     settings = load.load(content, str(options.file))
     problems, more = [], 0
     for name, source, learned in _sources(settings):
-        found = check.check(source, settings, trains=settings.trains and name == "source", replaces=learned)
+        found = check.check(source, settings, trains=settings.trains and name == "source", learned=learned)
         print(f"{name}: {source.paths[0]}: {_shown(found)}")
         if settings.tokenizer.type == "atomic" and found.longest > settings.encode.block_size:
             print(f"{name}: sequences of more than encode.block_size, {settings.encode.block_size}, will be cut")

@@ -91,6 +91,17 @@ def test_folds_that_cannot_be_made_are_told_before_a_run(capsys, write_config):
     assert failure(capsys, "check", str(path)).startswith("folds.n: cannot make 20 parts")
 
 
+def test_letters_without_a_complement_and_without_room_are_told_before_a_run(capsys, write_config, tmp_path):
+    source = {"path": str(tmp_path / "own.tsv"), "columns": {"id": 1, "sequence": 2, "label": 3}, "header": False}
+    (tmp_path / "own.tsv").write_text("".join(f"s{row}\tACGTNX\t{row}\n" for row in range(10)))
+    encode = {"reverse_complement": "average"}
+    assert cli.main(["check", str(write_config(source=source, encode=encode))]) == 1
+    assert capsys.readouterr().err.count("letter 6 of the sequence is 'X', expected a nucleotide code") == 10
+    assert cli.main(["check", str(write_config(source=source, encode=encode | {"block_size": 5}))]) == 0
+    message = failure(capsys, "check", str(write_config(source=source, tokenizer={"type": "bpe", "vocab_size": 12})))
+    assert message.endswith("12 has no room for the 6 letters of the data beside 7 special tokens; expected 13 or more")
+
+
 @pytest.mark.parametrize(
     ("changes", "rows", "lines"),
     [

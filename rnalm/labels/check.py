@@ -1,12 +1,12 @@
 """All that a run would say of the rows of a source, before it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from rnalm.config import Config, Source
+from rnalm.config import Config, Source, Tokenizer
 from rnalm.errors import RnalmError, nearest
 from rnalm.labels import folds
 from rnalm.labels.labels import fit
@@ -14,7 +14,9 @@ from rnalm.sequences.numbers import to_number
 from rnalm.sequences.read import in_case, read_written
 from rnalm.sequences.records import Record
 from rnalm.sequences.strands import mixes
+from rnalm.tokens.learn import check_room
 from rnalm.tokens.rows import read_label, read_weight, unique
+from rnalm.tokens.tokenize import kept_range, other_strand
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +74,7 @@ class Checked:
             self.more += 1
 
 
-def check(source: Source, settings: Config, trains: bool, replaces: bool = False) -> Checked:
+def check(source: Source, settings: Config, trains: bool, learned: bool = False) -> Checked:
     """Read a whole source and hold its rows against the configuration, whatever is wrong with some of them.
 
     Parameters
@@ -83,8 +85,8 @@ def check(source: Source, settings: Config, trains: bool, replaces: bool = False
         The configuration.
     trains : bool
         Whether models are trained with it: then labels are needed, and rows are assigned to folds.
-    replaces : bool
-        Whether the vocabulary is learned from it, in which tokens that replace others must be.
+    learned : bool
+        Whether the vocabulary is learned from it, in which all letters must have room, and tokens that replace others must be.
 
     Returns
     -------
@@ -104,7 +106,10 @@ def check(source: Source, settings: Config, trains: bool, replaces: bool = False
     if trains:
         _check_folds(settings, columns, found)
         _check_labels(settings, columns.labels, source.decimal, found)
-    if replaces and "replace" in settings.interpret.scored and settings.tokenizer.type == "atomic":
+    options = settings.tokenizer
+    if learned and options.type in ("bpe", "unigram") and not options.atomic_replacements:
+        _check_vocabulary(options, found)
+    if learned and "replace" in settings.interpret.scored and options.type == "atomic":
         _check_replacements(settings.interpret.replacements, found)
     return found
 
@@ -146,6 +151,8 @@ def _rows(source: Source, settings: Config, trains: bool, found: Checked) -> Ite
         try:
             label = read_label(record, settings.task, source, trains)
             read_weight(record, settings.labels.quality, source.decimal)
+            if settings.encode.reverse_complement != "none":
+                other_strand(record, _kept(record.sequence, settings), rna=False)
             if logarithm and isinstance(label, float) and label <= 0:
                 found.refuse(
                     f"{record.place}: the label of {record.id!r} is {label:g}, but labels.scaling: log needs labels > 0"
@@ -153,6 +160,14 @@ def _rows(source: Source, settings: Config, trains: bool, found: Checked) -> Ite
         except RnalmError as error:
             found.refuse(error)
         yield record
+
+
+def _kept(sequence: str | Sequence[str], settings: Config) -> str | Sequence[str]:
+    """Cut a sequence as it is encoded, where a letter is a token: what is cut off need not have a complement."""
+    encode = settings.encode
+    if settings.tokenizer.type != "atomic" or encode.center_token:
+        return sequence
+    return sequence[slice(*kept_range(sequence, encode.block_size, encode.truncate))]
 
 
 def _check_folds(settings: Config, columns: _Columns, found: Checked) -> None:
@@ -178,6 +193,14 @@ def _check_labels(settings: Config, labels: list[str | None], decimal: str, foun
     numbers = [] if classes else [to_number(label, decimal) for label in labels if label is not None]
     try:
         fit(settings.task, settings.labels.scaling, np.array(numbers, dtype=float), sorted(classes))
+    except RnalmError as error:
+        found.refuse(error)
+
+
+def _check_vocabulary(options: Tokenizer, found: Checked) -> None:
+    """Look whether the vocabulary has room for all letters."""
+    try:
+        check_room(options, len(found.alphabet))
     except RnalmError as error:
         found.refuse(error)
 

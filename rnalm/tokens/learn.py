@@ -195,15 +195,34 @@ def _train(tokenizer: Tokenizer, trainer: trainers.Trainer, texts: Iterator[str]
         if "not large enough" not in str(error):
             raise
     learned = tokenizer.get_vocab_size()
-    # With unigram's mark before a sequence; the library may then take one more than it is given.
-    least = max(reserved + len(letters) + (options.type == "unigram"), learned if learned > wanted else 0)
-    if wanted < least:
-        problem = f"has no room for the {least - reserved} letters of the data beside {reserved} special tokens"
-        raise RnalmError(f"tokenizer.vocab_size: {wanted} {problem}; expected {least} or more")
+    # Unigram's library may take one more than it is given.
+    check_room(options, max(len(letters), learned - reserved - (options.type == "unigram") if learned > wanted else 0))
     if learned < wanted:
         log.warning(
             "tokenizer.vocab_size: %s asks for %d tokens, but the data give no more than %d", options.type, wanted, learned
         )
+
+
+def check_room(options: config.Tokenizer, letters: int) -> None:
+    """Refuse a vocabulary that is smaller than the alphabet.
+
+    Parameters
+    ----------
+    options : Tokenizer
+        Of type ``bpe`` or ``unigram``, whose vocabularies have every letter.
+    letters : int
+        Letters of the data.
+
+    Raises
+    ------
+    RnalmError
+        If they and the special tokens are more than ``vocab_size``; it names the least size.
+    """
+    wanted, reserved = options.value("vocab_size"), len(options.special_tokens)
+    letters += options.type == "unigram"  # its mark before a sequence
+    if wanted < reserved + letters:
+        problem = f"has no room for the {letters} letters of the data beside {reserved} special tokens"
+        raise RnalmError(f"tokenizer.vocab_size: {wanted} {problem}; expected {reserved + letters} or more")
 
 
 def _replacements(options: config.Tokenizer) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """A record ─► its tokens: cut to the block size, with their positions, and the tokens of its other strand."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,15 +112,9 @@ class RecordTokenizer:
 
     def _reverse(self, record: Record, first: int, after: int) -> np.ndarray:
         """Tokenize the reverse complement of the letters that are kept: int32 ``(length,)``, cut to the block size too."""
-        kept = record.sequence[first:after]
-        try:
-            if not isinstance(kept, str) and (long := next((token for token in kept if len(token) > 1), None)):
-                raise RnalmError(f"found the token {long!r}, expected single letters")
-            text = "".join(kept)
-            return _part(self.to_ids(reverse_complement(text, self.of_rna(text)))[0], 0, self.options.block_size)
-        except RnalmError as error:
-            hint = "encode.reverse_complement is for DNA and RNA"
-            raise RnalmError(f"{record.place}: {record.id!r} has no reverse complement, {error}; {hint}") from None
+        kept = "".join(record.sequence[first:after])
+        other = other_strand(record, record.sequence[first:after], self.of_rna(kept))
+        return _part(self.to_ids(other)[0], 0, self.options.block_size)
 
     def of_rna(self, letters: str) -> bool:
         """Say whether the other strand of a nucleic acid has U.
@@ -132,18 +127,44 @@ class RecordTokenizer:
         return self.rna if set(letters).isdisjoint("UuTt") else is_rna(letters)
 
 
+def other_strand(record: Record, kept: str | Sequence[str], rna: bool) -> str:
+    """Write the other strand of what is kept of a record.
+
+    Parameters
+    ----------
+    record : Record
+        The record, for the message.
+    kept : str or sequence of str
+        Its letters, or its tokens, that are kept.
+    rna : bool
+        Whether the complement of A is U; otherwise it is T.
+
+    Raises
+    ------
+    RnalmError
+        If a token has several letters, or a letter is no nucleotide code; it names file and line.
+    """
+    try:
+        if not isinstance(kept, str) and (long := next((token for token in kept if len(token) > 1), None)):
+            raise RnalmError(f"found the token {long!r}, expected single letters")
+        return reverse_complement("".join(kept), rna)
+    except RnalmError as error:
+        hint = "encode.reverse_complement is for DNA and RNA"
+        raise RnalmError(f"{record.place}: {record.id!r} has no reverse complement, {error}; {hint}") from None
+
+
 def _part(array: np.ndarray, start: int, stop: int) -> np.ndarray:
     """Cut an array; a part does not keep the whole in memory."""
     return array if stop - start >= len(array) else array[start:stop].copy()
 
 
-def kept_range(ids: np.ndarray, block_size: int, truncate: str, center: int | None = None) -> tuple[int, int]:
+def kept_range(ids: Sequence | np.ndarray, block_size: int, truncate: str, center: int | None = None) -> tuple[int, int]:
     """Find the half-open range of tokens that is kept.
 
     Parameters
     ----------
-    ids : numpy.ndarray
-        ``(length,)``
+    ids : numpy.ndarray or sequence
+        ``(length,)``; without ``center``, only its length matters.
     block_size : int
         How many tokens are kept, at most.
     truncate : {'right', 'left'}
@@ -167,7 +188,7 @@ def kept_range(ids: np.ndarray, block_size: int, truncate: str, center: int | No
     length = len(ids)
     if length <= block_size:
         return 0, length
-    centers = [] if center is None else np.flatnonzero(ids == center).tolist()
+    centers = [] if center is None else np.flatnonzero(np.equal(ids, center)).tolist()
     if not centers:
         return (0, block_size) if truncate == "right" else (length - block_size, length)
     left_room, right_room = centers[0], length - 1 - centers[0]

@@ -146,6 +146,7 @@ def test_folds_without_test_rows_train_and_report(experiment):
     assert "There are no test rows" in (experiment.output / "report.html").read_text()
 
 
+@pytest.mark.nightly
 def test_a_killed_run_goes_on_and_ends_as_if_never_killed(experiment):
     """Kill workflow and jobs in the middle of a fold, then give the same command again."""
     experiment.config["finetune"]["epochs"] = 60
