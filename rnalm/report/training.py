@@ -35,6 +35,11 @@ def pretraining(job: Job) -> Section:
         "not seen stands beside what one finds who knows only how frequent each token is. "
         "A perplexity of n is that of a guess among n equally likely tokens."
     )
+    if job.config["pretrain"]["source"] is None and not job.config["finetune"]["from_scratch"]:
+        text += (
+            " It has seen all sequences of the source, without their labels, those among them by which it is tested below: "
+            "sequences that are new to it may be predicted less well."
+        )
     curves_of = curves.learning_curves({"pretraining": history}, "masked_accuracy")
     table = {"columns": ["", "model", "by frequencies alone"], "rows": rows}
     return Section(

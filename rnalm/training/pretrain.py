@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 #: A row that neither trains nor validates.
 NEITHER = -1
 
+#: Added to the seed for the rows that validate.
+STREAM = 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job(TrainingJob):
@@ -167,7 +170,7 @@ def set_aside(groups: Sequence[str | None], percent: int, seed: int) -> np.ndarr
     percent : int
         Of all rows, to validate.
     seed : int
-        What the rows are drawn from.
+        What the rows are drawn from; otherwise than folds of the same seed are, so that they are no part of one.
 
     Returns
     -------
@@ -178,7 +181,8 @@ def set_aside(groups: Sequence[str | None], percent: int, seed: int) -> np.ndarr
     wanted = max(1, round(len(names) * percent / 100))
     large = names.map(names.value_counts()) > wanted
     runs = names.where(~large, names + (names.groupby(names).cumcount() // wanted).map(", run {}".format))
-    [part] = folds.assign(Folds(ratio=[100 - percent, percent]), len(names), groups=runs.tolist(), seed=seed)
+    apart = int(np.random.SeedSequence([seed, STREAM]).generate_state(1)[0])
+    [part] = folds.assign(Folds(ratio=[100 - percent, percent]), len(names), groups=runs.tolist(), seed=apart)
     beside = pd.Series(part == folds.VALIDATION)
     by_group = beside.groupby(names)
     near = by_group.shift(1, fill_value=False) | by_group.shift(-1, fill_value=False)

@@ -115,7 +115,7 @@ KEYS = {
     "model.filters": ("regression", 8, TRAINING),
     "model.kernel_size": ("regression", 3, TRAINING),
     "model.layers": ("regression", 2, TRAINING),
-    "model.readout": ("regression", "mean", TRAINING),
+    "model.readout": ("regression", "last", TRAINING),
     "model.dropout": ("regression", 0.1, TRAINING),
     "model.shift": ("regression", 1, TRAINING),
     "model.l2": ("regression", 0.1, TRAINING),

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from rnalm.config import Pretrain, Table
+from rnalm.config import Folds, Pretrain, Table
 from rnalm.config import Tokenizer as Options
 from rnalm.labels import folds
 from rnalm.models import masked, registry
@@ -126,6 +126,12 @@ def test_groups_are_whole_unless_they_are_larger_than_what_validates(groups, per
         # No row trains beside one that validates: they may overlap.
         beside = set(pairwise(mine))
         assert not beside & {(folds.TRAIN, folds.VALIDATION), (folds.VALIDATION, folds.TRAIN)}
+
+
+def test_rows_that_validate_are_drawn_apart_from_those_of_folds():
+    [part] = folds.assign(Folds(ratio=[90, 10]), 1000, seed=1)
+    both = (part == folds.VALIDATION) & (pretrain.set_aside([None] * 1000, 10, seed=1) == folds.VALIDATION)
+    assert both.sum() < 30  # 10 by chance, 100 if drawn alike
 
 
 def test_one_chromosome_in_chunks_is_enough_to_pretrain_on():

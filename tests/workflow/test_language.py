@@ -26,7 +26,9 @@ def test_pretraining_stands_beside_what_frequencies_give(language):
     assert found["eval_perplexity"] > 1
     assert found["baseline_perplexity"] > 1
     assert 0 <= found["eval_masked_accuracy"] <= 1
-    assert "Pretraining" in (language.output / "report.html").read_text()
+    report = (language.output / "report.html").read_text()
+    assert "Pretraining" in report
+    assert "those among them by which it is tested below" in report
 
 
 def test_model_folders_load_by_themselves(language):
