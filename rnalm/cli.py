@@ -67,7 +67,7 @@ def _check(options: argparse.Namespace) -> None:
         print(f"{name}: {source.paths[0]}: {_shown(found)}")
         if settings.tokenizer.type == "atomic" and found.longest > settings.encode.block_size:
             print(f"{name}: sequences of more than encode.block_size, {settings.encode.block_size}, will be cut")
-        problems, more = problems + found.problems, more + found.more
+        problems, more = problems + found.problems.lines, more + found.problems.more
     if len(problems) == 1:
         raise RnalmError(problems[0])
     for problem in problems:

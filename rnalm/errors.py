@@ -1,11 +1,48 @@
 """What a user reads when something is wrong: one line, and the nearest valid name."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+
+#: Problems of a source that are told one by one; of more only the number is.
+MOST = 20
 
 
 class RnalmError(Exception):
     """A mistake in the user's data or configuration, told in one line."""
+
+
+@dataclass
+class Problems:
+    """What is wrong with many rows, to be told at once.
+
+    Attributes
+    ----------
+    lines : list of str
+        One each, the first :data:`MOST`.
+    more : int
+        Further ones.
+    """
+
+    lines: list[str] = field(default_factory=list)
+    more: int = 0
+
+    def __len__(self) -> int:
+        """Count them all."""
+        return len(self.lines) + self.more
+
+    def add(self, problem: object) -> None:
+        """Note a problem.
+
+        Parameters
+        ----------
+        problem : object
+            The error, or its line.
+        """
+        if len(self.lines) < MOST:
+            self.lines.append(str(problem))
+        else:
+            self.more += 1
 
 
 def nearest(name: object, known: Iterable[object], limit: int = 12) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rnalm.config import Config, Source, Tokenizer
-from rnalm.errors import RnalmError, nearest
+from rnalm.errors import Problems, RnalmError, nearest
 from rnalm.labels import folds
 from rnalm.labels.labels import fit
 from rnalm.sequences.numbers import to_number
@@ -19,9 +19,6 @@ from rnalm.tokens.rows import read_label, read_weight, unique
 from rnalm.tokens.tokenize import kept_range, other_strand
 
 log = logging.getLogger(__name__)
-
-#: Problems that are told one by one; of more only the number is.
-MOST = 20
 
 #: Letters or tokens that are kept to hold replacements against: more of them are no alphabet.
 ALPHABET = 10_000
@@ -43,10 +40,8 @@ class Checked:
         Sequences that occurred before.
     alphabet : set of str
         Letters or tokens that occur, the first :data:`ALPHABET`.
-    problems : list of str
-        One line each, the first :data:`MOST`.
-    more : int
-        Further problems.
+    problems : Problems
+        What is wrong.
     """
 
     sequences: int = 0
@@ -57,21 +52,7 @@ class Checked:
     classes: int = 0
     copies: int = 0
     alphabet: set[str] = field(default_factory=set)
-    problems: list[str] = field(default_factory=list)
-    more: int = 0
-
-    def refuse(self, problem: object) -> None:
-        """Note a problem.
-
-        Parameters
-        ----------
-        problem : object
-            The error, or its line.
-        """
-        if len(self.problems) < MOST:
-            self.problems.append(str(problem))
-        else:
-            self.more += 1
+    problems: Problems = field(default_factory=Problems)
 
 
 def check(source: Source, settings: Config, trains: bool, learned: bool = False) -> Checked:
@@ -99,7 +80,7 @@ def check(source: Source, settings: Config, trains: bool, learned: bool = False)
         for record in _rows(source, settings, trains, found):
             columns.add(record, found)
     except RnalmError as error:
-        found.refuse(error)
+        found.problems.add(error)
         return found
     if mixes(found.alphabet):
         log.warning("%s: both T and U occur, and mean the same only to a biologist", source.paths[0])
@@ -154,11 +135,11 @@ def _rows(source: Source, settings: Config, trains: bool, found: Checked) -> Ite
             if settings.encode.reverse_complement != "none":
                 other_strand(record, _kept(record.sequence, settings), rna=False)
             if logarithm and isinstance(label, float) and label <= 0:
-                found.refuse(
+                found.problems.add(
                     f"{record.place}: the label of {record.id!r} is {label:g}, but labels.scaling: log needs labels > 0"
                 )
         except RnalmError as error:
-            found.refuse(error)
+            found.problems.add(error)
         yield record
 
 
@@ -181,7 +162,7 @@ def _check_folds(settings: Config, columns: _Columns, found: Checked) -> None:
     try:
         folds.assign(settings.folds, len(columns.labels), labels, groups, given(columns.splits), settings.seed)
     except RnalmError as error:
-        found.refuse(error)
+        found.problems.add(error)
 
 
 def _check_labels(settings: Config, labels: list[str | None], decimal: str, found: Checked) -> None:
@@ -194,7 +175,7 @@ def _check_labels(settings: Config, labels: list[str | None], decimal: str, foun
     try:
         fit(settings.task, settings.labels.scaling, np.array(numbers, dtype=float), sorted(classes))
     except RnalmError as error:
-        found.refuse(error)
+        found.problems.add(error)
 
 
 def _check_vocabulary(options: Tokenizer, found: Checked) -> None:
@@ -202,11 +183,12 @@ def _check_vocabulary(options: Tokenizer, found: Checked) -> None:
     try:
         check_room(options, len(found.alphabet))
     except RnalmError as error:
-        found.refuse(error)
+        found.problems.add(error)
 
 
 def _check_replacements(replacements: dict[str, list[str]], found: Checked) -> None:
     """Look for tokens that are to be replaced, or to replace others, and do not occur."""
     for token in dict.fromkeys([*replacements, *(other for others in replacements.values() for other in others)]):
         if token not in found.alphabet and len(found.alphabet) < ALPHABET:
-            found.refuse(f"interpret.replacements: no sequence has a token {token!r}; {nearest(token, sorted(found.alphabet))}")
+            known = nearest(token, sorted(found.alphabet))
+            found.problems.add(f"interpret.replacements: no sequence has a token {token!r}; {known}")

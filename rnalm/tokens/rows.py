@@ -2,6 +2,7 @@
 
 import array
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -9,11 +10,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rnalm.config import Source
-from rnalm.errors import RnalmError, nearest
+from rnalm.errors import Problems, RnalmError, nearest
 from rnalm.sequences.numbers import to_number
 from rnalm.sequences.read import in_case, read_written
 from rnalm.sequences.records import Record, means_missing
 from rnalm.tokens.tokenize import RecordTokenizer, Tokens
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -129,29 +132,47 @@ def make_rows(
     Raises
     ------
     RnalmError
-        If the source cannot be read, a label is missing or no number, a weight is neither a number nor a quality label, or an
-        id occurs twice; it names file and line.
+        If the source cannot be read or, at its end, if a label is missing or no number, a weight is neither a number nor a
+        quality label, a sequence has no tokens, or an id occurs twice; it names file and line. Of several rows it tells the
+        first, and the log the others.
     """
-    case = source.case or source.usual_case
-    for written in unique(read_written(source), source):
-        record = in_case(written, case)
-        if require_labels and record.label is None and source.unlabelled == "drop":
-            summary.dropped += 1
-            continue
-        label = read_label(record, task, source, require_labels)
-        tokens = tokenize(record)
-        summary.add(record, tokens, tokenize.unknown)
-        summary.add_case(written)
-        if task == "classification" and means_missing(record.label or ""):
-            summary.odd_classes[record.label] += 1
-        row = {name: getattr(record, name) for name in ("id", "group", "split", "description")}
-        row |= {name: getattr(tokens, name) for name in ("input_ids", "sequence", "reverse_ids")}
-        row |= {"label": label, "weight": read_weight(record, quality, source.decimal)}
-        if tokens.offsets is not None:
-            row["offsets"] = list(tokens.offsets)
-        if record.modifiers is not None:
-            row["modifiers"] = list(record.modifiers[:, tokens.start : tokens.start + len(tokens.input_ids)].copy())
-        yield row
+    case, problems = source.case or source.usual_case, Problems()
+    try:
+        for written in unique(read_written(source), source):
+            record = in_case(written, case)
+            if require_labels and record.label is None and source.unlabelled == "drop":
+                summary.dropped += 1
+                continue
+            try:
+                label = read_label(record, task, source, require_labels)
+                weight = read_weight(record, quality, source.decimal)
+                tokens = tokenize(record)
+            except RnalmError as error:
+                problems.add(error)
+                continue
+            summary.add(record, tokens, tokenize.unknown)
+            summary.add_case(written)
+            if task == "classification" and means_missing(record.label or ""):
+                summary.odd_classes[record.label] += 1
+            yield _row(record, tokens) | {"label": label, "weight": weight}
+    except RnalmError as error:
+        problems.add(error)
+    if problems:
+        first, *others = problems.lines
+        for line in others:
+            log.error(line)
+        raise RnalmError(first + (f" (and {len(problems) - 1} more, see the log)" if others else ""))
+
+
+def _row(record: Record, tokens: Tokens) -> dict:
+    """Put the columns of a sequence together, but for label and weight."""
+    row = {name: getattr(record, name) for name in ("id", "group", "split", "description")}
+    row |= {name: getattr(tokens, name) for name in ("input_ids", "sequence", "reverse_ids")}
+    if tokens.offsets is not None:
+        row["offsets"] = list(tokens.offsets)
+    if record.modifiers is not None:
+        row["modifiers"] = list(record.modifiers[:, tokens.start : tokens.start + len(tokens.input_ids)].copy())
+    return row
 
 
 def read_label(record: Record, task: str, source: Source, required: bool = False) -> float | str | None:

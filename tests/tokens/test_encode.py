@@ -308,6 +308,17 @@ def test_a_bad_label_or_weight_is_named_with_its_line(labelled, acgt, path, refu
     assert message == f"{source.path}, line 3: {problem}"
 
 
+def test_of_many_bad_rows_the_first_is_told_and_the_log_has_the_others(labelled, acgt, path, refusal, caplog):
+    source = labelled(*(f"s{row}\ta\thigh\t1" for row in range(30)), "s0\tc\t1\t1")
+    message = refusal(encode.encode, source, acgt, path, quality=QUALITY)
+    assert message == f"{source.path}, line 2: {NO_NUMBER.format('high').replace('two', 's0')} (and 30 more, see the log)"
+    told = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    assert told == [
+        f"{source.path}, line {line}: the label of 's{line - 2}' is 'high', expected a number" for line in range(3, 22)
+    ]
+    assert not path.exists()
+
+
 def test_labels_and_weights_may_have_a_decimal_comma_and_then_no_point(labelled, read_back, refusal):
     table = read_back(labelled("one\ta\t1,5\t0,25", "two\tc\t-2e-1\t1").model_copy(update={"decimal": ","}))
     assert table[["label", "weight"]].to_numpy().tolist() == [[1.5, 0.25], [-0.2, 1]]
