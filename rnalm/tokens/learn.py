@@ -25,6 +25,9 @@ Learner = Callable[[Source, config.Tokenizer, int | None], Tokenizer]
 #: Decimals of a piece's log-probability that are kept: the last ones differ from run to run, with the order of additions.
 DECIMALS = 9
 
+#: Byte-pair encoding learns from pieces of so many letters, at most: the library's time grows with the square of their length.
+PIECE = 10_000
+
 
 def learn(source: Source, options: config.Tokenizer | None = None, seed: int | None = 1) -> Tokenizer:
     r"""Learn a tokenizer.
@@ -132,7 +135,7 @@ def _words(tokens: list[str], options: config.Tokenizer) -> Tokenizer:
 
 
 def _bpe(source: Source, options: config.Tokenizer, seed: int | None) -> Tokenizer:
-    """Learn which neighbours to merge, in whole sequences, letter by letter at first: byte-pair encoding."""
+    """Learn which neighbours to merge, letter by letter at first: byte-pair encoding."""
     tokenizer = Tokenizer(models.BPE(unk_token=options.special("unk")))
     replacements, longest = _replacements(options), options.value("max_token_length")
     trainer = trainers.BpeTrainer(
@@ -143,7 +146,8 @@ def _bpe(source: Source, options: config.Tokenizer, seed: int | None) -> Tokeniz
         special_tokens=options.special_tokens,
         show_progress=False,
     )
-    _train(tokenizer, trainer, _texts(source, options, seed, replacements), options)
+    texts = _texts(source, options, seed, replacements)
+    _train(tokenizer, trainer, (text[at : at + PIECE] for text in texts for at in range(0, len(text), PIECE)), options)
     if replacements:
         tokenizer.normalizer = normalizers.Sequence(_replacing(replacements))
     return tokenizer

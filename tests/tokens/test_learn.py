@@ -155,6 +155,14 @@ def test_a_vocabulary_has_the_size_asked_for(learned):
     assert learned(*DNA, type="bpe", vocab_size=60).get_vocab_size() == 60
 
 
+def test_pairs_are_merged_from_pieces_of_long_sequences(learned, monkeypatch):
+    """As if the pieces were sequences: of a whole chromosome, learning would take hours."""
+    monkeypatch.setattr(learn, "PIECE", 60)
+    pieces = ["".join(DNA)[at : at + 60] for at in range(0, 5000, 60)]
+    options = {"type": "bpe", "vocab_size": 100}
+    assert learned("".join(DNA), **options).to_str() == learned(*pieces, **options).to_str()
+
+
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 def test_a_vocabulary_smaller_than_the_alphabet_is_refused_with_the_least_size(write_rows, learned, refusal, kind):
     protein = "ACDEFGHIKLMNPQRSTVWYACDEFGHIKLMNPQRSTVWY"
