@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from rnalm.errors import RnalmError
-from rnalm.files import open_text
+from rnalm.sequences.text import open_text
 
 #: Digits alone: ``int`` would pass over the separator in ``1_000``.
 POSITION = re.compile(r"\d+", re.ASCII)

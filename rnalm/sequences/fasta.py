@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from rnalm.config import Attributes, Chunk, Fasta
 from rnalm.errors import RnalmError
-from rnalm.files import open_text
 from rnalm.sequences.fields import read_fields
 from rnalm.sequences.records import Record, known
+from rnalm.sequences.text import open_text
 
 log = logging.getLogger(__name__)
 

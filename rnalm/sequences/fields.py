@@ -9,8 +9,8 @@ from typing import IO
 
 from rnalm.config import Attributes, Table
 from rnalm.errors import RnalmError, nearest
-from rnalm.files import open_text
 from rnalm.sequences.numbers import to_number
+from rnalm.sequences.text import open_text
 
 # A sequence in one field is far longer than the csv module's default limit of 131,072 characters.
 csv.field_size_limit(sys.maxsize)

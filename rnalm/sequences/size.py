@@ -5,8 +5,8 @@ from itertools import islice
 from pathlib import Path
 
 from rnalm.config import Fasta, Source, Table
-from rnalm.files import COMPRESSIONS, open_text
 from rnalm.sequences.read import read_records
+from rnalm.sequences.text import COMPRESSIONS, open_text
 
 #: How much of a source is looked at.
 RECORDS, CHARACTERS = 64, 2**20

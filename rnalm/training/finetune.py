@@ -15,6 +15,7 @@ from rnalm import compute
 from rnalm.config import contract
 from rnalm.errors import RnalmError
 from rnalm.labels import folds, labels
+from rnalm.labels.scaling import check_positive
 from rnalm.models import registry
 from rnalm.tokens import dataset, encode
 from rnalm.tokens.batches import TrainingSet
@@ -137,7 +138,7 @@ def load_fold(job: Job) -> FoldData:
     if job.scaling == "log":
         # Of all rows, those that test included: better now than after training.
         everything = dataset.column(job.encoded, "label").to_numpy()
-        labels.check_positive(everything, dataset.column(job.encoded, "id").to_pylist())
+        check_positive(everything, dataset.column(job.encoded, "id").to_pylist())
     train = parts[used] == folds.TRAIN
     meaning = labels.fit(job.task, job.scaling, truth[train], all_classes(job))
     targets = meaning.to_targets(truth)

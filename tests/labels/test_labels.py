@@ -9,7 +9,8 @@ from scipy.special import softmax
 from sklearn.utils.class_weight import compute_class_weight
 
 from rnalm.labels import labels
-from rnalm.labels.labels import Labels, Scaler
+from rnalm.labels.labels import Labels
+from rnalm.labels.scaling import Scaler, check_positive
 
 NUMBERS = st.lists(st.integers(-(10**9), 10**9).map(lambda number: number / 1000), min_size=2, max_size=30, unique=True)
 POSITIVE = st.lists(st.floats(1e-6, 1e6), min_size=2, max_size=30, unique=True)
@@ -51,7 +52,7 @@ def test_labels_far_from_0_stay_apart_as_targets_and_come_back(method, far):
 @pytest.mark.parametrize("method", ["none", "log"])
 @pytest.mark.parametrize("values", [[1.0, 2.0, 900.0], [7.0, 7.0]])
 def test_labels_near_0_or_all_the_same_are_not_centred(method, values):
-    assert labels.Scaler.fit(method, np.array(values)) == labels.Scaler(method)
+    assert Scaler.fit(method, np.array(values)) == Scaler(method)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_labels_that_do_not_vary_cannot_be_scaled(refusal, method, value, rows):
     ],
 )
 def test_rows_of_which_there_is_no_logarithm_are_named(refusal, values, shown):
-    message = refusal(labels.check_positive, np.array(values, dtype=float), "abcdef")
+    message = refusal(check_positive, np.array(values, dtype=float), "abcdef")
     assert message == f"labels.scaling: log needs labels > 0, found {shown}"
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from rnalm.config import METRICS
 from rnalm.labels import metrics
-from rnalm.labels.labels import Labels, Scaler
+from rnalm.labels.labels import Labels
+from rnalm.labels.scaling import Scaler
 
 TRUTH = np.array([1.0, 2.0, 4.0])
 

@@ -7,7 +7,8 @@ from scipy.special import softmax
 
 from rnalm.errors import RnalmError
 from rnalm.files import read_json, write_json
-from rnalm.labels.labels import Labels, Scaler
+from rnalm.labels.labels import Labels
+from rnalm.labels.scaling import Scaler
 from rnalm.prediction import evaluate
 
 CLASSES = ("early", "late", "mid")

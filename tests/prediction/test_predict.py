@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from rnalm.config import Columns, Encode, Table, Tokenizer
-from rnalm.labels.labels import Labels, Scaler
+from rnalm.labels.labels import Labels
+from rnalm.labels.scaling import Scaler
 from rnalm.models import registry
 from rnalm.prediction import predict
 from rnalm.tokens import learn

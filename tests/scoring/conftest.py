@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 
 from rnalm import config
 from rnalm.labels import labels
+from rnalm.labels.scaling import Scaler
 from rnalm.models import registry
 from rnalm.scoring.job import Job
 from rnalm.scoring.merge import EXPORTERS, merge
@@ -110,7 +111,7 @@ def model_folder(tmp_path, tokenizer) -> Callable[..., str]:
 
     def make(
         seed: int = 0,
-        scaler: labels.Scaler | None = None,
+        scaler: Scaler | None = None,
         classes: tuple[str, ...] = (),
         using: Tokenizer = tokenizer,
         modifier_channels: int = 0,
@@ -124,9 +125,7 @@ def model_folder(tmp_path, tokenizer) -> Callable[..., str]:
             model.head[-1].bias.data = torch.tensor(logits)
         model.save_pretrained(folder)
         save_tokenizer(using, folder / "tokenizer.json")
-        labels.Labels("classification" if classes else "regression", scaler or labels.Scaler(), classes).save(
-            folder / "labels.json"
-        )
+        labels.Labels("classification" if classes else "regression", scaler or Scaler(), classes).save(folder / "labels.json")
         return str(folder)
 
     return make

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from rnalm.labels.labels import Labels, Scaler
+from rnalm.labels.labels import Labels
+from rnalm.labels.scaling import Scaler
 from rnalm.models import registry
 from rnalm.scoring import gradients
 from rnalm.scoring.explain import Subject

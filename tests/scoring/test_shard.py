@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from rnalm.config import Table, Tokenizer
-from rnalm.labels.labels import Scaler
+from rnalm.labels.scaling import Scaler
 from rnalm.models import registry
 from rnalm.prediction import evaluate
 from rnalm.prediction.predict import predict_file
