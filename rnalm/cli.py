@@ -12,8 +12,9 @@ from rnalm.errors import RnalmError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rnalm.config import Config, Source
+    from rnalm.config import Source
     from rnalm.labels.check import Checked
+    from rnalm.pipeline.experiment import Experiment
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,14 +56,20 @@ def _check(options: argparse.Namespace) -> None:
 
     from rnalm.config import document
     from rnalm.labels import check
+    from rnalm.pipeline.experiment import Experiment
+    from rnalm.tokens.encode import inherit
 
     content = document.read(options.file)
     if not isinstance(content, dict):
         raise RnalmError(f"{options.file}: expected keys and values, found {type(content).__name__}")
     logging.basicConfig(format="rnalm: %(levelname)s: %(message)s")
     settings = load.load(content, str(options.file))
+    experiment = Experiment(settings)
+    if configs := [f"{model}/config.json" for model in experiment.given]:
+        encode = inherit(settings.encode.model_dump(exclude_unset=True), configs)
+        settings = settings.model_copy(update={"encode": encode})
     problems, more = [], 0
-    for name, source, learned in _sources(settings):
+    for name, source, learned in _sources(experiment, configs):
         found = check.check(source, settings, trains=settings.trains and name == "source", learned=learned)
         print(f"{name}: {source.paths[0]}: {_shown(found)}")
         if settings.tokenizer.type == "atomic" and found.longest > settings.encode.block_size:
@@ -78,17 +85,14 @@ def _check(options: argparse.Namespace) -> None:
     print(f"{options.file}: good")
 
 
-def _sources(settings: "Config") -> "Iterator[tuple[str, Source, bool]]":
+def _sources(experiment: "Experiment", configs: list[str]) -> "Iterator[tuple[str, Source, bool]]":
     """Go through all sources, read as a run reads them: name, source, and whether the vocabulary is learned from it."""
-    from rnalm.pipeline.experiment import Experiment
     from rnalm.tokens.encode import inherited_case
 
-    experiment = Experiment(settings)
-    configs = [f"{model}/config.json" for model in experiment.given]
-    apart = settings.tokenizer.source is not None
-    own, *further = experiment.encoded.items()
+    apart = experiment.settings.tokenizer.source is not None
+    encoded = list(experiment.encoded.items())
     vocabulary = [("tokenizer.source", experiment.vocabulary)] if apart and experiment.vocabulary else []
-    for name, source in (own, *vocabulary, *further):
+    for name, source in (*encoded[:1], *vocabulary, *encoded[1:]):
         learned = name == ("tokenizer.source" if apart else "source") and experiment.lender is None
         yield name, source.like(inherited_case(configs, source)) if configs else source, learned
 

@@ -102,6 +102,28 @@ def test_letters_without_a_complement_and_without_room_are_told_before_a_run(cap
     assert message.endswith("12 has no room for the 6 letters of the data beside 7 special tokens; expected 13 or more")
 
 
+def test_with_trained_models_sources_are_held_against_what_these_were_trained_with(capsys, write_config, tmp_path):
+    model = tmp_path / "model"
+    source = {"path": str(tmp_path / "own.tsv"), "columns": {"id": 1, "sequence": 2}, "header": False}
+    model.mkdir()
+    for name in ("model.safetensors", "tokenizer.json", "labels.json"):
+        (model / name).touch()
+    (model / "config.json").write_text('{"reverse_complement": "average", "block_size": 4, "case": "upper"}')
+    (tmp_path / "own.tsv").write_text("s\tAxGTN\n")
+    message = failure(capsys, "check", str(write_config(source=source, model=[str(model)])))
+    assert "'s' has no reverse complement, letter 2 of the sequence is 'X'" in message
+    (tmp_path / "own.tsv").write_text("s\tacgtx\n")
+    assert cli.main(["check", str(write_config(source=source, model=[str(model)]))]) == 0
+    assert "sequences of more than encode.block_size, 4, will be cut" in capsys.readouterr().out
+
+
+def test_a_sample_may_lack_letters_that_have_no_room(write_config, tmp_path):
+    source = {"path": str(tmp_path / "own.tsv"), "columns": {"id": 1, "sequence": 2, "label": 3}, "header": False}
+    (tmp_path / "own.tsv").write_text("".join(f"s{row}\tACGTNX\t{row}\n" for row in range(10)))
+    tokenizer = {"type": "bpe", "vocab_size": 12, "sample_size": 5}
+    assert cli.main(["check", str(write_config(source=source, tokenizer=tokenizer))]) == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "rows", "lines"),
     [

@@ -88,7 +88,9 @@ def check(source: Source, settings: Config, trains: bool, learned: bool = False)
         _check_folds(settings, columns, found)
         _check_labels(settings, columns.labels, source.decimal, found)
     options = settings.tokenizer
-    if learned and options.type in ("bpe", "unigram") and not options.atomic_replacements:
+    # A sample may lack rare letters, and replacements bring others.
+    whole = options.sample_size is None and not options.atomic_replacements
+    if learned and whole and options.type in ("bpe", "unigram"):
         _check_vocabulary(options, found)
     if learned and "replace" in settings.interpret.scored and options.type == "atomic":
         _check_replacements(settings.interpret.replacements, found)

@@ -133,8 +133,8 @@ def make_rows(
     ------
     RnalmError
         If the source cannot be read or, at its end, if a label is missing or no number, a weight is neither a number nor a
-        quality label, a sequence has no tokens, or an id occurs twice; it names file and line. Of several rows it tells the
-        first, and the log the others.
+        quality label, a sequence cannot be tokenized, or an id occurs twice; it names file and line. Of several rows it tells
+        the first, and the log the others.
     """
     case, problems = source.case or source.usual_case, Problems()
     try:
