@@ -70,10 +70,11 @@ def main() -> None:
     """Print a row for each number of sequences."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sequences", nargs="*", type=int, default=[10_000, 100_000, 1_000_000])
+    sizes = parser.parse_args().sequences
     processes = multiprocessing.get_context("spawn")
     print(f"{'sequences':>12} {'peak MiB':>9} {'seconds':>8}")
     with tempfile.TemporaryDirectory() as folder:
-        for n in [0, *parser.parse_args().sequences]:
+        for n in [0, *sizes]:
             table = Path(folder, "table.tsv") if n else None
             if table:
                 generate(table, n)

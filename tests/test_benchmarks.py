@@ -37,6 +37,7 @@ def test_every_benchmark_is_run_here():
 
 @pytest.mark.slow
 def test_encoding():
+    assert run("encode.py", "--help")[0][0].startswith("usage: encode.py")
     heading, *rows = run("encode.py", "20", "40")
     assert heading == ["sequences", "peak MiB", "seconds"]
     assert [row[0] for row in rows] == ["0", "20", "40"]
