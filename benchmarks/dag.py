@@ -5,6 +5,7 @@ run and after everything has; then takes the start of one job apart. Run: ``pyth
 """
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
@@ -83,54 +84,53 @@ def plan(folds: int, replicates: int, shards: int, modes: list[str], done: bool)
     print(f"| {what} | {when} | {jobs} | {seconds:.1f} | {memory:.0f} |")
 
 
+#: What a job's Python does first of all.
+STARTED = """
+import sys
+from pathlib import Path
+if any("/.snakemake/scripts/" in word for word in sys.orig_argv):
+    (Path(__file__).parent / "started").touch()
+"""
+
+
 def start(folder: Path) -> None:
     """Print what one job spends before its work begins, and on what."""
     study(folder, 3, 1, 4, ["mask"])
-    began = {}
-    command = [*SNAKEMAKE, "tokenize", *CONFIG, "--cores", "1"]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
-        for line in running.stdout:
-            began.setdefault(line.strip(), time.time())
+    (folder / "sitecustomize.py").write_text(STARTED)
+    environment = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    subprocess.run(
+        [*SNAKEMAKE, "tokenize", *CONFIG, "--cores", "1"], cwd=folder, env=environment, capture_output=True, check=False
+    )
     # A job takes its lock, by opening it for writing, as the first thing that it does.
-    overhead = (folder / "out/.kept/tokenize.log.lock").stat().st_mtime - began["localrule train_tokenizer:"]
+    overhead = (folder / "out/.kept/tokenize.log.lock").stat().st_mtime - (folder / "started").stat().st_mtime
     planning = min(measured([*SNAKEMAKE, "tokenize", *CONFIG, "--dry-run"], folder)[0] for _ in range(3))
-    nothing, library = python("pass"), python("import sys; sys.path.insert(0, '{root}'); import rnalm.pipeline.jobs")
-    torch = python("import torch, transformers; transformers.PreTrainedModel")
+    torch = "import torch, transformers; transformers.PreTrainedModel"
     rows = {
-        "on this machine: from the start of a job by Snakemake to its work": overhead,
+        "on this machine: from the start of a job's Python to its work": overhead,
         "on a cluster: Snakemake once more in the job, and once in its step": 2 * planning,
-        "of each: import of Snakemake": python("import snakemake.cli") - nothing,
-        "of each: fingerprints of all scripts": python(FINGERPRINTS) - nothing,
-        "in the work: the frame (import of rnalm.pipeline.jobs)": library - nothing,
-        "in the work: import of torch and transformers": torch - nothing,
-        "in the work: import of rnalm.scoring.shard after these": python(SCORES) - torch,
+        "of each: import of Snakemake": python("import snakemake.cli"),
+        "of each: fingerprints of all scripts": python(FINGERPRINTS),
+        "in the work: the frame (import of rnalm.pipeline.jobs)": python("import rnalm.pipeline.jobs"),
+        "in the work: import of torch and transformers": python(torch),
+        "in the work: import of rnalm.scoring.shard after these": python("import rnalm.scoring.shard", after=torch),
     }
     print("\n| what | seconds |\n| --- | ---: |")
     for name, seconds in rows.items():
         print(f"| {name} | {seconds:.2f} |")
 
 
-def python(code: str) -> float:
-    """Give the seconds that a process of Python takes for some code, the least of three."""
-    command = [sys.executable, "-c", code.replace("{root}", str(ROOT))]
-    return min(measured(command, ROOT)[0] for _ in range(3))
+def python(code: str, after: str = "pass") -> float:
+    """Give the seconds that some code takes in a new process of Python, after other code, the least of three."""
+    path = f"import sys; sys.path.insert(0, {str(ROOT)!r})"
+    lines = [path, after, "import time; began = time.perf_counter()", code, "print(time.perf_counter() - began)"]
+    return min(float(measured([sys.executable, "-c", "\n".join(lines)], ROOT)[2].split()[-1]) for _ in range(3))
 
 
-FINGERPRINTS = """
-import sys
-sys.path.insert(0, "{root}")
+FINGERPRINTS = f"""
 from pathlib import Path
 from rnalm.pipeline import fingerprint
-for script in Path("{root}/workflow/scripts").glob("*.py"):
+for script in Path({str(ROOT)!r}, "workflow/scripts").glob("*.py"):
     fingerprint.code(script)
-"""
-
-SCORES = """
-import sys
-sys.path.insert(0, "{root}")
-import torch, transformers
-transformers.PreTrainedModel
-import rnalm.scoring.shard
 """
 
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -71,8 +70,7 @@ def test_leave_one_out_scores():
 def test_planning():
     rows = run("dag.py", "--folds", "3", "--replicates", "1", "--shards", "2")
     assert [row[1:3] for row in rows if row[0].startswith("3 folds")][1::2] == [["after everything has run", "0"]] * 2
-    # Differences of times, which may be below 0 on a busy machine.
-    assert all(np.isfinite(float(row[-1])) for row in rows[-7:])
+    assert all(float(row[-1]) >= 0 for row in rows[-7:])
 
 
 @needs_data
