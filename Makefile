@@ -9,7 +9,7 @@ CONSTRAINTS ?= constraints.txt
 #: Tests of one xdist_group share a process, and with it what they prepare. One process more than there are cores, at most
 #: four: those that run the workflow wait for its jobs. Each computes on one core.
 PROCESSES := $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: run quick test nightly lint style types tests format docs clean
 

@@ -21,6 +21,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "workflow" not in item.path.parts and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    slow = {group(item) for item in items if item.get_closest_marker("slow")}
+    first = [item for item in items if "finished" in getattr(item, "fixturenames", ())][:1]
+
+    def place(item: pytest.Item) -> int:
+        """Begin with what most others wait for, then what takes long, so that no process ends long after the others."""
+        if item in first or group(item) == "language":
+            return 0
+        return 1 if group(item) in slow else 2 if "workflow" in item.path.parts else 3
+
+    items.sort(key=place)
+
+
+def group(item: pytest.Item) -> str | None:
+    """Name the tests with which a test shares a process."""
+    marker = item.get_closest_marker("xdist_group")
+    return marker.args[0] if marker else None
 
 
 @pytest.fixture

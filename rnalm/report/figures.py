@@ -43,6 +43,10 @@ def save(figure: Figure, path: str | Path) -> None:
     path : path
         The file.
     """
+    if engine := figure.get_layout_engine():
+        # Once: matplotlib would draw the whole figure, unseen, to do the same.
+        engine.execute(figure)
+        figure.set_layout_engine("none")
     with replacing(path) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None})
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rnalm.pipeline import fingerprint
+from rnalm.pipeline import fingerprint, references
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
@@ -85,7 +85,7 @@ def library(tmp_path, monkeypatch):
         path.write_text(dedent(content))
 
     def of(use: str) -> str:
-        fingerprint._parsed.cache_clear()
+        references.parsed.cache_clear()
         fingerprint._look.cache_clear()
         script = tmp_path / "script.py"
         script.write_text(f'"""A script."""\n{USES[use]}\n')
@@ -172,3 +172,25 @@ def test_no_job_depends_on_the_plan_or_on_its_frame():
     for script in SCRIPTS:
         modules = {place.partition(":")[0] for place in fingerprint.reached(script)}
         assert not {name for name in modules if name.startswith("rnalm.pipeline")}
+
+
+def test_what_was_noted_of_a_library_holds_until_one_of_its_files_changes(library, tmp_path, monkeypatch):
+    library("read")
+    scripts, ledger = tmp_path / "scripts", tmp_path / "kept" / "code.json"
+    scripts.mkdir()
+    (scripts / "one.py").write_text(USES["read"])
+
+    def codes() -> fingerprint.Codes:
+        return fingerprint.Codes(scripts, tmp_path / "library", ledger)
+
+    noted = codes()
+    first = noted.of("one.py")
+    assert first == fingerprint.code(scripts / "one.py", tmp_path / "library")
+    noted.save()
+    with monkeypatch.context() as patch:
+        patch.setattr(fingerprint, "code", lambda *_: pytest.fail("read again"))
+        assert codes().of("one.py") == first
+    (tmp_path / "library" / "page.html").write_text("<b>")
+    assert codes().noted == {}, "a file beside the modules is part of the library"
+    ledger.write_text("[]")
+    assert codes().of("one.py") == first

@@ -160,15 +160,13 @@ def jobs(text: str) -> dict[str, int]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all that is here: it runs the workflow. No process waits while another makes what only few tests need."""
+    """Mark all that is here: it runs the workflow. What needs the finished experiment comes last: nobody waits for it."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
             if "language" in item.fixturenames:
                 item.add_marker(pytest.mark.xdist_group("language"))
-    # One process makes the finished experiment while the others do what needs none.
-    needing = [item for item in items if "finished" in getattr(item, "fixturenames", ())]
-    items[:] = [*needing[:1], *(item for item in items if item not in set(needing)), *needing[1:]]
+    items.sort(key=lambda item: "finished" in getattr(item, "fixturenames", ()))
 
 
 @contextmanager

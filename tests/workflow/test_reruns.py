@@ -14,7 +14,7 @@ import pytest
 import yaml
 from dependencies import ENCODING, EVERYTHING, FOLDING, PRETRAINING, READERS, REPORT, SCORING, SWEEPING, TRAINING, below
 
-from rnalm.pipeline import fingerprint
+from rnalm.pipeline import fingerprint, references
 
 ROOT = Path(__file__).parents[2]
 
@@ -140,7 +140,7 @@ def edited(repository, tmp_path) -> Path:
 @cache
 def codes(root: Path) -> dict[str, str]:
     """Fingerprint the code of each rule."""
-    fingerprint._parsed.cache_clear()
+    references.parsed.cache_clear()
     fingerprint._look.cache_clear()
     return {rule: fingerprint.code(root / "workflow/scripts" / script, root / "rnalm") for rule, script in SCRIPTS.items()}
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from rnalm.files import read_json
-from rnalm.pipeline import fingerprint
+from rnalm.pipeline import fingerprint, references
 
 #: The file: ``rnalm/models/toy.py``.
 FILE = '''\
@@ -94,7 +94,7 @@ def test_a_toy_is_trained_predicts_and_is_explained(experiment, extended):
 
 def test_an_edit_of_the_toy_is_an_edit_of_what_trains_and_runs_it(extended):
     def codes() -> dict[str, str]:
-        fingerprint._parsed.cache_clear()
+        references.parsed.cache_clear()
         fingerprint._look.cache_clear()
         scripts = (extended / "workflow/scripts").glob("*.py")
         return {script.stem: fingerprint.code(script, extended / "rnalm") for script in scripts}

@@ -1,4 +1,4 @@
-"""A process that has imported what jobs import, and runs their scripts in copies of itself.
+"""A process that has imported what Snakemake and jobs import, and runs it and their scripts in copies of itself.
 
 Of a job in the tests, imports take seconds and the work takes none. The scripts are those of the workflow, and the library is
 that which each of them finds; only other libraries are there already.
@@ -17,23 +17,25 @@ from pathlib import Path
 
 import calls
 
-#: What jobs import of other libraries.
+#: What Snakemake and jobs import of other libraries.
 LIBRARIES = (
+    "snakemake.cli",
     *("numpy", "pandas", "pyarrow.parquet", "pyarrow.dataset", "scipy.stats", "sklearn.metrics", "torch", "safetensors.torch"),
     *("tokenizers", "transformers", "transformers.trainer", "transformers.models.auto.modeling_auto", "accelerate", "optuna"),
     *("pydantic", "yaml", "shap", "matplotlib.figure", "jinja2", "tensorboard", "torch.utils.tensorboard"),
 )
 
-#: Python runs this first: a job's script is handed on with its terminal, and its exit status comes back.
+#: Python runs this first: a job's script, or Snakemake, is handed on with its terminal, and its exit status comes back.
 CLIENT = """
 import os, sys
 
-if "RNALM_WARM" in os.environ and any("/.snakemake/scripts/" in word for word in sys.orig_argv):
+wanted = sys.orig_argv[1:3] == ["-m", "snakemake"] or any("/.snakemake/scripts/" in word for word in sys.orig_argv)
+if "RNALM_WARM" in os.environ and wanted:
     import json, socket
 
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(os.environ["RNALM_WARM"])
-    wanted = {"script": sys.orig_argv[-1], "folder": os.getcwd(), "environment": dict(os.environ)}
+    wanted = {"arguments": sys.orig_argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}
     socket.send_fds(connection, [json.dumps(wanted).encode() + b"\\n"], [0, 1, 2])
     os._exit((connection.recv(1) or b"\\1")[0])
 """
@@ -96,19 +98,24 @@ def run(connection: socket.socket) -> None:
     os.chdir(wanted["folder"])
     os.environ.clear()
     os.environ.update(wanted["environment"])
-    sys.argv = [wanted["script"]]
-    sys.path[0:1] = [str(Path(wanted["script"]).parent), *os.environ["PYTHONPATH"].split(os.pathsep)]
+    if wanted["arguments"][:2] == ["-m", "snakemake"]:
+        path, sys.argv = "", wanted["arguments"][1:]
+    else:
+        [path] = sys.argv = wanted["arguments"][-1:]
+    sys.path[0:1] = [str(Path(path).parent), *os.environ["PYTHONPATH"].split(os.pathsep)]
     status = 1
-    if "RNALM_TRACES" in os.environ:
+    if path and "RNALM_TRACES" in os.environ:
         calls.watch()
     try:
-        runpy.run_path(wanted["script"], run_name="__main__")
+        runpy.run_path(path, run_name="__main__") if path else runpy.run_module(
+            "snakemake", run_name="__main__", alter_sys=True
+        )
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
         traceback.print_exc()
-    if "RNALM_TRACES" in os.environ:
+    if path and "RNALM_TRACES" in os.environ:
         calls.write(Path(os.environ["RNALM_TRACES"]))
     sys.stdout.flush()
     sys.stderr.flush()

@@ -33,8 +33,8 @@ except RnalmError as error:
 ENV = "../envs/rnalm.yaml"
 OUT, TASK = PLAN.out, PLAN.settings.task
 STARTED = time.time()
-SCRIPTS = WORKFLOW / "scripts"
 CONTENTS = contents.Contents(f"{OUT}/{receipts.FOLDER}/contents.json")
+CODES = fingerprint.Codes(WORKFLOW / "scripts", Path(LIBRARY, "rnalm"), f"{OUT}/{receipts.FOLDER}/code.json")
 
 
 wildcard_constraints:
@@ -47,7 +47,7 @@ wildcard_constraints:
 
 def code(script):
     """Fingerprint a script, and all of the library that it reaches."""
-    return fingerprint.code(SCRIPTS / script, Path(LIBRARY, "rnalm"))
+    return CODES.of(script)
 
 
 def content(rule):
@@ -88,3 +88,4 @@ def start():
     except RnalmError as error:
         raise WorkflowError(str(error)) from None
     CONTENTS.save()
+    CODES.save()

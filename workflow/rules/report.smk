@@ -1,6 +1,10 @@
 LINEAGE = contents.combine(
     PLAN.params("write_report")["config"],
-    [code(path.name) for path in sorted(SCRIPTS.glob("*.py")) if path.stem not in ("check_interpretation", "draw_scores")],
+    [
+        code(path.name)
+        for path in sorted((WORKFLOW / "scripts").glob("*.py"))
+        if path.stem not in ("check_interpretation", "draw_scores")
+    ],
     [CONTENTS.of(path) for path in PLAN.all_provided()],
 )
 
