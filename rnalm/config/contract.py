@@ -10,8 +10,8 @@ TRIALS, BEST = "trials.csv", "best.yaml"
 #: What loading a trained model needs.
 MODEL = (CONFIG, WEIGHTS, TOKENIZER, LABELS)
 
-#: How a training went.
-TRAINING = (TRAIN_RESULTS, EVAL_RESULTS, HISTORY)
+#: How a training went, and what of it the report shows.
+TRAINING, COURSE = (TRAIN_RESULTS, EVAL_RESULTS, HISTORY), (EVAL_RESULTS, HISTORY)
 
 #: What fine-tuning a fold leaves in the folder of its model.
 FINETUNED = (*MODEL, "tokenizer_config.json", *TRAINING)

@@ -175,7 +175,10 @@ class Pretrain(Optimization):
     """Masked language modelling before fine-tuning: the model learns to fill in tokens that are hidden from it."""
 
     source: Source | None = None
-    """The sequences to learn from, without labels; null: those of `source`, of all folds and parts."""
+    """The sequences to learn from, without labels; null: those of `source`."""
+    rows: Literal["all", "training"] = "all"
+    """Of `source`, `all` sequences, or those for `training` alone: then there is a pretraining for each fold, of no sequence \
+that tests it."""
     epochs: int = Field(default=20, ge=1)
     """Passes over the sequences, at most."""
     validation: int = Field(default=5, ge=1, le=50)
@@ -203,4 +206,6 @@ class Pretrain(Optimization):
             raise ValueError(
                 f"random_prob and keep_prob must not exceed 1 together, found {self.random_prob + self.keep_prob:g}"
             )
+        if self.rows == "training" and self.source:
+            raise ValueError("rows: training is of the experiment's own source, which has folds; expected no pretrain.source")
         return self

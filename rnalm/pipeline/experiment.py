@@ -90,6 +90,18 @@ class Experiment:
         return "pretraining" in self.encoded
 
     @property
+    def pretrains_by_fold(self) -> bool:
+        """Whether there is a pretraining for each fold, of the sequences that train it."""
+        return self.pretrain is not None and self.pretrain.rows == "training"
+
+    @property
+    def pretrainings(self) -> list[str]:
+        """Folders of the models that are pretrained here, within that of the experiment."""
+        if self.pretrains_by_fold:
+            return [f"pretrain/{fold}" for fold in self.folds]
+        return ["pretrain"] if self.pretrain else []
+
+    @property
     def starts_pretrained(self) -> bool:
         """Whether fine-tuning starts from a model that is pretrained here."""
         return self.pretrain is not None and not self.settings.finetune.from_scratch
@@ -167,9 +179,27 @@ class Experiment:
         """List the files of a pretrained model that the user names; none for one of the Hugging Face hub."""
         return [str(path) for path in folder.pretrained_files(getattr(self.settings.model, "pretrained", None))]
 
-    def first_weights(self) -> list[str]:
-        """List the files of the model that was pretrained here and from which fine-tuning starts; else none."""
-        return [f"{self.out}/pretrain/{name}" for name in LANGUAGE_MODEL] if self.starts_pretrained else []
+    def pretrained_for(self, fold: int) -> str:
+        """Give the folder of the model from which the training of a fold starts, where it starts from one pretrained here.
+
+        Parameters
+        ----------
+        fold : int
+            Its number.
+        """
+        return f"{self.out}/{self.pretrainings[fold if self.pretrains_by_fold else 0]}"
+
+    def first_weights(self, model: str) -> list[str]:
+        """List the files of the model that was pretrained here and from which another is trained; else none.
+
+        Parameters
+        ----------
+        model : str
+            Name of a model that is trained here.
+        """
+        if not self.starts_pretrained:
+            return []
+        return [f"{self.pretrained_for(fold_of(model))}/{name}" for name in LANGUAGE_MODEL]
 
     def best_values(self, model: str) -> list[str]:
         """List the file with the values that a model is trained with, where there is a sweep.

@@ -72,12 +72,14 @@ def assign_folds(experiment: Experiment) -> Params:
     return {"options": settings.folds.model_dump(exclude={"cluster"}), "seed": settings.seed, "task": settings.task}
 
 
-def pretrain_model(experiment: Experiment) -> Params:
-    """Give how the language model is trained."""
+def pretrain_model(experiment: Experiment, pretraining: str) -> Params:
+    """Give how a language model is trained, and the fold whose training rows it learns from, if it is for one."""
     settings, pretrain = experiment.settings, experiment.pretrain
+    fold = pretraining.partition("/")[2]
     return {
+        "fold": int(fold) if fold else None,
         "model": settings.model,
-        "options": pretrain.model_dump(mode="json", exclude={"source", "gpus"}) if pretrain else {},
+        "options": pretrain.model_dump(mode="json", exclude={"source", "rows", "gpus"}) if pretrain else {},
         "seed": settings.seed,
     }
 
@@ -85,15 +87,18 @@ def pretrain_model(experiment: Experiment) -> Params:
 def finetune_fold(experiment: Experiment, model: str) -> Params:
     """Give how a model is trained, but for the values that a sweep finds."""
     settings = experiment.settings
-    # The pretrained model stands in the place of its architecture.
-    started = {"type": None, "config": {}, "pretrained": f"{experiment.out}/pretrain"} if experiment.starts_pretrained else {}
+    fold = fold_of(model)
+    model_section = settings.architecture.model_dump()
+    if experiment.starts_pretrained:
+        # The pretrained model stands in the place of its architecture.
+        model_section |= {"type": None, "config": {}, "pretrained": experiment.pretrained_for(fold)}
     return {
-        "fold": fold_of(model),
+        "fold": fold,
         "replicate": int(model.partition(".")[2] or 0),
         "task": settings.task,
         "scaling": settings.labels.scaling,
         "class_weights": settings.labels.class_weights,
-        "model": settings.architecture.model_dump() | started,
+        "model": model_section,
         "options": settings.finetune.model_dump(mode="json", exclude={"replicates", "gpus"}),
         "seed": settings.seed,
     }
@@ -190,7 +195,7 @@ def write_report(experiment: Experiment) -> Params:
         "summary": f"{out}/fine-tune/summary.csv" if experiment.trained else None,
         "queries": queries,
         "figures": f"{out}/figures",
-        "pretrained": f"{out}/pretrain" if experiment.pretrain else None,
+        "pretrained": [f"{out}/{folder}" for folder in experiment.pretrainings],
         "spectra": f"{out}/powerlaw" if settings.powerlaw else None,
     }
 

@@ -78,7 +78,7 @@ class Plan(Experiment):
         return [f"encoded/{source}.parquet" for source in self.encoded]
 
     def _pretrain(self) -> list[str]:
-        return [f"pretrain/{name}" for name in contract.PRETRAINED] if self.pretrain else []
+        return [f"{folder}/{name}" for folder in self.pretrainings for name in contract.PRETRAINED]
 
     def _sweep(self) -> list[str]:
         of_folds = [f"sweep/{fold}/{name}" for fold in self.folds for name in contract.SEARCHED]
@@ -195,8 +195,7 @@ class Plan(Experiment):
         if self.settings.folds.group == "cluster":
             yield "cluster_sequences", {}
         yield "assign_folds", {}
-        if self.pretrain:
-            yield "pretrain_model", {}
+        yield from (("pretrain_model", {"pretraining": folder}) for folder in self.pretrainings)
         if self.sweep:
             for fold in map(str, self.folds):
                 yield from (("sweep_worker", {"fold": fold, "worker": f"{k}"}) for k in range(self.sweep.workers))

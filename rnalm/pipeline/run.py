@@ -2,6 +2,7 @@
 
 import csv
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -22,6 +23,9 @@ PLACES = {
     "pages of scores": ("interpret/", ".html"),
     "report": ("report", ".html"),
 }
+
+#: When this run began, in seconds since the epoch: it imports this module to plan.
+STARTED = time.time()
 
 #: What is told of models that a loss selects.
 USUAL = ("pearson", "f1_weighted")
@@ -75,6 +79,8 @@ def keep_handlers(workflow: Any, **handlers: Callable[[], None]) -> None:
     **handlers : callable
         Under ``onstart``, ``onsuccess`` and ``onerror``.
     """
+    if workflow.modifier.is_main_snakefile():
+        return  # where they are called as they are
     prepare = workflow._prepare_dag
 
     def prepare_dag(*arguments: Any, **options: Any) -> None:

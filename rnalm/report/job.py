@@ -1,6 +1,6 @@
 """What a report is made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +57,8 @@ class Job:
         What was predicted and interpreted.
     figures : str
         Folder for the pictures.
-    pretrained : str or None
-        Folder of the model that was pretrained here.
+    pretrained : list of str
+        Folders of the models that were pretrained here: one, or one for each fold.
     spectra : str or None
         Folder of the comparison of the models' weights.
     """
@@ -69,7 +69,7 @@ class Job:
     summary: str | None
     queries: list[Query]
     figures: str
-    pretrained: str | None = None
+    pretrained: list[str] = field(default_factory=list)
     spectra: str | None = None
 
     @property

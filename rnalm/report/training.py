@@ -16,31 +16,36 @@ MAIN = ("mse", "mae", "r2", "pearson", "spearman", "accuracy", "f1_macro", "f1_w
 
 
 def pretraining(job: Job) -> Section:
-    """Show what the language model learned, beside what frequencies alone would tell.
+    """Show what language models learned, beside what frequencies alone would tell.
 
     Parameters
     ----------
     job : Job
-        What the report is made of; its model was pretrained here.
+        What the report is made of; one model was pretrained here, or one for each fold.
     """
-    assert job.pretrained is not None
-    results = read_json(Path(job.pretrained) / contract.EVAL_RESULTS)
-    history = read_json(Path(job.pretrained) / contract.HISTORY)["log_history"]
+    results = pd.DataFrame([read_json(Path(folder) / contract.EVAL_RESULTS) for folder in job.pretrained])
+    histories = [read_json(Path(folder) / contract.HISTORY)["log_history"] for folder in job.pretrained]
+    settings, by_fold = job.config["pretrain"], job.config["pretrain"]["rows"] == "training"
+    mean: dict[str, float] = results.mean().to_dict()
     rows = [
-        ["perplexity", number(results["eval_perplexity"]), number(results["baseline_perplexity"])],
-        ["hidden tokens that are found", number(results["eval_masked_accuracy"]), number(results["baseline_masked_accuracy"])],
+        ["perplexity", number(mean["eval_perplexity"]), number(mean["baseline_perplexity"])],
+        ["hidden tokens that are found", number(mean["eval_masked_accuracy"]), number(mean["baseline_masked_accuracy"])],
     ]
+    who = "The model" + (" of each fold" if by_fold else "")
     text = (
-        f"The model first learned to fill in hidden tokens. What it finds in {results['eval_rows']:,} sequences that it had "
+        f"{who} first learned to fill in hidden tokens. What it finds in {results['eval_rows'].min():,} sequences that it had "
         "not seen stands beside what one finds who knows only how frequent each token is. "
         "A perplexity of n is that of a guess among n equally likely tokens."
     )
-    if job.config["pretrain"]["source"] is None and not job.config["finetune"]["from_scratch"]:
+    if by_fold:
+        text += " It learned from the sequences that train its fold, and figures are the means of all folds."
+    elif settings["source"] is None and not job.config["finetune"]["from_scratch"]:
         text += (
             " It has seen all sequences of the source, without their labels, those among them by which it is tested below: "
-            "sequences that are new to it may be predicted less well."
+            "sequences that are new to it may be predicted less well. With pretrain.rows: training it would see none of these."
         )
-    curves_of = curves.learning_curves({"pretraining": history}, "masked_accuracy")
+    names = [f"fold {Path(folder).name}" if by_fold else "pretraining" for folder in job.pretrained]
+    curves_of = curves.learning_curves(dict(zip(names, histories, strict=True)), "masked_accuracy")
     table = {"columns": ["", "model", "by frequencies alone"], "rows": rows}
     return Section(
         "Pretraining",

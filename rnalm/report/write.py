@@ -28,7 +28,7 @@ def write(job: Job, output: str | Path) -> None:
         The page; pictures go into the job's own folder, too.
     """
     sections = [_data(job)]
-    if job.pretrained is not None:
+    if job.pretrained:
         sections.append(pretraining(job))
     if job.summary is not None:
         sections.append(training(job))

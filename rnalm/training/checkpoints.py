@@ -157,7 +157,7 @@ def settings_hash(job: Any, files: Sequence[str], **replaced: Any) -> str:
     job : dataclass
         With the section ``model`` among its fields.
     files : sequence of str
-        Fields that name files: their content counts.
+        Fields that name files, if there are any: their content counts.
     **replaced
         What counts in place of fields.
 
@@ -167,7 +167,7 @@ def settings_hash(job: Any, files: Sequence[str], **replaced: Any) -> str:
         SHA-256, in hexadecimal digits.
     """
     settings = asdict(job) | replaced
-    contents = [settings.pop(name) for name in files]
+    contents = [path for path in map(settings.pop, files) if path]
     for name in FREE:
         del settings[name]
     if start := pretrained_files(job.model.get("pretrained")):

@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -38,7 +38,20 @@ STREAM = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Job(TrainingJob):
-    """Everything that decides one pretraining; ``options`` is the ``pretrain`` section."""
+    """Everything that decides one pretraining; ``options`` is the ``pretrain`` section.
+
+    Attributes
+    ----------
+    folds : str or None
+        File of the folds, where only training rows of one are learned from.
+    fold : int or None
+        That fold.
+    """
+
+    FILES: ClassVar[tuple[str, ...]] = ("encoded", "tokenizer", "folds")
+
+    folds: str | None = None
+    fold: int | None = None
 
     @property
     def run(self) -> Run:
@@ -110,7 +123,7 @@ def pretrain(job: Job) -> None:
 
 
 def load_rows(job: Job, tokenizer: Tokenizer, model: PreTrainedModel) -> tuple[MaskedSet, MaskedSet]:
-    """Read the sequences, with their reverse complements where the encoded file has them, and set some aside for validation.
+    """Read the sequences, with their reverse complements where the encoded file has them, and set some aside to be measured on.
 
     Parameters
     ----------
@@ -126,12 +139,14 @@ def load_rows(job: Job, tokenizer: Tokenizer, model: PreTrainedModel) -> tuple[M
     training, validation : MaskedSet
         Tokens of the first are hidden anew in each epoch.
     """
-    sequences = [sequence for group in dataset.read(job.encoded) for sequence in group]
+    rows = np.flatnonzero(folds.read(job.folds)[job.fold] == folds.TRAIN) if job.folds else None
+    sequences = [sequence for group in dataset.read(job.encoded, rows) for sequence in group]
     special = all_special_ids(tokenizer)
     options = {key: job.options[key] for key in ("mask_prob", "random_prob", "keep_prob")}
     ids, size = tuple(special.values()), tokenizer.get_vocab_size()
     masking = Masking(**options, special=ids, mask=special["mask"], vocab_size=size, span=overlap(tokenizer))
-    groups = [known(group) for group in dataset.column(job.encoded, "group").to_pylist()]
+    named = dataset.column(job.encoded, "group")
+    groups = [known(group) for group in (named if rows is None else named.take(rows)).to_pylist()]
     part = set_aside(groups, job.options["validation"], job.seed)
     part[[not masking.able(sequence.input_ids).any() for sequence in sequences]] = NEITHER
     if left_out := int(np.sum(part == NEITHER)):

@@ -111,6 +111,7 @@ KEYS = {
         }.items()
     },
     "pretrain.source": ("elsewhere", {"path": "b.fa"}, PRETRAINING | {"encode_source"}),
+    "pretrain.rows": ("language", "training", PRETRAINING),
     "pretrain.gpus": ("language", 2, set()),
     "model.filters": ("regression", 8, TRAINING),
     "model.kernel_size": ("regression", 3, TRAINING),

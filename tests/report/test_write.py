@@ -22,6 +22,7 @@ from rnalm.prediction import evaluate
 from rnalm.prediction.predict import predict_file
 from rnalm.report.blocks import number
 from rnalm.report.job import Job, Query
+from rnalm.report.training import pretraining
 from rnalm.report.write import write
 from rnalm.scoring import shard
 from rnalm.scoring.merge import merge
@@ -170,6 +171,24 @@ def _run(
         queries=[query],
         figures=str(folder / "figures"),
     )
+
+
+@pytest.mark.parametrize(("rows", "told"), [("all", "those among them by which it is tested"), ("training", "of all folds")])
+def test_a_report_says_what_pretraining_has_seen(tmp_path, rows, told):
+    folders = [tmp_path / name for name in (["0", "1"] if rows == "training" else ["pretrain"])]
+    for k, folder in enumerate(folders):
+        folder.mkdir()
+        achieved = {"perplexity": 3.0 + k, "masked_accuracy": 0.5}
+        results = {f"{who}_{name}": value for who in ("eval", "baseline") for name, value in achieved.items()}
+        write_json(folder / "eval_results.json", results | {"eval_rows": 1234})
+        write_json(folder / "trainer_state.json", {"log_history": HISTORY})
+    config = {"pretrain": {"source": None, "rows": rows}, "finetune": {"from_scratch": False}}
+    places = {"source": None, "models": [], "summary": None, "queries": [], "figures": str(tmp_path)}
+    section = pretraining(Job(config=config, pretrained=list(map(str, folders)), **places))
+    first = section.blocks[0]
+    assert told in first.text
+    assert "1,234 sequences" in first.text
+    assert first.table["rows"][0] == ["perplexity", *(["3.500"] * 2 if rows == "training" else ["3"] * 2)]
 
 
 def written(job: Job, folder: Path, **settings) -> Page:

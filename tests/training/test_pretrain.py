@@ -134,6 +134,19 @@ def test_rows_that_validate_are_drawn_apart_from_those_of_folds():
     assert both.sum() < 30  # 10 by chance, 100 if drawn alike
 
 
+def test_a_pretraining_of_a_fold_sees_only_what_trains_it(files, tmp_path):
+    folds.assign_file(files / "encoded.parquet", tmp_path / "folds.parquet", Folds(ratio=[60, 20, 20]), "regression", seed=1)
+    one = replace(job(files, tmp_path / "model"), folds=str(tmp_path / "folds.parquet"), fold=0)
+    tokenizer = load_tokenizer(one.tokenizer)
+    model = masked.create(MODEL, tokenizer.get_vocab_size(), special_ids(tokenizer))
+    training, validation = pretrain.load_rows(one, tokenizer, model)
+    [part] = folds.read(tmp_path / "folds.parquet")
+    seen = sorted(sequence.row for sequence in (*training.sequences, *validation.sequences))
+    assert seen == np.flatnonzero(part == folds.TRAIN).tolist()
+    # Of other folds, another training: its checkpoints are not gone on from.
+    assert len({replace(one, **other).settings_hash() for other in ({}, {"fold": 1}, {"folds": None, "fold": None})}) == 3
+
+
 def test_one_chromosome_in_chunks_is_enough_to_pretrain_on():
     part = pretrain.set_aside(["chr1"] * 100, 5, seed=1)
     assert np.bincount(part + 1).tolist() in ([2, 93, 5], [1, 94, 5])  # at an end, a run has one neighbour

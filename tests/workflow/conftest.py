@@ -264,7 +264,7 @@ def language_model() -> dict:
         "encode": {"reverse_complement": "augment"},
         "folds": {"ratio": [60, 20, 20], "group": "cluster"},
         "model": {"name": "hf", "type": "distilbert", "config": sizes},
-        "pretrain": {"epochs": 2},
+        "pretrain": {"epochs": 2, "rows": "training"},
         "sweep": {"method": "grid", "epochs": 1, "parameters": {"learning_rate": {"values": [0.001, 0.01]}}},
         "finetune": {"epochs": 2, "metric": "f1_weighted", "replicates": 2},
         "interpret": {

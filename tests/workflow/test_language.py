@@ -12,7 +12,7 @@ from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassificatio
 
 def test_every_stage_leaves_its_files(language):
     found = {str(path.relative_to(language.output)) for path in language.output.rglob("*") if path.is_file()}
-    expected = {"clusters.parquet", "pretrain/model.safetensors", "pretrain/eval_results.json", "sweep/index.html"}
+    expected = {"clusters.parquet", "pretrain/0/model.safetensors", "pretrain/0/eval_results.json", "sweep/index.html"}
     expected |= {f"sweep/{fold}/{name}" for fold in range(1) for name in ("best.yaml", "trials.csv")}
     expected |= {f"powerlaw/{name}" for name in ("alphas.csv", "summary.csv", "histogram.pdf", "layers.pdf")}
     modes = ("remove", "integrated_gradients")
@@ -22,17 +22,17 @@ def test_every_stage_leaves_its_files(language):
 
 
 def test_pretraining_stands_beside_what_frequencies_give(language):
-    found = json.loads((language.output / "pretrain" / "eval_results.json").read_text())
+    found = json.loads((language.output / "pretrain" / "0" / "eval_results.json").read_text())
     assert found["eval_perplexity"] > 1
     assert found["baseline_perplexity"] > 1
     assert 0 <= found["eval_masked_accuracy"] <= 1
     report = (language.output / "report.html").read_text()
     assert "Pretraining" in report
-    assert "those among them by which it is tested below" in report
+    assert "It learned from the sequences that train its fold" in report
 
 
 def test_model_folders_load_by_themselves(language):
-    AutoModelForMaskedLM.from_pretrained(language.output / "pretrain")
+    AutoModelForMaskedLM.from_pretrained(language.output / "pretrain" / "0")
     folder = language.output / "fine-tune" / "0"
     model, tokenizer = AutoModelForSequenceClassification.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     assert model.config.id2label == {0: "no", 1: "yes"}
@@ -86,7 +86,7 @@ def test_a_pretrained_model_with_another_tokenizer_is_refused_before_training(la
     experiment = make_experiment(tmp_path)
     for name in ("yes.fasta", "no.fasta"):
         shutil.copyfile(language.folder / name, tmp_path / name)
-    shutil.copytree(language.output / "pretrain", tmp_path / "other", ignore=shutil.ignore_patterns("checkpoints"))
+    shutil.copytree(language.output / "pretrain" / "0", tmp_path / "other", ignore=shutil.ignore_patterns("checkpoints"))
     experiment.config = {key: value for key, value in language.config.items() if key not in ("pretrain", "sweep")}
     experiment.config |= {"model": {"name": "hf", "pretrained": "other"}, "tokenizer": {"type": "bpe", "vocab_size": 30}}
     assert "has another tokenizer than this experiment" in experiment.refusal("finetune")

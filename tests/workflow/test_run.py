@@ -44,6 +44,16 @@ def test_the_end_of_a_run_says_where_the_answer_is(finished):
     assert len(lines) == len(set(lines))
 
 
+def test_the_terminal_has_a_line_a_job(finished):
+    """All else stands in logs."""
+    lines = (finished.folder / "terminal.txt").read_text().splitlines()
+    jobs = [line.split()[-1] for line in lines if re.match(r"\d\d:\d\d:\d\d +\d+ of \d+ +\w+ +out/logs/\S+\.log$", line)]
+    assert sorted(jobs) == sorted(str(path.relative_to(finished.folder)) for path in finished.output.glob("logs/**/*.log"))
+    assert "19 of 19 steps (100%) done" in lines
+    # What Snakemake says at the beginning and the end, a table of the rules among it, and what we say at the end.
+    assert len(lines) - len(jobs) <= 40
+
+
 #: The contract with those who read the results: names that must not change (DESIGN, section 4).
 FOLD = {
     *("config.json", "model.safetensors", "tokenizer.json", "labels.json", "train_results.json", "eval_results.json"),

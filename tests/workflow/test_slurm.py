@@ -83,7 +83,7 @@ def run(slurm, tmp_path_factory) -> Run:
     # Side by side, as a run on Slurm spends its time in waiting.
     with started([*COMMAND, "--cores", "2"], here), started(on_slurm, there) as running:
         cancel_training(slurm, there / "out" / "fine-tune" / "0", running)
-    rules = re.findall(r"^localrule (\w+):", (here / "terminal.txt").read_text(), re.MULTILINE)
+    rules = re.findall(r"^[\d:]+ +\d+ of \d+ +(\w+) +out/logs/", (here / "terminal.txt").read_text(), re.MULTILINE)
     return Run(here / "out", set(rules), there, slurm.jobs())
 
 

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -19,7 +18,7 @@ from rnalm.config import contract, document
 from rnalm.config.load import load
 from rnalm.errors import RnalmError
 from rnalm.pipeline import content as contents
-from rnalm.pipeline import fingerprint, receipts, run
+from rnalm.pipeline import fingerprint, receipts, run, terminal
 from rnalm.pipeline.plan import STAGES, Plan
 
 try:
@@ -32,7 +31,6 @@ except RnalmError as error:
 
 ENV = "../envs/rnalm.yaml"
 OUT, TASK = PLAN.out, PLAN.settings.task
-STARTED = time.time()
 CONTENTS = contents.Contents(f"{OUT}/{receipts.FOLDER}/contents.json")
 CODES = fingerprint.Codes(WORKFLOW / "scripts", Path(LIBRARY, "rnalm"), f"{OUT}/{receipts.FOLDER}/code.json")
 
@@ -40,6 +38,7 @@ CODES = fingerprint.Codes(WORKFLOW / "scripts", Path(LIBRARY, "rnalm"), f"{OUT}/
 wildcard_constraints:
     source="|".join(PLAN.encoded),
     model=r"\d+(\.\d+)?",
+    pretraining=r"pretrain(/\d+)?",
     shard=r"\d+",
     mode="|".join(PLAN.settings.interpret.scored),
     place=r"(predict|interpret)(/[A-Za-z0-9_-]+)?",

@@ -3,7 +3,7 @@ rule finetune_fold:
         encoded=f"{OUT}/encoded/source.parquet",
         folds=f"{OUT}/folds.parquet",
         tokenizer=f"{OUT}/tokenizer.json",
-        pretrained=PLAN.first_weights(),
+        pretrained=lambda wildcards: PLAN.first_weights(wildcards.model),
         start=provided("finetune_fold"),
         best=lambda wildcards: PLAN.best_values(wildcards.model),
     output:

@@ -2,13 +2,14 @@ rule pretrain_model:
     input:
         encoded=f"{OUT}/encoded/{'pretraining' if PLAN.pretrains_elsewhere else 'source'}.parquet",
         tokenizer=f"{OUT}/tokenizer.json",
+        folds=[f"{OUT}/folds.parquet"] if PLAN.pretrains_by_fold else [],
         start=provided("pretrain_model"),
     output:
-        multiext(f"{OUT}/pretrain/", *contract.PRETRAINED),
+        multiext(f"{OUT}/{{pretraining}}/", *contract.PRETRAINED),
     log:
-        f"{OUT}/logs/pretrain.log",
+        f"{OUT}/logs/{{pretraining}}.log",
     benchmark:
-        f"{OUT}/benchmarks/pretrain.tsv"
+        f"{OUT}/benchmarks/{{pretraining}}.tsv"
     conda:
         ENV
     threads: 4

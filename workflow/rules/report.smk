@@ -25,7 +25,7 @@ rule write_report:
         ),
         scores=(ancient if SETTLED else list)([f"{PLAN.scored(*asked)}.parquet" for asked in PLAN.asked]),
         annotations=ancient(PLAN.annotations),
-        pretraining=[f"{OUT}/pretrain/{name}" for name in ("eval_results.json", "trainer_state.json") if PLAN.pretrain],
+        pretraining=expand(f"{OUT}/{{folder}}/{{name}}", folder=PLAN.pretrainings, name=contract.COURSE),
         spectra=PLAN.targets("powerlaw") if PLAN.settings.powerlaw else [],
     output:
         html=f"{OUT}/report.html",

@@ -3,7 +3,7 @@ rule sweep_worker:
         encoded=f"{OUT}/encoded/source.parquet",
         folds=f"{OUT}/folds.parquet",
         tokenizer=f"{OUT}/tokenizer.json",
-        pretrained=PLAN.first_weights(),
+        pretrained=lambda wildcards: PLAN.first_weights(wildcards.fold),
         start=provided("sweep_worker"),
     output:
         f"{OUT}/sweep/{{fold}}/worker-{{worker}}.json",
