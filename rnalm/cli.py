@@ -47,7 +47,24 @@ def _parser() -> argparse.ArgumentParser:
     schema.set_defaults(run=lambda options: print(reference.schema(), end=""))
     keys = commands.add_parser("keys", help="print what every key of the configuration means")
     keys.set_defaults(run=lambda options: print(reference.keys(), end=""))
+    bring = commands.add_parser("import", help="turn files of another system into a table")
+    systems = bring.add_subparsers(required=True, metavar="SYSTEM")
+    tis = systems.add_parser("tis", help="ragged arrays of TIS Transformer; of a table, such arrays again")
+    tis.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".npy or .npy.gz; or one table that was made of them")
+    tis.add_argument("--output", type=Path, required=True, help="the table, in .tsv or .tsv.gz; or a folder for arrays")
+    tis.set_defaults(run=_import_tis)
     return parser
+
+
+def _import_tis(options: argparse.Namespace) -> None:
+    """Turn ragged arrays into a table with sites, or such a table into ragged arrays."""
+    from rnalm.sequences import tis
+
+    back = len(options.files) == 1 and ".npy" not in options.files[0].suffixes
+    written = tis.write_arrays(options.files[0], options.output) if back else tis.write_table(options.files, options.output)
+    for split, transcripts, nucleotides, sites in written:
+        print(f"{split}: {transcripts:,} transcripts, {nucleotides:,} nucleotides, {sites:,} sites")
+    print(f"{options.output}: written")
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -57,6 +57,10 @@ BASES = {
         "tokenizer": {"type": "kmer"},
         "interpret": {"method": ["integrated_gradients"], "shards": 2},
     },
+    **{
+        name: {"output": "out", "source": source("table.tsv"), "model": {"name": name}, "interpret": {"shards": 2}}
+        for name in ("frames", "performer")
+    },
     "elsewhere": {
         "output": "out",
         "source": source("table.tsv"),

@@ -10,7 +10,18 @@ from pydantic import AfterValidator, Field, model_validator
 from rnalm.config.columns import Columns
 from rnalm.config.data import Cluster, Encode, Folds, Labels, Tokenizer
 from rnalm.config.folder import spelled
-from rnalm.config.learning import ARCHITECTURES, METRICS, Architecture, Finetune, HuggingFace, Model, Pretrain, Saluki
+from rnalm.config.learning import (
+    ARCHITECTURES,
+    METRICS,
+    Architecture,
+    Finetune,
+    Frames,
+    HuggingFace,
+    Model,
+    Performer,
+    Pretrain,
+    Saluki,
+)
 from rnalm.config.results import Interpret, Powerlaw, Predict, Report
 from rnalm.config.section import Section
 from rnalm.config.source import Attributes, Case, Chunk, Fasta, Source, SourceSection, Table, read_source
@@ -31,9 +42,11 @@ __all__ = [
     "Fasta",
     "Finetune",
     "Folds",
+    "Frames",
     "HuggingFace",
     "Interpret",
     "Labels",
+    "Performer",
     "Powerlaw",
     "Predict",
     "Pretrain",

@@ -74,6 +74,77 @@ not learn from a thousand transcripts of unlike lengths."""
     """Share of the newest batch in the running statistics (torch's convention)."""
 
 
+class Frames(Architecture):
+    """Gated linear recurrences along the three reading frames, from both ends: for mRNAs, some 50,000 parameters."""
+
+    title = "frames"
+    network = "rnalm.models.frames:create"
+    name: Literal["frames"]
+    """`frames`."""
+    width: int = Field(default=32, ge=1)
+    """Channels of every position."""
+    layers: int = Field(default=3, ge=1)
+    """Passes along the frames, each followed by a convolution across them."""
+    letter_size: int = Field(default=8, ge=1)
+    """Numbers that a token is first turned into."""
+    context: int = Field(default=21, ge=1)
+    """Tokens around a position that it sees at once; odd, so that it stands in their middle."""
+    kernel_size: int = Field(default=9, ge=1)
+    """Width of the convolutions across frames; odd."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Dropout after every convolution across frames and in the head."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for key in ("context", "kernel_size"):
+            if getattr(self, key) % 2 == 0:
+                raise ValueError(f"{key} must be odd, found {getattr(self, key)}")
+        return self
+
+
+class Performer(Architecture):
+    """A transformer with linear attention (Choromanski et al., ICLR 2021), whose time and memory grow as the length."""
+
+    title = "Performer"
+    network = "rnalm.models.performer:create"
+    name: Literal["performer"]
+    """`performer`."""
+    width: int = Field(default=30, ge=1)
+    """Channels of every position."""
+    layers: int = Field(default=6, ge=1)
+    """Layers of attention, each followed by one at each position."""
+    heads: int = Field(default=6, ge=1)
+    """Attention heads of a layer."""
+    head_size: int = Field(default=16, ge=2)
+    """Channels of a head; even."""
+    local_heads: int = Field(default=4, ge=0)
+    """How many of the heads attend within windows; the others attend to all, by random features."""
+    window: int = Field(default=256, ge=1)
+    """Tokens of a window; a local head sees its own window, and those before and after it."""
+    kernel: Literal["relu", "softmax"] = "relu"
+    """What random features are made of: `relu`, or `softmax`, by which attention comes near to that of softmax (FAVOR+)."""
+    features: int = Field(default=80, ge=1)
+    """Random features of a head."""
+    redraw: int | None = Field(default=1000, ge=1)
+    """In training, draw the directions of random features anew after so many batches; null: never."""
+    glu: bool = True
+    """Gate the layers at each position."""
+    norm: Literal["layer", "scale", "rezero"] = "layer"
+    """`layer`: LayerNorm; `scale`: one length for all states; `rezero`: none, but weights of layers that begin at 0."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Dropout of letters, of attention's outputs, and within the layers at each position."""
+    recompute: bool = True
+    """In training, compute each layer again on the way back, instead of keeping what it makes: less memory, more time."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.local_heads > self.heads:
+            raise ValueError(f"local_heads are among the {self.heads} heads, found {self.local_heads}")
+        if self.head_size % 2:
+            raise ValueError(f"head_size must be even, found {self.head_size}")
+        return self
+
+
 class HuggingFace(Architecture):
     """Any architecture of the transformers library that classifies sequences."""
 
@@ -98,7 +169,7 @@ class HuggingFace(Architecture):
 
 
 #: All architectures by name: a new one is an entry here, and a file in ``rnalm/models/``.
-ARCHITECTURES: dict[str, type[Architecture]] = {"saluki": Saluki, "hf": HuggingFace}
+ARCHITECTURES: dict[str, type[Architecture]] = {"saluki": Saluki, "frames": Frames, "performer": Performer, "hf": HuggingFace}
 
 
 def _model_kind(value: Any) -> str:

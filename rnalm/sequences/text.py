@@ -49,7 +49,38 @@ def open_text(path: str | Path) -> Iterator[IO[str]]:
         If the file is not there or cannot be read, is not what its name says, or is not UTF-8 text.
     """
     path = Path(path)
-    compression = COMPRESSIONS.get(path.suffix.lower())
+    with unpacked(path) as content:
+        _check_encoding(path, content.peek(4096))
+        try:
+            # newline="" leaves line ends to the csv module, which knows CRLF and quoted line breaks.
+            yield io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
+        except UnicodeDecodeError as error:
+            found = f"not UTF-8 text (found the byte 0x{error.object[error.start]:02x})"
+            hint = f"if it is Latin-1: iconv -f LATIN1 -t UTF-8 {path.name} > NEW"
+            raise RnalmError(f"{path}: {f'{found}; {hint}' if _compression(path) is None else found}") from None
+
+
+@contextmanager
+def unpacked(path: str | Path) -> Iterator[io.BufferedReader]:
+    """Open a file that may be compressed, as its name says.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Yields
+    ------
+    file
+        Its content.
+
+    Raises
+    ------
+    RnalmError
+        If the file is not there or cannot be read, or is not what its name says.
+    """
+    path = Path(path)
+    compression = _compression(path)
     with open_bytes(path) as file:
         beginning = file.read(8)
     kind = next((name for name, (mark, _) in KINDS.items() if beginning.startswith(mark)), None)
@@ -59,9 +90,7 @@ def open_text(path: str | Path) -> Iterator[IO[str]]:
         raise RnalmError(f"{path}: {KINDS[kind][1]}")
     try:
         with open_bytes(path) as file, io.BufferedReader(_unpack(file, compression)) as content:
-            _check_encoding(path, content.peek(4096))
-            # newline="" leaves line ends to the csv module, which knows CRLF and quoted line breaks.
-            yield io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
+            yield content
     except EOFError:
         raise RnalmError(f"{path}: the {compression} file ends too early; it is damaged or was cut") from None
     except (zlib.error, lzma.LZMAError, OSError) as error:
@@ -70,10 +99,11 @@ def open_text(path: str | Path) -> Iterator[IO[str]]:
             raise
         cut = "ends too early; it is damaged or was cut" if "runcated" in str(error) else "is damaged"
         raise RnalmError(f"{path}: the {compression} file {cut}") from None
-    except UnicodeDecodeError as error:
-        found = f"not UTF-8 text (found the byte 0x{error.object[error.start]:02x})"
-        hint = f"if it is Latin-1: iconv -f LATIN1 -t UTF-8 {path.name} > NEW"
-        raise RnalmError(f"{path}: {found if compression else f'{found}; {hint}'}") from None
+
+
+def _compression(path: Path) -> str | None:
+    """Say how a file is compressed, by the end of its name."""
+    return COMPRESSIONS.get(path.suffix.lower())
 
 
 def _unpack(file: IO[bytes], compression: str | None) -> Any:

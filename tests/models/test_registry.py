@@ -8,6 +8,8 @@ from rnalm.models import registry
 #: The smallest models.
 OPTIONS = {
     "saluki": {"filters": 2, "layers": 1},
+    "frames": {"width": 4, "layers": 1},
+    "performer": {"width": 4, "layers": 1, "heads": 2, "local_heads": 1, "head_size": 2, "features": 2},
     "hf": {"type": "distilbert", "config": {"dim": 4, "n_layers": 1, "n_heads": 1, "hidden_dim": 4}, "pretrained": None},
 }
 

@@ -85,6 +85,19 @@ KEYS = {
     "folds.cluster.k": ("language", 5, below("cluster_sequences")),
     "folds.cluster.shared": ("language", 0.9, below("cluster_sequences")),
     "model.name": None,  # with another, all other keys are others
+    "model<Frames>.name": None,
+    **{
+        f"model<Frames>.{key}": ("frames", value, TRAINING)
+        for key, value in {"width": 8, "layers": 2, "letter_size": 4, "context": 5, "kernel_size": 3, "dropout": 0.2}.items()
+    },
+    "model<Performer>.name": None,
+    **{
+        f"model<Performer>.{key}": ("performer", value, TRAINING)
+        for key, value in {
+            **{"width": 8, "layers": 2, "heads": 5, "head_size": 8, "local_heads": 1, "window": 8, "kernel": "softmax"},
+            **{"features": 8, "redraw": None, "glu": False, "norm": "rezero", "dropout": 0.2, "recompute": False},
+        }.items()
+    },
     "model<HuggingFace>.name": None,
     "model<HuggingFace>.type": ("language", "bert", PRETRAINING),
     "model<HuggingFace>.config": ("language", {"dim": 32}, PRETRAINING),

@@ -116,8 +116,11 @@ def test_a_killed_training_goes_on_and_ends_as_if_never_killed(trained, killed, 
         # Weights that transformers keeps under other names and shares, or numbers.
         {"fields": transformer("t5", d_model=8, num_layers=1, num_heads=2, d_kv=4, d_ff=8)},
         {"fields": transformer("mixtral", hidden_size=8, intermediate_size=8, **MIXTRAL)},
+        {"fields": {"model": {"name": "frames", "width": 4, "layers": 1}}},
+        # Random features that are drawn anew in the second epoch.
+        {"fields": {"model": {"name": "performer", "width": 4, "layers": 1, "heads": 2, "local_heads": 1, "redraw": 8}}},
     ],
-    ids=["blanked", "t5", "mixtral"],
+    ids=["blanked", "t5", "mixtral", "frames", "performer"],
 )
 def test_any_killed_training_goes_on_and_ends_as_if_never_killed(prepare, trained, tmp_path, monkeypatch, settings):
     whole = prepare(tmp_path, epochs=2, **settings)

@@ -1,0 +1,56 @@
+"""From the states of all positions to the outputs for a sequence."""
+
+import torch
+from torch import Tensor, nn
+
+from rnalm.models.token_config import TokenConfig
+
+#: In how many ways a summary attends to positions.
+WAYS = 4
+
+
+def mean(x: Tensor, own: Tensor) -> Tensor:
+    """Average the positions of each sequence.
+
+    Parameters
+    ----------
+    x : Tensor
+        ``(batch, length, width)``, 0 at padding.
+    own : Tensor
+        ``(batch, length, 1)``, 1 at tokens.
+    """
+    return x.sum(1) / own.sum(1).clamp(min=1)
+
+
+class SequenceHead(nn.Module):
+    """Reads the positions that it attends to, the mean of all, and how many there are.
+
+    Parameters
+    ----------
+    config : TokenConfig
+        How many outputs there are, and in which unit.
+    width : int
+        Channels of a position.
+    dropout : float
+        Between the two layers.
+    """
+
+    def __init__(self, config: TokenConfig, width: int, dropout: float) -> None:
+        super().__init__()
+        self.config = config
+        self.attention = nn.Linear(width, WAYS)
+        self.layers = nn.Sequential(
+            nn.Linear((WAYS + 1) * width + 1, 2 * width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(2 * width, config.num_labels or 1),
+        )
+
+    def forward(self, x: Tensor, own: Tensor) -> Tensor:
+        """Take ``(batch, length, width)`` to ``(batch, outputs)``; ``own`` ``(batch, length, 1)`` is 1 at tokens."""
+        scores = self.attention(x).masked_fill(own == 0, float("-inf"))  # (batch, length, ways)
+        attended = (scores.softmax(dim=1).transpose(1, 2) @ x).flatten(1)
+        # The logarithm of a length of 1 to 100,000 tokens, as a number of the size of the others.
+        length = own.sum(1).clamp(min=1).log() / 5 - 1
+        standard = self.layers(torch.cat([attended, mean(x * own, own), length], dim=1)).float()
+        return standard * self.config.output_sd + self.config.output_mean
