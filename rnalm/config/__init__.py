@@ -145,10 +145,11 @@ as Weights & Biases writes it."""
             raise ValueError(f"{columns}.label{also} is missing: training needs labels")
         if self.folds.method in ("column", "rotate") and not source.gives("split"):
             raise ValueError(f"{columns}.split is missing: folds.method {self.folds.method} reads splits from a column")
-        if self.pretrain and not model.fills_in:
-            raise ValueError(f"pretrain is for language models (model.name: hf), found model.name: {model.name}")
+        if self.pretrain and not model.filler:
+            able = ", ".join(name for name, section in ARCHITECTURES.items() if section.filler)
+            raise ValueError(f"pretrain is for models that fill in tokens ({able}), found model.name: {model.name}")
         if self.finetune.from_scratch and getattr(model, "pretrained", None):
-            raise ValueError("finetune.from_scratch: model.pretrained has weights; expected model.type and model.config")
+            raise ValueError("finetune.from_scratch: model.pretrained has weights to start from; expected a model without them")
         if self.interpret.scorer == "incremental" and not model.local:
             raise ValueError(
                 f"interpret.scorer: incremental is for local architectures, found model.name: {model.name}; "
@@ -178,5 +179,7 @@ as Weights & Biases writes it."""
         modified = any(source.modifier_sep for source in sources)
         if modified and self.tokenizer.type != "atomic":
             raise ValueError(f"source.modifier_sep is for tokenizer.type: atomic, found {self.tokenizer.type}")
+        if modified and self.pretrain:
+            raise ValueError("pretrain: tokens are filled in, not their modifiers; expected no modifier_sep")
         if modified and self.encode.reverse_complement != "none":
             raise ValueError("encode.reverse_complement: modifiers belong to one strand; expected none beside a modifier_sep")

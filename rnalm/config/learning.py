@@ -40,9 +40,19 @@ class Architecture(Section):
     network: ClassVar[str]
     #: Whether its models have a method ``local()``, by which they are scored incrementally.
     local: ClassVar[bool] = False
-    #: Whether it can be pretrained to fill in masked tokens.
-    fills_in: ClassVar[bool] = False
+    #: Where its models are made that are pretrained to fill in masked tokens; empty: it has none.
+    filler: ClassVar[str] = ""
     name: str
+
+    def started_from(self, folder: str) -> dict[str, Any]:
+        """Give what stands in its section where models start from one that was pretrained.
+
+        Parameters
+        ----------
+        folder : str
+            Of that model.
+        """
+        return {"pretrained": folder}
 
 
 class Saluki(Architecture):
@@ -79,6 +89,7 @@ class Frames(Architecture):
 
     title = "frames"
     network = "rnalm.models.frames:create"
+    filler = "rnalm.models.frames:create_filling"
     name: Literal["frames"]
     """`frames`."""
     width: int = Field(default=32, ge=1)
@@ -93,6 +104,8 @@ class Frames(Architecture):
     """Width of the convolutions across frames; odd."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """Dropout after every convolution across frames and in the head."""
+    pretrained: str | None = None
+    """The folder of a model of the same sizes to start from instead of random weights; with its tokenizer."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -107,6 +120,7 @@ class Performer(Architecture):
 
     title = "Performer"
     network = "rnalm.models.performer:create"
+    filler = "rnalm.models.performer:create_filling"
     name: Literal["performer"]
     """`performer`."""
     width: int = Field(default=30, ge=1)
@@ -135,6 +149,8 @@ class Performer(Architecture):
     """Dropout of letters, of attention's outputs, and within the layers at each position."""
     recompute: bool = True
     """In training, compute each layer again on the way back, instead of keeping what it makes: less memory, more time."""
+    pretrained: str | None = None
+    """The folder of a model of the same sizes to start from instead of random weights; with its tokenizer."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -150,7 +166,7 @@ class HuggingFace(Architecture):
 
     title = "Hugging Face"
     network = "rnalm.models.hf:create"
-    fills_in = True
+    filler = "rnalm.models.masked:create"
     name: Literal["hf"]
     """`hf`."""
     type: str | None = None
@@ -160,6 +176,16 @@ class HuggingFace(Architecture):
     pretrained: str | None = None
     """A model folder, or a name on the Hugging Face hub, to start from instead of random weights; with its tokenizer, unless \
 `tokenizer` gives the same."""
+
+    def started_from(self, folder: str) -> dict[str, Any]:
+        """Give what stands in its section where models start from one that was pretrained: it has its architecture, too.
+
+        Parameters
+        ----------
+        folder : str
+            Of that model.
+        """
+        return {"type": None, "config": {}, "pretrained": folder}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -9,9 +9,10 @@ prediction does not depend on padding: it adds nothing to a state, nothing to a 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from rnalm.models.filling import FRAME, FillsIn, filling_head, start_from
 from rnalm.models.frames_config import FramesConfig
 from rnalm.models.heads import SequenceHead, mean
 from rnalm.models.letters import Letters
@@ -101,6 +102,7 @@ class Frames(PreTrainedModel):
     True
     """
 
+    config: FramesConfig
     config_class = FramesConfig
     base_model_prefix = "frames"
     main_input_name = "input_ids"
@@ -114,7 +116,7 @@ class Frames(PreTrainedModel):
         self.reading = Reading(config, self.letters.features)
         self.scans = nn.ModuleList(Scan(width) for _ in range(config.layers))
         self.mixes = nn.ModuleList(Mix(config) for _ in range(config.layers))
-        self.norm, self.head = nn.LayerNorm(width), SequenceHead(config, width, config.dropout)
+        self.norm, self.head = nn.LayerNorm(width), self.make_head()
         self.post_init()
 
     @torch.no_grad()
@@ -123,6 +125,10 @@ class Frames(PreTrainedModel):
         if isinstance(module, Scan):
             width = module.norm.normalized_shape[0]
             module.inputs.bias[: 2 * width] = torch.linspace(0, 5, width).repeat(2)
+
+    def make_head(self) -> nn.Module:
+        """Make what reads the states."""
+        return SequenceHead(self.config, self.config.width, self.config.dropout)
 
     def get_input_embeddings(self) -> nn.Module:
         """Give what turns ids into vectors."""
@@ -174,6 +180,20 @@ class Frames(PreTrainedModel):
         return self.norm(x), own
 
 
+class FramesForMaskedLM(FillsIn, Frames):
+    """The same, to fill in tokens that are hidden.
+
+    Parameters
+    ----------
+    config : FramesConfig
+        Its sizes.
+    """
+
+    def make_head(self) -> nn.Module:
+        """Make what reads the states."""
+        return filling_head(self.config, self.config.width)
+
+
 def create(options: dict, vocab_size: int, modifier_channels: int, n_outputs: int, special: dict[str, int], **extra) -> Frames:
     """Make a new model; what is random is drawn from torch's global generator.
 
@@ -193,9 +213,35 @@ def create(options: dict, vocab_size: int, modifier_channels: int, n_outputs: in
         Further entries for the model's ``config.json``.
     """
     sizes = {"vocab_size": vocab_size, "modifier_channels": modifier_channels, "num_labels": n_outputs}
+    return _made(Frames, options, sizes | extra, special)
+
+
+def create_filling(options: dict, vocab_size: int, special: dict[str, int], **extra) -> Frames:
+    """Make a model to pretrain; random weights are drawn from torch's global generator.
+
+    Parameters
+    ----------
+    options : dict
+        As for :func:`create`.
+    vocab_size : int
+        Tokens, special tokens included.
+    special : dict
+        Ids of all special tokens, by their role or their name.
+    **extra
+        Further entries for the model's ``config.json``.
+    """
+    return _made(FramesForMaskedLM, options, {"vocab_size": vocab_size, "frame": FRAME, **extra}, special)
+
+
+def _made(model_class: type[Frames], options: dict, entries: dict, special: dict[str, int]) -> Frames:
+    """Make a model, from the weights of another if the options name one."""
+    sizes = {key: value for key, value in options.items() if key != "pretrained"}
     tokens = {"special_tokens": special.values(), "pad_token_id": special["pad"]}
-    return Frames(FramesConfig(**sizes, **tokens, **options, **extra))
+    model = model_class(FramesConfig(**tokens, **sizes, **entries))
+    start_from(model, options.get("pretrained"))
+    return model
 
 
 AutoConfig.register("frames", FramesConfig)
 AutoModelForSequenceClassification.register(FramesConfig, Frames)
+AutoModelForMaskedLM.register(FramesConfig, FramesForMaskedLM)

@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from rnalm.models.attention import draw_projection, linear_attention, local_attention, turn, waves
+from rnalm.models.filling import FRAME, FillsIn, filling_head, start_from
 from rnalm.models.heads import SequenceHead
 from rnalm.models.letters import Letters
 from rnalm.models.performer_config import PerformerConfig
@@ -121,6 +122,7 @@ class Performer(PreTrainedModel):
     True
     """
 
+    config: PerformerConfig
     config_class = PerformerConfig
     base_model_prefix = "performer"
     main_input_name = "input_ids"
@@ -137,7 +139,7 @@ class Performer(PreTrainedModel):
         self.layers = nn.ModuleList(
             Residual(layer(config), config) for _ in range(config.layers) for layer in (Attention, FeedForward)
         )
-        self.norm, self.head = nn.LayerNorm(config.width), SequenceHead(config, config.width, config.dropout)
+        self.norm, self.head = nn.LayerNorm(config.width), self.make_head()
         # How often the model has been called in training, and the seed of its features: stored, so that a training that was
         # killed goes on with the same.
         self.register_buffer("drawn", torch.tensor([0, torch.initial_seed() % 2**31]))
@@ -148,6 +150,10 @@ class Performer(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         """Leave torch's own initialization as it is."""
+
+    def make_head(self) -> nn.Module:
+        """Make what reads the states."""
+        return SequenceHead(self.config, self.config.width, self.config.dropout)
 
     def get_input_embeddings(self) -> nn.Module:
         """Give what turns ids into vectors."""
@@ -215,6 +221,20 @@ class Performer(PreTrainedModel):
         return self.norm(x), own[..., None].to(x.dtype)
 
 
+class PerformerForMaskedLM(FillsIn, Performer):
+    """The same, to fill in tokens that are hidden.
+
+    Parameters
+    ----------
+    config : PerformerConfig
+        Its sizes.
+    """
+
+    def make_head(self) -> nn.Module:
+        """Make what reads the states."""
+        return filling_head(self.config, self.config.width)
+
+
 def create(
     options: dict, vocab_size: int, modifier_channels: int, n_outputs: int, special: dict[str, int], **extra
 ) -> Performer:
@@ -236,9 +256,35 @@ def create(
         Further entries for the model's ``config.json``.
     """
     sizes = {"vocab_size": vocab_size, "modifier_channels": modifier_channels, "num_labels": n_outputs}
+    return _made(Performer, options, sizes | extra, special)
+
+
+def create_filling(options: dict, vocab_size: int, special: dict[str, int], **extra) -> Performer:
+    """Make a model to pretrain; random weights are drawn from torch's global generator.
+
+    Parameters
+    ----------
+    options : dict
+        As for :func:`create`.
+    vocab_size : int
+        Tokens, special tokens included.
+    special : dict
+        Ids of all special tokens, by their role or their name.
+    **extra
+        Further entries for the model's ``config.json``.
+    """
+    return _made(PerformerForMaskedLM, options, {"vocab_size": vocab_size, "frame": FRAME, **extra}, special)
+
+
+def _made(model_class: type[Performer], options: dict, entries: dict, special: dict[str, int]) -> Performer:
+    """Make a model, from the weights of another if the options name one."""
+    sizes = {key: value for key, value in options.items() if key != "pretrained"}
     tokens = {"special_tokens": special.values(), "pad_token_id": special["pad"]}
-    return Performer(PerformerConfig(**sizes, **tokens, **options, **extra))
+    model = model_class(PerformerConfig(**tokens, **sizes, **entries))
+    start_from(model, options.get("pretrained"))
+    return model
 
 
 AutoConfig.register("performer", PerformerConfig)
 AutoModelForSequenceClassification.register(PerformerConfig, Performer)
+AutoModelForMaskedLM.register(PerformerConfig, PerformerForMaskedLM)

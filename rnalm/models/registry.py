@@ -28,6 +28,11 @@ MAKERS: dict[str, Callable[..., PreTrainedModel]] = {
     name: resolve_name(section.network) for name, section in ARCHITECTURES.items()
 }
 
+#: What makes a model to pretrain, of those that can be.
+FILLERS: dict[str, Callable[..., PreTrainedModel]] = {
+    name: resolve_name(section.filler) for name, section in ARCHITECTURES.items() if section.filler
+}
+
 
 def create(
     options: dict,
@@ -72,6 +77,30 @@ def create(
     sizes = dict(options)
     make = MAKERS[sizes.pop("name")]
     return make(sizes, vocab_size, modifier_channels, n_outputs, special or USUAL, **extra)
+
+
+def create_filling(options: dict, vocab_size: int, special: dict[str, int], **extra) -> PreTrainedModel:
+    """Make a model to pretrain; random weights are drawn from torch's global generator.
+
+    Parameters
+    ----------
+    options : dict
+        The ``model`` section of the configuration.
+    vocab_size : int
+        Tokens, special tokens included.
+    special : dict
+        Ids of all special tokens, by their role or their name.
+    **extra
+        Further entries for the model's ``config.json``.
+
+    Raises
+    ------
+    RnalmError
+        If the architecture has no masked language model, or one that could not be fine-tuned after it.
+    """
+    sizes = dict(options)
+    fill = FILLERS[sizes.pop("name")]
+    return fill(sizes, vocab_size, special, **extra)
 
 
 def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedModel:

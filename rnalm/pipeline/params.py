@@ -90,8 +90,7 @@ def finetune_fold(experiment: Experiment, model: str) -> Params:
     fold = fold_of(model)
     model_section = settings.architecture.model_dump()
     if experiment.starts_pretrained:
-        # The pretrained model stands in the place of its architecture.
-        model_section |= {"type": None, "config": {}, "pretrained": experiment.pretrained_for(fold)}
+        model_section |= settings.architecture.started_from(experiment.pretrained_for(fold))
     return {
         "fold": fold,
         "replicate": int(model.partition(".")[2] or 0),

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from rnalm.config import Folds, contract
 from rnalm.labels import folds
-from rnalm.models import masked
+from rnalm.models import registry
 from rnalm.sequences.records import known
 from rnalm.tokens import dataset
 from rnalm.tokens.batches import by_length
@@ -106,7 +106,7 @@ def pretrain(job: Job) -> None:
     """
 
     def create(tokenizer: Tokenizer, entries: dict[str, Any]) -> PreTrainedModel:
-        return masked.create(job.model, tokenizer.get_vocab_size(), all_special_ids(tokenizer), **entries)
+        return registry.create_filling(job.model, tokenizer.get_vocab_size(), all_special_ids(tokenizer), **entries)
 
     model, tokenizer = start.new_model(job, create), load_tokenizer(job.tokenizer)
     _compat.save_shared_weights_once(model)

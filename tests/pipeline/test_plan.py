@@ -91,6 +91,8 @@ KEYS = {
         for key, value in {"width": 8, "layers": 2, "letter_size": 4, "context": 5, "kernel_size": 3, "dropout": 0.2}.items()
     },
     "model<Performer>.name": None,
+    "model<Frames>.pretrained": ("frames", "given", EVERYTHING),
+    "model<Performer>.pretrained": ("performer", "given", EVERYTHING),
     **{
         f"model<Performer>.{key}": ("performer", value, TRAINING)
         for key, value in {

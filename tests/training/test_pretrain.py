@@ -194,6 +194,42 @@ def test_architectures_that_do_not_fill_in_tokens_are_refused(kind, config, mess
     assert refusal(masked.create, MODEL | {"type": kind, "config": config}, 11, SPECIAL).startswith(message)
 
 
+OURS = {
+    "frames": {"name": "frames", "width": 8, "layers": 1},
+    "performer": {"name": "performer", "width": 8, "layers": 1, "heads": 2, "local_heads": 1, "head_size": 4},
+}
+
+
+# The second learns more slowly than a test should last.
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "epochs", "times"), [("frames", 12, 1.5), ("performer", 2, 0)])
+def test_our_own_architectures_learn_to_fill_in_tokens_and_training_starts_from_that(
+    files, tmp_path, refusal, monkeypatch, name, epochs, times
+):
+    one = job(files, tmp_path / "language", OURS[name], epochs=epochs, learning_rate=0.02, scheduler="constant")
+    pretrain.pretrain(one)
+    found = json.loads((tmp_path / "language" / "eval_results.json").read_text())
+    assert found["eval_masked_accuracy"] > times * found["baseline_masked_accuracy"]
+    with killed_before(1, monkeypatch):
+        pretrain.pretrain(replace(one, output=str(tmp_path / "again")))
+    pretrain.pretrain(replace(one, output=str(tmp_path / "again")))
+    assert results(tmp_path / "again") == results(tmp_path / "language")
+
+    language = AutoModelForMaskedLM.from_pretrained(tmp_path / "language")
+    started = registry.create(OURS[name] | {"pretrained": str(tmp_path / "language")}, 11, 0, 2, SPECIAL)
+    body = {key: value for key, value in language.state_dict().items() if not key.startswith("head.")}
+    assert len(body) > 10
+    assert all(torch.equal(value, started.state_dict()[key]) for key, value in body.items())
+
+    other = OURS[name] | {"pretrained": str(tmp_path / "language"), "width": 4}
+    assert f"has other sizes than the model (width: {OURS[name]['width']}); expected the same" in refusal(
+        registry.create, other, 11, 0, 2, SPECIAL
+    )
+    [(_, kind)] = [(key, value) for key, value in OURS.items() if key != name]
+    message = refusal(registry.create, kind | {"pretrained": str(tmp_path / "language")}, 11, 0, 2, SPECIAL)
+    assert f"is a {name}, expected a {kind['name']}" in message
+
+
 def test_fine_tuning_starts_from_the_pretrained_body(pretrained):
     model = registry.create({"name": "hf", "type": None, "config": {}, "pretrained": str(pretrained)}, 11, 0, 2, SPECIAL)
     body = AutoModelForMaskedLM.from_pretrained(pretrained).base_model.state_dict()
