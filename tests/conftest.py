@@ -1,14 +1,20 @@
 """What many tests need: a table with the source that describes it, and the message of a refusal."""
 
 import gzip
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from warm import Warm
 
 from rnalm.config import Table
 from rnalm.errors import RnalmError
+from rnalm.pipeline import fingerprint
+
+ROOT = Path(__file__).parents[1]
 
 # No test depends on how busy the machine is.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -37,6 +43,20 @@ def group(item: pytest.Item) -> str | None:
     """Name the tests with which a test shares a process."""
     marker = item.get_closest_marker("xdist_group")
     return marker.args[0] if marker else None
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory) -> Warm:
+    """Give a process that runs jobs without their imports."""
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
+    return Warm((tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.getbasetemp()) / "warm")
+
+
+@pytest.fixture(scope="session")
+def read_code() -> None:
+    """Take the library apart once: what plans in copies of this process need not do it again."""
+    for script in (ROOT / "workflow" / "scripts").glob("*.py"):
+        fingerprint.code(script, ROOT / "rnalm")
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import yaml
 from forks import in_a_copy
-from warm import Warm
 
 from rnalm import cli
 from rnalm.config.load import load
@@ -111,7 +110,7 @@ class Terminal:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("page", TYPED)
-def test_every_command_of_a_page_can_be_given(page, tmp_path):
+def test_every_command_of_a_page_can_be_given(page, tmp_path, read_code):
     terminal = Terminal(tmp_path)
     for kind, piece in code(page):
         if kind == "commands":
@@ -133,7 +132,7 @@ def test_a_block_of_yaml_is_a_configuration(page, piece):
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory) -> Path:
+def demo(tmp_path_factory, warm) -> Path:
     """Run the demo at toy size: some of its rows, and one model, trained for an epoch, that is tested on most of them."""
     folder = tmp_path_factory.mktemp("demo")
     settings = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -150,10 +149,8 @@ def demo(tmp_path_factory) -> Path:
     targets = [f"results/demo/interpret/loo_scores_{mode}.pkl" for mode in settings["interpret"]["modes"]]
     options = ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--configfile", "toy.yaml", "--cores", "2"]
     command = [sys.executable, "-m", "snakemake", *targets, *options]
-    warm = Warm(tmp_path_factory.mktemp("warm"))
     environment = os.environ | {"OMP_NUM_THREADS": "1"} | warm.environment()
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    warm.stop()
     assert ended.returncode == 0, ended.stderr[-3000:]
     return folder
 

@@ -14,6 +14,7 @@ from forks import in_a_copy
 from warm import Warm
 
 from rnalm.config.load import load
+from rnalm.pipeline import fingerprint
 from rnalm.pipeline.plan import Plan
 
 ROOT = Path(__file__).parents[2]
@@ -131,9 +132,11 @@ class Experiment:
 
         command = self.arguments(*arguments)
 
+        other = fingerprint._contents(self.root / "rnalm") != fingerprint._contents(ROOT / "rnalm")
+
         def work() -> None:
             # The workflow takes the library that lies beside it.
-            for name in [name for name in sys.modules if name.split(".")[0] == "rnalm"]:
+            for name in [name for name in sys.modules if other and name.split(".")[0] == "rnalm"]:
                 del sys.modules[name]
             snakemake.cli.main(command)
 
@@ -195,15 +198,7 @@ def repository(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def warm(tmp_path_factory) -> Iterator[Warm]:
-    """Give a process that runs jobs without their imports."""
-    process = Warm(tmp_path_factory.mktemp("warm"))
-    yield process
-    process.stop()
-
-
-@pytest.fixture(scope="session")
-def make_experiment(repository, warm) -> Callable[[Path], Experiment]:
+def make_experiment(repository, warm, read_code) -> Callable[[Path], Experiment]:
     """Make an experiment in a folder, run by the repository given or its copy."""
 
     def make(folder: Path, root: Path = repository) -> Experiment:

@@ -16,6 +16,7 @@ import traceback
 from pathlib import Path
 
 import calls
+from filelock import FileLock
 
 #: What Snakemake and jobs import of other libraries.
 LIBRARIES = (
@@ -42,7 +43,7 @@ if "RNALM_WARM" in os.environ and wanted:
 
 
 class Warm:
-    """The process, started when it is first needed.
+    """The process, started when it is first needed; one for all processes of a test run, with which it ends.
 
     Parameters
     ----------
@@ -51,36 +52,43 @@ class Warm:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.process = folder, None
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
 
     def environment(self) -> dict[str, str]:
         """Give the variables by which jobs find the process."""
-        if self.process is None:
-            (self.folder / "sitecustomize.py").write_text(CLIENT)
-            command = [sys.executable, __file__, str(self.folder / "socket")]
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
-            assert self.process.stdout is not None
-            self.process.stdout.readline()
-        return {"PYTHONPATH": str(self.folder), "RNALM_WARM": str(self.folder / "socket")}
-
-    def stop(self) -> None:
-        """End the process."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+        socket_file = self.folder / "socket"
+        with FileLock(self.folder / "lock"):
+            if not socket_file.exists():
+                (self.folder / "sitecustomize.py").write_text(CLIENT)
+                tests = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+                command = [sys.executable, __file__, str(socket_file), str(tests)]
+                process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+                assert process.stdout is not None
+                process.stdout.readline()
+        return {"PYTHONPATH": str(self.folder), "RNALM_WARM": str(socket_file)}
 
 
-def serve(path: str) -> None:
-    """Wait for scripts."""
+def serve(path: str, tests: int) -> None:
+    """Wait for scripts, as long as there is the process that runs the tests."""
     for name in LIBRARIES:
         importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     server = socket.socket(socket.AF_UNIX)
     server.bind(path)
     server.listen(16)
+    server.settimeout(2)
     print("ready", flush=True)
     while True:
-        connection, _ = server.accept()
+        try:
+            connection, _ = server.accept()
+        except TimeoutError:
+            try:
+                os.kill(tests, 0)
+            except ProcessLookupError:
+                return
+            continue
+        connection.setblocking(True)
         if not os.fork():
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             run(connection)
@@ -124,4 +132,4 @@ def run(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], int(sys.argv[2]))
