@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from rnalm.models.filling import FRAME, FillsIn, filling_head, start_from
+from rnalm.models.filling import FillsIn, filling_head
 from rnalm.models.frames_config import FramesConfig
 from rnalm.models.heads import SequenceHead, mean
 from rnalm.models.letters import Letters
+from rnalm.models.making import filler, maker
 from rnalm.models.scan import scan
 
 #: Positions of a codon, and so the number of reading frames.
@@ -194,53 +195,8 @@ class FramesForMaskedLM(FillsIn, Frames):
         return filling_head(self.config, self.config.width)
 
 
-def create(options: dict, vocab_size: int, modifier_channels: int, n_outputs: int, special: dict[str, int], **extra) -> Frames:
-    """Make a new model; what is random is drawn from torch's global generator.
-
-    Parameters
-    ----------
-    options : dict
-        Sizes and rates, as :class:`rnalm.config.Frames` has them.
-    vocab_size : int
-        Tokens, special tokens included.
-    modifier_channels : int
-        Modifiers of a token.
-    n_outputs : int
-        Outputs: 1 for regression, else the number of classes.
-    special : dict
-        Ids of all special tokens, by their role or their name; ``pad`` among them.
-    **extra
-        Further entries for the model's ``config.json``.
-    """
-    sizes = {"vocab_size": vocab_size, "modifier_channels": modifier_channels, "num_labels": n_outputs}
-    return _made(Frames, options, sizes | extra, special)
-
-
-def create_filling(options: dict, vocab_size: int, special: dict[str, int], **extra) -> Frames:
-    """Make a model to pretrain; random weights are drawn from torch's global generator.
-
-    Parameters
-    ----------
-    options : dict
-        As for :func:`create`.
-    vocab_size : int
-        Tokens, special tokens included.
-    special : dict
-        Ids of all special tokens, by their role or their name.
-    **extra
-        Further entries for the model's ``config.json``.
-    """
-    return _made(FramesForMaskedLM, options, {"vocab_size": vocab_size, "frame": FRAME, **extra}, special)
-
-
-def _made(model_class: type[Frames], options: dict, entries: dict, special: dict[str, int]) -> Frames:
-    """Make a model, from the weights of another if the options name one."""
-    sizes = {key: value for key, value in options.items() if key != "pretrained"}
-    tokens = {"special_tokens": special.values(), "pad_token_id": special["pad"]}
-    model = model_class(FramesConfig(**tokens, **sizes, **entries))
-    start_from(model, options.get("pretrained"))
-    return model
-
+create = maker(Frames)
+create_filling = filler(FramesForMaskedLM)
 
 AutoConfig.register("frames", FramesConfig)
 AutoModelForSequenceClassification.register(FramesConfig, Frames)

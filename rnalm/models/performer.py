@@ -17,9 +17,10 @@ from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceC
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from rnalm.models.attention import draw_projection, linear_attention, local_attention, turn, waves
-from rnalm.models.filling import FRAME, FillsIn, filling_head, start_from
+from rnalm.models.filling import FillsIn, filling_head
 from rnalm.models.heads import SequenceHead
 from rnalm.models.letters import Letters
+from rnalm.models.making import filler, maker
 from rnalm.models.performer_config import PerformerConfig
 
 #: Widening of the feed-forward layers.
@@ -235,55 +236,8 @@ class PerformerForMaskedLM(FillsIn, Performer):
         return filling_head(self.config, self.config.width)
 
 
-def create(
-    options: dict, vocab_size: int, modifier_channels: int, n_outputs: int, special: dict[str, int], **extra
-) -> Performer:
-    """Make a new model; what is random is drawn from torch's global generator.
-
-    Parameters
-    ----------
-    options : dict
-        Sizes and rates, as :class:`rnalm.config.Performer` has them.
-    vocab_size : int
-        Tokens, special tokens included.
-    modifier_channels : int
-        Modifiers of a token.
-    n_outputs : int
-        Outputs: 1 for regression, else the number of classes.
-    special : dict
-        Ids of all special tokens, by their role or their name; ``pad`` among them.
-    **extra
-        Further entries for the model's ``config.json``.
-    """
-    sizes = {"vocab_size": vocab_size, "modifier_channels": modifier_channels, "num_labels": n_outputs}
-    return _made(Performer, options, sizes | extra, special)
-
-
-def create_filling(options: dict, vocab_size: int, special: dict[str, int], **extra) -> Performer:
-    """Make a model to pretrain; random weights are drawn from torch's global generator.
-
-    Parameters
-    ----------
-    options : dict
-        As for :func:`create`.
-    vocab_size : int
-        Tokens, special tokens included.
-    special : dict
-        Ids of all special tokens, by their role or their name.
-    **extra
-        Further entries for the model's ``config.json``.
-    """
-    return _made(PerformerForMaskedLM, options, {"vocab_size": vocab_size, "frame": FRAME, **extra}, special)
-
-
-def _made(model_class: type[Performer], options: dict, entries: dict, special: dict[str, int]) -> Performer:
-    """Make a model, from the weights of another if the options name one."""
-    sizes = {key: value for key, value in options.items() if key != "pretrained"}
-    tokens = {"special_tokens": special.values(), "pad_token_id": special["pad"]}
-    model = model_class(PerformerConfig(**tokens, **sizes, **entries))
-    start_from(model, options.get("pretrained"))
-    return model
-
+create = maker(Performer)
+create_filling = filler(PerformerForMaskedLM)
 
 AutoConfig.register("performer", PerformerConfig)
 AutoModelForSequenceClassification.register(PerformerConfig, Performer)

@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from rnalm.models.local import Layer, Local, MeanState, Recurrent
+from rnalm.models.making import maker
 from rnalm.models.saluki_config import SalukiConfig
 
 #: Sequences go through the convolutions together if the shortest is at least so long, as a share of the longest, or if fewer
@@ -366,28 +367,7 @@ class Saluki(PreTrainedModel):
         return self.config.l2 * sum(kernel.square().sum() for kernel in kernels)
 
 
-def create(options: dict, vocab_size: int, modifier_channels: int, n_outputs: int, special: dict[str, int], **extra) -> Saluki:
-    """Make a new model; what is random is drawn from torch's global generator.
-
-    Parameters
-    ----------
-    options : dict
-        Sizes and rates, as :class:`rnalm.config.Saluki` has them.
-    vocab_size : int
-        Tokens, special tokens included.
-    modifier_channels : int
-        Modifiers of a token.
-    n_outputs : int
-        Outputs: 1 for regression, else the number of classes.
-    special : dict
-        Ids of all special tokens, by their role or their name; ``pad`` among them.
-    **extra
-        Further entries for the model's ``config.json``.
-    """
-    sizes = {"vocab_size": vocab_size, "modifier_channels": modifier_channels, "num_labels": n_outputs}
-    tokens = {"special_tokens": special.values(), "pad_token_id": special["pad"]}
-    return Saluki(SalukiConfig(**sizes, **tokens, **options, **extra))
-
+create = maker(Saluki)
 
 AutoConfig.register("saluki", SalukiConfig)
 AutoModelForSequenceClassification.register(SalukiConfig, Saluki)
