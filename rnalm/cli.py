@@ -12,7 +12,7 @@ from rnalm.errors import RnalmError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rnalm.config import Source
+    from rnalm.config import Config, Source
     from rnalm.labels.check import Checked
     from rnalm.pipeline.experiment import Experiment
 
@@ -85,7 +85,7 @@ def _check(options: argparse.Namespace) -> None:
     if configs := [f"{model}/config.json" for model in experiment.given]:
         encode = inherit(settings.encode.model_dump(exclude_unset=True), configs)
         settings = settings.model_copy(update={"encode": encode})
-    problems, more = [], 0
+    problems, more = _of_start(settings), 0
     for name, source, learned in _sources(experiment, configs):
         found = check.check(source, settings, trains=settings.trains and name == "source", learned=learned)
         print(f"{name}: {source.paths[0]}: {_shown(found)}")
@@ -100,6 +100,24 @@ def _check(options: argparse.Namespace) -> None:
         others = f", of which {more} are like these" if more else ""
         raise RnalmError(f"{options.file}: {len(problems) + more} problems{others}")
     print(f"{options.file}: good")
+
+
+def _of_start(settings: "Config") -> list[str]:
+    """List what is wrong with the model from which training starts, if it starts from one."""
+    start = getattr(settings.model, "pretrained", None)
+    if start is None:
+        return []
+    from rnalm.models import registry  # registers our own architectures
+    from rnalm.models.pretrained import read_config
+
+    ours = settings.architecture.name
+    try:
+        theirs = read_config(start).model_type
+    except RnalmError as error:
+        return [str(error)]
+    if ours in registry.FILLERS and ours != "hf" and theirs != ours:
+        return [f"model.pretrained: {start} is a {theirs}, expected a {ours}"]
+    return []
 
 
 def _sources(experiment: "Experiment", configs: list[str]) -> "Iterator[tuple[str, Source, bool]]":

@@ -218,3 +218,22 @@ def test_looking_a_configuration_over_imports_neither_torch_nor_transformers(wri
     )
     finished = subprocess.run([sys.executable, "-c", code, str(write_config())], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("hf", '{"model_type": "own", "auto_map": {"AutoModel": "own.Own"}}', "is for code of its own (auto_map: own.Own)"),
+        ("hf", None, "model folder without its config; expected the file config.json in it"),
+        ("frames", '{"model_type": "performer"}', "is a performer, expected a frames"),
+    ],
+)
+def test_a_model_to_start_from_is_looked_at_before_a_run(capsys, write_config, tmp_path, name, content, problem):
+    folder = tmp_path / "start"
+    folder.mkdir()
+    (folder / "model.safetensors").touch()
+    (folder / "tokenizer.json").touch()
+    if content:
+        (folder / "config.json").write_text(content)
+    path = write_config(model={"name": name, "pretrained": str(folder)}, tokenizer={"type": "atomic"})
+    assert problem in failure(capsys, "check", str(path))
