@@ -12,6 +12,7 @@ from rnalm.config.data import Cluster, Encode, Folds, Labels, Tokenizer
 from rnalm.config.folder import spelled
 from rnalm.config.learning import (
     ARCHITECTURES,
+    FILLING,
     METRICS,
     Architecture,
     Finetune,
@@ -30,6 +31,7 @@ from rnalm.errors import nearest
 
 __all__ = [
     "ARCHITECTURES",
+    "FILLING",
     "METRICS",
     "Architecture",
     "Attributes",
@@ -145,9 +147,10 @@ as Weights & Biases writes it."""
             raise ValueError(f"{columns}.label{also} is missing: training needs labels")
         if self.folds.method in ("column", "rotate") and not source.gives("split"):
             raise ValueError(f"{columns}.split is missing: folds.method {self.folds.method} reads splits from a column")
-        if self.pretrain and not model.filler:
-            able = ", ".join(name for name, section in ARCHITECTURES.items() if section.filler)
-            raise ValueError(f"pretrain is for models that fill in tokens ({able}), found model.name: {model.name}")
+        if self.pretrain and model.name not in FILLING:
+            raise ValueError(
+                f"pretrain is for models that fill in tokens ({', '.join(FILLING)}), found model.name: {model.name}"
+            )
         if self.finetune.from_scratch and getattr(model, "pretrained", None):
             raise ValueError("finetune.from_scratch: model.pretrained has weights to start from; expected a model without them")
         if self.interpret.scorer == "incremental" and not model.local:

@@ -40,8 +40,6 @@ class Architecture(Section):
     network: ClassVar[str]
     #: Whether its models have a method ``local()``, by which they are scored incrementally.
     local: ClassVar[bool] = False
-    #: Where its models are made that are pretrained to fill in masked tokens; empty: it has none.
-    filler: ClassVar[str] = ""
     name: str
 
     def started_from(self, folder: str) -> dict[str, Any]:
@@ -89,7 +87,6 @@ class Frames(Architecture):
 
     title = "frames"
     network = "rnalm.models.frames:create"
-    filler = "rnalm.models.frames:create_filling"
     name: Literal["frames"]
     """`frames`."""
     width: int = Field(default=32, ge=1)
@@ -120,7 +117,6 @@ class Performer(Architecture):
 
     title = "Performer"
     network = "rnalm.models.performer:create"
-    filler = "rnalm.models.performer:create_filling"
     name: Literal["performer"]
     """`performer`."""
     width: int = Field(default=30, ge=1)
@@ -166,7 +162,6 @@ class HuggingFace(Architecture):
 
     title = "Hugging Face"
     network = "rnalm.models.hf:create"
-    filler = "rnalm.models.masked:create"
     name: Literal["hf"]
     """`hf`."""
     type: str | None = None
@@ -196,6 +191,15 @@ class HuggingFace(Architecture):
 
 #: All architectures by name: a new one is an entry here, and a file in ``rnalm/models/``.
 ARCHITECTURES: dict[str, type[Architecture]] = {"saluki": Saluki, "frames": Frames, "performer": Performer, "hf": HuggingFace}
+
+
+#: Where models are made that are pretrained to fill in masked tokens, of the architectures that can be. It stands apart, for
+#: pretraining not to depend on the others.
+FILLING = {
+    "frames": "rnalm.models.frames:create_filling",
+    "performer": "rnalm.models.performer:create_filling",
+    "hf": "rnalm.models.masked:create",
+}
 
 
 def _model_kind(value: Any) -> str:

@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from rnalm.config import ARCHITECTURES
+from rnalm.config import ARCHITECTURES, FILLING
 from rnalm.errors import RnalmError
 from rnalm.models.folder import check
 from rnalm.models.framed import framed_class, plain_class
@@ -29,9 +29,7 @@ MAKERS: dict[str, Callable[..., PreTrainedModel]] = {
 }
 
 #: What makes a model to pretrain, of those that can be.
-FILLERS: dict[str, Callable[..., PreTrainedModel]] = {
-    name: resolve_name(section.filler) for name, section in ARCHITECTURES.items() if section.filler
-}
+FILLERS: dict[str, Callable[..., PreTrainedModel]] = {name: resolve_name(place) for name, place in FILLING.items()}
 
 
 def create(
