@@ -79,7 +79,8 @@ def linear_attention(query: Tensor, key: Tensor, value: Tensor, own: Tensor, pro
         key = key * mask
         summed = key.sum(2)  # (batch, heads, features)
         attended = query @ (key.transpose(2, 3) @ value)
-        return attended / (query * summed[:, :, None]).sum(3, keepdim=True)
+        # Smaller than any denominator, but for a sequence without a token.
+        return attended / (query * summed[:, :, None]).sum(3, keepdim=True).clamp(min=1e-12)
 
 
 def _softmax_features(x: Tensor, mask: Tensor | None, projection: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -44,7 +45,8 @@ class FillsIn:
         MaskedLMOutput
             With ``logits`` ``(batch, length, vocabulary)`` and, with labels, their mean cross-entropy.
         """
-        states, _ = self.states(input_ids, attention_mask, None)  # pyright: ignore[reportAttributeAccessIssue]
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        states, _ = self.states(input_ids, mask, None)  # pyright: ignore[reportAttributeAccessIssue]
         logits = self.head(states[:, : input_ids.shape[1]]).float()  # pyright: ignore[reportAttributeAccessIssue]
         loss = None if labels is None else F.cross_entropy(logits.flatten(0, 1), labels.flatten())
         return MaskedLMOutput(loss=loss, logits=logits)

@@ -9,12 +9,12 @@ prediction does not depend on padding: it adds nothing to a state, nothing to a 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification, PreTrainedModel
-from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification
 
+from rnalm.models.body import Body
 from rnalm.models.filling import FillsIn, filling_head
 from rnalm.models.frames_config import FramesConfig
-from rnalm.models.heads import SequenceHead, mean
+from rnalm.models.heads import mean
 from rnalm.models.letters import Letters
 from rnalm.models.making import filler, maker
 from rnalm.models.scan import scan
@@ -86,7 +86,7 @@ class Mix(nn.Module):
         return x + self.outputs(self.dropout(value * torch.sigmoid(gate)))
 
 
-class Frames(PreTrainedModel):
+class Frames(Body):
     """Frames for regression and classification of sequences.
 
     Parameters
@@ -106,9 +106,6 @@ class Frames(PreTrainedModel):
     config: FramesConfig
     config_class = FramesConfig
     base_model_prefix = "frames"
-    main_input_name = "input_ids"
-    #: Whatever forward accepts, the loss is the Trainer's to scale.
-    accepts_loss_kwargs = False
 
     def __init__(self, config: FramesConfig) -> None:
         super().__init__(config)
@@ -127,51 +124,14 @@ class Frames(PreTrainedModel):
             width = module.norm.normalized_shape[0]
             module.inputs.bias[: 2 * width] = torch.linspace(0, 5, width).repeat(2)
 
-    def make_head(self) -> nn.Module:
-        """Make what reads the states."""
-        return SequenceHead(self.config, self.config.width, self.config.dropout)
-
-    def get_input_embeddings(self) -> nn.Module:
-        """Give what turns ids into vectors."""
-        return self.letters
-
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, modifiers: Tensor | None = None, **kwargs
-    ) -> SequenceClassifierOutput:
-        """Compute the outputs.
+    def states(self, input_ids: Tensor, mask: Tensor, modifiers: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Compute the state of each position, of which there are made a multiple of 3.
 
         Parameters
         ----------
-        input_ids : Tensor
-            int64 ``(batch, length)``, padded on the right.
-        attention_mask : Tensor, optional
-            ``(batch, length)``, 1 at tokens; None: no padding.
-        modifiers : Tensor, optional
-            float32 ``(batch, modifier_channels, length)``; None: zeros.
-
-        Returns
-        -------
-        SequenceClassifierOutput
-            With ``logits`` ``(batch, outputs)``.
+        input_ids, mask, modifiers
+            As for :meth:`rnalm.models.body.Body.states`.
         """
-        return SequenceClassifierOutput(logits=self.head(*self.states(input_ids, attention_mask, modifiers)))
-
-    def states(self, input_ids: Tensor, attention_mask: Tensor | None, modifiers: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Compute the state of each position.
-
-        Parameters
-        ----------
-        input_ids, attention_mask, modifiers
-            As for :meth:`forward`.
-
-        Returns
-        -------
-        states : Tensor
-            ``(batch, length + 0 to 2, width)``: the length is made a multiple of 3.
-        own : Tensor
-            float32 ``(batch, length + 0 to 2, 1)``, 1 at tokens.
-        """
-        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         fill = (0, -input_ids.shape[1] % CODON)
         letters = self.letters(input_ids, modifiers)
         x, own = F.pad(letters, (0, 0, *fill)), F.pad(mask, fill)[..., None].to(letters.dtype)

@@ -48,8 +48,10 @@ class SequenceHead(nn.Module):
 
     def forward(self, x: Tensor, own: Tensor) -> Tensor:
         """Take ``(batch, length, width)`` to ``(batch, outputs)``; ``own`` ``(batch, length, 1)`` is 1 at tokens."""
-        scores = self.attention(x).masked_fill(own == 0, float("-inf"))  # (batch, length, ways)
-        attended = (scores.softmax(dim=1).transpose(1, 2) @ x).flatten(1)
+        scores = self.attention(x)  # (batch, length, ways)
+        # Of a sequence without a token, all is 0.
+        scores = scores.masked_fill(own == 0, torch.finfo(scores.dtype).min).softmax(dim=1) * own
+        attended = (scores.transpose(1, 2) @ x).flatten(1)
         # The logarithm of a length of 1 to 100,000 tokens, as a number of the size of the others.
         length = own.sum(1).clamp(min=1).log() / 5 - 1
         standard = self.layers(torch.cat([attended, mean(x * own, own), length], dim=1)).float()

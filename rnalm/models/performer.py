@@ -13,12 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification, PreTrainedModel
-from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification
 
 from rnalm.models.attention import draw_projection, linear_attention, local_attention, turn, waves
+from rnalm.models.body import Body
 from rnalm.models.filling import FillsIn, filling_head
-from rnalm.models.heads import SequenceHead
 from rnalm.models.letters import Letters
 from rnalm.models.making import filler, maker
 from rnalm.models.performer_config import PerformerConfig
@@ -106,7 +105,7 @@ class FeedForward(nn.Module):
         return self.outputs(self.dropout(x))
 
 
-class Performer(PreTrainedModel):
+class Performer(Body):
     """A Performer for regression and classification of sequences.
 
     Parameters
@@ -126,9 +125,6 @@ class Performer(PreTrainedModel):
     config: PerformerConfig
     config_class = PerformerConfig
     base_model_prefix = "performer"
-    main_input_name = "input_ids"
-    #: Whatever forward accepts, the loss is the Trainer's to scale.
-    accepts_loss_kwargs = False
 
     drawn: Tensor
 
@@ -149,18 +145,6 @@ class Performer(PreTrainedModel):
             self.draw()
 
     @torch.no_grad()
-    def _init_weights(self, module: nn.Module) -> None:
-        """Leave torch's own initialization as it is."""
-
-    def make_head(self) -> nn.Module:
-        """Make what reads the states."""
-        return SequenceHead(self.config, self.config.width, self.config.dropout)
-
-    def get_input_embeddings(self) -> nn.Module:
-        """Give what turns ids into vectors."""
-        return self.letters
-
-    @torch.no_grad()
     def draw(self) -> None:
         """Draw the directions of all linear heads, from what is stored."""
         calls, seed = self.drawn.tolist()
@@ -170,56 +154,27 @@ class Performer(PreTrainedModel):
                 sizes = self.config.features, self.config.head_size
                 attention.projection.copy_(draw_projection(*sizes, own_seed))
 
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, modifiers: Tensor | None = None, **kwargs
-    ) -> SequenceClassifierOutput:
-        """Compute the outputs.
-
-        Parameters
-        ----------
-        input_ids : Tensor
-            int64 ``(batch, length)``, padded on the right.
-        attention_mask : Tensor, optional
-            ``(batch, length)``, 1 at tokens; None: no padding.
-        modifiers : Tensor, optional
-            float32 ``(batch, modifier_channels, length)``; None: zeros.
-
-        Returns
-        -------
-        SequenceClassifierOutput
-            With ``logits`` ``(batch, outputs)``.
-        """
-        return SequenceClassifierOutput(logits=self.head(*self.states(input_ids, attention_mask, modifiers)))
-
-    def states(self, input_ids: Tensor, attention_mask: Tensor | None, modifiers: Tensor | None) -> tuple[Tensor, Tensor]:
+    def states(self, input_ids: Tensor, mask: Tensor, modifiers: Tensor | None) -> tuple[Tensor, Tensor]:
         """Compute the state of each position.
 
         Parameters
         ----------
-        input_ids, attention_mask, modifiers
-            As for :meth:`forward`.
-
-        Returns
-        -------
-        states : Tensor
-            ``(batch, length, width)``
-        own : Tensor
-            float32 ``(batch, length, 1)``, 1 at tokens.
+        input_ids, mask, modifiers
+            As for :meth:`rnalm.models.body.Body.states`.
         """
         if self.training and self.config.redraw:
             if self.drawn[0] and self.drawn[0] % self.config.redraw == 0:
                 self.draw()
             self.drawn[0] += 1
-        own = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         x = self.inputs(self.letters(input_ids, modifiers))
         angles = waves(x.shape[1], x.shape[2] + x.shape[2] % 2, x.device)
         x = self.dropout(x + torch.cat([angles.sin(), angles.cos()], dim=1)[:, : x.shape[2]].to(x.dtype))
         for layer in self.layers:
             if self.config.recompute and self.training:
-                x = cast(Tensor, checkpoint(layer, x, own, use_reentrant=False))
+                x = cast(Tensor, checkpoint(layer, x, mask, use_reentrant=False))
             else:
-                x = layer(x, own)
-        return self.norm(x), own[..., None].to(x.dtype)
+                x = layer(x, mask)
+        return self.norm(x), mask[..., None].to(x.dtype)
 
 
 class PerformerForMaskedLM(FillsIn, Performer):

@@ -135,9 +135,11 @@ def write_table(files: Iterable[str | Path], output: str | Path) -> Iterator[tup
     Raises
     ------
     RnalmError
-        If a file cannot be read (see :func:`read_arrays`), or two have one name.
+        If a file cannot be read (see :func:`read_arrays`), two have one name, or the table is named otherwise.
     """
     seen: dict[str, Path] = {}
+    if not str(output).endswith((".tsv", ".tsv.gz")):
+        raise RnalmError(f"{output}: expected a name in .tsv or .tsv.gz, as columns are separated by tabs")
     with replacing(output) as temporary, _writing(temporary, str(output).endswith(".gz")) as text:
         writer = csv.writer(text, delimiter="\t", lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -181,10 +183,12 @@ def write_arrays(table: str | Path, folder: str | Path) -> Iterator[tuple[str, i
     Raises
     ------
     RnalmError
-        If a column is missing, a sequence has another letter than A, C, G, T or N, or a site is no position of it; it names
-        file and line.
+        If a column is missing, a split is no name of a file, a sequence has another letter than A, C, G, T or N, or a site is
+        no position of it; it names file and line.
     """
     numbers = {letter: number for number, letter in enumerate(LETTERS)} | {"U": LETTERS.index("T")}
+    if Path(folder).exists() and not Path(folder).is_dir():
+        raise RnalmError(f"{folder}: is there and no folder; expected one for the arrays of {table}")
     splits: dict[str, list[tuple[np.ndarray, str]]] = {}
     with open_text(table) as text:
         reader = csv.DictReader(text, delimiter="\t")
@@ -193,6 +197,8 @@ def write_arrays(table: str | Path, folder: str | Path) -> Iterator[tuple[str, i
                 raise RnalmError(f"{table}: no column {name!r}; {nearest(name, reader.fieldnames or [])}")
         for row in reader:
             place = f"{table}, line {reader.line_num}"
+            if not row["split"] or Path(row["split"]).name != row["split"]:
+                raise RnalmError(f"{place}: the split is {row['split']!r}; expected the name of a file, which it becomes")
             letters = row["sequence"].upper()
             if other := set(letters) - set(numbers):
                 raise RnalmError(f"{place}: {row['id']!r} has the letter {min(other)!r}; expected A, C, G, T (U) or N")

@@ -80,3 +80,13 @@ def test_a_saved_model_is_the_same(tmp_path):
 
 def test_a_model_of_the_usual_size_is_small():
     assert 40_000 < registry.create({"name": "frames"}, 11, 0, 1).num_parameters() < 70_000
+
+
+def test_a_sequence_without_a_token_is_predicted_the_same_alone_and_beside_others():
+    """As when leave-one-out deletes the only token."""
+    network, none, some = model(), sequences([0]), sequences([20])
+    with torch.inference_mode():
+        alone = network(**collate(none)).logits
+        beside = network(**collate([*none, *some])).logits[:1]
+    assert alone.isfinite().all()
+    torch.testing.assert_close(alone, beside, atol=1e-5, rtol=1e-5)

@@ -122,3 +122,13 @@ def test_a_modifier_changes_what_is_predicted():
     network, inputs = model(modifiers=1), collate([one], 1)
     with torch.inference_mode():
         assert (network(**inputs | {"modifiers": inputs["modifiers"] + 1}).logits - network(**inputs).logits).abs() > 1e-5
+
+
+def test_a_sequence_without_a_token_is_predicted_the_same_alone_and_beside_others():
+    """As when leave-one-out deletes the only token."""
+    network, none, some = model(), sequences(0), sequences(20)
+    with torch.inference_mode():
+        alone = network(**collate(none)).logits
+        beside = network(**collate([*none, *some])).logits[:1]
+    assert alone.isfinite().all()
+    torch.testing.assert_close(alone, beside, atol=1e-5, rtol=1e-5)

@@ -103,12 +103,21 @@ def test_a_file_that_is_none_is_told(tmp_path, refusal):
         ("id\tsequence\tsplit\n", "no column 'sites'; "),
         ("id\tsequence\tsites\tsplit\na\tACGR\t\tx\n", ", line 2: 'a' has the letter 'R'; expected A, C, G, T (U) or N"),
         ("id\tsequence\tsites\tsplit\na\tACG\t3\tx\n", ", line 2: 'a' has the site '3'; expected 0 to 2"),
+        ("id\tsequence\tsites\tsplit\na\tACG\t\t../x\n", ", line 2: the split is '../x'; expected the name of a file"),
+        ("id\tsequence\tsites\tsplit\na\tACG\t\t\n", ", line 2: the split is ''; expected the name of a file"),
         ("id\tsequence\tsites\tsplit\na\tACG\t-1\tx\n", ", line 2: 'a' has the site '-1'; expected 0 to 2"),
     ],
 )
 def test_a_table_that_cannot_go_back_is_told(tmp_path, refusal, table, problem):
     (tmp_path / "table.tsv").write_text(table)
     assert problem in refusal(lambda: list(tis.write_arrays(tmp_path / "table.tsv", tmp_path)))
+
+
+def test_places_to_write_to_are_looked_at_first(tmp_path, refusal):
+    one = save(tmp_path / "chr1.npy", [[row("A"), "a"]])
+    assert "expected a name in .tsv or .tsv.gz" in refusal(lambda: list(tis.write_table([one], tmp_path / "all.csv")))
+    list(tis.write_table([one], tmp_path / "all.tsv"))
+    assert "is there and no folder" in refusal(lambda: list(tis.write_arrays(tmp_path / "all.tsv", one)))
 
 
 def test_two_files_of_one_name_are_told(tmp_path, refusal):
