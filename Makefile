@@ -1,4 +1,5 @@
 # make run: the demo.  make quick: while working.  make test: before a commit.  make nightly: what takes longer.
+# make gpu: on a machine with a GPU.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,7 @@ CONSTRAINTS ?= constraints.txt
 PROCESSES := $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: run quick test nightly lint style types tests format docs clean
+.PHONY: run quick test nightly gpu lint style types tests format docs clean
 
 # The demo, from nothing to the report.
 run: $(VENV)/installed
@@ -20,19 +21,28 @@ run: $(VENV)/installed
 
 # Style and fast tests: at most 3 minutes on 2 cores.
 quick: style
-	RNALM_EXAMPLES=0.3 $(PYTEST) --numprocesses auto -m "not (slow or slurm or e2e or nightly)"
+	RNALM_EXAMPLES=0.3 $(PYTEST) --numprocesses auto -m "not (slow or slurm or e2e or nightly or gpu)"
 
 # Linters and tests: 12 minutes on 2 cores.
 test: $(VENV)/installed
 	$(MAKE) --no-print-directory --jobs 2 lint tests
 
 tests: $(VENV)/installed
-	$(PYTEST) -m "not nightly"
+	$(PYTEST) -m "not (nightly or gpu)"
 
 # Tests that take minutes, then how much of the library those of `make test` run.
 nightly: $(VENV)/installed
 	$(PYTEST) -m nightly
-	RNALM_EXAMPLES=4 $(PYTEST) -m "not nightly" --cov rnalm --cov-report term:skip-covered
+	$(MAKE) --no-print-directory gpu DEVICE=cpu TOY=--toy
+	RNALM_EXAMPLES=4 $(PYTEST) -m "not (nightly or gpu)" --cov rnalm --cov-report term:skip-covered
+
+# Whether what runs on a GPU is right, and how fast it is: at most 9 minutes. Takes the Python that is there where nothing is
+# installed here, as on a machine without internet.
+DEVICE ?= cuda
+GPU_PYTHON ?= $(if $(wildcard $(VENV)/installed),$(BIN)/python,$(PYTHON))
+gpu:
+	RNALM_DEVICE=$(DEVICE) $(GPU_PYTHON) -m pytest -m gpu --numprocesses 6 tests/scoring tests/training
+	PYTHONPATH=. $(GPU_PYTHON) benchmarks/gpu.py --device $(DEVICE) $(TOY) --output results/gpu.json
 
 lint: style types
 

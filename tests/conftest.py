@@ -46,6 +46,20 @@ def group(item: pytest.Item) -> str | None:
 
 
 @pytest.fixture(scope="session")
+def device() -> Any:
+    """Give what tests marked gpu compute on: a GPU or, where ``RNALM_DEVICE`` says so, the CPU, to try the tests."""
+    import torch
+
+    from rnalm import compute
+
+    compute.exact()
+    wanted = torch.device(os.environ.get("RNALM_DEVICE", "cuda"))
+    if wanted.type == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    return wanted
+
+
+@pytest.fixture(scope="session")
 def warm(tmp_path_factory) -> Warm:
     """Give a process that runs jobs without their imports."""
     parallel = "PYTEST_XDIST_WORKER" in os.environ

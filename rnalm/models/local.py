@@ -152,8 +152,8 @@ class Recurrent:
         self.gru = gru
 
     @cached_property
-    def _weights(self) -> tuple[Tensor, ...]:
-        """Input weights and their bias; recurrent weights of the gates; those of the new state and their bias."""
+    def weights(self) -> tuple[Tensor, ...]:
+        """Input weights and their bias; recurrent weights of the gates; twice those of the new state, and twice their bias."""
         hidden = self.gru.hidden_size
         [[input_weight, recurrent_weight, input_bias, recurrent_bias]] = self.gru.all_weights
         gates, new = recurrent_weight.split([2 * hidden, hidden])
@@ -166,7 +166,7 @@ class Recurrent:
 
     def project(self, bins: Tensor) -> Tensor:
         """Multiply with the input weights: ``(…, 3 · hidden)``, reset and update gate with both biases, then the new state."""
-        weight, bias, *_ = self._weights
+        weight, bias, *_ = self.weights
         return torch.addmm(bias, bins.flatten(0, -2), weight).unflatten(0, bins.shape[:-1])
 
     def start(self, rows: int) -> Tensor:
@@ -175,7 +175,7 @@ class Recurrent:
 
     def step(self, inputs: Tensor, state: Tensor) -> None:
         """Compute h ← n + z (h − n), n = tanh(x + r (U h + b)), with the gates r and z (the equations of ``torch.nn.GRU``)."""
-        *_, gates_weight, new_weight, new_bias = self._weights
+        *_, gates_weight, new_weight, new_bias = self.weights
         hidden = self.gru.hidden_size
         gates = inputs[:, : 2 * hidden].addmm_(state, gates_weight).sigmoid_()
         new = torch.addmm(new_bias, state, new_weight)

@@ -21,8 +21,12 @@ from rnalm.models.making import maker
 from rnalm.models.saluki_config import SalukiConfig
 
 #: Sequences go through the convolutions together if the shortest is at least so long, as a share of the longest, or if fewer
-#: positions than these are padding: a part more costs as much as some thousands of them.
-ALIKE, WORTH = 0.8, 2**13
+#: positions than these are padding: a part more costs as much as some thousands of them or, on a GPU, for which each operation
+#: takes a while to begin, as hundreds of thousands.
+ALIKE, WORTH = 0.8, {"cpu": 2**13, "cuda": 2**18}
+
+#: So many kinds of tokens, at most, a GPU multiplies: what it looks up for each it would have to sort for the gradient.
+FEW = 32
 
 
 class LayerNorm(nn.LayerNorm):
@@ -148,7 +152,8 @@ class Saluki(PreTrainedModel):
         input_ids = F.pad(input_ids, short, value=self.config.pad_token_id)
         modifiers = None if modifiers is None else F.pad(modifiers, short)
         lengths = lengths.clamp(min=self.config.minimum_length)
-        bins, counts = self.bins(input_ids, modifiers, lengths)
+        # To see which lengths are alike, bins() waits for the GPU.
+        bins, counts = (self.convolve if attention_mask is None else self.bins)(input_ids, modifiers, lengths)
         # In full precision: in bfloat16, which mixed precision brings, a large mean would swallow the rest.
         standard = self.head(self.features(bins, counts)).float()
         return SequenceClassifierOutput(logits=standard * self.config.output_sd + self.config.output_mean)
@@ -220,11 +225,12 @@ class Saluki(PreTrainedModel):
         bins, counts
             As those of :meth:`convolve`; right of a sequence's own bins stand zeros.
         """
-        if input_ids.numel() - lengths.sum() < WORTH:
+        worth = WORTH.get(input_ids.device.type, WORTH["cpu"])
+        if input_ids.numel() - lengths.sum() < worth:
             return self.convolve(input_ids, modifiers, lengths)
         order = lengths.argsort(descending=True, stable=True)
         bins, counts = [], []
-        for rows in self._alike(lengths, order):
+        for rows in self._alike(lengths, order, worth):
             longest = int(lengths[rows[0]])
             some = None if modifiers is None else modifiers[rows, :, :longest]
             part, own = self.convolve(input_ids[rows, :longest], some, lengths[rows])
@@ -234,12 +240,12 @@ class Saluki(PreTrainedModel):
         return torch.cat(bins)[back], torch.cat(counts)[back]
 
     @staticmethod
-    def _alike(lengths: Tensor, order: Tensor) -> Iterator[Tensor]:
+    def _alike(lengths: Tensor, order: Tensor, worth: int) -> Iterator[Tensor]:
         """Cut rows, in the order given, the longest first, where one is much shorter than the first of its part."""
         start, sizes = 0, lengths[order].tolist()
         for stop in range(1, len(sizes) + 1):
-            saved = (sizes[start] - sizes[stop]) * (len(sizes) - stop) if stop < len(sizes) else WORTH
-            if saved >= WORTH and (stop == len(sizes) or sizes[stop] < ALIKE * sizes[start]):
+            saved = (sizes[start] - sizes[stop]) * (len(sizes) - stop) if stop < len(sizes) else worth
+            if saved >= worth and (stop == len(sizes) or sizes[stop] < ALIKE * sizes[start]):
                 yield order[start:stop]
                 start = stop
 
@@ -258,7 +264,8 @@ class Saluki(PreTrainedModel):
         Tensor
             ``(batch, filters, length - kernel_size + 1)``
         """
-        if self.stem._forward_pre_hooks:  # of one who varies what enters, such as integrated gradients
+        varied = self.stem._forward_pre_hooks  # by one who varies what enters, such as integrated gradients
+        if varied or (input_ids.device.type == "cuda" and self.config.vocab_size <= FEW):
             return self.stem(self.channels(input_ids, modifiers))
         config, kernel = self.config, self.stem.weight  # (filters, channels, taps)
         plain = config.channels - config.modifier_channels

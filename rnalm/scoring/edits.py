@@ -181,6 +181,23 @@ def offsets(counts: Sequence[int] | np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 
 
+def distinct(numbers: np.ndarray) -> np.ndarray:
+    """List the different ones of integers that lie close together, in ascending order: faster than by sorting or hashing.
+
+    Parameters
+    ----------
+    numbers : numpy.ndarray
+        int64, of any sign ``(numbers,)``.
+
+    Examples
+    --------
+    >>> distinct(np.array([3, -1, 3, 0])).tolist()
+    [-1, 0, 3]
+    """
+    least = numbers.min(initial=0)
+    return np.flatnonzero(np.bincount(numbers - least)) + least
+
+
 def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Concatenate ranges: ``starts[i], starts[i] + 1, …``, ``counts[i]`` numbers of each.
 

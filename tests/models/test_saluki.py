@@ -96,7 +96,7 @@ def test_padding_never_matters(length, padding, layers, kernel, channels, output
 @given(lengths=st.lists(st.integers(1, 300), min_size=1, max_size=12), readout=st.sampled_from(["last", "mean"]))
 def test_sequences_of_any_lengths_go_together_as_each_by_itself(lengths, readout):
     # As if they were long enough for parts to be worth their cost.
-    with mock.patch.object(saluki, "WORTH", 100):
+    with mock.patch.dict(saluki.WORTH, cpu=100):
         check_together(lengths, readout)
 
 

@@ -17,8 +17,9 @@ from rnalm.compute import SHARE, allocating, fetch, fitting, free_memory, multip
 from rnalm.models.local import Local
 from rnalm.models.registry import pad_id
 from rnalm.prediction.predict import too_long
-from rnalm.scoring.edits import Edits
+from rnalm.scoring.edits import Edits, distinct
 from rnalm.scoring.precision import EXACT
+from rnalm.scoring.scorers import fused
 from rnalm.scoring.scorers.base import Scorer
 from rnalm.scoring.scorers.material import Material
 from rnalm.scoring.scorers.passes import Passes, pass_bytes, passes
@@ -111,9 +112,9 @@ class IncrementalScorer(Scorer):
     def _outputs(self, sequence: Encoded, edits: Edits) -> Tensor:
         """Compute the outputs of every perturbation, and last of the sequence ``(edits + 1, outputs)``."""
         windows = find_windows(edits, len(sequence.input_ids), self.local.layers)
-        shifts = np.union1d(windows.left, np.append(windows.right, 0))
+        shifts = distinct(np.concatenate([windows.left, windows.right, [0]]))
         need = len(shifts) * pass_bytes(self.local, len(sequence.input_ids) + int(shifts[-1]))
-        growths = np.unique(edits.growth)
+        growths = distinct(edits.growth)
         if need <= self.memory or len(growths) < 2:
             return _Scoring(self, sequence, edits, windows).outputs()
         log.warning(
@@ -143,12 +144,14 @@ class _Scoring:
         unchanged = self.passes.states[np.searchsorted(self.passes.shifts, 0), 0]
         states = unchanged.repeat(len(self.edits) + 1, 1)
         for rank in range(self.windows.rank.max(initial=-1) + 1):
-            self._read(np.flatnonzero(self.windows.rank == rank), states)
-        growths, which = np.unique(np.append(self.edits.growth, 0), return_inverse=True)
-        bins = np.array([self.local.bins(self.material.length + growth) for growth in growths.tolist()])
-        return self.local.head(self.local.readout.finish(states, send(bins[which], self.device)))
+            states = self._read(np.flatnonzero(self.windows.rank == rank), states)
+        growth = np.append(self.edits.growth, 0)
+        bins = np.zeros(np.ptp(growth) + 1, dtype=np.int64)  # of sequences that have grown by the least, by one more, …
+        for each in distinct(growth).tolist():
+            bins[each - growth.min()] = self.local.bins(self.material.length + each)
+        return self.local.head(self.local.readout.finish(states, send(bins[growth - growth.min()], self.device)))
 
-    def _read(self, chosen: np.ndarray, states: Tensor) -> None:
+    def _read(self, chosen: np.ndarray, states: Tensor) -> Tensor:
         """Take the states on over some windows, at most one a perturbation, and on to the next ones."""
         windows = self.windows
         chosen = chosen[np.lexsort((windows.top[chosen], windows.width[chosen]))]
@@ -157,9 +160,11 @@ class _Scoring:
         for width, alike in zip(widths.tolist(), np.split(chosen, first[1:]), strict=True):
             size = max(1, self.scorer.rows // window_rows(self.local, width))
             parts += [self._cross(alike[at : at + size], states) for at in range(0, len(alike), size)]
-        state = torch.cat(parts)
-        self._walk(chosen, state)
-        states[send(windows.owner[chosen], self.device)] = state
+        state = self._walk(chosen, torch.cat(parts))
+        # Written by way of a selection: on a GPU, to write to places in a definite order is to sort them first.
+        source = np.arange(len(states))
+        source[windows.owner[chosen]] = len(states) + np.arange(len(chosen))
+        return torch.cat([states, state]).index_select(0, send(source, self.device))
 
     def _cross(self, block: np.ndarray, states: Tensor) -> Tensor:
         """Recompute windows of one width and rank, and read their bins: the states after them ``(windows, features)``."""
@@ -188,6 +193,12 @@ class _Scoring:
             state = shared.states.flatten(0, 1)[send(begin, self.device)]
         else:
             state = states[send(windows.owner[block], self.device)]
+        if fast := fused.for_reading(readout, self.device):
+            # Of the bins of a window, which stand as many places apart as there are windows, those that exist.
+            stop = np.minimum(len(inputs), count - top) if rightmost else np.full_like(top, len(inputs))
+            steps = np.maximum(stop - np.maximum(-top, 0), 0)
+            ends = send(np.stack([stop * len(block) + np.arange(len(block)), steps]), self.device)
+            return fast.read(readout, inputs.flatten(0, 1), *ends, state, stride=len(block))
         for number in range(len(inputs) - 1, -1, -1):
             # Windows reach beyond the ends of the sequence, beyond the 3′ end only rightmost ones: there are no bins to read.
             exists = (top + number >= 0) & ((top + number < count) | (not rightmost))
@@ -197,15 +208,17 @@ class _Scoring:
                 state = torch.where(send(exists, self.device)[:, None], state, kept)
         return state
 
-    def _walk(self, chosen: np.ndarray, state: Tensor) -> None:
-        """Read on from each window down to the next one to its left, or to the first bin, in place."""
+    def _walk(self, chosen: np.ndarray, state: Tensor) -> Tensor:
+        """Read on from each window down to the next one to its left, or to the first bin."""
         windows, readout, shared = self.windows, self.local.readout, self.passes
         follows = (chosen > 0) & (windows.owner[chosen - 1] == windows.owner[chosen])
         stop = np.where(follows, (windows.top + windows.top_width)[chosen - 1], 0)
         steps = np.maximum(windows.top[chosen] - stop, 0)
         first = np.searchsorted(shared.shifts, windows.left[chosen]) * shared.inputs.shape[1] + windows.top[chosen]
-        order = np.argsort(-steps, kind="stable")
         table = shared.inputs.flatten(0, 1)
+        if fast := fused.for_reading(readout, self.device):
+            return fast.read(readout, table, *send(np.stack([first, steps]), self.device), state)
+        order = np.argsort(-steps, kind="stable")
         for at in range(0, len(order), MOST_STATES[self.device.type]):
             part = order[at : at + MOST_STATES[self.device.type]]
             place, index = send(np.stack([part, first[part]]), self.device)
@@ -217,3 +230,4 @@ class _Scoring:
                 torch.index_select(table, 0, index[:count], out=inputs[:count])
                 readout.step(inputs[:count], moving[:count])
             state[place] = moving
+        return state

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from rnalm.compute import SHARE, allocating, fetch, fitting, free_memory, multiplying, send
 from rnalm.models.registry import pad_id
 from rnalm.prediction.predict import too_long
-from rnalm.scoring.edits import Edits
+from rnalm.scoring.edits import Edits, distinct
 from rnalm.scoring.precision import EXACT
 from rnalm.scoring.scorers.base import Scorer
 from rnalm.scoring.scorers.material import Material, apply
@@ -83,7 +83,7 @@ class NaiveScorer(Scorer):
             tokens = fitting(tokens, sum(activations) / max(1, material.length), self.memory, "tokens")
         outputs = base.repeat(len(edits) + 1, 1)
         with multiplying(self.precision):
-            for growth in np.unique(edits.growth).tolist():
+            for growth in distinct(edits.growth).tolist():
                 alike = np.flatnonzero(edits.growth == growth)
                 self._score(material, edits, alike, max(1, tokens // max(1, material.length + growth)), outputs)
         return outputs

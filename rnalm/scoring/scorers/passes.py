@@ -19,6 +19,8 @@ from torch import Tensor
 
 from rnalm.compute import send
 from rnalm.models.local import Layer, Local, Readout
+from rnalm.scoring.edits import distinct
+from rnalm.scoring.scorers import fused
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ def passes(local: Local, x: Tensor, left: Sequence[int] | np.ndarray, right: Seq
     left, right : sequence of int
         Shifts left and right of windows.
     """
-    lefts, rights = (np.unique(np.asarray(side, dtype=np.int64)) for side in (left, right))
-    shifts = np.unique(np.concatenate([lefts, rights, [0]]))  # 0 for the sequence itself
+    lefts, rights = (distinct(np.asarray(side, dtype=np.int64)) for side in (left, right))
+    shifts = distinct(np.concatenate([lefts, rights, [0]]))  # 0 for the sequence itself
     length = max(local.minimum_length, x.shape[1] + int(shifts[-1]))
     rows = torch.stack([F.pad(x, (shift, length - x.shape[1] - shift)).T for shift in shifts.tolist()])
     chosen = [_Subset(shifts, some, x.device) for some in (lefts, rights)]
@@ -132,7 +134,11 @@ def _junctions(layer: Layer, x: Tensor, lefts: _Subset, rights: _Subset) -> Junc
     weight, bias, length = layer.convolution.weight, layer.convolution.bias, x.shape[1]
     filters, reach = len(weight), length - layer.span
     bias = weight.new_zeros(filters) if bias is None else bias
-    products = torch.matmul(layer.before(x), weight.permute(1, 2, 0).flatten(1))  # (shifts, length, taps · filters)
+    x = layer.before(x)
+    if fast := fused.for_layer(layer, x.device):
+        left, right, outputs = fast.sums(layer, x, bias)
+        return Junctions(lefts.of(left), rights.of(right), outputs)
+    products = torch.matmul(x, weight.permute(1, 2, 0).flatten(1))  # (shifts, length, taps · filters)
     # For each tap, what it adds to outputs 0, 1, … ``(shifts, outputs, filters)``.
     parts = [part[:, tap * layer.dilation :] for tap, part in enumerate(products.split(filters, dim=2))]
     outputs = parts[0][:, :reach] + bias
@@ -179,6 +185,10 @@ def scan(readout: Readout, inputs: Tensor, bins: np.ndarray) -> Tensor:
     """
     state = readout.start(len(inputs))
     states = state[:, None].repeat(1, inputs.shape[1] + 1, 1)
+    if fast := fused.for_reading(readout, inputs.device):
+        ends = send(np.stack([np.arange(len(bins)) * inputs.shape[1] + bins, bins]), inputs.device)
+        fast.read(readout, inputs.flatten(0, 1), *ends, state, kept=states)
+        return states
     for place in range(bins[-1] - 1, -1, -1):
         first = np.searchsorted(bins, place, side="right")  # the passes before it have fewer bins than this
         readout.step(inputs[first:, place].clone(), state[first:])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rnalm.models.local import Layer, Local
+from rnalm.scoring.scorers import fused
 from rnalm.scoring.scorers.passes import Junctions
 from rnalm.scoring.scorers.windows import through
 
@@ -116,6 +117,8 @@ class _WindowLayer:
         """Take ``(width, windows, channels)`` and ``(windows,)`` to the same after the layer, as ``windows.through``."""
         layer, (width, size, _) = self.layer, rows.shape
         after, bins = through(start, width, layer)
+        if width and self.kernels.dtype == torch.float32 and (fast := fused.for_layer(layer, rows.device)):
+            return fast.window_layer(layer, self.kernels, self.bias, layer.before(rows), start, bins, sides, junctions), after
         margin = layer.pool - 1  # the first pool begins at most so far left of what changed
         changed = width + layer.span
         out = rows.new_empty(margin + bins * layer.pool if layer.pool > 1 else changed, size, len(self.bias))

@@ -303,27 +303,6 @@ def test_a_sequence_that_does_not_fit_into_memory_is_named(make_model, monkeypat
         scorer.score(sequence_for(model, 90, 1), Edits.single(np.arange(90), np.full(90, 7)))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("kind", [IncrementalScorer, NaiveScorer])
-def test_a_gpu_scores_the_same_and_is_not_waited_for(make_model, kind):
-    model = make_model(0, {"filters": 64, "kernel_size": 5, "layers": 6}, 11, 2, 1)
-    sequences = [sequence_for(model, length, 1) for length in (400, 1500, 900)]
-    edits = [
-        Edits.of([[(5, 5, [7] * 4)], [(20, 30, []), (390, 391, [8])], [(0, 1, [9])], [(7, 8, [])]], 400),
-        *(Edits.single(np.arange(len(s.input_ids)), np.full(len(s.input_ids), DELETED)) for s in sequences[1:]),
-    ]
-    expected = [IncrementalScorer(model).score(*both) for both in zip(sequences, edits, strict=True)]
-    scorer = kind(model.to("cuda"))
-    scorer.score(sequences[0], edits[0])  # what is allocated once may wait
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        pending = [scorer.launch(*both) for both in zip(sequences, edits, strict=True)]
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    for wait, (base, perturbed) in zip(pending, expected, strict=True):
-        assert_equal([wait()], [np.concatenate([perturbed, base[None]])])
-
-
 @pytest.mark.parametrize("kind", [IncrementalScorer, NaiveScorer])
 def test_edits_that_do_not_fit_are_refused(make_model, kind):
     scorer, sequence = kind(make_model(0, {})), Encoded(0, "s", np.full(30, 7, dtype=np.int32), None, None, 1.0, None)

@@ -1,0 +1,62 @@
+"""Whether several operations on a GPU can be done in one."""
+
+import logging
+import os
+from functools import cache
+from types import ModuleType
+
+import torch
+
+from rnalm.models.local import Layer, Readout, Recurrent, same
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def _kernels() -> ModuleType | None:
+    """Load our kernels, if there is what compiles them."""
+    try:
+        from rnalm.scoring.scorers import kernels
+    except ImportError:
+        log.info("without triton, which torch for CUDA brings, GPUs score more slowly")
+        return None
+    return kernels
+
+
+def kernels(device: torch.device) -> ModuleType | None:
+    """Give the module :mod:`rnalm.scoring.scorers.kernels` where its kernels can be used, on a GPU with Triton.
+
+    Parameters
+    ----------
+    device : torch.device
+        That of all tensors. On the CPU they are used where Triton interprets them (``TRITON_INTERPRET=1``), for tests.
+    """
+    return _kernels() if device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1" else None
+
+
+def for_reading(readout: Readout, device: torch.device) -> ModuleType | None:
+    """Give the kernels where they can read bins as ``readout`` does: a GRU in float32.
+
+    Parameters
+    ----------
+    readout : Readout
+        Reads bins.
+    device : torch.device
+        That of all tensors.
+    """
+    plain = isinstance(readout, Recurrent) and readout.weights[0].dtype == torch.float32
+    return kernels(device) if plain else None
+
+
+def for_layer(layer: Layer, device: torch.device) -> ModuleType | None:
+    """Give the kernels where they can compute a layer: in float32, of several taps, with nothing done after its convolution.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    device : torch.device
+        That of all tensors.
+    """
+    plain = layer.after is same and layer.kernel_size > 1 and layer.convolution.weight.dtype == torch.float32
+    return kernels(device) if plain else None
