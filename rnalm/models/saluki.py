@@ -22,8 +22,8 @@ from rnalm.models.saluki_config import SalukiConfig
 
 #: Sequences go through the convolutions together if the shortest is at least so long, as a share of the longest, or if fewer
 #: positions than these are padding: a part more costs as much as some thousands of them or, on a GPU, for which each operation
-#: takes a while to begin, as hundreds of thousands.
-ALIKE, WORTH = 0.8, {"cpu": 2**13, "cuda": 2**18}
+#: takes a while to begin, as a million.
+ALIKE, WORTH = 0.8, {"cpu": 2**13, "cuda": 2**20}
 
 #: So many kinds of tokens, at most, a GPU multiplies: what it looks up for each it would have to sort for the gradient.
 FEW = 32
@@ -148,7 +148,7 @@ class Saluki(PreTrainedModel):
         lengths = input_ids.new_full((len(input_ids),), input_ids.shape[1]) if attention_mask is None else attention_mask.sum(1)
         if self.training and self.config.shift:
             input_ids, modifiers, lengths = self.shift(input_ids, modifiers, lengths)
-        short = (0, max(0, self.config.minimum_length - input_ids.shape[1]))
+        short = (0, self._padded(input_ids) - input_ids.shape[1])
         input_ids = F.pad(input_ids, short, value=self.config.pad_token_id)
         modifiers = None if modifiers is None else F.pad(modifiers, short)
         lengths = lengths.clamp(min=self.config.minimum_length)
@@ -157,6 +157,15 @@ class Saluki(PreTrainedModel):
         # In full precision: in bfloat16, which mixed precision brings, a large mean would swallow the rest.
         standard = self.head(self.features(bins, counts)).float()
         return SequenceClassifierOutput(logits=standard * self.config.output_sd + self.config.output_mean)
+
+    def _padded(self, input_ids: Tensor) -> int:
+        """Say to how many positions a batch is padded: on a GPU to one of eight lengths an octave.
+
+        For each shape that cuDNN has not met it looks for the best way to convolve, which takes longer than to convolve.
+        """
+        length = max(self.config.minimum_length, input_ids.shape[1])
+        step = 1 if input_ids.device.type == "cpu" else max(1, 2 ** (length.bit_length() - 4))
+        return -(-length // step) * step
 
     def channels(self, input_ids: Tensor, modifiers: Tensor | None = None) -> Tensor:
         """Make the model input of ids and modifiers: one-hot rows of the tokens that are not special, then modifiers.

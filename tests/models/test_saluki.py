@@ -263,3 +263,12 @@ def test_the_recurrent_part_is_not_in_mixed_precision():
     with torch.autocast("cpu", torch.bfloat16):
         model(torch.randint(7, 11, (2, 30)))
     assert kinds == [torch.float32, torch.float32]
+
+
+def test_on_a_gpu_batches_have_few_different_lengths():
+    model = Saluki(SalukiConfig())
+    lengths = range(model.config.minimum_length, 12_289)
+    padded = [model._padded(torch.empty(2, length, device="meta")) for length in lengths]
+    assert all(length <= more <= 1.125 * length + 1 for length, more in zip(lengths, padded, strict=True))
+    assert len(set(padded)) <= 70
+    assert model._padded(torch.empty(2, 3001)) == 3001

@@ -4,6 +4,8 @@ Triton, which torch for CUDA brings, compiles them. Each computes what the opera
 compute, in one step; products are multiplied as torch is told to, exactly or in TensorFloat-32.
 """
 
+# pyright: reportIndexIssue=false
+
 from typing import Any
 
 import torch
