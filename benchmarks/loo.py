@@ -74,14 +74,14 @@ def sample(edits: Edits, count: int) -> np.ndarray:
 
 
 @torch.inference_mode()
-def padded_outputs(model: Saluki, sequence: Encoded, edits: Edits, size: int) -> np.ndarray:
-    """Score with every sequence padded to ``PADDED``."""
+def padded_outputs(model: Saluki, sequence: Encoded, edits: Edits, size: int, padded: int = PADDED) -> np.ndarray:
+    """Score with every sequence padded to so many tokens."""
     material = Material(sequence, edits, 0, model.device, PAD)
     outputs = []
     for part in np.array_split(np.arange(len(edits)), math.ceil(len(edits) / size)):
         ids, _ = material.take(apply(material, edits, part))
-        mask = F.pad(torch.ones_like(ids), (0, PADDED - ids.shape[1]))
-        outputs.append(model(input_ids=F.pad(ids, (0, PADDED - ids.shape[1]), value=PAD), attention_mask=mask).logits)
+        more = (0, padded - ids.shape[1])
+        outputs.append(model(input_ids=F.pad(ids, more, value=PAD), attention_mask=F.pad(torch.ones_like(ids), more)).logits)
     return torch.cat(outputs).cpu().numpy()
 
 
@@ -184,7 +184,7 @@ def matmul_rate(device: torch.device) -> float:
     return 2 * size**3 / seconds(lambda: torch.mm(a, b), device)
 
 
-def compare(model: Saluki, mode: str, length: int, turns: int) -> dict[str, float]:
+def compare(model: Saluki, mode: str, length: int, turns: int, padded: int = PADDED) -> dict[str, float]:
     """Measure one row of the table: seconds a perturbation by scorer, and more."""
     device, sequence = model.device, transcript(length)
     on_cpu = device.type == "cpu"
@@ -194,7 +194,7 @@ def compare(model: Saluki, mode: str, length: int, turns: int) -> dict[str, floa
     which = sample(edits, 128 if on_cpu else max(128, 2**20 // length))
     some = edits[which]
     runs = {
-        "padded": (lambda: padded_outputs(model, sequence, few, 2 if on_cpu else 64), len(few)),
+        "padded": (lambda: padded_outputs(model, sequence, few, 2 if on_cpu else 64, padded), len(few)),
         "trimmed": (lambda: naive.score(sequence, some), len(some) + 1),
         "incremental": (lambda: fast.score(sequence, edits), len(edits)),
     }
@@ -267,21 +267,22 @@ def main() -> None:
     parser.add_argument("--lengths", nargs="+", type=int, default=[500, 1000, 3000, 6000, 12_000])
     parser.add_argument("--modes", nargs="+", default=["remove", "mask", "replace"], choices=["remove", "mask", "replace"])
     parser.add_argument("--turns", type=int, default=8)
+    parser.add_argument("--padded", type=int, default=PADDED, help="tokens to which upstream pads")
     arguments = parser.parse_args()
     compute.exact()
     model = saluki(torch.device(arguments.device))
     name = (
         torch.cuda.get_device_name() if arguments.device == "cuda" else f"{torch.get_num_threads()} of {os.cpu_count()} cores"
     )
-    rate = max(matmul_rate(model.device) for _ in range(10))
+    rate = max(matmul_rate(model.device) for _ in range(arguments.turns))
     print(f"{name}, torch {torch.__version__}; a plain matrix product runs at {rate / 1e9:,.0f} GFLOP/s")
-    two = edits_of("mask", transcript(500))[:2]
-    whole = counted(lambda: padded_outputs(model, transcript(500), two, 2)) / 2
-    print(f"a whole forward pass of {PADDED:,} tokens: {whole / 1e6:,.0f} MFLOP")
+    short = transcript(min(500, arguments.padded))
+    whole = counted(lambda: padded_outputs(model, short, edits_of("mask", short)[:2], 2, arguments.padded)) / 2
+    print(f"a whole forward pass of {arguments.padded:,} tokens: {whole / 1e6:,.0f} MFLOP")
     print(HEADER, "|" + " --- |" * (HEADER.count("|") - 1), sep="\n")
     for mode in arguments.modes:
         for length in arguments.lengths:
-            print(row(mode, length, compare(model, mode, length, arguments.turns)), flush=True)
+            print(row(mode, length, compare(model, mode, length, arguments.turns, arguments.padded)), flush=True)
     measured = 64 if arguments.device == "cuda" else 3
     print(project(model, length=min(3000, max(arguments.lengths)), measured=measured))
 

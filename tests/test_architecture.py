@@ -1,6 +1,7 @@
 """The house is as ARCHITECTURE.md draws it."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -90,3 +91,8 @@ def test_every_pinned_dependency_is_one_that_the_package_allows():
     optional = project["optional-dependencies"]
     listed = [*project["dependencies"], *optional["workflow"], *optional["dev"]]
     assert {re.match(r"[\w-]+", requirement)[0].lower() for requirement in listed} <= {name.lower() for name in pinned}
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="tests run in one process")
+def test_tests_of_a_file_share_a_process_and_what_they_prepare(request):
+    assert request.node.nodeid.endswith(f"@{Path(__file__)}")

@@ -108,8 +108,12 @@ class Terminal:
             assert line.strip() in (". .venv/bin/activate", "tmux"), f"no test knows the command {line!r}"
 
 
+#: Those whose commands take half a minute.
+SLOW = ("docs/promoters.md",)
+
+
 @pytest.mark.e2e
-@pytest.mark.parametrize("page", TYPED)
+@pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.nightly] * (page in SLOW)) for page in TYPED])
 def test_every_command_of_a_page_can_be_given(page, tmp_path, read_code):
     terminal = Terminal(tmp_path)
     for kind, piece in code(page):

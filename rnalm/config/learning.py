@@ -154,6 +154,11 @@ class Performer(Architecture):
             raise ValueError(f"local_heads are among the {self.heads} heads, found {self.local_heads}")
         if self.head_size % 2:
             raise ValueError(f"head_size must be even, found {self.head_size}")
+        of_linear = ("kernel", "features", "redraw") if self.local_heads == self.heads else ()
+        for key in (*of_linear, *(() if self.local_heads else ("window",))):
+            if getattr(self, key) != type(self).model_fields[key].default:
+                kind = "local" if key == "window" else "linear"
+                raise ValueError(f"{key} is of {kind} heads, of which local_heads: {self.local_heads} leaves none")
         return self
 
 

@@ -61,9 +61,8 @@ def create(
         If the configuration is not one of a model, pretrained weights do not fit, or predictions would depend on padding.
     """
     if modifier_channels:
-        raise RnalmError(
-            f"model.name: hf has no modifiers, but tokens have {modifier_channels} (source.modifier_sep); expected saluki"
-        )
+        hint = f"{modifier_channels} (source.modifier_sep); expected saluki, frames or performer"
+        raise RnalmError(f"model.name: hf has no modifiers, but tokens have {hint}")
     settings, pretrained = options["config"], options["pretrained"]
     theirs = None if pretrained is None else read_config(pretrained)
     kind = check_type(options["type"], "model.type") if theirs is None else check_type(theirs.model_type, "model.pretrained")

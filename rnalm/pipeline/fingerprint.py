@@ -20,34 +20,42 @@ class Codes:
 
     Parameters
     ----------
-    scripts, package : path
-        Folders of the scripts and of the package.
     ledger : path
         JSON file of what was noted.
+    package : path
+        Folder of the package.
+
+    Attributes
+    ----------
+    asked : dict of str to str
+        The fingerprints given so far, by the names of scripts.
     """
 
-    def __init__(self, scripts: str | Path, package: str | Path, ledger: str | Path) -> None:
-        self.scripts, self.package, self.ledger = Path(scripts), Path(package), Path(ledger)
-        self.key = _contents(self.scripts, self.package)
+    def __init__(self, ledger: str | Path, package: str | Path = PACKAGE) -> None:
+        self.ledger, self.package = Path(ledger), Path(package)
+        self.key = _contents(self.package)
         try:
             noted = json.loads(self.ledger.read_text(encoding="utf-8"))
             self.noted: dict[str, str] = dict(noted["scripts"]) if noted["key"] == self.key else {}
         except (OSError, ValueError, TypeError, KeyError):
             self.noted = {}
-        self.new = False
+        self.new, self.asked = False, {}
 
-    def of(self, script: str) -> str:
+    def of(self, script: str | Path) -> str:
         """Give the fingerprint of a script, as :func:`code` finds it.
 
         Parameters
         ----------
-        script : str
-            Name of its file.
+        script : path
+            The script.
         """
-        if script not in self.noted:
-            self.noted[script] = code(self.scripts / script, self.package)
+        # By its content, too: of one that was fetched, the place says little.
+        place = f"{Path(script).name} {_content(Path(script))}"
+        if place not in self.noted:
+            self.noted[place] = code(script, self.package)
             self.new = True
-        return self.noted[script]
+        self.asked[Path(script).name] = self.noted[place]
+        return self.noted[place]
 
     def save(self) -> None:
         """Write the ledger if there is anything new."""
@@ -55,13 +63,12 @@ class Codes:
             write_json(self.ledger, {"key": self.key, "scripts": self.noted})
 
 
-def _contents(*folders: Path) -> str:
-    """Hash all files in folders, with their paths, but for what Python compiles."""
+def _contents(folder: Path) -> str:
+    """Hash all files in a folder, with their paths, but for what Python compiles."""
     digest = hashlib.sha256()
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if "__pycache__" not in path.parts and path.is_file():
-                digest.update(f"{path.relative_to(folder)}\0{_content(path)}\0".encode())
+    for path in sorted(folder.rglob("*")):
+        if "__pycache__" not in path.parts and path.is_file():
+            digest.update(f"{path.relative_to(folder)}\0{_content(path)}\0".encode())
     return digest.hexdigest()
 
 

@@ -34,6 +34,20 @@ USUAL = ("pearson", "f1_weighted")
 held: IO[str] | None = None
 
 
+def fetched(workflow: Any, file: Any) -> Path:
+    """Give the path of a file of the workflow on this machine, to which it may have to be fetched, as with ``github()``.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        What runs.
+    file : snakemake.sourcecache.SourceFile
+        Where its author has it.
+    """
+    path = Path(str(file))
+    return path if path.exists() else Path(workflow.sourcecache.get_path(file))
+
+
 def follow_receipts(workflow: Any, out: str) -> None:
     """Let Snakemake run whatever the receipts know to be outdated, be its own records lost or its rerun triggers few.
 

@@ -127,7 +127,7 @@ def test_an_architecture_that_cannot_compute_here_is_refused(refusal):
 
 def test_modifiers_are_refused(refusal):
     assert refusal(registry.create, section(), 11, 2, 1, SPECIAL) == (
-        "model.name: hf has no modifiers, but tokens have 2 (source.modifier_sep); expected saluki"
+        "model.name: hf has no modifiers, but tokens have 2 (source.modifier_sep); expected saluki, frames or performer"
     )
 
 

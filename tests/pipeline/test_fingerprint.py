@@ -181,16 +181,16 @@ def test_what_was_noted_of_a_library_holds_until_one_of_its_files_changes(librar
     (scripts / "one.py").write_text(USES["read"])
 
     def codes() -> fingerprint.Codes:
-        return fingerprint.Codes(scripts, tmp_path / "library", ledger)
+        return fingerprint.Codes(ledger, tmp_path / "library")
 
     noted = codes()
-    first = noted.of("one.py")
+    first = noted.of(scripts / "one.py")
     assert first == fingerprint.code(scripts / "one.py", tmp_path / "library")
     noted.save()
     with monkeypatch.context() as patch:
         patch.setattr(fingerprint, "code", lambda *_: pytest.fail("read again"))
-        assert codes().of("one.py") == first
+        assert codes().of(scripts / "one.py") == first
     (tmp_path / "library" / "page.html").write_text("<b>")
     assert codes().noted == {}, "a file beside the modules is part of the library"
     ledger.write_text("[]")
-    assert codes().of("one.py") == first
+    assert codes().of(scripts / "one.py") == first

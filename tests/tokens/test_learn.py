@@ -133,7 +133,7 @@ def test_every_item_is_as_likely_in_a_sample():
 PROMOTERS = [Path(__file__).parents[2] / "data" / f"ecoli_{name}.fasta.gz" for name in ("promoter", "non_promoter")]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(not PROMOTERS[0].exists(), reason="the real data are not there")
 def test_a_unigram_tokenizer_of_promoters_is_that_of_genomenlp():  # takes long: all sequences of a published study
     special = ["<s>", "</s>", "<unk>", "<pad>", "<mask>"]

@@ -352,7 +352,7 @@ def test_processes_that_are_launched_inherit_what_is_meant_to_be_inherited(tmp_p
     assert str(tmp_path / "own") not in caplog.messages
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_compiled_model_is_trained_and_written_as_any_other(prepare, tmp_path, monkeypatch):
     compiled, compile_eagerly = [], torch.compile
 

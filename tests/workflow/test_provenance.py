@@ -12,6 +12,9 @@ from dependencies import SCORING, TRAINING
 
 from rnalm.pipeline import receipts
 
+#: What git asks of whoever commits.
+NAMED = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
+
 
 def forget(experiment) -> None:
     """Lose what Snakemake knows."""
@@ -117,14 +120,24 @@ def test_a_folder_that_leads_out_is_refused_before_anything_is_replaced(copy):
     assert (experiment.folder / "mine/test_predictions.csv").read_text() == before
 
 
-def test_the_workflow_can_be_a_module(copy):
+@pytest.mark.parametrize("place", ["beside the library", pytest.param("fetched", marks=pytest.mark.nightly)])
+def test_the_workflow_can_be_a_module(copy, tmp_path, place):
     """As ``snakedeploy`` writes it; its lock and what it says at the end are there too."""
     experiment = copy()
+    snakefile = f'"{experiment.root}/workflow/Snakefile"'
+    if place == "fetched":
+        # Of a repository of which there is a clone, so that nothing is asked of the network; the library is an installed one.
+        repository = tmp_path / "cache/snakemake/snakemake/source-cache/snakemake-git-cache/github.com/rnalm/rnalm"
+        shutil.copytree(experiment.root / "workflow", repository / "workflow")
+        for command in (["init", "--quiet"], ["add", "."], [*NAMED, "commit", "--quiet", "--message=."], ["tag", "v0"]):
+            long_ago = {"GIT_COMMITTER_DATE": "2020-01-01T00:00:00"}
+            subprocess.run(["git", *command], cwd=repository, env=os.environ | long_ago, check=True)
+        snakefile = 'github("rnalm/rnalm", path="workflow/Snakefile", tag="v0")'
     (experiment.folder / "config").mkdir()
     (experiment.folder / "workflow").mkdir()
     lines = (
         'configfile: "config/config.yaml"',
-        f'module rnalm:\n    snakefile: "{experiment.root}/workflow/Snakefile"\n    config: config',
+        f"module rnalm:\n    snakefile: {snakefile}\n    config: config",
         "use rule * from rnalm as other_*",
     )
     (experiment.folder / "workflow/Snakefile").write_text("\n".join(lines) + "\n")
@@ -133,14 +146,17 @@ def test_the_workflow_can_be_a_module(copy):
     def run(*arguments: str) -> str:
         (experiment.folder / "config/config.yaml").write_text(yaml.safe_dump(experiment.config))
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nolock", *arguments]
-        environment = os.environ | experiment.warm.environment()
+        environment = os.environ | experiment.warm.environment() | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+        environment["PYTHONPATH"] = os.pathsep.join([environment["PYTHONPATH"], str(experiment.root)])
         ended = subprocess.run(command, cwd=experiment.folder, env=environment, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout + ended.stderr
 
-    assert "Nothing to be done" in run("--dry-run")
+    # To Snakemake a script out of a repository is another script; the receipts know that its results would be the same.
+    assert ("Nothing to be done" in run("--dry-run")) == (place != "fetched")
     experiment.config["interpret"]["modes"] = ["remove"]
     told = run("other_interpret")
     assert (experiment.output / "interpret/loo_scores_remove.csv").exists()
     assert (experiment.output / ".lock").exists()
     assert "rnalm: out/interpret: not asked for any more, and of an earlier run: loo_scores_mask.csv" in told
+    assert "Nothing to be done" in run("--dry-run", "other_interpret")

@@ -1,5 +1,6 @@
 """What the rules share: the plan of the experiment, and what only Snakemake can do with it."""
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -7,12 +8,14 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 # Jobs run in processes of their own, perhaps in another environment: they find the library beside the workflow, which may be a
-# module of another.
-WORKFLOW = Path(str(workflow.current_basedir)).parent
-LIBRARY = str(WORKFLOW.parent)
-if LIBRARY not in sys.path:
+# module of another. Beside one that was fetched, as by github(), there is none: there it has to be installed.
+RULES = workflow.current_basedir
+LIBRARY = str(Path(str(RULES)).parents[1])
+if LIBRARY not in sys.path and Path(LIBRARY, "rnalm").is_dir():
     sys.path.insert(0, LIBRARY)
     os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")])))
+elif not importlib.util.find_spec("rnalm"):
+    raise WorkflowError(f"{RULES}: the library is neither beside the workflow nor installed; pip install rnalm")
 
 from rnalm.config import contract, document
 from rnalm.config.load import load
@@ -32,7 +35,7 @@ except RnalmError as error:
 ENV = "../envs/rnalm.yaml"
 OUT, TASK = PLAN.out, PLAN.settings.task
 CONTENTS = contents.Contents(f"{OUT}/{receipts.FOLDER}/contents.json")
-CODES = fingerprint.Codes(WORKFLOW / "scripts", Path(LIBRARY, "rnalm"), f"{OUT}/{receipts.FOLDER}/code.json")
+CODES = fingerprint.Codes(f"{OUT}/{receipts.FOLDER}/code.json")
 
 
 wildcard_constraints:
@@ -46,7 +49,7 @@ wildcard_constraints:
 
 def code(script):
     """Fingerprint a script, and all of the library that it reaches."""
-    return CODES.of(script)
+    return CODES.of(run.fetched(workflow, RULES.join(f"../scripts/{script}")))
 
 
 def content(rule):
@@ -66,13 +69,9 @@ def provided(rule):
 
 def of_models(names=contract.MODEL):
     """List files of the model that a job is about or, where there is none, of all; dates of given ones do not count."""
-
-    def files(wildcards):
-        models = [wildcards.model] if hasattr(wildcards, "model") else PLAN.models
-        found = PLAN.model_files(*models, names=names)
-        return ancient(found) if PLAN.given else found
-
-    return files
+    chosen = lambda wildcards: [wildcards.model] if hasattr(wildcards, "model") else PLAN.models
+    given = ancient if PLAN.given else list
+    return lambda wildcards: given(PLAN.model_files(*chosen(wildcards), names=names))
 
 
 def growing(mem_mb):

@@ -1,9 +1,8 @@
 LINEAGE = contents.combine(
     PLAN.params("write_report")["config"],
     [
-        code(path.name)
-        for path in sorted((WORKFLOW / "scripts").glob("*.py"))
-        if path.stem not in ("check_interpretation", "draw_scores")
+        code("report.py"),
+        *(known for script, known in CODES.asked.items() if script not in ("check_interpretation.py", "draw_scores.py")),
     ],
     [CONTENTS.of(path) for path in PLAN.all_provided()],
 )
