@@ -1,7 +1,6 @@
 """The house is as ARCHITECTURE.md draws it."""
 
 import ast
-import os
 import re
 import subprocess
 import sys
@@ -93,6 +92,7 @@ def test_every_pinned_dependency_is_one_that_the_package_allows():
     assert {re.match(r"[\w-]+", requirement)[0].lower() for requirement in listed} <= {name.lower() for name in pinned}
 
 
-@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="tests run in one process")
 def test_tests_of_a_file_share_a_process_and_what_they_prepare(request):
+    if not request.config.getoption("loadgroup", False):
+        pytest.skip("tests run in one process, or are not divided by groups")
     assert request.node.nodeid.endswith(f"@{Path(__file__)}")
