@@ -22,7 +22,9 @@ def in_a_copy(work: Callable[[], object], folder: Path) -> tuple[int, str]:
             work()
             status = 0
         except SystemExit as end:
-            status = int(end.code or 0)
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+            if isinstance(end.code, str):  # as Python does it
+                print(end.code, file=sys.stderr)
         except BaseException:
             traceback.print_exc()
         finally:

@@ -73,8 +73,11 @@ def check_kills(undisturbed, experiment, kills: int) -> None:
         for _ in range(random.choice([1, 1, 2])):
             time.sleep(random.uniform(1, 10))
             what = random.choice(list(killed))
-            if running.poll() is None:
-                killed[what] += kill(running, what)
+            while running.poll() is None:
+                if kill(running, what):
+                    killed[what] += 1
+                    break
+                time.sleep(0.05)  # there is no job at the moment; the next one comes soon
         if killed["main"] and running.poll() is None and random.random() < 0.5:
             killed["main"] += kill(running, "main")
         if running.wait() == 0:  # it came to its end: from the beginning

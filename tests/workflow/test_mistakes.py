@@ -35,7 +35,9 @@ def replacement_that_is_no_token(experiment):
 @pytest.mark.parametrize("mistake", [unknown_key, label_that_is_no_number, replacement_that_is_no_token])
 def test_a_mistake_ends_in_one_clear_line(experiment, mistake):
     message = mistake(experiment)
-    assert message in experiment.refusal()
+    told = experiment.refusal()
+    assert message in told
+    assert "common.smk" not in told, "no places in the files of the workflow"
     assert not list(experiment.output.glob("fine-tune/*/model.safetensors"))
 
 
@@ -48,7 +50,7 @@ def test_a_run_refuses_a_key_that_stands_twice(experiment):
     ended = subprocess.run(command, cwd=experiment.folder, capture_output=True, text=True, check=False)
     first = text.splitlines().index("finetune:") + 1
     assert ended.returncode != 0
-    assert f"twice.yaml: key 'finetune' stands twice, in lines {first} and {last}; expected it once" in ended.stdout
+    assert f"twice.yaml: key 'finetune' stands twice, in lines {first} and {last}; expected it once" in ended.stderr
 
 
 def test_a_mistake_in_new_sequences_is_told_before_any_training(experiment):

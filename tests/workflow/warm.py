@@ -121,6 +121,8 @@ def run(connection: socket.socket) -> None:
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):  # as Python does it
+            print(end.code, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
     if path and "RNALM_TRACES" in os.environ:

@@ -30,7 +30,7 @@ try:
         document.read(path)
     PLAN = Plan(load(config))
 except RnalmError as error:
-    raise WorkflowError(str(error)) from None
+    sys.exit(f"rnalm: {error}")  # one line, without the places in these files that Snakemake would add to it
 
 ENV = "../envs/rnalm.yaml"
 OUT, TASK = PLAN.out, PLAN.settings.task
