@@ -13,12 +13,15 @@ log = logging.getLogger(__name__)
 
 
 @cache
-def _kernels() -> ModuleType | None:
-    """Load our kernels, if there is what compiles them."""
+def _kernels(device: torch.device) -> ModuleType | None:
+    """Load our kernels, if they can be compiled here: for that Triton needs a C compiler, and a folder to write to."""
     try:
         from rnalm.scoring.scorers import kernels
-    except ImportError:
-        log.info("without triton, which torch for CUDA brings, GPUs score more slowly")
+
+        kernels.try_out(device)
+    except Exception as error:  # whatever it is, there is another way
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        log.warning("Triton compiles nothing for this GPU (%s): scores take several times as long", reason)
         return None
     return kernels
 
@@ -31,7 +34,7 @@ def kernels(device: torch.device) -> ModuleType | None:
     device : torch.device
         That of all tensors. On the CPU they are used where Triton interprets them (``TRITON_INTERPRET=1``), for tests.
     """
-    return _kernels() if device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1" else None
+    return _kernels(device) if device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1" else None
 
 
 def for_reading(readout: Readout, device: torch.device) -> ModuleType | None:

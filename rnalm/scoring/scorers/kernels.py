@@ -196,6 +196,19 @@ def sums(layer: Layer, x: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]
     return left, right, outputs
 
 
+def try_out(device: torch.device) -> None:
+    """Compile a kernel and run it; what goes wrong with the others goes wrong with this one.
+
+    Parameters
+    ----------
+    device : torch.device
+        On which to run it.
+    """
+    convolution = torch.nn.Conv1d(1, 1, 2, device=device)
+    with torch.no_grad():
+        sums(Layer(convolution), torch.zeros(1, 2, 1, device=device), torch.zeros(1, device=device))
+
+
 @triton.jit(do_not_specialize=["windows", "length", "outputs"])
 def _window(
     rows, start, left_row, right_row, left_pass, right_pass, left, right, unchanged, kernels, bias, out,

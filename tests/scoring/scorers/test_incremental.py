@@ -1,5 +1,6 @@
 """Fast equals slow: the incremental scorer against the naive one, and that against the model on each sequence alone."""
 
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,9 +16,10 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from rnalm.errors import RnalmError
 from rnalm.models.local import Layer, Local, Pooled, Recurrent
+from rnalm.scoring import scorers
 from rnalm.scoring.editors import TokenEditor as Editor
 from rnalm.scoring.edits import DELETED, Edits
-from rnalm.scoring.scorers import incremental
+from rnalm.scoring.scorers import fused, incremental
 from rnalm.scoring.scorers.incremental import IncrementalScorer
 from rnalm.scoring.scorers.naive import NaiveScorer
 from rnalm.scoring.scorers.passes import pass_bytes, passes
@@ -352,3 +354,18 @@ def test_only_changed_positions_are_multiplied(make_model):
         scorer.score(sequence_for(model, length, 1), Edits.single(np.arange(length), np.full(length, 7)))
         assert [width for width, _ in multiplied[:7]] == [1, 5, 5, 5, 5, 5, 5]
         assert sum(count for _, count in multiplied) == 7 * length
+
+
+def test_where_triton_compiles_nothing_scores_are_the_same_and_the_log_says_why(make_model, monkeypatch, caplog):
+    model = saluki_of(make_model)
+    sequence, edits = sequence_for(model, 40, 1), Edits.single(np.arange(40), np.full(40, 7))
+    expected = IncrementalScorer(model).score(sequence, edits)
+    monkeypatch.setenv("TRITON_INTERPRET", "1")  # as if the CPU were a GPU
+    monkeypatch.setitem(sys.modules, "rnalm.scoring.scorers.kernels", None)
+    monkeypatch.delattr(scorers, "kernels", raising=False)
+    fused._kernels.cache_clear()
+    assert_equal(IncrementalScorer(model).score(sequence, edits), expected)
+    fused._kernels.cache_clear()
+    [message] = [record.message for record in caplog.records if "Triton" in record.message]
+    assert message.startswith("Triton compiles nothing for this GPU (")
+    assert message.endswith("): scores take several times as long")
