@@ -23,7 +23,7 @@ run: $(VENV)/installed
 quick: style
 	RNALM_EXAMPLES=0.3 $(PYTEST) --numprocesses auto -m "not (slow or slurm or e2e or nightly or gpu)"
 
-# Linters and tests: at most 10 minutes on 2 cores.
+# Linters and tests: some 10 minutes on 2 cores.
 test: $(VENV)/installed
 	$(MAKE) --no-print-directory --jobs 2 lint tests
 
