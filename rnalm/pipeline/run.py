@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+import rnalm
 from rnalm.errors import RnalmError
 from rnalm.files import is_locked, lock
 from rnalm.pipeline.outdated import check_inside, kept, leftovers, ours, outdated, set_aside, shortened
@@ -110,7 +111,7 @@ def _both(handler: Callable[[], None], theirs: Callable[[str], None], log: str) 
     theirs(log)
 
 
-def begin(out: str, workflow: Any) -> None:
+def begin(out: str, workflow: Any, version: str) -> None:
     """Keep other runs out of a folder until this process ends, and set aside what is damaged.
 
     It must not be read, nor be taken for done.
@@ -121,6 +122,8 @@ def begin(out: str, workflow: Any) -> None:
         The experiment's folder.
     workflow : snakemake.workflow.Workflow
         What is about to run.
+    version : str
+        That of the workflow's files, which may have been fetched: the library is the installed one then.
 
     Raises
     ------
@@ -136,6 +139,8 @@ def begin(out: str, workflow: Any) -> None:
         raise RnalmError(f"{error.filename}: cannot be locked ({error.strerror}); expected a folder to write to") from None
     if held is None:
         raise RnalmError(f"{out}: another run works in this folder; wait for it to end, or stop it")
+    if version != rnalm.__version__:
+        tell(f"the workflow is of rnalm {version}, the library that is installed of {rnalm.__version__}; expected the same")
     for path in shortened(kept(planned)):
         tell(f"{path}: set aside as {set_aside(path, out)}")
 

@@ -1,7 +1,10 @@
 import os
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import rnalm
 from rnalm.pipeline import run
 
 SUMMARY = "metric,fold_0,fold_1,mean,sd\neval_loss,1,1,1,0\ntest_spearman,0.8,0.9,0.85,0.0707\ntest_pearson,0.7,0.8,0.75,0.07\n"
@@ -69,3 +72,17 @@ def test_one_model_has_no_spread_and_without_test_rows_there_is_no_headline(tmp_
     assert run.headline(path, "loss") == ""
     path.write_text("metric,fold_0,mean,sd\ntest_spearman,,,\ntest_pearson,0.5,0.5,\n")
     assert run.headline(path, "spearman") == "pearson on test rows: 0.500"
+
+
+@pytest.mark.parametrize("version", [rnalm.__version__, "0.0.9"])
+def test_a_workflow_of_another_version_than_the_library_is_told(tmp_path, monkeypatch, capsys, version):
+    monkeypatch.setattr(run, "held", None)
+    planned = SimpleNamespace(dag=SimpleNamespace(needrun_jobs=list))
+    run.begin(str(tmp_path), planned, version)
+    told = f"rnalm: the workflow is of rnalm 0.0.9, the library that is installed of {rnalm.__version__}; expected the same\n"
+    assert capsys.readouterr().err == ("" if version == rnalm.__version__ else told)
+
+
+def test_the_workflow_is_of_the_version_of_the_library_beside_it():
+    common = Path(__file__).parents[2] / "workflow/rules/common.smk"
+    assert f'run.begin(OUT, workflow, version="{rnalm.__version__}")' in common.read_text()

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from dependencies import SCORING, TRAINING
 
+import rnalm
 from rnalm.pipeline import receipts
 
 #: What git asks of whoever commits.
@@ -129,6 +130,8 @@ def test_the_workflow_can_be_a_module(copy, tmp_path, place):
         # Of a repository of which there is a clone, so that nothing is asked of the network; the library is an installed one.
         repository = tmp_path / "cache/snakemake/snakemake/source-cache/snakemake-git-cache/github.com/rnalm/rnalm"
         shutil.copytree(experiment.root / "workflow", repository / "workflow")
+        common = repository / "workflow/rules/common.smk"
+        common.write_text(common.read_text().replace(f'version="{rnalm.__version__}"', 'version="0.0.9"'))
         for command in (["init", "--quiet"], ["add", "."], [*NAMED, "commit", "--quiet", "--message=."], ["tag", "v0"]):
             long_ago = {"GIT_COMMITTER_DATE": "2020-01-01T00:00:00"}
             subprocess.run(["git", *command], cwd=repository, env=os.environ | long_ago, check=True)
@@ -159,4 +162,5 @@ def test_the_workflow_can_be_a_module(copy, tmp_path, place):
     assert (experiment.output / "interpret/loo_scores_remove.csv").exists()
     assert (experiment.output / ".lock").exists()
     assert "rnalm: out/interpret: not asked for any more, and of an earlier run: loo_scores_mask.csv" in told
+    assert ("rnalm: the workflow is of rnalm 0.0.9, the library" in told) == (place == "fetched")
     assert "Nothing to be done" in run("--dry-run", "other_interpret")

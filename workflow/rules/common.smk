@@ -82,7 +82,7 @@ def growing(mem_mb):
 def start():
     """Keep other runs out of this folder, and note what the user's files contain."""
     try:
-        run.begin(OUT, workflow)
+        run.begin(OUT, workflow, version="0.1.0")
     except RnalmError as error:
         raise WorkflowError(str(error)) from None
     CONTENTS.save()

@@ -19,6 +19,8 @@ def _kernels(device: torch.device) -> ModuleType | None:
         from rnalm.scoring.scorers import kernels
 
         kernels.try_out(device)
+    except torch.OutOfMemoryError:
+        raise  # this says nothing of Triton, and smaller batches may help
     except Exception as error:  # whatever it is, there is another way
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         log.warning("Triton compiles nothing for this GPU (%s): scores take several times as long", reason)
