@@ -84,13 +84,15 @@ def _check(options: argparse.Namespace) -> None:
     experiment = Experiment(settings)
     if configs := [f"{model}/config.json" for model in experiment.given]:
         encode = inherit(settings.encode.model_dump(exclude_unset=True), configs)
-        settings = settings.model_copy(update={"encode": encode})
+        labels = settings.labels.model_copy(update={"per": experiment.per})
+        settings = settings.model_copy(update={"encode": encode, "labels": labels})
     problems, more = _of_start(settings), 0
     for name, source, learned in _sources(experiment, configs):
         found = check.check(source, settings, trains=settings.trains and name == "source", learned=learned)
         print(f"{name}: {source.paths[0]}: {_shown(found)}")
         if settings.tokenizer.type == "atomic" and found.longest > settings.encode.block_size:
-            print(f"{name}: sequences of more than encode.block_size, {settings.encode.block_size}, will be cut")
+            how = "be cut" if settings.labels.per == "sequence" else "be read in windows"
+            print(f"{name}: sequences of more than encode.block_size, {settings.encode.block_size}, will {how}")
         problems, more = problems + found.problems.lines, more + found.problems.more
     if len(problems) == 1:
         raise RnalmError(problems[0])

@@ -1,5 +1,6 @@
 """Configurations in which every key has a meaning in one or the other; nothing of them has to run."""
 
+SITES = {"id": "id", "sequence": "sequence", "sites": "sites"}
 COLUMNS = {"id": "id", "sequence": "sequence", "label": "label", "weight": "weight", "group": "group", "split": "split"}
 
 
@@ -60,6 +61,22 @@ BASES = {
     **{
         name: {"output": "out", "source": source("table.tsv"), "model": {"name": name}, "interpret": {"shards": 2}}
         for name in ("frames", "performer")
+    },
+    "positions": {
+        "output": "out",
+        "task": "classification",
+        "source": source("table.tsv", columns=dict(SITES)),
+        "inference": {"more": source("more.tsv", columns=dict(SITES))},
+        "labels": {"per": "token"},
+        "model": {"name": "frames"},
+        "predict": {"sites": {"motif": "ATG"}},
+    },
+    "marked": {
+        "output": "out",
+        "task": "classification",
+        "source": {"path": ["a.fa"], "attributes": {"path": "table.tsv", "columns": {"id": "id", "sites": "sites"}}},
+        "labels": {"per": "token"},
+        "model": {"name": "frames"},
     },
     "elsewhere": {
         "output": "out",

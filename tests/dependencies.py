@@ -2,10 +2,12 @@
 
 #: Each rule and those that read what it makes.
 READERS = {
-    "train_tokenizer": ("encode_source", "check_interpretation", "pretrain_model", "sweep_worker", "finetune_fold"),
+    "train_tokenizer": (
+        *("encode_source", "check_interpretation", "pretrain_model", "sweep_worker", "finetune_fold", "merge_tracks"),
+    ),
     "encode_source": (
         *("assign_folds", "check_interpretation", "pretrain_model", "sweep_worker", "finetune_fold"),
-        *("predict_source", "score_shard", "write_report"),
+        *("predict_source", "merge_tracks", "score_shard", "write_report"),
     ),
     "cluster_sequences": ("assign_folds",),
     "assign_folds": ("sweep_worker", "finetune_fold", "predict_source", "score_shard"),
@@ -14,14 +16,15 @@ READERS = {
     "conclude_sweep": ("show_sweeps", "finetune_fold"),
     "show_sweeps": (),
     "finetune_fold": (
-        *("predict_source", "evaluate_fold", "gather_models", "merge_predictions", "compare_spectra"),
+        *("predict_source", "evaluate_fold", "gather_models", "merge_predictions", "merge_tracks", "compare_spectra"),
         "write_report",
     ),
     "gather_models": ("score_shard",),
-    "predict_source": ("evaluate_fold", "merge_predictions"),
+    "predict_source": ("evaluate_fold", "merge_predictions", "merge_tracks"),
     "evaluate_fold": ("summarize_folds",),
     "summarize_folds": ("write_report",),
     "merge_predictions": ("write_report",),
+    "merge_tracks": ("write_report",),
     "check_interpretation": (),
     "score_shard": ("merge_scores",),
     "merge_scores": ("draw_scores", "write_report"),

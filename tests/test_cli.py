@@ -106,8 +106,9 @@ def test_with_trained_models_sources_are_held_against_what_these_were_trained_wi
     model = tmp_path / "model"
     source = {"path": str(tmp_path / "own.tsv"), "columns": {"id": 1, "sequence": 2}, "header": False}
     model.mkdir()
-    for name in ("model.safetensors", "tokenizer.json", "labels.json"):
+    for name in ("model.safetensors", "tokenizer.json"):
         (model / name).touch()
+    (model / "labels.json").write_text("{}")
     (model / "config.json").write_text('{"reverse_complement": "average", "block_size": 4, "case": "upper"}')
     (tmp_path / "own.tsv").write_text("s\tAxGTN\n")
     message = failure(capsys, "check", str(write_config(source=source, model=[str(model)])))

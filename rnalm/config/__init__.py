@@ -123,6 +123,10 @@ as Weights & Biases writes it."""
             self._check_training()
         self._check_task()
         self._check_tokens()
+        if self.labels.per == "token":
+            self._check_positions()
+        else:
+            self._check_no_positions()
         if self.sweep is not None:
             if not self.trains:
                 raise ValueError("sweep is for training; expected null where model gives trained ones")
@@ -142,7 +146,7 @@ as Weights & Biases writes it."""
     def _check_training(self) -> None:
         source, model = self.training_source, self.architecture
         columns = source.columns_key
-        if not source.gives("label"):
+        if not source.gives("label") and not source.gives("sites"):
             also = " (or source.classes)" if "classes" in type(source).model_fields else ""
             raise ValueError(f"{columns}.label{also} is missing: training needs labels")
         if self.folds.method in ("column", "rotate") and not source.gives("split"):
@@ -151,6 +155,9 @@ as Weights & Biases writes it."""
             raise ValueError(
                 f"pretrain is for models that fill in tokens ({', '.join(FILLING)}), found model.name: {model.name}"
             )
+        if self.finetune.batch_tokens and not model.per_token:
+            problem = f"model.name: {model.name} normalizes over the sequences of a batch, which must be several"
+            raise ValueError(f"finetune.batch_tokens: {problem}; expected batch_size")
         if self.finetune.from_scratch and getattr(model, "pretrained", None):
             raise ValueError("finetune.from_scratch: model.pretrained has weights to start from; expected a model without them")
         if self.interpret.scorer == "incremental" and not model.local:
@@ -164,8 +171,11 @@ as Weights & Biases writes it."""
 
     def _check_task(self) -> None:
         if self.task == "regression":
-            if self.labels.class_weights:
-                raise ValueError("labels.class_weights is for task: classification, found task: regression")
+            for key in ("class_weights", "positive_weight"):
+                if getattr(self.labels, key):
+                    raise ValueError(f"labels.{key} is for task: classification, found task: regression")
+            if self.predict.sites:
+                raise ValueError("predict.sites is for task: classification, found task: regression")
             if self.interpret.explain != "predicted":
                 raise ValueError("interpret.explain is for task: classification, found task: regression")
             if self.interpret.scale != "probability":
@@ -173,6 +183,8 @@ as Weights & Biases writes it."""
         else:
             if self.labels.scaling != "none":
                 raise ValueError("labels.scaling is for task: regression, found task: classification")
+            if self.labels.class_weights and self.labels.positive_weight:
+                raise ValueError("labels: class_weights and positive_weight both weigh classes; leave one of them out")
             if self.source is not None and self.source.gives("weight"):
                 raise ValueError("source: weights are for task: regression, found task: classification")
 
@@ -186,3 +198,47 @@ as Weights & Biases writes it."""
             raise ValueError("pretrain: tokens are filled in, not their modifiers; expected no modifier_sep")
         if modified and self.encode.reverse_complement != "none":
             raise ValueError("encode.reverse_complement: modifiers belong to one strand; expected none beside a modifier_sep")
+
+    @property
+    def _named_sources(self) -> dict[str, SourceSection]:
+        """All sources by the keys under which they stand."""
+        own = {"source": self.source} if self.source is not None else {}
+        return own | {f"inference.{name}": source for name, source in self.inference.items()}
+
+    def _check_positions(self) -> None:
+        """Refuse what labels of positions cannot have."""
+        if self.trains and not self.architecture.per_token:
+            able = ", ".join(name for name, section in ARCHITECTURES.items() if section.per_token)
+            raise ValueError(f"labels.per: token is for model.name: {able}, found {self.architecture.name}")
+        if self.tokenizer.type != "atomic":
+            problem = "a token must be a position, as with tokenizer.type: atomic"
+            raise ValueError(f"labels.per: token: {problem}, found {self.tokenizer.type}")
+        if self.encode.reverse_complement != "none":
+            raise ValueError("encode.reverse_complement: labels of positions belong to one strand; expected none")
+        for key in ("truncate", "center_token"):
+            if getattr(self.encode, key) != Encode.model_fields[key].default:
+                whole = "long sequences are read in windows of encode.block_size, none is cut"
+                raise ValueError(f"encode.{key}: with labels.per: token {whole}; leave it out")
+        for name, source in self._named_sources.items():
+            if source.gives("sites") and self.task == "regression":
+                raise ValueError(f"{name}: sites are for task: classification, found task: regression")
+            if source.gives("label") and (getattr(source, "classes", None) or getattr(source, "chunk", None)):
+                raise ValueError(
+                    f"{name}: with labels.per: token each position has a label; expected neither classes nor chunk"
+                )
+        if self.interpret != Interpret() or self.report.annotations:
+            key = "interpret" if self.interpret != Interpret() else "report.annotations"
+            raise ValueError(f"{key}: predictions for each token are not interpreted; expected labels.per: sequence")
+
+    def _check_no_positions(self) -> None:
+        """Refuse what only labels of positions have; of given models it is not known here."""
+        for name, source in self._named_sources.items() if self.trains else ():
+            if source.gives("sites"):
+                raise ValueError(f"{name}: sites are labels of positions; expected labels.per: token")
+        if not self.trains:
+            return
+        if self.labels.sep != Labels.model_fields["sep"].default:
+            raise ValueError("labels.sep is for labels.per: token, found sequence")
+        for key in ("sites", "formats"):
+            if getattr(self.predict, key):
+                raise ValueError(f"predict.{key} is for labels.per: token, found sequence")

@@ -9,7 +9,9 @@ class AttributeColumns(Section):
     id: Column
     """Identifier of the sequence; must be unique."""
     label: Column | None = None
-    """What the model learns. Needed for training, optional for prediction."""
+    """What the model learns; with `labels.per: token` as many as tokens. Needed for training, optional for prediction."""
+    sites: Column | None = None
+    """For `labels.per: token`, instead of `label`: 0-based positions of sites, separated by commas; an empty field: none."""
     weight: Column | None = None
     """Quality label (see `labels.quality`) or number that weighs the row in the loss; regression only."""
     group: Column | None = None
@@ -43,3 +45,26 @@ def check_positions(header: bool, columns: Section) -> None:
     for key, value in columns:
         if not header and isinstance(value, str):
             raise ValueError(f"columns.{key} is the name {value!r}, but without a header give a 1-based position")
+
+
+def check_sites(columns: AttributeColumns | None, path: str | None, name: str) -> None:
+    """Refuse labels of positions that are told in more than one way.
+
+    Parameters
+    ----------
+    columns : AttributeColumns or None
+        Where a table holds what.
+    path : str or None
+        The file of sites.
+    name : str
+        What the columns are called.
+
+    Raises
+    ------
+    ValueError
+        If there is more than one of ``label``, ``sites`` and a file of sites.
+    """
+    given = {f"{name}.label": columns and columns.label, f"{name}.sites": columns and columns.sites, "sites": path}
+    ways = [way for way, value in given.items() if value is not None]
+    if len(ways) > 1 and ways != [f"{name}.label"]:
+        raise ValueError(f"{' and '.join(ways)} tell the labels of positions each; leave one of them out")

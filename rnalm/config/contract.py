@@ -1,10 +1,12 @@
 """What jobs write beside each other: the one list of names that writers, rules and tests read."""
 
+from collections.abc import Iterable
+
 CONFIG, WEIGHTS, TOKENIZER, LABELS = "config.json", "model.safetensors", "tokenizer.json", "labels.json"
 TRAIN_RESULTS, EVAL_RESULTS, HISTORY = "train_results.json", "eval_results.json", "trainer_state.json"
 TEST_PREDICTIONS, TEST_RESULTS, ALL_RESULTS = "test_predictions.csv", "test_results.json", "all_results.json"
 RANK_DELTAS, CLASSIFICATION_REPORT = "rank_deltas.csv", "classification_report.csv"
-PREDICTIONS, RESULTS = "predictions.parquet", "results.json"
+PREDICTIONS, RESULTS, SITES = "predictions.parquet", "results.json", "sites.csv"
 TRIALS, BEST = "trials.csv", "best.yaml"
 
 #: What loading a trained model needs.
@@ -31,6 +33,9 @@ SPECTRA = ("alphas.csv", "summary.csv", "histogram.pdf", "histogram.svg", "layer
 #: What of the predictions of a source the report shows.
 SHOWN = {"predictions": PREDICTIONS, "results": RESULTS}
 
+#: Formats of predictions for tokens beside Parquet, by what the configuration calls them.
+TRACKS = {"bedgraph": "predictions.bedgraph", "npy": "predictions.npy"}
+
 #: Formats of merged scores, by suffix, and the page on which they colour the tokens.
 SCORES = ("parquet", "csv", "pkl")
 PAGE = "html"
@@ -42,6 +47,7 @@ PICTURES = {
     "learning_curves": "Training",
     "predictions": "Predictions",
     "confusion": "Predictions",
+    "tracks": "Predictions",
     "profiles": "Leave-one-out",
     "positions": "Leave-one-out",
 }
@@ -58,15 +64,18 @@ def compared(task: str) -> str:
     return RANK_DELTAS if task == "regression" else CLASSIFICATION_REPORT
 
 
-def tested(task: str) -> tuple[str, ...]:
+def tested(task: str, per: str) -> tuple[str, ...]:
     """Name what tells how a model does on the test rows of its fold, beside the model.
 
     Parameters
     ----------
     task : {'regression', 'classification'}
         The task of the experiment.
+    per : {'sequence', 'token'}
+        What has a label.
     """
-    return (TEST_PREDICTIONS, TEST_RESULTS, ALL_RESULTS, compared(task))
+    tables = (TEST_PREDICTIONS, compared(task)) if per == "sequence" else ()
+    return (*tables[:1], TEST_RESULTS, ALL_RESULTS, *tables[1:])
 
 
 def predicted(task: str) -> tuple[str, ...]:
@@ -78,6 +87,19 @@ def predicted(task: str) -> tuple[str, ...]:
         The task of the experiment.
     """
     return (PREDICTIONS, TEST_PREDICTIONS, RESULTS, compared(task))
+
+
+def tracked(sites: bool, formats: Iterable[str]) -> tuple[str, ...]:
+    """Name what is made of the predictions of all models for the tokens of a source.
+
+    Parameters
+    ----------
+    sites : bool
+        Whether sites are listed.
+    formats : iterable of str
+        Those of :data:`TRACKS` that are wanted.
+    """
+    return (PREDICTIONS, RESULTS, *([SITES] if sites else []), *(TRACKS[name] for name in formats))
 
 
 def picture_name(kind: str, source: str | None = None, mode: str | None = None) -> str:
@@ -105,7 +127,7 @@ def place(stage: str, source: str) -> str:
 
     Parameters
     ----------
-    stage : {'predict', 'interpret'}
+    stage : {'predict', 'tracks', 'interpret'}
         What is done with the source.
     source : str
         Its name; ``source`` is that of the experiment's own.

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rnalm.config.section import Section, SplitName
+from rnalm.config.section import Section, Separator, SplitName
 from rnalm.config.source import Source
 
 #: Names of special tokens by what they are for; a tokenizer needs the first three.
@@ -109,12 +109,18 @@ class Encode(Section):
 class Labels(Section):
     """How labels enter training."""
 
+    per: Literal["sequence", "token"] = "sequence"
+    """What has a label: a `sequence`, or each of its tokens, which are positions then (`tokenizer.type: atomic`)."""
+    sep: Separator = ","
+    """For `per: token`: what separates the labels of a sequence; an empty one is unknown."""
     scaling: Literal["none", "log", "minmax", "standard"] = "none"
     """Scaling for regression, fitted on the training rows of a fold and inverted in everything reported."""
     quality: dict[str, Annotated[float, Field(ge=0)]] = {"STRONG": 1.0, "GOOD": 0.75, "WEAK": 0.5, "POOR": 0.25}
     """Weights of the quality labels in `columns.weight`."""
     class_weights: bool = False
     """Weigh classes by their inverse frequency in the training rows; classification only."""
+    positive_weight: float | None = Field(default=None, gt=0)
+    """For two classes: what the second of them, in the order of their names, counts in the loss, where the first counts 1."""
 
 
 class Cluster(Section):

@@ -40,6 +40,8 @@ class Architecture(Section):
     network: ClassVar[str]
     #: Whether its models have a method ``local()``, by which they are scored incrementally.
     local: ClassVar[bool] = False
+    #: Whether its models can give each token an output.
+    per_token: ClassVar[bool] = True
     name: str
 
     def started_from(self, folder: str) -> dict[str, Any]:
@@ -59,6 +61,7 @@ class Saluki(Architecture):
     title = "Saluki"
     network = "rnalm.models.saluki:create"
     local = True
+    per_token = False
     name: Literal["saluki"] = "saluki"
     """The architecture."""
     filters: int = Field(default=64, ge=1)
@@ -236,6 +239,9 @@ class Optimization(Section):
 
     batch_size: int = Field(default=64, ge=2)
     """Sequences a forward pass."""
+    batch_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of a forward pass, about, padding included, instead of `batch_size` sequences: for sequences of very unlike \
+lengths. A longer one goes alone. null: `batch_size` sequences."""
     gradient_accumulation: int = Field(default=1, ge=1)
     """Forward passes an optimizer step. Several GPUs share them, or else each batch, so that the effective batch stays."""
     learning_rate: float = Field(default=1e-4, gt=0)

@@ -7,11 +7,27 @@ from pydantic import BeforeValidator, Field, model_validator
 from rnalm.config.section import Section
 
 
+class Sites(Section):
+    """Which sites are listed."""
+
+    motif: str | None = Field(default=None, min_length=1, pattern=r"^[A-Za-z]+$")
+    """List positions only where these letters begin, as in `ATG`; U and T are the same, and `N` is any. null: all positions."""
+    top: int = Field(default=3, ge=1)
+    """List so many times as many sites of each split as are known there; where none is known, as there are sequences."""
+    of: str | None = None
+    """The class whose sites are listed; null: the second of two."""
+
+
 class Predict(Section):
     """How predictions are made."""
 
     batch_tokens: int = Field(default=262144, ge=1)
     """Tokens in one forward pass, at most (a longer sequence goes alone)."""
+    sites: Sites | None = None
+    """For `labels.per: token` and classes: list the most probable sites in `sites.csv`; null: do not."""
+    formats: list[Literal["bedgraph", "npy"]] = []
+    """For `labels.per: token`, beside Parquet: `bedgraph`, one file for each output, and `npy`, the ragged arrays of TIS \
+Transformer."""
 
 
 #: Methods of interpretation, and the keys that are for one of them alone.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, model_validator
 
-from rnalm.config.columns import AttributeColumns, Columns, check_positions
+from rnalm.config.columns import AttributeColumns, Columns, check_positions, check_sites
 from rnalm.config.section import OptionalSeparator, Section, Separator
 
 
@@ -38,6 +38,7 @@ class SourceSection(Section):
     if TYPE_CHECKING:  # A key of some, a property of others.
         token_sep: str | None
         modifier_sep: str | None
+        sites: str | None
         case: Case | None
         decimal: Decimal
         unlabelled: Unlabelled
@@ -74,11 +75,11 @@ class SourceSection(Section):
         return self if self.case or case is None else self.model_copy(update={"case": case})
 
     def gives(self, key: str) -> bool:
-        """Whether records have a ``label``, ``weight``, ``group`` or ``split``.
+        """Whether records have a ``label``, ``weight``, ``group`` or ``split``, or ``sites``.
 
         Parameters
         ----------
-        key : {'label', 'weight', 'group', 'split'}
+        key : {'label', 'weight', 'group', 'split', 'sites'}
             What a record may have.
         """
         raise NotImplementedError
@@ -123,9 +124,13 @@ class Table(SourceSection):
     """What training does with sequences that have no label: `error` refuses them, `drop` leaves them out, and says how many."""
     columns: Columns
     """Where the table holds what."""
+    sites: str | None = None
+    """For `labels.per: token`, instead of `columns.label`: a BED file of sites in the coordinates of sequences. Names of \
+sites are classes, and those without a name are of the class `1`, all other positions of the class `0`."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        check_sites(self.columns, self.sites, "columns")
         if self.modifier_sep and not self.token_sep:
             raise ValueError("modifier_sep needs token_sep: in a contiguous sequence no token can carry a modifier")
         separators = [sep for sep in (self.column_sep, self.token_sep, self.modifier_sep, self.quote) if sep]
@@ -139,17 +144,17 @@ class Table(SourceSection):
     @property
     def paths(self) -> list[str]:
         """All files that are read."""
-        return [self.path]
+        return [self.path] + ([self.sites] if self.sites else [])
 
     def gives(self, key: str) -> bool:
-        """Whether records have a ``label``, ``weight``, ``group`` or ``split``.
+        """Whether records have a ``label``, ``weight``, ``group`` or ``split``, or ``sites``.
 
         Parameters
         ----------
-        key : {'label', 'weight', 'group', 'split'}
+        key : {'label', 'weight', 'group', 'split', 'sites'}
             What a record may have.
         """
-        return getattr(self.columns, key) is not None
+        return getattr(self.columns, key) is not None or (key == "sites" and self.sites is not None)
 
     def of_sequences(self, grouped: bool = False) -> "Table":
         """Leave out what one who reads only the sequences, and perhaps their groups, need not know.
@@ -160,7 +165,7 @@ class Table(SourceSection):
             Whether to keep the groups.
         """
         kept = {"id": self.columns.id, "sequence": self.columns.sequence, "group": self.columns.group if grouped else None}
-        return self.model_copy(update={"columns": Columns(**kept), "missing": [], "unlabelled": "error"})
+        return self.model_copy(update={"columns": Columns(**kept), "sites": None, "missing": [], "unlabelled": "error"})
 
 
 class Attributes(Section):
@@ -236,11 +241,19 @@ as a model was trained, else `upper`."""
     """What training does with sequences that have no label: `error` refuses them, `drop` leaves them out, and says how many."""
     chunk: Chunk | None = None
     """Divide long sequences; null: do not."""
+    sites: str | None = None
+    """For `labels.per: token`, instead of `attributes.columns.label`: a BED file of sites in the coordinates of sequences. \
+Names of sites are classes, and those without a name are of the class `1`, all other positions of the class `0`."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.path is None) == (self.classes is None):
             raise ValueError("expected either path or classes")
+        check_sites(self.attributes.columns if self.attributes else None, self.sites, "attributes.columns")
+        if self.gives("sites") and self.chunk:
+            raise ValueError("chunk: sites are positions of whole sequences; expected none beside sites")
+        if self.gives("sites") and self.classes:
+            raise ValueError("classes: with sites, these are the labels; expected path")
         if self.classes and self.attributes and self.attributes.columns.label is not None:
             raise ValueError("attributes.columns.label: with classes, the class is the label; leave one of them out")
         if repeated := [path for path in self.fasta if self.fasta.count(path) > 1]:
@@ -268,7 +281,7 @@ as a model was trained, else `upper`."""
     @property
     def paths(self) -> list[str]:
         """All files that are read."""
-        return self.fasta + ([self.attributes.path] if self.attributes else [])
+        return self.fasta + ([self.attributes.path] if self.attributes else []) + ([self.sites] if self.sites else [])
 
     @property
     def token_sep(self) -> None:
@@ -284,16 +297,17 @@ as a model was trained, else `upper`."""
         return self.attributes.decimal if self.attributes else "."
 
     def gives(self, key: str) -> bool:
-        """Whether records have a ``label``, ``weight``, ``group`` or ``split``.
+        """Whether records have a ``label``, ``weight``, ``group`` or ``split``, or ``sites``.
 
         Parameters
         ----------
-        key : {'label', 'weight', 'group', 'split'}
+        key : {'label', 'weight', 'group', 'split', 'sites'}
             What a record may have.
         """
         chunked = key == "group" and self.chunk is not None
         told = self.attributes is not None and getattr(self.attributes.columns, key) is not None
-        return told or chunked or (key == "label" and self.classes is not None)
+        classed, marked = key == "label" and self.classes is not None, key == "sites" and self.sites is not None
+        return told or chunked or classed or marked
 
     def of_sequences(self, grouped: bool = False) -> "Fasta":
         """Leave out what one who reads only the sequences, and perhaps their groups, need not know.
@@ -307,7 +321,7 @@ as a model was trained, else `upper`."""
         if grouped and self.attributes and (group := self.attributes.columns.group) is not None:
             columns = AttributeColumns(id=self.attributes.columns.id, group=group)
             attributes = self.attributes.model_copy(update={"columns": columns, "decimal": ".", "missing": []})
-        update = {"path": self.fasta, "classes": None, "attributes": attributes, "unlabelled": "error"}
+        update = {"path": self.fasta, "classes": None, "attributes": attributes, "sites": None, "unlabelled": "error"}
         return self.model_copy(update=update)
 
 

@@ -15,8 +15,9 @@ from rnalm.sequences.read import in_case, read_written
 from rnalm.sequences.records import Record
 from rnalm.sequences.strands import mixes
 from rnalm.tokens.learn import check_room
-from rnalm.tokens.rows import read_label, read_weight, unique
+from rnalm.tokens.rows import unique
 from rnalm.tokens.tokenize import kept_range, other_strand
+from rnalm.tokens.truth import read_label, read_weight, unlabelled
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +78,8 @@ def check(source: Source, settings: Config, trains: bool, learned: bool = False)
     found = Checked()
     columns = _Columns()
     try:
-        for record in _rows(source, settings, trains, found):
-            columns.add(record, found)
+        for record, label in _rows(source, settings, trains, found):
+            columns.add(record, label, found)
     except RnalmError as error:
         found.problems.add(error)
         return found
@@ -86,7 +87,7 @@ def check(source: Source, settings: Config, trains: bool, learned: bool = False)
         log.warning("%s: both T and U occur, and mean the same only to a biologist", source.paths[0])
     if trains:
         _check_folds(settings, columns, found)
-        _check_labels(settings, columns.labels, source.decimal, found)
+        _check_labels(settings, columns, source.decimal, found)
     options = settings.tokenizer
     # A sample may lack rare letters, and replacements bring others.
     whole = options.sample_size is None and not options.atomic_replacements
@@ -105,44 +106,56 @@ class _Columns:
         self.groups: list[str | None] = []
         self.splits: list[str | None] = []
         self.hashes: set[int] = set()
+        #: Of labels of tokens: the names of classes, or two numbers that differ.
+        self.values: set = set()
 
-    def add(self, record: Record, found: Checked) -> None:
+    def add(self, record: Record, label: float | str | np.ndarray | None, found: Checked) -> None:
         """Keep a row, and count it."""
         length, sequence = len(record.sequence), record.sequence
         found.sequences += 1
-        found.labelled += record.label is not None
+        found.labelled += label is not None
         found.shortest = min(found.shortest, length) if found.sequences > 1 else length
         found.longest = max(found.longest, length)
         key = hash(sequence if isinstance(sequence, str) else tuple(sequence))
         found.copies += key in self.hashes
         self.hashes.add(key)
-        for kept, value in ((self.labels, record.label), (self.groups, record.group), (self.splits, record.split)):
+        if isinstance(label, np.ndarray):
+            own = np.unique(label[label != ""] if label.dtype.kind == "U" else label[~np.isnan(label)])
+            self.values.update((own if label.dtype.kind == "U" else own[[0, -1]]).tolist())
+        written = None if isinstance(label, np.ndarray) else record.label
+        for kept, value in ((self.labels, written), (self.groups, record.group), (self.splits, record.split)):
             kept.append(value)
 
 
-def _rows(source: Source, settings: Config, trains: bool, found: Checked) -> Iterator[Record]:
-    """Read the rows that a run would keep; note what is wrong with a row, and go on."""
+def _rows(
+    source: Source, settings: Config, trains: bool, found: Checked
+) -> Iterator[tuple[Record, float | str | np.ndarray | None]]:
+    """Read the rows that a run would keep, and their labels; note what is wrong with a row, and go on."""
     case = source.case or source.usual_case
     logarithm = trains and settings.task == "regression" and settings.labels.scaling == "log"
     for written in unique(read_written(source), source):
         record = in_case(written, case)
         if len(found.alphabet) < ALPHABET:
             found.alphabet.update(record.sequence)
-        if trains and record.label is None and source.unlabelled == "drop":
-            found.dropped += 1
-            continue
+        label = None
         try:
-            label = read_label(record, settings.task, source, trains)
+            label = read_label(record, settings.task, source, settings.labels)
+            if trains and label is None:
+                if source.unlabelled == "drop":
+                    found.dropped += 1
+                    continue
+                raise unlabelled(record, source)
             read_weight(record, settings.labels.quality, source.decimal)
             if settings.encode.reverse_complement != "none":
                 other_strand(record, _kept(record.sequence, settings), rna=False)
-            if logarithm and isinstance(label, float) and label <= 0:
+            least = np.nanmin(label) if logarithm and label is not None else 1  # pyright: ignore[reportArgumentType, reportCallIssue]
+            if least <= 0:
                 found.problems.add(
-                    f"{record.place}: the label of {record.id!r} is {label:g}, but labels.scaling: log needs labels > 0"
+                    f"{record.place}: the label of {record.id!r} is {least:g}, but labels.scaling: log needs labels > 0"
                 )
         except RnalmError as error:
             found.problems.add(error)
-        yield record
+        yield record, label
 
 
 def _kept(sequence: str | Sequence[str], settings: Config) -> str | Sequence[str]:
@@ -167,13 +180,17 @@ def _check_folds(settings: Config, columns: _Columns, found: Checked) -> None:
         found.problems.add(error)
 
 
-def _check_labels(settings: Config, labels: list[str | None], decimal: str, found: Checked) -> None:
+def _check_labels(settings: Config, columns: _Columns, decimal: str, found: Checked) -> None:
     """Look whether labels tell rows apart: if all do not, those of no fold do."""
     if found.problems:
         return
-    classes = {label for label in labels if label is not None} if settings.task == "classification" else ()
+    classes: set = set()
+    numbers: list = []
+    if settings.task == "classification":
+        classes = columns.values or {label for label in columns.labels if label is not None}
+    else:
+        numbers = [*columns.values] or [to_number(label, decimal) for label in columns.labels if label is not None]
     found.classes = len(classes)
-    numbers = [] if classes else [to_number(label, decimal) for label in labels if label is not None]
     try:
         fit(settings.task, settings.labels.scaling, np.array(numbers, dtype=float), sorted(classes))
     except RnalmError as error:

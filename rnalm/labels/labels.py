@@ -11,6 +11,7 @@ import numpy as np
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import read_json, write_json
 from rnalm.labels.scaling import UNSCALED, Numbers, Scaler
+from rnalm.tokens.dataset import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,14 @@ class Labels:
         For regression: how numbers were scaled.
     classes : tuple of str
         For classification: the names, sorted; a name's position is its index.
+    per : {'sequence', 'token'}
+        What has a label, and an output.
     """
 
     task: str
     scaler: Scaler = UNSCALED
     classes: tuple[str, ...] = ()
+    per: str = "sequence"
 
     @property
     def n_outputs(self) -> int:
@@ -42,12 +46,13 @@ class Labels:
         Parameters
         ----------
         labels : numpy.ndarray
-            Numbers, or names of classes ``(rows,)``.
+            Numbers, or names of classes ``(rows,)``; NaN or an empty name where a token's is not known.
 
         Returns
         -------
         numpy.ndarray
-            float32 scaled numbers, or int64 class indices ``(rows,)``.
+            float32 scaled numbers, or int64 class indices ``(rows,)``; NaN or
+            :data:`rnalm.tokens.dataset.UNKNOWN` where a label is not known.
 
         Raises
         ------
@@ -56,11 +61,12 @@ class Labels:
         """
         if self.task == "regression":
             return self.scaler.transform(labels.astype(np.float64)).astype(np.float32)
-        index = {name: position for position, name in enumerate(self.classes)}
-        for name in labels:
-            if name not in index:
-                raise RnalmError(f"class {str(name)!r} is not among the classes of the model; {nearest(name, self.classes)}")
-        return np.array([index[name] for name in labels], dtype=np.int64)
+        targets = np.full(len(labels), UNKNOWN, dtype=np.int64)
+        for index, name in enumerate(self.classes):
+            targets[labels == name] = index
+        for name in labels[(targets == UNKNOWN) & (labels != "")][:1]:
+            raise RnalmError(f"class {str(name)!r} is not among the classes of the model; {nearest(name, self.classes)}")
+        return targets
 
     def to_scores(self, outputs: Numbers, scale: str = "probability") -> Numbers:
         """Turn a model's outputs into what is reported and explained: label units, probabilities or logits.
@@ -146,7 +152,8 @@ class Labels:
         """
         content = read_json(path)
         try:
-            return cls(content["task"], Scaler(**content["scaler"]), tuple(content["classes"]))
+            scaler = Scaler(**content["scaler"])
+            return cls(content["task"], scaler, tuple(content["classes"]), content.get("per", "sequence"))
         except (KeyError, TypeError) as error:
             raise RnalmError(f"{path}: not a labels file of rnalm ({error})") from None
 
@@ -159,7 +166,7 @@ def _softmax(logits: Numbers) -> Numbers:
     return exponential / exponential.sum(axis=-1, keepdims=True)
 
 
-def fit(task: str, scaling: str, training: np.ndarray, classes: Sequence[str] = ()) -> Labels:
+def fit(task: str, scaling: str, training: np.ndarray, classes: Sequence[str] = (), per: str = "sequence") -> Labels:
     """Fix what the outputs of a fold's model mean.
 
     Parameters
@@ -172,6 +179,8 @@ def fit(task: str, scaling: str, training: np.ndarray, classes: Sequence[str] = 
         Labels of the training rows ``(rows,)``; nothing else is looked at for regression, and they are not for classification.
     classes : sequence of str
         Names of all classes of the experiment, so that every fold's model has the same outputs.
+    per : {'sequence', 'token'}
+        What has a label.
 
     Raises
     ------
@@ -184,11 +193,11 @@ def fit(task: str, scaling: str, training: np.ndarray, classes: Sequence[str] = 
     ('cytosol', 'nucleus')
     """
     if task == "regression":
-        return Labels(task, scaler=Scaler.fit(scaling, training.astype(np.float64)))
+        return Labels(task, scaler=Scaler.fit(scaling, training.astype(np.float64)), per=per)
     names = tuple(sorted(set(classes)))
     if len(names) < 2:
         raise RnalmError(f"classification needs at least 2 classes, found {len(names)}: {', '.join(names)}")
-    return Labels(task, classes=names)
+    return Labels(task, classes=names, per=per)
 
 
 def class_weights(targets: np.ndarray, n_classes: int) -> np.ndarray:
@@ -224,10 +233,10 @@ def check_same(labels: Sequence[Labels], model_folders: Sequence[str | Path]) ->
     Raises
     ------
     RnalmError
-        If a model has another task or other classes than the first one.
+        If a model has another task or other classes than the first one, or labels of something else.
     """
     for other, folder in zip(labels, model_folders, strict=True):
-        if (other.task, other.classes) != (labels[0].task, labels[0].classes):
+        if (other.task, other.classes, other.per) != (labels[0].task, labels[0].classes, labels[0].per):
             raise RnalmError(
                 f"{folder}: predicts {_meaning(other)}, but {model_folders[0]} predicts {_meaning(labels[0])}; "
                 "models can be combined only if they predict the same"
@@ -236,4 +245,5 @@ def check_same(labels: Sequence[Labels], model_folders: Sequence[str | Path]) ->
 
 def _meaning(labels: Labels) -> str:
     """Say what a model predicts."""
-    return f"the classes {', '.join(labels.classes)}" if labels.classes else "a number"
+    what = f"the classes {', '.join(labels.classes)}" if labels.classes else "a number"
+    return what if labels.per == "sequence" else f"{what} for each token"

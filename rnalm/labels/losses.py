@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def per_row(task: str, logits: Tensor, targets: Tensor, sd: float = 1.0) -> Tensor:
-    """Compute the loss of every row: squared error in units of the targets' variance, or cross-entropy.
+    """Compute the loss of every row or token: squared error in units of the targets' variance, or cross-entropy.
 
     Parameters
     ----------
@@ -15,7 +15,7 @@ def per_row(task: str, logits: Tensor, targets: Tensor, sd: float = 1.0) -> Tens
     logits : Tensor
         Outputs of the model ``(batch, outputs)``, of which there is one for regression.
     targets : Tensor
-        Scaled labels or class indices ``(batch,)``.
+        Scaled labels or class indices ``(batch,)``, all known.
     sd : float
         Standard deviation of the training targets, for regression.
 
@@ -27,6 +27,35 @@ def per_row(task: str, logits: Tensor, targets: Tensor, sd: float = 1.0) -> Tens
     if task == "classification":
         return F.cross_entropy(logits.float(), targets, reduction="none")
     return ((logits[:, 0].float() - targets) / sd).square()
+
+
+def of_batch(
+    task: str, logits: Tensor, targets: Tensor, weights: Tensor, class_weights: Tensor | None, sd: float = 1.0
+) -> Tensor:
+    """Compute the loss of a batch: the weighted mean over its rows, or over its tokens whose label is known.
+
+    Parameters
+    ----------
+    task : {'regression', 'classification'}
+        What is learned.
+    logits : Tensor
+        ``(batch, outputs)``, or ``(batch, length, outputs)`` where tokens have labels.
+    targets : Tensor
+        ``(batch,)`` or ``(batch, length)``; of tokens, NaN or a negative class where it is not known.
+    weights : Tensor
+        Of each row ``(batch,)``.
+    class_weights : Tensor or None
+        As for :func:`weigh`.
+    sd : float
+        As for :func:`per_row`.
+    """
+    if targets.dim() == 1:
+        return (per_row(task, logits, targets, sd) * weigh(weights, targets, class_weights)).mean()
+    known = ~targets.isnan() if targets.is_floating_point() else targets >= 0
+    weights = weights[:, None].expand(targets.shape)[known]
+    logits, targets = logits[known], targets[known]
+    losses = per_row(task, logits, targets, sd) * weigh(weights, targets, class_weights)
+    return losses.sum() / max(1, len(losses))
 
 
 def weigh(weights: Tensor, targets: Tensor, class_weights: Tensor | None) -> Tensor:

@@ -10,7 +10,8 @@ from sklearn import metrics as sk
 from rnalm.errors import RnalmError
 from rnalm.labels.labels import Labels
 
-Metric = Callable[[np.ndarray, np.ndarray], float]
+#: Of labels and predictions and, for classes, perhaps of how many rows each row stands for.
+Metric = Callable[..., float]
 
 
 def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
@@ -121,7 +122,10 @@ def _correlation(correlate: Callable) -> Metric:
 
 def _averaged(score: Callable, average: str) -> Metric:
     """Make a metric of a score of scikit-learn for the likeliest class, averaged over classes; 0 where it is not defined."""
-    return lambda targets, probabilities: score(targets, probabilities.argmax(axis=1), average=average, zero_division=0)
+    options = {"average": average, "zero_division": 0}
+    return lambda targets, probabilities, weights=None: score(
+        targets, probabilities.argmax(axis=1), sample_weight=weights, **options
+    )
 
 
 def _area(score: Callable) -> Metric:
@@ -136,6 +140,9 @@ def _area(score: Callable) -> Metric:
     return mean_area
 
 
+#: Areas under curves, for one class against the rest.
+AREAS: dict[str, Callable] = {"roc_auc": sk.roc_auc_score, "pr_auc": sk.average_precision_score}
+
 #: The metrics of each task, in the order of result files: labels and predictions ``(rows,)``, or class indices ``(rows,)`` and
 #: probabilities ``(rows, classes)``, ─► a number, NaN where it is not defined. A new metric is a function and an entry here;
 #: :data:`rnalm.config.METRICS` says whether greater is better.
@@ -148,15 +155,16 @@ METRICS: dict[str, dict[str, Metric]] = {
         "spearman": _correlation(stats.spearmanr),
     },
     "classification": {
-        "accuracy": lambda targets, probabilities: sk.accuracy_score(targets, probabilities.argmax(axis=1)),
+        "accuracy": lambda targets, probabilities, weights=None: sk.accuracy_score(
+            targets, probabilities.argmax(axis=1), sample_weight=weights
+        ),
         "precision_macro": _averaged(sk.precision_score, "macro"),
         "recall_macro": _averaged(sk.recall_score, "macro"),
         "f1_macro": _averaged(sk.f1_score, "macro"),
         "precision_weighted": _averaged(sk.precision_score, "weighted"),
         "recall_weighted": _averaged(sk.recall_score, "weighted"),
         "f1_weighted": _averaged(sk.f1_score, "weighted"),
-        "roc_auc": _area(sk.roc_auc_score),
-        "pr_auc": _area(sk.average_precision_score),
+        **{name: _area(score) for name, score in AREAS.items()},
     },
 }
 

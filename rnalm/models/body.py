@@ -6,12 +6,13 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from rnalm.models.heads import SequenceHead
+from rnalm.models.heads import SequenceHead, TokenHead
 from rnalm.models.letters import Letters
+from rnalm.models.token_config import by_token
 
 
 class Body(PreTrainedModel):
-    """A network that gives each position a state, and a head for regression and classification of sequences."""
+    """A network that gives each position a state, and a head for regression and classification of sequences or tokens."""
 
     main_input_name = "input_ids"
     #: Whatever forward accepts, the loss is the Trainer's to scale.
@@ -26,7 +27,8 @@ class Body(PreTrainedModel):
 
     def make_head(self) -> nn.Module:
         """Make what reads the states."""
-        return SequenceHead(self.config, self.config.width, self.config.dropout)  # pyright: ignore[reportArgumentType]
+        head = TokenHead if by_token(self.config) else SequenceHead
+        return head(self.config, self.config.width, self.config.dropout)  # pyright: ignore[reportArgumentType]
 
     def get_input_embeddings(self) -> nn.Module:
         """Give what turns ids into vectors."""
@@ -49,13 +51,15 @@ class Body(PreTrainedModel):
         Returns
         -------
         SequenceClassifierOutput
-            With ``logits`` ``(batch, outputs)``.
+            With ``logits`` ``(batch, outputs)`` or, with ``per: token`` in its configuration, ``(batch, length, outputs)``.
         """
+        length = input_ids.shape[1]
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         if not input_ids.shape[1]:  # as when the only token is deleted
             input_ids, mask = (F.pad(x, (0, 1)) for x in (input_ids, mask))
             modifiers = None if modifiers is None else F.pad(modifiers, (0, 1))
-        return SequenceClassifierOutput(logits=self.head(*self.states(input_ids, mask, modifiers)))
+        logits = self.head(*self.states(input_ids, mask, modifiers))
+        return SequenceClassifierOutput(logits=logits[:, :length] if by_token(self.config) else logits)
 
     def states(self, input_ids: Tensor, mask: Tensor, modifiers: Tensor | None) -> tuple[Tensor, Tensor]:
         """Compute the state of each position.

@@ -30,9 +30,11 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
 )
 
 from rnalm.errors import RnalmError
+from rnalm.models.token_config import by_token
 from rnalm.tokens.tokenizer import special_ids
 
 # What is put in front of a class of transformers must not be one itself, or it would be found first where both have a method.
@@ -119,6 +121,33 @@ def put_frame(input_ids: Tensor, attention_mask: Tensor, config: PreTrainedConfi
     return ids, mask
 
 
+def take_frame_off(logits: Tensor, mask: Tensor, config: PreTrainedConfig, length: int) -> Tensor:
+    """Leave out the outputs for the frame of a model.
+
+    Parameters
+    ----------
+    logits : Tensor
+        ``(batch, length + frame, outputs)``
+    mask : Tensor
+        ``(batch, length + frame)``, 1 at tokens, those of the frame included.
+    config : PreTrainedConfig
+        Of the model, with ``frame``.
+    length : int
+        Of the longest sequence without its frame.
+
+    Returns
+    -------
+    Tensor
+        ``(batch, length, outputs)``, padded on the right with anything.
+    """
+    first = len(config.frame["start"])
+    if config.frame["padding_side"] == "left":
+        padding = mask.shape[1] - mask.sum(1, keepdim=True)  # (batch, 1)
+        turned = (torch.arange(mask.shape[1], device=mask.device) + padding) % mask.shape[1]
+        logits = logits.gather(1, turned[:, :, None].expand_as(logits))
+    return logits[:, first : first + length]
+
+
 class Framed(Framable):
     """What is added to a class of transformers: the frame, the units of the targets, and how weights are kept.
 
@@ -146,7 +175,8 @@ class Framed(Framable):
         Returns
         -------
         SequenceClassifierOutput
-            With ``logits``, float32 ``(batch, outputs)``.
+            With ``logits``, float32 ``(batch, outputs)`` or, with ``per: token`` in the configuration,
+            ``(batch, length, outputs)``: those of the frame are left out.
 
         Raises
         ------
@@ -159,6 +189,8 @@ class Framed(Framable):
         ids, mask = put_frame(input_ids, attention_mask, self.config)
         # In full precision: in bfloat16, which mixed precision brings, a large mean would swallow the rest.
         standard = super().forward(input_ids=ids, attention_mask=mask).logits.float()
+        if by_token(self.config):
+            standard = take_frame_off(standard, mask, self.config, input_ids.shape[1])
         return SequenceClassifierOutput(logits=standard * self.config.output_sd + self.config.output_mean)
 
     def save_pretrained(self, save_directory: str, **options) -> None:
@@ -178,9 +210,10 @@ def plain_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
     Parameters
     ----------
     config : PreTrainedConfig
-        Of a model that classifies sequences.
+        Of a model that classifies sequences or tokens.
     """
-    classes: Any = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    mapping = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING if by_token(config) else MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+    classes: Any = mapping[type(config)]
     return classes[0] if isinstance(classes, tuple) else classes
 
 

@@ -9,7 +9,7 @@ prediction does not depend on padding: it adds nothing to a state, nothing to a 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
 from rnalm.models.body import Body
 from rnalm.models.filling import FillsIn, filling_head
@@ -160,4 +160,5 @@ create_filling = filler(FramesForMaskedLM)
 
 AutoConfig.register("frames", FramesConfig)
 AutoModelForSequenceClassification.register(FramesConfig, Frames)
+AutoModelForTokenClassification.register(FramesConfig, Frames)
 AutoModelForMaskedLM.register(FramesConfig, FramesForMaskedLM)

@@ -1,4 +1,4 @@
-"""From the states of all positions to the outputs for a sequence."""
+"""From the states of all positions to the outputs for a sequence, or for each position."""
 
 import torch
 from torch import Tensor, nn
@@ -56,3 +56,39 @@ class SequenceHead(nn.Module):
         length = own.sum(1).clamp(min=1).log() / 5 - 1
         standard = self.layers(torch.cat([attended, mean(x * own, own), length], dim=1)).float()
         return standard * self.config.output_sd + self.config.output_mean
+
+
+class TokenHead(nn.Module):
+    """Reads each position by itself.
+
+    Parameters
+    ----------
+    config : TokenConfig
+        How many outputs there are, and in which unit.
+    width : int
+        Channels of a position.
+    dropout : float
+        Between the two layers.
+    """
+
+    def __init__(self, config: TokenConfig, width: int, dropout: float) -> None:
+        super().__init__()
+        self.config = config
+        self.layers = nn.Sequential(
+            nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, config.num_labels or 1)
+        )
+
+    @torch.no_grad()
+    def expect(self, frequencies: Tensor) -> None:
+        """Begin with probabilities near frequencies of classes: of rare ones, nothing else would be learned at first.
+
+        Parameters
+        ----------
+        frequencies : Tensor
+            ``(classes,)``, none of them 0.
+        """
+        self.layers[-1].bias.copy_(frequencies.log())  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+
+    def forward(self, x: Tensor, own: Tensor) -> Tensor:
+        """Take ``(batch, length, width)`` to ``(batch, length, outputs)``."""
+        return self.layers(x).float() * self.config.output_sd + self.config.output_mean

@@ -8,11 +8,21 @@ import re
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
+)
 
 from rnalm.errors import RnalmError, nearest
 from rnalm.models.framed import choose_frame, framed_class, limit
 from rnalm.models.pretrained import check_shapes, load_pretrained, read_config, telling
+from rnalm.models.token_config import by_token
+
+#: Architectures by what they classify.
+CLASSIFY = {
+    "sequences": MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+    "tokens": MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
+}
 
 #: Entries without which predictions would depend on padding: sparse attention is only for batches that are long enough.
 NEEDED = {kind: {"attention_type": "original_full"} for kind in ("big_bird", "bigbird_pegasus")}
@@ -30,8 +40,10 @@ ROTARY = {"rope_theta", "rope_scaling", "partial_rotary_factor"}
 #: float32 it moves by 1e-5 of that, or by a tenth and more where padding matters.
 TOLERANCE = 1e-3
 
-#: Tokens of the longest sequence on which that is tried: some architectures treat only short sequences exactly.
+#: Tokens of the longest sequence on which that is tried: some architectures treat only short sequences exactly. Where tokens
+#: have outputs it is more than two of the windows or blocks in which a model may read.
 LONGEST = 200
+READ_IN = ("attention_window", "local_attention", "window_size")
 
 
 def create(
@@ -65,7 +77,9 @@ def create(
         raise RnalmError(f"model.name: hf has no modifiers, but tokens have {hint}")
     settings, pretrained = options["config"], options["pretrained"]
     theirs = None if pretrained is None else read_config(pretrained)
-    kind = check_type(options["type"], "model.type") if theirs is None else check_type(theirs.model_type, "model.pretrained")
+    tokens = extra.get("per") == "token"
+    named = (options["type"], "model.type") if theirs is None else (theirs.model_type, "model.pretrained")
+    kind = check_type(*named, "tokens" if tokens else "sequences")
     config_class = CONFIG_MAPPING[kind]
     check_keys(config_class, kind, settings, extra)
     entries = settings | NEEDED.get(kind, {}) | _entries(n_outputs, special, extra)
@@ -79,8 +93,8 @@ def create(
             raise RnalmError(f"model.pretrained: {pretrained} knows {theirs.vocab_size} tokens, the tokenizer has {vocab_size}")
         config = _with_frame(config_class.from_dict(theirs.to_dict() | entries | {"dtype": "float32"}), special)
         model = load_pretrained(pretrained, framed_class(config), config)
-    tokens = [index for index in range(vocab_size) if index not in special.values()]
-    check_padding(_enlarged(copy.deepcopy(model)), tokens)
+    plain = [index for index in range(vocab_size) if index not in special.values()]
+    check_padding(_enlarged(copy.deepcopy(model)), plain)
     return model
 
 
@@ -113,8 +127,8 @@ def _with_frame(config: PreTrainedConfig, special: dict[str, int]) -> PreTrained
     return config
 
 
-def check_type(kind: str, key: str) -> str:
-    """Refuse what is no architecture of transformers that classifies sequences of tokens, and nothing else.
+def check_type(kind: str, key: str, what: str = "sequences") -> str:
+    """Refuse what is no architecture of transformers that classifies sequences of tokens, or tokens, and nothing else.
 
     Parameters
     ----------
@@ -122,6 +136,8 @@ def check_type(kind: str, key: str) -> str:
         What should be the ``model_type`` of an architecture.
     key : str
         Of the configuration, where it stands.
+    what : {'sequences', 'tokens'}
+        What it classifies.
 
     Returns
     -------
@@ -133,11 +149,9 @@ def check_type(kind: str, key: str) -> str:
     RnalmError
         If there is no such architecture, or it is put together of several.
     """
-    known = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+    known = CLASSIFY[what]
     if kind not in known:
-        raise RnalmError(
-            f"{key}: {kind!r} is no architecture of transformers that classifies sequences; {nearest(kind, known)}"
-        )
+        raise RnalmError(f"{key}: {kind!r} is no architecture of transformers that classifies {what}; {nearest(kind, known)}")
     if parts := CONFIG_MAPPING[kind].sub_configs_defaults:
         raise RnalmError(f"{key}: {kind} is put together of {', '.join(parts)}; expected an architecture for sequences alone")
     return kind
@@ -219,17 +233,19 @@ def check_padding(model: PreTrainedModel, tokens: list[int]) -> None:
     most = limit(model.config)
     if most is not None and most < 2:
         raise RnalmError(f"model.config.max_position_embeddings: too small; {kind} would take {max(0, most)} tokens")
-    longest = min(LONGEST, most or LONGEST)
+    longest = min(_longest(model.config), most or _longest(model.config))
     lengths = [1, max(1, longest // 3), max(1, longest // 2)]  # also odd ones, which pooling does not divide
     drawn = torch.randint(len(tokens), (len(lengths), longest), generator=torch.Generator().manual_seed(0))
     ids, mask = torch.tensor(tokens)[drawn], (torch.arange(longest) < torch.tensor(lengths)[:, None]).long()
     was_training = model.training
     with telling(f"model: a {kind} does not read sequences"), torch.inference_mode(), torch.random.fork_rng(devices=[]):
         model.eval()
-        alone, again = (  # (3, outputs)
-            torch.cat([model(row[None, :length]).logits for row, length in zip(ids, lengths, strict=True)]) for _ in range(2)
+        alone, again = (  # (3, outputs), or of each token
+            torch.cat([_own(model(row[None, :length]).logits) for row, length in zip(ids, lengths, strict=True)])
+            for _ in range(2)
         )
-        padded = torch.stack([model(ids[:, :width], mask[:, :width]).logits for width in (max(lengths) + 1, longest)])
+        widths = (max(lengths) + 1, longest)
+        padded = torch.stack([_own(model(ids[:, :width], mask[:, :width]).logits, lengths) for width in widths])
     model.train(was_training)
     spread = alone.std(dim=0)
     wrong = None
@@ -244,3 +260,18 @@ def check_padding(model: PreTrainedModel, tokens: list[int]) -> None:
             f"model: what a {kind} says of a sequence {wrong}; expected one of which this is not so, such as bert, "
             "distilbert, modernbert or roformer"
         )
+
+
+def _longest(config: PreTrainedConfig) -> int:
+    """Count the tokens of the longest sequence on which a model is tried."""
+    if not by_token(config):
+        return LONGEST
+    sizes = [getattr(config, name, 0) for name in READ_IN]
+    return max(LONGEST, *(2 * size + 50 for size in sizes if isinstance(size, int)), LONGEST)
+
+
+def _own(logits: torch.Tensor, lengths: list[int] | None = None) -> torch.Tensor:
+    """Give outputs ``(rows, outputs)``: those for sequences, or those of each token that is no padding, one after the other."""
+    if logits.dim() == 2:
+        return logits
+    return torch.cat([row[:length] for row, length in zip(logits, lengths or [logits.shape[1]], strict=True)])

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
 from rnalm.models.attention import draw_projection, linear_attention, local_attention, turn, waves
 from rnalm.models.body import Body
@@ -196,4 +196,5 @@ create_filling = filler(PerformerForMaskedLM)
 
 AutoConfig.register("performer", PerformerConfig)
 AutoModelForSequenceClassification.register(PerformerConfig, Performer)
+AutoModelForTokenClassification.register(PerformerConfig, Performer)
 AutoModelForMaskedLM.register(PerformerConfig, PerformerForMaskedLM)

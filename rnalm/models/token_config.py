@@ -64,3 +64,14 @@ class TokenConfig(PreTrainedConfig):
         if isinstance(self.special_tokens, int):
             return slice(self.special_tokens, None)
         return [index for index in range(self.vocab_size) if index not in self.special_tokens]
+
+
+def by_token(config: PreTrainedConfig) -> bool:
+    """Tell whether a model has outputs for each token, and not for the sequence.
+
+    Parameters
+    ----------
+    config : PreTrainedConfig
+        Of any model.
+    """
+    return getattr(config, "per", "sequence") == "token"

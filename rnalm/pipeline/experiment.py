@@ -2,8 +2,8 @@
 
 from functools import cached_property
 
-from rnalm.config import Config, Pretrain, Source
-from rnalm.config.contract import LANGUAGE_MODEL, MODEL, place
+from rnalm.config import Config, Interpret, Pretrain, Source
+from rnalm.config.contract import LABELS, LANGUAGE_MODEL, MODEL, place
 from rnalm.config.sweep import Sweep
 from rnalm.errors import RnalmError
 from rnalm.files import read_json
@@ -69,8 +69,36 @@ class Experiment:
         self.encoded: dict[str, Source] = self.sources | apart
         self.held_out = settings.trains and settings.folds.tested
         self.queries = [name for name in self.sources if name != "source" or self.held_out or not settings.trains]
-        self.asked = [(source, mode) for source in self.queries for mode in settings.interpret.scored]
+        self._check_given()
+        modes = settings.interpret.scored if self.per == "sequence" else []
+        self.asked = [(source, mode) for source in self.queries for mode in modes]
         self.further_weights = self._find_further_weights()
+
+    def _check_given(self) -> None:
+        """Refuse to ask of given models what their outputs do not tell."""
+        predict, interpret = self.settings.predict, self.settings.interpret
+        if self.given and self.per == "sequence" and (predict.sites or predict.formats):
+            key = "sites" if predict.sites else "formats"
+            raise RnalmError(f"predict.{key}: {self.given[0]} has no outputs for tokens; expected models that have")
+        if self.given and self.per == "token" and interpret != Interpret():
+            raise RnalmError(f"interpret: {self.given[0]} has outputs for each token, which are not interpreted; leave it out")
+
+    @cached_property
+    def per(self) -> str:
+        """What has a label, and an output: a ``sequence`` or a ``token``; given models tell."""
+        if not self.given:
+            return self.settings.labels.per
+        return read_json(f"{self.given[0]}/{LABELS}").get("per", "sequence")
+
+    def predictions_of(self, source: str) -> str:
+        """Name the folder of the predictions of all models for a source, within that of the experiment.
+
+        Parameters
+        ----------
+        source : str
+            Its name.
+        """
+        return place("predict" if self.per == "sequence" else "tracks", source)
 
     def _find_further_weights(self) -> list[str]:
         further = self.settings.powerlaw.models if self.settings.powerlaw else {}

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from rnalm.config import contract
-from rnalm.config.contract import place, source_of
+from rnalm.config.contract import source_of
 from rnalm.config.results import CHECKED
 from rnalm.pipeline.experiment import Experiment, fold_of
 
@@ -55,7 +55,7 @@ def encode_source(experiment: Experiment, source: str) -> Params:
         "options": settings.encode.model_dump(exclude_unset=not settings.trains),
         "trained": experiment.given,
         "task": settings.task,
-        "quality": settings.labels.quality,
+        "labels": settings.labels.model_dump(include={"quality", "sep"}) | {"per": experiment.per},
         "require_labels": settings.trains and source == "source",
         "case": experiment.case_beside(source),
     }
@@ -69,7 +69,9 @@ def cluster_sequences(experiment: Experiment) -> Params:
 def assign_folds(experiment: Experiment) -> Params:
     """Give how rows are divided."""
     settings = experiment.settings
-    return {"options": settings.folds.model_dump(exclude={"cluster"}), "seed": settings.seed, "task": settings.task}
+    # Folds are stratified by classes of sequences.
+    task = settings.task if settings.labels.per == "sequence" else "regression"
+    return {"options": settings.folds.model_dump(exclude={"cluster"}), "seed": settings.seed, "task": task}
 
 
 def pretrain_model(experiment: Experiment, pretraining: str) -> Params:
@@ -97,6 +99,8 @@ def finetune_fold(experiment: Experiment, model: str) -> Params:
         "task": settings.task,
         "scaling": settings.labels.scaling,
         "class_weights": settings.labels.class_weights,
+        "positive_weight": settings.labels.positive_weight,
+        "per": settings.labels.per,
         "model": model_section,
         "options": settings.finetune.model_dump(mode="json", exclude={"replicates", "gpus"}),
         "seed": settings.seed,
@@ -137,6 +141,11 @@ def predict_source(experiment: Experiment, source: str, model: str) -> Params:
 def gather_models(experiment: Experiment, **_: str) -> Params:
     """Give the folders of all models."""
     return {"models": list(experiment.models.values())}
+
+
+def merge_tracks(experiment: Experiment, tracks: str) -> Params:
+    """Give the folders of all models, and what is made of their predictions for tokens."""
+    return gather_models(experiment) | experiment.settings.predict.model_dump(include={"sites", "formats"})
 
 
 def check_interpretation(experiment: Experiment) -> Params:
@@ -181,9 +190,9 @@ def write_report(experiment: Experiment) -> Params:
         {
             "name": source,
             "encoded": f"{out}/encoded/{source}.parquet",
-            **{name: f"{out}/{place('predict', source)}/{file}" for name, file in contract.SHOWN.items()},
+            **{name: f"{out}/{experiment.predictions_of(source)}/{file}" for name, file in contract.SHOWN.items()},
             # Pairs, as the order of modes is that of the report, while keys are sorted.
-            "scores": [[mode, f"{experiment.scored(source, mode)}.parquet"] for mode in settings.interpret.scored],
+            "scores": [[asked[1], f"{experiment.scored(*asked)}.parquet"] for asked in experiment.asked if asked[0] == source],
         }
         for source in experiment.queries
     ]
@@ -206,7 +215,7 @@ RULES: dict[str, Callable[..., Params]] = {
         for function in (
             *(train_tokenizer, encode_source, cluster_sequences, assign_folds, pretrain_model, sweep_worker, conclude_sweep),
             *(show_sweeps, finetune_fold, predict_source, evaluate_fold, summarize_folds, check_interpretation),
-            *(gather_models, score_shard, draw_scores, compare_spectra, write_report),
+            *(gather_models, merge_tracks, score_shard, draw_scores, compare_spectra, write_report),
         )
     },
     "merge_predictions": gather_models,

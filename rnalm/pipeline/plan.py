@@ -58,6 +58,19 @@ class Plan(Experiment):
         The configuration.
     """
 
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """Names of what tells how a model does on its test rows."""
+        return contract.tested(self.settings.task, self.per)
+
+    @property
+    def predicted(self) -> tuple[str, ...]:
+        """Names of what is made of the predictions of all models for a source."""
+        predict = self.settings.predict
+        if self.per == "token":
+            return contract.tracked(predict.sites is not None, predict.formats)
+        return contract.predicted(self.settings.task)
+
     def targets(self, stage: str) -> list[str]:
         """List all files of a stage, so that one that is gone is made again.
 
@@ -85,14 +98,12 @@ class Plan(Experiment):
         return ["sweep/index.html", *of_folds] if self.sweep else []
 
     def _finetune(self) -> list[str]:
-        names = [*contract.FINETUNED, *(contract.tested(self.settings.task) if self.held_out else [])]
+        names = [*contract.FINETUNED, *(self.tested if self.held_out else [])]
         of_models = [f"fine-tune/{model}/{name}" for model in self.trained for name in names]
         return ["folds.parquet", *of_models, "fine-tune/summary.csv"] if self.trained else []
 
     def _predict(self) -> list[str]:
-        return [
-            f"{place('predict', source)}/{name}" for source in self.queries for name in contract.predicted(self.settings.task)
-        ]
+        return [f"{self.predictions_of(source)}/{name}" for source in self.queries for name in self.predicted]
 
     def _interpret(self) -> list[str]:
         parts = [part.removeprefix(f"{self.out}/") for asked in self.asked for part in self.shard_files(*asked)]
@@ -113,6 +124,9 @@ class Plan(Experiment):
         pictures += [Picture("pretraining")] if self.pretrain else []
         for source in self.queries:
             pictures.append(Picture("predictions", source))
+            if self.per == "token":
+                pictures.append(Picture("tracks", source))
+                continue
             if self.settings.task == "classification" and len(self.models) > 1:
                 pictures.append(Picture("confusion", source))
             modes = self.settings.interpret.scored
@@ -154,7 +168,7 @@ class Plan(Experiment):
             return self.settings.training_source.of_sequences().paths
         if rule == "predict_source":
             return self.model_files(values["model"]) if self.given else []
-        if rule in ("gather_models", "merge_predictions"):
+        if rule in ("gather_models", "merge_predictions", "merge_tracks"):
             return self.model_files(*self.models) if self.given else []
         if rule == "compare_spectra":
             return [*self._of_given("model.safetensors"), *self.further_weights]
@@ -184,7 +198,8 @@ class Plan(Experiment):
             yield from self._training_jobs()
         for source in self.queries:
             yield from (("predict_source", {"source": source, "model": model}) for model in self.models)
-            yield "merge_predictions", {"place": place("predict", source)}
+            merging = ("merge_predictions", "place") if self.per == "sequence" else ("merge_tracks", "tracks")
+            yield merging[0], {merging[1]: self.predictions_of(source)}
         if self.asked:
             yield from self._scoring_jobs()
         if settings.powerlaw:

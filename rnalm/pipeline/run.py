@@ -21,6 +21,8 @@ SHOWN = 6
 PLACES = {
     "models": ("fine-tune/", "summary.csv"),
     "predictions": ("predict/", "_predictions.csv"),
+    "tracks": ("tracks/", "predictions.parquet"),
+    "sites": ("tracks/", "sites.csv"),
     "pages of scores": ("interpret/", ".html"),
     "report": ("report", ".html"),
 }

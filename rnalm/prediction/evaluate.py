@@ -15,7 +15,8 @@ from rnalm.errors import RnalmError
 from rnalm.files import read_json, replacing, write_json
 from rnalm.labels import metrics
 from rnalm.labels.labels import Labels, check_same
-from rnalm.prediction import tables
+from rnalm.prediction import positions, tables
+from rnalm.prediction.columns import score_columns, spread_columns
 
 #: Rows of the source that are merged at a time.
 WINDOW = 2**16
@@ -36,6 +37,9 @@ def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
     """
     folder = Path(model_folder)
     labels = Labels.load(folder / contract.LABELS)
+    if labels.per == "token":
+        positions.evaluate_fold(part, model_folder)
+        return
     table = pq.read_table(part)
     outputs = stack(table["outputs"])
     truth = table["label"].to_pandas().to_numpy()
@@ -158,51 +162,6 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
             raise RnalmError(f"{output}: there are no predictions to merge")
         writer.close()
     _write_results(output / contract.PREDICTIONS, labels[0], output)
-
-
-def score_columns(labels: Labels, model: int | None = None) -> list[str]:
-    """Name the columns of predictions that hold the score of each output, by all models together or by one of them.
-
-    The number of a model stands behind a dot, or behind more where the names of classes end in dots and numbers themselves.
-
-    Parameters
-    ----------
-    labels : Labels
-        What the outputs of the models mean.
-    model : int, optional
-        Number of the model; None: all together.
-
-    Examples
-    --------
-    >>> score_columns(Labels("regression"))
-    ['pred']
-    >>> score_columns(Labels("classification", classes=("decays", "stays")), model=2)
-    ['prob_decays.2', 'prob_stays.2']
-    """
-    names = [f"prob_{name}" for name in labels.classes] or ["pred"]
-    dots, rests = ".", _rests(labels.classes)
-    while any(rest.startswith(dots) and rest.removeprefix(dots).isdigit() for rest in rests):
-        dots += "."
-    return names if model is None else [f"{name}{dots}{model}" for name in names]
-
-
-def spread_columns(labels: Labels) -> list[str]:
-    """Name the columns that hold the standard deviation over models of each score: they end in ``_sd``, or more underscores.
-
-    Parameters
-    ----------
-    labels : Labels
-        What the outputs of the models mean.
-    """
-    end = "_sd"
-    while end in _rests(labels.classes):
-        end = f"_{end}"
-    return [f"{name}{end}" for name in score_columns(labels)]
-
-
-def _rests(classes: Sequence[str]) -> set[str]:
-    """List what names of classes have more than others with which they begin."""
-    return {longer.removeprefix(name) for name in classes for longer in classes if longer != name and longer.startswith(name)}
 
 
 def _windows(parts: Sequence[str | Path]) -> Iterator[list[pd.DataFrame]]:

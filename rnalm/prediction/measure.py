@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn import metrics as sk
 
 from rnalm.labels.labels import Labels
-from rnalm.prediction.evaluate import score_columns
+from rnalm.prediction.columns import score_columns
 
 #: Where curves are sampled: closer than the pixels of a screen are, and at no more points for a million rows.
 GRID = np.linspace(0, 1, 501)

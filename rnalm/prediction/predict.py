@@ -18,9 +18,12 @@ from rnalm.files import read_json, replacing
 from rnalm.labels.labels import Labels
 from rnalm.models import folder, registry
 from rnalm.models.framed import check_length
+from rnalm.models.token_config import by_token
 from rnalm.tokens import batches, dataset, encode
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import load_tokenizer as load_tokenizer
+from rnalm.tokens.truth import stored
+from rnalm.tokens.windows import cut, divide
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +49,9 @@ def predict(
     Returns
     -------
     numpy.ndarray
-        float32 ``(sequences, outputs)``: scaled values or logits, in the order given.
+        float32 ``(sequences, outputs)``: scaled values or logits, in the order given. Of a model with outputs for tokens, an
+        array of such arrays, ``(length, outputs)``: sequences longer than its block size are read in windows that overlap, and
+        each token's output is that of the window in which it stands most central.
 
     Raises
     ------
@@ -87,18 +92,20 @@ class Predictor:
     def __init__(self, model: PreTrainedModel, batch_tokens: int, labels: Labels | None = None) -> None:
         self.model, self.batch_tokens, self.labels = model, batch_tokens, labels
         self.least = getattr(model.config, "minimum_length", 1)
+        self.of_tokens = by_token(model.config)
+        self.most = getattr(model.config, "block_size", None) if self.of_tokens else None
 
     @torch.inference_mode()
     def __call__(self, sequences: Sequence[Encoded]) -> np.ndarray:
         """Compute outputs as :func:`predict` does."""
         was_training = self.model.training
         self.model.eval()
-        outputs = self._outputs(sequences)
+        outputs = self._of_tokens(sequences) if self.of_tokens else self._outputs(sequences)
         if sequences and getattr(self.model.config, "reverse_complement", "none") == "average":
             assert self.labels is not None, "what is averaged over both strands are labels"
             outputs = self.labels.average([outputs, self._outputs([sequence.twin() for sequence in sequences])])
         self.model.train(was_training)
-        wrong = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+        wrong = np.flatnonzero([not np.isfinite(own).all() for own in outputs] if self.of_tokens else _odd(outputs))
         if len(wrong):
             hint = "its training diverged; lower finetune.learning_rate"
             raise RnalmError(
@@ -106,9 +113,21 @@ class Predictor:
             )
         return outputs
 
+    def _of_tokens(self, sequences: Sequence[Encoded]) -> np.ndarray:
+        """Compute the outputs for the tokens of sequences, in windows where they are long: an array of arrays."""
+        layout = [divide(len(sequence.input_ids), self.most or len(sequence.input_ids)) for sequence in sequences]
+        cuts = [cut(sequence, window) for sequence, windows in zip(sequences, layout, strict=True) for window in windows]
+        read = iter(self._outputs(cuts))
+        outputs = np.empty(len(sequences), dtype=object)
+        for index, windows in enumerate(layout):
+            own = [next(read)[window.first - window.start : window.after - window.start] for window in windows]
+            outputs[index] = np.concatenate(own)
+        return outputs
+
     def _outputs(self, sequences: Sequence[Encoded]) -> np.ndarray:
-        """Compute the outputs for sequences as they stand: float32 ``(sequences, outputs)``."""
-        outputs = np.empty((len(sequences), self.model.config.num_labels or 1), dtype=np.float32)
+        """Compute the outputs for sequences as they stand: float32 ``(sequences, outputs)``, or an array of arrays."""
+        width = self.model.config.num_labels or 1
+        outputs = np.empty(len(sequences), object) if self.of_tokens else np.empty((len(sequences), width), np.float32)
         for indices in batches.by_length(sequences, self.batch_tokens, self.least):
             self._batch(sequences, indices, outputs)
         return outputs
@@ -130,10 +149,20 @@ class Predictor:
                 log.warning("out of memory; going on with %d tokens at a time", self.batch_tokens)
 
     def _run(self, sequences: list[Encoded]) -> np.ndarray:
-        """Run the model on sequences, padded to the longest: float32 ``(sequences, outputs)``."""
+        """Run the model on sequences, padded to the longest: float32 ``(sequences, outputs)``, or an array of arrays."""
         batch = batches.collate(sequences, self.model.config.modifier_channels, registry.pad_id(self.model))
         logits = self.model(**{name: tensor.to(self.model.device) for name, tensor in batch.items()}).logits
-        return logits.float().cpu().numpy()
+        values = logits.float().cpu().numpy()
+        if not self.of_tokens:
+            return values
+        rows = np.empty(len(sequences), dtype=object)
+        rows[:] = [own[: len(sequence.input_ids)] for own, sequence in zip(values, sequences, strict=True)]
+        return rows
+
+
+def _odd(outputs: np.ndarray) -> np.ndarray:
+    """Tell which sequences have an output that is not finite."""
+    return np.asarray(~np.isfinite(outputs).all(axis=1))
 
 
 def too_long(sequence: Encoded) -> RnalmError:
@@ -165,7 +194,8 @@ def predict_file(
     encoded : path
         The sequences.
     output : path
-        Parquet with ``row`` (in the encoded file), ``id``, ``label`` and the raw outputs, a list of float32.
+        Parquet with ``row`` (in the encoded file), ``id``, ``label`` and the raw outputs, a list of float32: where tokens have
+        outputs, those of the first token, then those of the second, and so on.
     rows : numpy.ndarray, optional
         Sorted row numbers ``(rows,)``; None: all.
     batch_tokens : int
@@ -181,8 +211,9 @@ def predict_file(
     labels = Labels.load(folder.check(model_folder) / contract.LABELS)
     check_fit(model_folder, encoded, labels)
     model = registry.load(model_folder, device)
-    check_length(model.config, encode.metadata(encoded)["longest"])
     predictor = Predictor(model, batch_tokens, labels)
+    longest = encode.metadata(encoded)["longest"]
+    check_length(model.config, min(longest, predictor.most or longest))
     missing = model.config.modifier_channels - encode.metadata(encoded)["modifier_channels"]
     if missing > 0:
         log.warning("%s: tokens have %d modifiers fewer than the model was trained with; they count as 0", encoded, missing)
@@ -194,7 +225,8 @@ def predict_file(
             if labels.task == "classification":
                 _check_classes(sequences, labels, encoded)
             outputs = predictor(sequences)
-            columns = ([s.row for s in sequences], [s.id for s in sequences], [s.label for s in sequences], list(outputs))
+            flat = [own.reshape(-1) for own in outputs]
+            columns = ([s.row for s in sequences], [s.id for s in sequences], [stored(s.label) for s in sequences], flat)
             writer.write_table(pa.table([pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)], schema=schema))
     log.info("%s: %d sequences predicted", model_folder, total)
 
@@ -202,9 +234,10 @@ def predict_file(
 def _check_classes(sequences: Sequence[Encoded], labels: Labels, encoded: str | Path) -> None:
     """Refuse a label that is no class of the model."""
     for sequence in sequences:
-        if sequence.label is not None and sequence.label not in labels.classes:
-            hint = nearest(sequence.label, labels.classes)
-            raise RnalmError(f"{encoded}: the label of {sequence.id!r} is no class of the model: {sequence.label!r}; {hint}")
+        given = [] if sequence.label is None else np.unique(sequence.label)
+        for label in sorted(set(map(str, given)) - {*labels.classes, ""}):
+            hint = nearest(label, labels.classes)
+            raise RnalmError(f"{encoded}: the label of {sequence.id!r} is no class of the model: {label!r}; {hint}")
 
 
 def check_fit(model_folder: str | Path, encoded: str | Path, labels: Labels) -> None:
@@ -222,7 +255,7 @@ def check_fit(model_folder: str | Path, encoded: str | Path, labels: Labels) -> 
     Raises
     ------
     RnalmError
-        If tokenizer, strands or task of the file are not those of the model.
+        If tokenizer, strands or task of the file, or what has a label, are not those of the model.
     """
     information = encode.metadata(encoded)
     if encode.fingerprint(load_tokenizer(model_folder)) != information["tokenizer_sha256"]:
@@ -233,6 +266,9 @@ def check_fit(model_folder: str | Path, encoded: str | Path, labels: Labels) -> 
             f"{encoded}: encode.reverse_complement is {information['reverse_complement']}, "
             f"but the model {model_folder} was trained with {strands}; leave it out"
         )
+    if information["per"] != labels.per:
+        problem = f"a model with an output for each {labels.per}, but labels.per is {information['per']}"
+        raise RnalmError(f"{model_folder}: {problem}; expected labels.per: {labels.per}")
     if information["task"] != labels.task:
         raise RnalmError(f"{model_folder}: a model for {labels.task}, but the configuration says task: {information['task']}")
 

@@ -78,7 +78,7 @@ def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **kwarg
     return figure, figure.subplots(rows, columns, squeeze=False, **kwargs)
 
 
-def data(lengths: np.ndarray, labels: pd.Series, log_labels: bool = False) -> Figure:
+def data(lengths: np.ndarray, labels: pd.Series, log_labels: bool = False, of: str = "sequences") -> Figure:
     """Draw how long sequences are and how labels are distributed.
 
     Parameters
@@ -89,6 +89,8 @@ def data(lengths: np.ndarray, labels: pd.Series, log_labels: bool = False) -> Fi
         Numbers or class names; missing ones are left out.
     log_labels : bool
         Whether numbers are drawn on a logarithmic axis.
+    of : {'sequences', 'tokens'}
+        What has a label.
     """
     figure, axes = canvas(8, 2.6, columns=2)
     left, right = axes[0]
@@ -99,11 +101,11 @@ def data(lengths: np.ndarray, labels: pd.Series, log_labels: bool = False) -> Fi
         logarithmic = log_labels and labels.min() > 0
         bins = np.geomspace(labels.min(), labels.max(), 41) if logarithmic and labels.min() < labels.max() else 40
         right.hist(labels, bins=bins, color=GREY)
-        right.set(xlabel="label", ylabel="sequences", title="Labels", xscale="log" if logarithmic else "linear")
+        right.set(xlabel="label", ylabel=of, title="Labels", xscale="log" if logarithmic else "linear")
     elif len(labels):
         counts = labels.value_counts().sort_index()
         right.barh(counts.index.map(plain), counts, color=GREY)
-        right.set(xlabel="sequences", title="Classes")
+        right.set(xlabel=of, title="Classes", **({"xscale": "log"} if of == "tokens" else {}))
     else:
         right.text(0.5, 0.5, "no labels", ha="center", color=GREY)
         right.set_axis_off()

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from matplotlib.colors import to_hex
 
 from rnalm.config.contract import picture_name
-from rnalm.prediction.evaluate import score_columns
+from rnalm.prediction.columns import score_columns
 from rnalm.report import figures
 from rnalm.report.blocks import Block, Section, number, picture
 from rnalm.report.job import Job, Query

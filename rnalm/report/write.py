@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import yaml
 
 import rnalm
@@ -13,6 +14,7 @@ from rnalm.report.blocks import Block, Section, picture, render
 from rnalm.report.interpretation import interpretation
 from rnalm.report.job import Job
 from rnalm.report.predictions import predictions
+from rnalm.report.tracks import predicted_tokens
 from rnalm.report.training import pretraining, training
 from rnalm.tokens import dataset, encode
 
@@ -33,7 +35,7 @@ def write(job: Job, output: str | Path) -> None:
     if job.summary is not None:
         sections.append(training(job))
     for query in job.queries:
-        sections.append(predictions(job, query))
+        sections.append(predicted_tokens(job, query) if job.meaning.per == "token" else predictions(job, query))
         sections += [interpretation(job, query, mode) for mode in query.scores]
     if job.spectra is not None:
         sections.append(Section(spectra.TITLE, spectra.describe(job.spectra)))
@@ -71,8 +73,10 @@ def _cards(job: Job) -> list[tuple[str, str]]:
 
 def _data(job: Job) -> Section:
     path = job.source or job.queries[0].encoded
-    labels = dataset.column(path, "label").to_pandas()
-    figure = figures.data(dataset.lengths(path), labels, job.meaning.scaler.method == "log")
+    column, tokens = dataset.column(path, "label"), job.meaning.per == "token"
+    labels = (pa.chunked_array([chunk.flatten() for chunk in column.chunks]) if tokens else column).to_pandas()
+    of = "tokens" if tokens else "sequences"
+    figure = figures.data(dataset.lengths(path), labels, job.meaning.scaler.method == "log", of)
     return Section(
         "Data",
         [

@@ -4,11 +4,13 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from rnalm.config import Attributes, Chunk, Fasta
 from rnalm.errors import RnalmError
 from rnalm.sequences.fields import read_fields
 from rnalm.sequences.records import Record, known
+from rnalm.sequences.sites import parse
 from rnalm.sequences.text import open_text
 
 log = logging.getLogger(__name__)
@@ -51,7 +53,7 @@ def read(source: Fasta) -> Iterator[Record]:
         _check_used(source.fasta[0], source.attributes.path, len(attributes), len(unused))
 
 
-def read_attributes(table: Attributes) -> dict[str, dict[str, str]]:
+def read_attributes(table: Attributes) -> dict[str, dict[str, Any]]:
     """Read what a table says of sequences.
 
     Parameters
@@ -62,19 +64,22 @@ def read_attributes(table: Attributes) -> dict[str, dict[str, str]]:
     Returns
     -------
     dict
-        For each id what is not empty of ``label``, ``weight``, ``group`` and ``split``.
+        For each id what is not empty of ``label``, ``weight``, ``group`` and ``split``; and ``sites``, where there is such a
+        column.
 
     Raises
     ------
     RnalmError
         If the table cannot be read (see :func:`rnalm.sequences.fields.read_fields`), or an id was there before.
     """
-    attributes: dict[str, dict[str, str]] = {}
+    attributes: dict[str, dict[str, Any]] = {}
     for place, fields in read_fields(table):
         name = fields.pop("id")
         if name in attributes:
             raise RnalmError(f"{place}: the id {name!r} was there before; ids must be unique")
-        attributes[name] = {k: value for k, value in fields.items() if value and not (k == "label" and value in table.missing)}
+        sites = {"sites": parse(fields.pop("sites"), place)} if "sites" in fields else {}
+        told = {k: value for k, value in fields.items() if value and not (k == "label" and value in table.missing)}
+        attributes[name] = told | sites
     return attributes
 
 

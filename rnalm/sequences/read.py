@@ -6,6 +6,7 @@ from dataclasses import replace
 from rnalm.config import Fasta, Source, Table
 from rnalm.sequences import fasta, tables
 from rnalm.sequences.records import Record
+from rnalm.sequences.sites import marked
 
 #: What reads a source of a kind: a new kind is a section of the configuration, a module here, and an entry.
 READERS: dict[type, Callable[..., Iterator[Record]]] = {Table: tables.read, Fasta: fasta.read}
@@ -64,7 +65,8 @@ def read_written(source: Source) -> Iterator[Record]:
     Record
         One sequence, as it stands in the file.
     """
-    return READERS[type(source)](source)
+    records = READERS[type(source)](source)
+    return marked(records, source.sites, source.paths[0]) if source.sites else records
 
 
 def in_case(record: Record, case: str) -> Record:

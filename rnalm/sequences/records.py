@@ -59,6 +59,8 @@ class Record:
         None where the source names no such column or the field is empty.
     description : str or None
         What follows the id in the header of a FASTA record.
+    sites : tuple of tuple, or None
+        Start and end (0-based, half-open) of each site, and its name, which may be empty; None where nothing is said of sites.
     """
 
     place: str
@@ -70,3 +72,4 @@ class Record:
     group: str | None
     split: str | None
     description: str | None = None
+    sites: tuple[tuple[int, int, str], ...] | None = None

@@ -10,6 +10,7 @@ from rnalm.errors import RnalmError
 from rnalm.sequences.fields import read_fields
 from rnalm.sequences.numbers import to_number
 from rnalm.sequences.records import Record
+from rnalm.sequences.sites import parse
 
 
 def read(source: Table) -> Iterator[Record]:
@@ -41,7 +42,8 @@ def read(source: Table) -> Iterator[Record]:
         sequence, modifiers = split_tokens(fields.pop("sequence"), place)
         optional = {key: fields.get(key) or None for key in ("label", "weight", "group", "split")}
         optional["label"] = None if optional["label"] in source.missing else optional["label"]
-        yield Record(place, fields["id"], sequence, modifiers, **optional)
+        sites = parse(fields["sites"], place) if "sites" in fields else None
+        yield Record(place, fields["id"], sequence, modifiers, **optional, sites=sites)
     if empty:
         raise RnalmError(f"{source.path}: no sequences in it")
 

@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from rnalm.errors import RnalmError
-from rnalm.tokens.dataset import PAD, Encoded
+from rnalm.tokens.dataset import PAD, UNKNOWN, Encoded
 
 
 def collate(sequences: Sequence[Encoded], modifier_channels: int = 0, pad: int = PAD) -> dict[str, torch.Tensor]:
@@ -115,7 +115,8 @@ class TrainingSet(Dataset):
     sequences : list of Encoded
         One a row.
     targets : numpy.ndarray
-        float32 scaled labels or int64 class indices ``(rows,)``.
+        float32 scaled labels or int64 class indices ``(rows,)``; or, where tokens have labels, such arrays ``(length,)``, in
+        which what is not known is NaN or :data:`rnalm.tokens.dataset.UNKNOWN`.
     """
 
     def __init__(self, sequences: list[Encoded], targets: np.ndarray) -> None:
@@ -126,6 +127,22 @@ class TrainingSet(Dataset):
 
     def __len__(self) -> int:
         return len(self.sequences)
+
+    def known(self) -> tuple[np.ndarray, np.ndarray]:
+        """List the known targets of all rows, or of all their tokens, and their weights.
+
+        Returns
+        -------
+        targets : numpy.ndarray
+            float32 or int64 ``(known,)``.
+        weights : numpy.ndarray
+            float32 ``(known,)``: those of the rows.
+        """
+        if self.targets.dtype != object:
+            return self.targets, self.weights
+        targets = np.concatenate(self.targets)
+        own = is_known(targets)
+        return targets[own], np.repeat(self.weights, self.lengths)[own]
 
     def __getitem__(self, index: int) -> int:
         """Hand out the index; :meth:`batch` does the work for a whole batch."""
@@ -144,7 +161,8 @@ class TrainingSet(Dataset):
         Returns
         -------
         dict
-            What :func:`collate` gives, and ``labels`` and ``weights`` ``(batch,)``.
+            What :func:`collate` gives, and ``labels`` ``(batch,)`` or, where tokens have them, ``(batch, length)``, and
+            ``weights`` ``(batch,)``.
 
         Raises
         ------
@@ -152,7 +170,30 @@ class TrainingSet(Dataset):
             If a sequence has more modifiers than the model has channels for.
         """
         inputs = collate([self.sequences[index] for index in indices], modifier_channels, pad)
-        return inputs | {"labels": torch.from_numpy(self.targets[indices]), "weights": torch.from_numpy(self.weights[indices])}
+        targets = self.targets[indices]
+        if targets.dtype == object:
+            targets = _padded(targets, inputs["input_ids"].shape[1])
+        return inputs | {"labels": torch.from_numpy(targets), "weights": torch.from_numpy(self.weights[indices])}
+
+
+def is_known(targets: np.ndarray) -> np.ndarray:
+    """Tell which targets are known.
+
+    Parameters
+    ----------
+    targets : numpy.ndarray
+        Numbers or class indices, of any shape.
+    """
+    return ~np.isnan(targets) if targets.dtype.kind == "f" else targets != UNKNOWN
+
+
+def _padded(targets: np.ndarray, length: int) -> np.ndarray:
+    """Put targets of tokens below each other ``(rows, length)``; at padding none is known."""
+    kind = targets[0].dtype
+    padded = np.full((len(targets), length), np.nan if kind.kind == "f" else UNKNOWN, dtype=kind)
+    for row, own in enumerate(targets):
+        padded[row, : len(own)] = own
+    return padded
 
 
 class LengthBuckets(Sampler[list[int]]):
@@ -171,6 +212,9 @@ class LengthBuckets(Sampler[list[int]]):
         Draws the order, together with the epoch.
     window : int
         Batches of which a window consists: more save padding, fewer mix better; with 1, batches are of any lengths.
+    batch_tokens : int, optional
+        Tokens of a batch, padding included, at most, instead of rows: then batches are of similar lengths among all rows, and a
+        longer row goes alone.
     rank, world : int
         Number of this process, and of all that train together: each gets every ``world``-th batch; the first batches are
         repeated where the number does not divide.
@@ -182,12 +226,20 @@ class LengthBuckets(Sampler[list[int]]):
     """
 
     def __init__(
-        self, lengths: np.ndarray, batch_size: int, seed: int, window: int = 16, rank: int = 0, world: int = 1
+        self,
+        lengths: np.ndarray,
+        batch_size: int,
+        seed: int,
+        window: int = 16,
+        rank: int = 0,
+        world: int = 1,
+        batch_tokens: int | None = None,
     ) -> None:
         if len(lengths) < 2:
             raise RnalmError(f"training needs at least 2 rows, found {len(lengths)}")
         self.lengths, self.batch_size, self.seed = lengths, max(2, batch_size), seed
         self.window, self.rank, self.world, self.epoch = window, rank, world, 0
+        self.by_tokens = None if batch_tokens is None else _sizes_by_tokens(np.sort(lengths), batch_tokens)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order is drawn next.
@@ -204,6 +256,8 @@ class LengthBuckets(Sampler[list[int]]):
 
     def _sizes(self) -> list[int]:
         """List how many rows the batches of an epoch have."""
+        if self.by_tokens is not None:
+            return self.by_tokens
         full, rest = divmod(len(self.lengths), self.batch_size)
         sizes = [self.batch_size] * full + ([rest] if rest else [])
         if rest == 1:
@@ -213,12 +267,39 @@ class LengthBuckets(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         draw = np.random.default_rng([self.seed, self.epoch])
+        if self.by_tokens is not None:
+            # By length, but for as much as keeps a batch within its tokens: other neighbours in each epoch.
+            order = np.argsort(self.lengths * np.exp(draw.uniform(-BLUR, BLUR, len(self.lengths))), kind="stable")
+            return self._divided(order, draw)
         order = draw.permutation(len(self.lengths))
         window = self.window * self.batch_size
         for start in range(0, len(order), window):
             rows = order[start : start + window]
             order[start : start + window] = rows[np.argsort(self.lengths[rows], kind="stable")]
+        return self._divided(order, draw)
+
+    def _divided(self, order: np.ndarray, draw: np.random.Generator) -> Iterator[list[int]]:
+        """Cut rows into batches, shuffle these, and give this process its own."""
         batches = np.split(order, np.cumsum(self._sizes())[:-1])
         batches = [batches[index].tolist() for index in draw.permutation(len(batches))]
         own = range(self.rank, len(self) * self.world, self.world)
         return iter([batches[index % len(batches)] for index in own])
+
+
+#: By how much, as a logarithm, the length of a row is blurred where batches have so many tokens.
+BLUR = 0.1
+
+
+def _sizes_by_tokens(lengths: np.ndarray, batch_tokens: int) -> list[int]:
+    """Say how many rows batches have, of rows by length: as many as have room, however lengths are blurred."""
+    sizes, first = [], 0
+    # In place of the row that was there, one may come that is longer by the blur of both.
+    longest = lengths * np.exp(2 * BLUR)
+    while first < len(lengths):
+        # The last row of a batch is its longest.
+        rows = np.arange(1, len(lengths) - first + 1)
+        fits = rows * longest[first:] <= batch_tokens
+        size = max(1, len(rows) if fits.all() else int(np.argmin(fits)))
+        sizes.append(size)
+        first += size
+    return sizes

@@ -13,6 +13,9 @@ from rnalm.tokens.tokenizer import SPECIAL_TOKENS
 #: Id that fills up shorter sequences of a batch where no other is given. Models look at no token where ``attention_mask`` is 0.
 PAD = SPECIAL_TOKENS.index("[PAD]")
 
+#: Index of a class that is not known; torch's losses pass over it, too.
+UNKNOWN = -100
+
 #: Columns of an encoded file that are read.
 COLUMNS = ("id", "input_ids", "modifiers", "label", "weight", "offsets", "reverse_ids")
 
@@ -31,8 +34,9 @@ class Encoded:
         Ids of its tokens, int32 ``(length,)``.
     modifiers : numpy.ndarray or None
         float32 ``(channels, length)``; None where the source has none.
-    label : float, str or None
-        A number for regression, the name of a class for classification; None where it is not known.
+    label : float, str, numpy.ndarray or None
+        A number for regression, the name of a class for classification; None where it is not known. Where tokens have labels,
+        one for each ``(length,)``: float32, or names of classes; NaN or the empty name where it is not known.
     weight : float
         What it counts in the loss; 1 where the source has none.
     offsets : numpy.ndarray or None
@@ -47,7 +51,7 @@ class Encoded:
     id: str
     input_ids: np.ndarray
     modifiers: np.ndarray | None
-    label: float | str | None
+    label: float | str | np.ndarray | None
     weight: float
     offsets: np.ndarray | None
     reverse_ids: np.ndarray | None = None
@@ -105,9 +109,38 @@ def _unpack(table: pa.Table, rows: np.ndarray) -> list[Encoded]:
         _arrays(table[name].combine_chunks()) if name in table.column_names else column(name)
         for name in ("offsets", "reverse_ids")
     )
+    labels = tokens_labels(table["label"].combine_chunks()) if _nested(table.schema) else column("label")
     weights = [1.0 if weight is None else weight for weight in column("weight")]
-    texts = (column("id"), input_ids, modifiers, column("label"), weights, offsets, reverse, column("sequence"))
+    texts = (column("id"), input_ids, modifiers, labels, weights, offsets, reverse, column("sequence"))
     return [Encoded(int(row), *values) for row, *values in zip(rows, *texts, strict=True)]
+
+
+def _nested(schema: pa.Schema) -> bool:
+    """Whether the tokens of a sequence have a label each."""
+    return "label" in schema.names and pa.types.is_list(schema.field("label").type)
+
+
+def tokens_labels(lists: pa.ListArray) -> list[np.ndarray | None]:
+    """Take a column with labels of tokens apart.
+
+    Parameters
+    ----------
+    lists : pyarrow.ListArray
+        Numbers or names ``(rows,)``.
+
+    Returns
+    -------
+    list of numpy.ndarray or None
+        float32 with NaN, or names with the empty one, where the label of a token is not known; None where that of none is.
+    """
+    if not pa.types.is_string(lists.type.value_type):
+        return _arrays(lists)
+    values = lists.flatten().dictionary_encode()
+    names = np.array(["", *values.dictionary.to_pylist()])
+    codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False) + 1
+    lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    parts = np.split(names[codes], np.cumsum(lengths)[:-1])
+    return [None if gone else part for gone, part in zip(lists.is_null().to_pylist(), parts, strict=True)]
 
 
 def _arrays(lists: pa.ListArray) -> list:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
 import rnalm
-from rnalm.config import Case, Encode, Source
+from rnalm.config import Case, Encode, Labels, Source
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import read_json, replacing
 from rnalm.tokens.rows import Summary, make_rows
@@ -35,7 +36,7 @@ def encode(
     output: str | Path,
     options: Encode | None = None,
     task: str = "regression",
-    quality: dict[str, float] | None = None,
+    labels: Labels | None = None,
     require_labels: bool = False,
     case: str | None = None,
 ) -> Summary:
@@ -53,8 +54,9 @@ def encode(
         Where sequences are cut; None: the defaults.
     task : {'regression', 'classification'}
         Regression labels are stored as numbers, classes by name.
-    quality : dict, optional
-        Weights of quality labels by their names, as in ``{"GOOD": 0.75}``.
+    labels : Labels, optional
+        What has a label, and what quality labels weigh; None: the defaults. Where tokens have labels no sequence is cut: models
+        read it in windows of the block size.
     require_labels : bool
         Whether every row must have a label; those that have none are refused or left out, as the source says.
     case : {'upper', 'keep'}, optional
@@ -68,9 +70,9 @@ def encode(
     Raises
     ------
     RnalmError
-        If the source cannot be read, a label is missing or no number, a weight is neither a number nor a quality label, an id
-        occurs twice, none of the tokens is in the vocabulary, or the center token is not; it names the file and, where there is
-        one, the line.
+        If the source cannot be read, a label is missing or no number, those of tokens do not fit them, a weight is neither a
+        number nor a quality label, an id occurs twice, none of the tokens is in the vocabulary, or the center token is not; it
+        names the file and, where there is one, the line.
 
     Examples
     --------
@@ -86,17 +88,20 @@ def encode(
     >>> pq.read_table(folder.name + "/genes.parquet", columns=["input_ids"])["input_ids"].to_pylist()
     [[7, 8, 9, 11], [7, 7, 7, 8]]
     """
-    options = options or Encode()
+    options, labels = options or Encode(), labels or Labels()
     asked, source = source, source.like(case or source.usual_case)  # pyright: ignore[reportArgumentType]
-    tokenize = RecordTokenizer(tokenizer, options)
-    schema = _schema(source, tokenize, task)
+    positions = labels.per == "token"
+    tokenize = RecordTokenizer(tokenizer, options.model_copy(update={"block_size": sys.maxsize}) if positions else options)
+    if positions and not tokenize.atomic:
+        raise RnalmError("labels.per: token: a token must be a position, but those of the tokenizer can be of several letters")
+    schema = _schema(source, tokenize, task, positions)
     summary = Summary()
-    rows = make_rows(source, tokenize, task, quality or {}, require_labels, summary)
+    rows = make_rows(source, tokenize, task, labels, require_labels, summary)
     with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for group in _groups(rows):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
         _check_known(source, tokenizer, summary)
-        entries = _metadata(tokenizer, options, task, summary) | {"case": _remembered(asked, summary)}
+        entries = _metadata(tokenizer, options, task, summary) | {"per": labels.per, "case": _remembered(asked, summary)}
         writer.add_key_value_metadata({METADATA: json.dumps(entries)})
     _report(source, tokenizer, summary)
     if asked.case is None and case != "keep":
@@ -115,8 +120,8 @@ def metadata(path: str | Path) -> dict:
     Returns
     -------
     dict
-        Version of the library, hash of the tokenizer, task, the ``encode`` section, the counts of :class:`Summary`, and the
-        case in which other sequences have to be read to be like these.
+        Version of the library, hash of the tokenizer, task, what has a label, the ``encode`` section, the counts of
+        :class:`Summary`, and the case in which other sequences have to be read to be like these.
 
     Raises
     ------
@@ -218,7 +223,7 @@ def fingerprint(tokenizer: Tokenizer) -> str:
     return hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
 
 
-def _schema(source: Source, tokenize: RecordTokenizer, task: str) -> pa.Schema:
+def _schema(source: Source, tokenize: RecordTokenizer, task: str, positions: bool) -> pa.Schema:
     """Say which columns an encoded file has: those that all have, and others where they are needed."""
     text, number = pa.string(), pa.float64()
     columns = [("id", text), ("input_ids", pa.list_(pa.int32()))]
@@ -227,7 +232,10 @@ def _schema(source: Source, tokenize: RecordTokenizer, task: str) -> pa.Schema:
         columns.append(("offsets", pa.list_(pa.list_(pa.int32(), 2))))
     if source.modifier_sep is not None:
         columns.append(("modifiers", pa.list_(pa.list_(pa.float32()))))
-    columns += [("label", number if task == "regression" else text), ("weight", number), ("group", text), ("split", text)]
+    label = number if task == "regression" else text
+    if positions:
+        label = pa.list_(pa.float32() if task == "regression" else text)
+    columns += [("label", label), ("weight", number), ("group", text), ("split", text)]
     columns += [] if tokenize.atomic else [("sequence", text)]
     columns += [("reverse_ids", pa.list_(pa.int32()))] if tokenize.both_strands else []
     columns += [("description", text)] if source.described else []

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rnalm.config import Source
-from rnalm.errors import Problems, RnalmError, nearest
-from rnalm.sequences.numbers import to_number
+from rnalm.config import Labels, Source
+from rnalm.errors import Problems, RnalmError
 from rnalm.sequences.read import in_case, read_written
 from rnalm.sequences.records import Record, means_missing
 from rnalm.tokens.tokenize import RecordTokenizer, Tokens
+from rnalm.tokens.truth import read_label, read_weight, stored, unlabelled
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Summary:
     longest : int
         Tokens of the longest sequence, of either strand where both are asked for.
     truncated, labelled : int
-        Sequences that were cut to the block size, and sequences with a label.
+        Sequences that were cut to the block size, and sequences with a label, or with one of a token.
     dropped : int
         Sequences that were left out as they have no label; they are not among the others.
     modifier_channels : int
@@ -39,6 +39,8 @@ class Summary:
         Letters of contiguous sequences in either case, as they are written, and tokens with lower-case letters, and without.
     unknown : int
         Tokens that are not in the vocabulary.
+    positions : int
+        Tokens with a label of their own.
     unknown_tokens : collections.Counter
         How often each of them occurs, of 100 of them at most.
     odd_classes : collections.Counter
@@ -55,6 +57,7 @@ class Summary:
     lower: int = 0
     upper: int = 0
     unknown: int = 0
+    positions: int = 0
     unknown_tokens: Counter = field(default_factory=Counter)
     odd_classes: Counter = field(default_factory=Counter)
 
@@ -75,7 +78,6 @@ class Summary:
         self.tokens += kept
         self.longest = max(self.longest, kept, 0 if tokens.reverse_ids is None else len(tokens.reverse_ids))
         self.truncated += kept < tokens.total
-        self.labelled += record.label is not None
         if record.modifiers is not None:
             self.modifier_channels = max(self.modifier_channels, len(record.modifiers))
         for index in np.flatnonzero(tokens.input_ids == unknown).tolist():
@@ -85,6 +87,21 @@ class Summary:
             # Some are enough to see what is wrong; all could be as many as there are sequences.
             if token in self.unknown_tokens or len(self.unknown_tokens) < 100:
                 self.unknown_tokens[token] += 1
+
+    def add_label(self, label: float | str | np.ndarray | None) -> None:
+        """Count the label of one more sequence.
+
+        Parameters
+        ----------
+        label : float, str, numpy.ndarray or None
+            As it is stored.
+        """
+        self.labelled += label is not None
+        if isinstance(label, np.ndarray):
+            known = ~np.isnan(label) if label.dtype.kind == "f" else label != ""
+            self.positions += int(known.sum())
+        elif isinstance(label, str) and means_missing(label):
+            self.odd_classes[label] += 1
 
     def add_case(self, written: Record) -> None:
         """Count letters, or tokens, in either case.
@@ -105,7 +122,7 @@ class Summary:
 
 
 def make_rows(
-    source: Source, tokenize: RecordTokenizer, task: str, quality: dict[str, float], require_labels: bool, summary: Summary
+    source: Source, tokenize: RecordTokenizer, task: str, labels: Labels, require_labels: bool, summary: Summary
 ) -> Iterator[dict]:
     """Make the rows of an encoded file, one at a time.
 
@@ -117,8 +134,8 @@ def make_rows(
         What makes tokens of them.
     task : {'regression', 'classification'}
         Regression labels are numbers, classes are names.
-    quality : dict
-        Weights of quality labels by their names.
+    labels : Labels
+        What has a label, and what quality labels weigh.
     require_labels : bool
         Whether every row must have a label.
     summary : Summary
@@ -140,21 +157,22 @@ def make_rows(
     try:
         for written in unique(read_written(source), source):
             record = in_case(written, case)
-            if require_labels and record.label is None and source.unlabelled == "drop":
-                summary.dropped += 1
-                continue
             try:
-                label = read_label(record, task, source, require_labels)
-                weight = read_weight(record, quality, source.decimal)
+                label = read_label(record, task, source, labels)
+                if label is None and require_labels:
+                    if source.unlabelled == "drop":
+                        summary.dropped += 1
+                        continue
+                    raise unlabelled(record, source)
+                weight = read_weight(record, labels.quality, source.decimal)
                 tokens = tokenize(record)
             except RnalmError as error:
                 problems.add(error)
                 continue
             summary.add(record, tokens, tokenize.unknown)
             summary.add_case(written)
-            if task == "classification" and means_missing(record.label or ""):
-                summary.odd_classes[record.label] += 1
-            yield _row(record, tokens) | {"label": label, "weight": weight}
+            summary.add_label(label)
+            yield _row(record, tokens) | {"label": stored(label), "weight": weight}
     except RnalmError as error:
         problems.add(error)
     if problems:
@@ -173,76 +191,6 @@ def _row(record: Record, tokens: Tokens) -> dict:
     if record.modifiers is not None:
         row["modifiers"] = list(record.modifiers[:, tokens.start : tokens.start + len(tokens.input_ids)].copy())
     return row
-
-
-def read_label(record: Record, task: str, source: Source, required: bool = False) -> float | str | None:
-    """Read a label: a finite number for regression, else a name.
-
-    Parameters
-    ----------
-    record : Record
-        The sequence.
-    task : {'regression', 'classification'}
-        What labels are.
-    source : Source
-        From which the sequence is.
-    required : bool
-        Whether there must be one.
-
-    Raises
-    ------
-    RnalmError
-        If the label is no number, or is missing and required; it names file and line.
-    """
-    if record.label is None and required:
-        attributes = getattr(source, "attributes", None)
-        hint = f"; {attributes.path} says nothing of it" if attributes else ""
-        problem = f"{record.id!r} has no label, but training needs one{hint}"
-        raise RnalmError(f"{record.place}: {problem}; to leave such rows out, set source.unlabelled: drop")
-    if record.label is None or task == "classification":
-        return record.label
-    label = to_number(record.label, source.decimal)
-    if label is None:
-        hint = _number_hint(record.label, source)
-        raise RnalmError(f"{record.place}: the label of {record.id!r} is {record.label!r}, expected a number{hint}")
-    return label
-
-
-def _number_hint(text: str, source: Source) -> str:
-    """Say how to read a text that is no number, where it may be one of another place, or stand for none."""
-    other = "," if source.decimal == "." else "."
-    if to_number(text, other) is not None:
-        key = source.missing_key.replace("missing", "decimal")
-        return f"; if {other!r} stands before its decimals, set {key}: {other!r}"
-    return f"; if it stands for no label, set {source.missing_key}: [{text!r}]" if means_missing(text) else ""
-
-
-def read_weight(record: Record, quality: dict[str, float], decimal: str) -> float | None:
-    """Read a weight, which is a finite number or named by a quality label.
-
-    Parameters
-    ----------
-    record : Record
-        The sequence.
-    quality : dict
-        Weights of quality labels by their names.
-    decimal : str
-        What stands before decimals.
-
-    Raises
-    ------
-    RnalmError
-        If it is neither; it names file and line.
-    """
-    if record.weight is None:
-        return None
-    if record.weight in quality:
-        return quality[record.weight]
-    weight = to_number(record.weight, decimal)
-    if weight is None or weight < 0:
-        expected = f"expected a number ≥ 0 or a quality label; {nearest(record.weight, quality)}"
-        raise RnalmError(f"{record.place}: the weight of {record.id!r} is {record.weight!r}, {expected}")
-    return weight
 
 
 def unique(records: Iterable[Record], source: Source) -> Iterator[Record]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
@@ -15,9 +16,11 @@ from rnalm import compute
 from rnalm.config import contract
 from rnalm.errors import RnalmError
 from rnalm.labels import folds, labels
+from rnalm.labels.labels import Labels
 from rnalm.labels.scaling import check_positive
 from rnalm.models import registry
-from rnalm.tokens import dataset, encode
+from rnalm.models.heads import TokenHead
+from rnalm.tokens import dataset, encode, windows
 from rnalm.tokens.batches import TrainingSet
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer
@@ -134,20 +137,80 @@ def load_fold(job: Job) -> FoldData:
     parts = folds.read(job.folds)[job.fold]
     used = np.flatnonzero(parts != folds.TEST)
     sequences = [sequence for group in dataset.read(job.encoded, used) for sequence in group]
-    truth = np.array([sequence.label for sequence in sequences], dtype=np.float64 if job.task == "regression" else object)
     if job.scaling == "log":
         # Of all rows, those that test included: better now than after training.
-        everything = dataset.column(job.encoded, "label").to_numpy()
-        check_positive(everything, dataset.column(job.encoded, "id").to_pylist())
+        _check_positive(job)
     train = parts[used] == folds.TRAIN
-    meaning = labels.fit(job.task, job.scaling, truth[train], all_classes(job))
-    targets = meaning.to_targets(truth)
-    training = TrainingSet(*both_strands([sequences[row] for row in np.flatnonzero(train)], targets[train]))
-    validation = TrainingSet([sequences[row] for row in np.flatnonzero(~train)], targets[~train])
-    weights = None
-    if job.class_weights:
-        weights = torch.tensor(labels.class_weights(training.targets, meaning.n_outputs), dtype=torch.float32)
-    return FoldData(meaning, training, validation, weights)
+    groups = [[sequences[row] for row in np.flatnonzero(chosen)] for chosen in (train, ~train)]
+    if job.per == "token":
+        size = encode.metadata(job.encoded)["block_size"]
+        groups = [windows.parts(group, size) for group in groups]
+    given: list = [sequence.label for sequence in groups[0]]
+    truth = np.concatenate(given) if job.per == "token" else np.array(given)
+    known = truth[~np.isnan(truth)] if job.task == "regression" else truth[:0]
+    meaning = labels.fit(job.task, job.scaling, known, all_classes(job), job.per)
+    targets = [targets_of(group, meaning) for group in groups]
+    training = TrainingSet(*both_strands(groups[0], targets[0]))
+    return FoldData(meaning, training, TrainingSet(groups[1], targets[1]), class_weights(job, meaning, training))
+
+
+def targets_of(sequences: list[Encoded], meaning: Labels) -> np.ndarray:
+    """Turn the labels of sequences into what a model is trained on.
+
+    Parameters
+    ----------
+    sequences : list of Encoded
+        With labels.
+    meaning : Labels
+        What the outputs of the model mean.
+
+    Returns
+    -------
+    numpy.ndarray
+        As :class:`rnalm.tokens.batches.TrainingSet` takes them: numbers or classes ``(rows,)`` or, of tokens, arrays of them.
+    """
+    given: list = [sequence.label for sequence in sequences]
+    if meaning.per == "sequence":
+        return meaning.to_targets(np.array(given, dtype=np.float64 if meaning.task == "regression" else object))
+    targets = np.empty(len(given), dtype=object)
+    targets[:] = [meaning.to_targets(label) for label in given]
+    return targets
+
+
+def class_weights(job: Job, meaning: Labels, training: TrainingSet) -> torch.Tensor | None:
+    """Say what classes weigh in the loss; None: all the same.
+
+    Parameters
+    ----------
+    job : Job
+        Which says how.
+    meaning : Labels
+        Which classes there are.
+    training : TrainingSet
+        The rows whose classes are counted.
+
+    Raises
+    ------
+    RnalmError
+        If there are more than two classes, of which one is to weigh more.
+    """
+    if job.positive_weight is not None:
+        if len(meaning.classes) != 2:
+            problem = f"labels.positive_weight is for two classes, found {len(meaning.classes)}"
+            raise RnalmError(f"{problem}: {', '.join(meaning.classes)}; expected labels.class_weights or none")
+        return torch.tensor([1.0, job.positive_weight])
+    if not job.class_weights:
+        return None
+    return torch.tensor(labels.class_weights(training.known()[0], meaning.n_outputs), dtype=torch.float32)
+
+
+def _check_positive(job: Job) -> None:
+    """Refuse labels of any row of which there is no logarithm."""
+    everything, ids = dataset.column(job.encoded, "label"), dataset.column(job.encoded, "id").to_pylist()
+    if job.per == "token":
+        # Of each sequence, the least label of a token.
+        everything = pa.chunked_array([[np.nanmin(values) for values in chunk.to_numpy(False)] for chunk in everything.chunks])
+    check_positive(everything.to_numpy(), ids)
 
 
 def both_strands(sequences: list[Encoded], targets: np.ndarray) -> tuple[list[Encoded], np.ndarray]:
@@ -188,7 +251,7 @@ def check_metric(metric: str, fold: int, validation: TrainingSet) -> None:
     RnalmError
         If the metric compares with how labels vary, and those of the rows do not.
     """
-    if metric in NEED_VARIATION and len(np.unique(validation.targets)) < 2:
+    if metric in NEED_VARIATION and len(np.unique(validation.known()[0])) < 2:
         raise RnalmError(
             f"finetune.metric: {metric} is not defined on the {len(validation)} validation rows of fold {fold}, "
             "whose labels are all the same"
@@ -205,7 +268,9 @@ def all_classes(job: Job) -> list[str]:
     """
     if job.task == "regression":
         return []
-    return dataset.column(job.encoded, "label").unique().to_pylist()
+    column = dataset.column(job.encoded, "label")
+    values = pa.chunked_array([chunk.flatten() for chunk in column.chunks]) if job.per == "token" else column
+    return values.drop_null().unique().to_pylist()
 
 
 def new_model(job: Job, data: FoldData) -> PreTrainedModel:
@@ -222,14 +287,21 @@ def new_model(job: Job, data: FoldData) -> PreTrainedModel:
     def create(tokenizer: Tokenizer, entries: dict[str, Any]) -> PreTrainedModel:
         entries["use_cache"] = False  # the Trainer sets it too; a model that it need not train any more should look the same
         if data.meaning.task == "regression":
-            mean, sd = mean_and_sd(data.training.targets.astype(np.float64), data.training.weights)
+            targets, weights = data.training.known()
+            mean, sd = mean_and_sd(targets.astype(np.float64), weights)
             entries |= {"output_mean": mean, "output_sd": sd}
         else:
             entries["id2label"] = dict(enumerate(data.meaning.classes))
             entries["label2id"] = {name: index for index, name in enumerate(data.meaning.classes)}
+        if data.meaning.per == "token":
+            entries["per"] = "token"
         channels = encode.metadata(job.encoded)["modifier_channels"]
         sizes = (tokenizer.get_vocab_size(), channels, data.meaning.n_outputs)
-        return registry.create(job.model, *sizes, all_special_ids(tokenizer), **entries)
+        model = registry.create(job.model, *sizes, all_special_ids(tokenizer), **entries)
+        if isinstance(head := getattr(model, "head", None), TokenHead) and data.meaning.classes:
+            counts = np.bincount(data.training.known()[0], minlength=data.meaning.n_outputs) + 1
+            head.expect(torch.from_numpy(counts / counts.sum()))
+        return model
 
     return start.new_model(job, create)
 

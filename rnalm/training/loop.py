@@ -116,8 +116,9 @@ def too_large(run: Run, size: int) -> RnalmError:
     size : int
         Rows that a GPU gets at once.
     """
-    problem = f"{run.name}.batch_size: {run.options['batch_size']} does not fit into the memory of the GPU"
-    if size <= 2:
+    key = "batch_tokens" if run.options.get("batch_tokens") else "batch_size"
+    problem = f"{run.name}.{key}: {run.options[key]} does not fit into the memory of the GPU"
+    if size <= 2 and key == "batch_size":
         return RnalmError(f"{problem}, and is as small as it can be; lower encode.block_size, or the model's size")
     effective = f"raise {run.name}.gradient_accumulation ({run.options['gradient_accumulation']}) by the same factor"
     return RnalmError(f"{problem}; lower it, and {effective} to keep the effective batch")
@@ -157,14 +158,19 @@ class EpochTrainer(Trainer):
         self.network, self.training, self.validation = model, training, validation
         arguments = training_arguments(run, epochs)
         # A validation batch has no more tokens than the largest training batch, so that it fits into memory as well.
-        self.batch_tokens = arguments.per_device_train_batch_size * int(training.lengths.max())
+        longest, size = int(training.lengths.max()), arguments.per_device_train_batch_size
+        tokens = run.options.get("batch_tokens")
+        if tokens is not None:
+            tokens = tokens * size // run.options["batch_size"]  # a process's share
+        self.batch_tokens = size * longest if tokens is None else max(tokens, longest)
         self.sampler = LengthBuckets(
             training.lengths,
-            arguments.per_device_train_batch_size,
+            size,
             run.seed,
             **({"window": 1} if getattr(model, "any_lengths", False) else {}),
             rank=arguments.process_index,
             world=arguments.world_size,
+            batch_tokens=tokens,
         )
         super().__init__(model=model, args=arguments, train_dataset=training, eval_dataset=validation)
         draw_apart(run.seed, arguments.process_index)

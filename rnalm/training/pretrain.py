@@ -18,7 +18,7 @@ from rnalm.config import Folds, contract
 from rnalm.labels import folds
 from rnalm.models import registry
 from rnalm.sequences.records import known
-from rnalm.tokens import dataset
+from rnalm.tokens import dataset, encode, windows
 from rnalm.tokens.batches import by_length
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import all_special_ids, kmer_layout, load_tokenizer
@@ -141,6 +141,7 @@ def load_rows(job: Job, tokenizer: Tokenizer, model: PreTrainedModel) -> tuple[M
     """
     rows = np.flatnonzero(folds.read(job.folds)[job.fold] == folds.TRAIN) if job.folds else None
     sequences = [sequence for group in dataset.read(job.encoded, rows) for sequence in group]
+    most = encode.metadata(job.encoded)["block_size"]
     special = all_special_ids(tokenizer)
     options = {key: job.options[key] for key in ("mask_prob", "random_prob", "keep_prob")}
     ids, size = tuple(special.values()), tokenizer.get_vocab_size()
@@ -153,7 +154,7 @@ def load_rows(job: Job, tokenizer: Tokenizer, model: PreTrainedModel) -> tuple[M
         log.info("%d sequences are left out: neighbours of validation rows in large groups, or without known tokens", left_out)
 
     def make(index: int, twins: bool) -> MaskedSet:
-        chosen: list[Encoded] = [sequences[row] for row in np.flatnonzero(part == index)]
+        chosen: list[Encoded] = windows.parts([sequences[row] for row in np.flatnonzero(part == index)], most)
         chosen += [sequence.twin() for sequence in chosen if twins and sequence.reverse_ids is not None]
         return MaskedSet(chosen, masking, model.config.frame, special["pad"], job.seed)
 

@@ -96,7 +96,7 @@ def new_model(job: TrainingJob, create: Callable[[Tokenizer, dict[str, Any]], Pr
     set_seed(job.run.seed)
     # In what pieces and in which case other sequences are read that the model gets to see.
     model = create(tokenizer, {key: information[key] for key in (*Encode.model_fields, "case")})
-    check_length(model.config, information["longest"])
+    check_length(model.config, min(information["longest"], information["block_size"]))
     return model
 
 

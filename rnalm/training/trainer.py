@@ -13,7 +13,7 @@ from rnalm.labels import losses, metrics
 from rnalm.labels.labels import Labels
 from rnalm.models import registry
 from rnalm.prediction.predict import predict
-from rnalm.tokens.batches import TrainingSet
+from rnalm.tokens.batches import TrainingSet, is_known
 from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer
 from rnalm.training.calibrate import calibrate
 from rnalm.training.checkpoints import Checkpoints, settings_hash
@@ -38,6 +38,10 @@ class Job(TrainingJob):
         Of labels that are numbers.
     class_weights : bool
         Whether classes weigh the more, the rarer they are.
+    positive_weight : float or None
+        What the second of two classes weighs, where the first weighs 1.
+    per : {'sequence', 'token'}
+        What has a label.
     encoded, tokenizer, output, model, options, seed, threads, gpus, code
         As in :class:`~rnalm.training.start.TrainingJob`; ``options`` is the ``finetune`` section.
     """
@@ -50,6 +54,8 @@ class Job(TrainingJob):
     task: str
     scaling: str
     class_weights: bool
+    positive_weight: float | None = None
+    per: str = "sequence"
 
     @property
     def fold_seed(self) -> int:
@@ -128,8 +134,8 @@ class FoldTrainer(EpochTrainer):
         """Compute the weighted loss of a batch, and the model's own penalty."""
         targets, weights = inputs.pop("labels"), inputs.pop("weights")
         outputs = model(**inputs)
-        weights = losses.weigh(weights, targets, self.data.class_weights)
-        loss = (losses.per_row(self.data.meaning.task, outputs.logits, targets, unit(self.network)) * weights).mean()
+        data = self.data
+        loss = losses.of_batch(data.meaning.task, outputs.logits, targets, weights, data.class_weights, unit(self.network))
         if penalty := getattr(self.network, "penalty", None):
             loss = loss + penalty()
         return (loss, outputs) if return_outputs else loss
@@ -165,7 +171,7 @@ def unit(model: PreTrainedModel) -> float:
 
 
 def validate(model: PreTrainedModel, data: FoldData, batch_tokens: int = 2**16) -> dict[str, float]:
-    """Compute the loss, weighted as in training, and all metrics on validation rows.
+    """Compute the loss, weighted as in training, and all metrics on validation rows, or on their tokens.
 
     Parameters
     ----------
@@ -183,8 +189,13 @@ def validate(model: PreTrainedModel, data: FoldData, batch_tokens: int = 2**16) 
     """
     validation = data.validation
     outputs = predict(model, validation.sequences, batch_tokens, data.meaning)
-    targets, weights = torch.from_numpy(validation.targets), torch.from_numpy(validation.weights)
+    given: list = [sequence.label for sequence in validation.sequences]
+    if data.meaning.per == "token":
+        known = is_known(np.concatenate(validation.targets))
+        outputs, truth = np.concatenate(outputs)[known], np.concatenate(given)[known]
+    else:
+        truth = np.array(given)
+    targets, weights = map(torch.from_numpy, validation.known())
     each = losses.per_row(data.meaning.task, torch.from_numpy(outputs), targets, unit(model))
     loss = losses.weighted_mean(each, losses.weigh(weights, targets, data.class_weights))
-    truth = np.array([sequence.label for sequence in validation.sequences])
     return {"loss": loss.item(), **metrics.score(data.meaning, truth, outputs)}

@@ -31,6 +31,9 @@ def reading(prefix: str, told: set[str], labelled: set[str], path: str) -> dict[
     return found
 
 
+#: What lists sites, and shows them.
+LISTING = {"merge_tracks", *REPORT}
+
 #: Every key of the configuration: the base in which it is changed, its new value, and the rules that run again.
 KEYS = {
     "output": ("regression", "elsewhere", EVERYTHING),
@@ -56,6 +59,14 @@ KEYS = {
             *((f"columns.{name}", "weight" if name == "id" else "sequence") for name in ("id", "label", "group", "split")),
         )
     },
+    "source.columns.sites": ("positions", "label", ENCODING),
+    "source.sites": ("positions", "more.tsv", ENCODING, {"columns": {"id": "id", "sequence": "sequence"}}),
+    "inference.more.columns.sites": ("positions", "label", PASSING),
+    "inference.more.sites": ("positions", "table.tsv", PASSING, {"columns": {"id": "id", "sequence": "sequence"}}),
+    "tokenizer.source.columns.sites": ("vocabulary", "weight", REPORT, {"label": None}),
+    "tokenizer.source.sites": ("vocabulary", "table.tsv", REPORT, {"columns": {"id": "id", "sequence": "sequence"}}),
+    "source<Fasta>.sites": ("marked", "more.tsv", ENCODING, {"attributes": None}),
+    "source<Fasta>.attributes.columns.sites": ("marked", "label", ENCODING),
     "source<Fasta>.attributes.columns.weight": ("language", "weight", ENCODING, {}, {"task": "regression"}),
     "tokenizer.type": ("language", "unigram", EVERYTHING - {"cluster_sequences"}),
     "tokenizer.max_token_length": ("language", 3, EVERYTHING - {"cluster_sequences"}),
@@ -73,6 +84,9 @@ KEYS = {
     "encode.reverse_complement": ("regression", "average", ENCODING),
     "labels.scaling": ("regression", "log", TRAINING),
     "labels.quality": ("regression", {"GOOD": 1.0}, ENCODING),
+    "labels.per": ("regression", "token", ENCODING, {}, {"model": {"name": "frames"}, "interpret": {}}),
+    "labels.sep": ("positions", ";", ENCODING),
+    "labels.positive_weight": ("positions", 2.0, TRAINING),
     "labels.class_weights": ("classes", True, TRAINING),
     "folds.validation_percent": ("regression", 20, FOLDING, {"method": "kfold", "n": 3}),
     "folds.method": ("regression", "kfold", FOLDING, {"n": 3}),
@@ -113,6 +127,7 @@ KEYS = {
             "random_prob": 0.2,
             "keep_prob": 0.2,
             "batch_size": 3,
+            "batch_tokens": 100,
             "gradient_accumulation": 3,
             "learning_rate": 0.1,
             "scheduler": "constant",
@@ -139,6 +154,7 @@ KEYS = {
     "model.batch_norm_momentum": ("regression", 0.2, TRAINING),
     "finetune.epochs": ("regression", 3, TRAINING),
     "finetune.extra_epochs": ("regression", 3, TRAINING),
+    "finetune.batch_tokens": ("frames", 100, TRAINING),
     "finetune.batch_size": ("regression", 3, TRAINING),
     "finetune.gradient_accumulation": ("regression", 3, TRAINING),
     "finetune.learning_rate": ("regression", 0.1, TRAINING),
@@ -163,6 +179,10 @@ KEYS = {
     "sweep.workers": ("language", 2, SWEEPING),
     "sweep.pruning": ("language", False, SWEEPING),
     "sweep.epochs": ("language", 3, SWEEPING),
+    "predict.sites.motif": ("positions", "CTG", LISTING),
+    "predict.sites.top": ("positions", 1, LISTING),
+    "predict.sites.of": ("positions", "1", LISTING),
+    "predict.formats": ("positions", ["npy"], LISTING),
     "predict.batch_tokens": ("regression", 100, below("predict_source")),
     "interpret.modes": ("regression", ["mask", "remove", "replace"], SCORING | {"check_interpretation"}),
     "interpret.replacements": ("regression", {"A": ["G"]}, SCORING | {"check_interpretation"}),

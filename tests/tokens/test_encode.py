@@ -9,7 +9,7 @@ import pytest
 from tokenizers import Tokenizer
 
 import rnalm
-from rnalm.config import Encode, Fasta
+from rnalm.config import Encode, Fasta, Labels
 from rnalm.tokens import dataset, encode, rows
 
 A, C, G, T = range(7, 11)
@@ -47,7 +47,7 @@ def labelled(write_source):
 
 def test_a_file_has_one_row_a_sequence_in_input_order(write_source, read_back):
     content = "id\tsequence\tlabel\tweight\tgroup\tsplit\nz\tacgt\t1.5\tGOOD\tg1\ts1\na\tga\t\t\t\t\n"
-    table = read_back(write_source(content, columns=EVERY_COLUMN), quality=QUALITY)
+    table = read_back(write_source(content, columns=EVERY_COLUMN), labels=Labels(quality=QUALITY))
     assert table["id"].tolist() == ["z", "a"]
     assert [ids.tolist() for ids in table["input_ids"]] == [[A, C, G, T], [G, A]]
     assert table.loc[0, ["label", "weight", "group", "split"]].tolist() == [1.5, 0.75, "g1", "s1"]
@@ -80,7 +80,7 @@ def test_the_metadata_names_the_tokenizer_the_version_and_the_cuts(write_rows, r
     origin = {"version": rnalm.__version__, "tokenizer_sha256": encode.fingerprint(acgt), "task": "regression"}
     cuts = {"block_size": 4, "truncate": "left", "center_token": None, "reverse_complement": "none"}
     counts = {"sequences": 2, "tokens": 6, "longest": 4, "truncated": 1, "labelled": 0, "modifier_channels": 0, "unknown": 1}
-    letters = {"lower": 7, "upper": 0, "dropped": 0, "case": "keep"}
+    letters = {"lower": 7, "upper": 0, "dropped": 0, "case": "keep", "per": "sequence", "positions": 0}
     assert encode.metadata(path) == origin | cuts | counts | letters
 
 
@@ -284,7 +284,7 @@ def test_classes_are_stored_by_name_and_labels_are_optional(labelled, read_back)
 def test_a_weight_is_a_quality_label_or_a_number(labelled, read_back):
     weights = {"STRONG": 1.0, "GOOD": 0.75, "POOR": 0.25, "0.3": 0.3, "0": 0.0, "1e2": 100.0}
     rows = [f"{text}\ta\t1\t{text}" for text in weights]
-    assert read_back(labelled(*rows), quality=QUALITY)["weight"].tolist() == list(weights.values())
+    assert read_back(labelled(*rows), labels=Labels(quality=QUALITY))["weight"].tolist() == list(weights.values())
 
 
 NO_NUMBER = "the label of 'two' is {!r}, expected a number"
@@ -304,13 +304,13 @@ NO_WEIGHT = "the weight of 'two' is {!r}, expected a number ≥ 0 or a quality l
 )
 def test_a_bad_label_or_weight_is_named_with_its_line(labelled, acgt, path, refusal, label, weight, problem):
     source = labelled("one\ta\t1\tGOOD", f"two\tc\t{label}\t{weight}")
-    message = refusal(encode.encode, source, acgt, path, quality=QUALITY, require_labels=True)
+    message = refusal(encode.encode, source, acgt, path, labels=Labels(quality=QUALITY), require_labels=True)
     assert message == f"{source.path}, line 3: {problem}"
 
 
 def test_of_many_bad_rows_the_first_is_told_and_the_log_has_the_others(labelled, acgt, path, refusal, caplog):
     source = labelled(*(f"s{row}\ta\thigh\t1" for row in range(30)), "s0\tc\t1\t1")
-    message = refusal(encode.encode, source, acgt, path, quality=QUALITY)
+    message = refusal(encode.encode, source, acgt, path, labels=Labels(quality=QUALITY))
     assert message == f"{source.path}, line 2: {NO_NUMBER.format('high').replace('two', 's0')} (and 30 more, see the log)"
     told = [record.message for record in caplog.records if record.levelno == logging.ERROR]
     assert told == [

@@ -33,7 +33,7 @@ except RnalmError as error:
     sys.exit(f"rnalm: {error}")  # one line, without the places in these files that Snakemake would add to it
 
 ENV = "../envs/rnalm.yaml"
-OUT, TASK = PLAN.out, PLAN.settings.task
+OUT = PLAN.out
 CONTENTS = contents.Contents(f"{OUT}/{receipts.FOLDER}/contents.json")
 CODES = fingerprint.Codes(f"{OUT}/{receipts.FOLDER}/code.json")
 
@@ -45,6 +45,7 @@ wildcard_constraints:
     shard=r"\d+",
     mode="|".join(PLAN.settings.interpret.scored),
     place=r"(predict|interpret)(/[A-Za-z0-9_-]+)?",
+    tracks=r"tracks(/[A-Za-z0-9_-]+)?",
 
 
 def code(script):

@@ -34,7 +34,7 @@ rule evaluate_fold:
         model=of_models(),
         results=multiext(f"{OUT}/fine-tune/{{model}}/", "train_results.json", "eval_results.json"),
     output:
-        multiext(f"{OUT}/fine-tune/{{model}}/", *contract.tested(TASK)),
+        multiext(f"{OUT}/fine-tune/{{model}}/", *PLAN.tested),
     log:
         f"{OUT}/logs/evaluate/{{model}}.log",
     benchmark:

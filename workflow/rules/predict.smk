@@ -31,7 +31,7 @@ rule merge_predictions:
         ),
         models=of_models(["labels.json"]),
     output:
-        multiext(f"{OUT}/{{place}}/", *contract.predicted(TASK)),
+        multiext(f"{OUT}/{{place}}/", *contract.predicted(PLAN.settings.task)),
     log:
         f"{OUT}/logs/{{place}}/merge.log",
     benchmark:
@@ -48,3 +48,33 @@ rule merge_predictions:
         job=job("merge_predictions"),
     script:
         "../scripts/merge_predictions.py"
+
+
+rule merge_tracks:
+    input:
+        parts=lambda wildcards: expand(
+            f"{OUT}/predict/parts/{{source}}/{{model}}.parquet", source=contract.source_of(wildcards.tracks), model=PLAN.models
+        ),
+        models=of_models(["labels.json"]),
+        encoded=lambda wildcards: f"{OUT}/encoded/{contract.source_of(wildcards.tracks)}.parquet",
+        tokenizer=f"{OUT}/tokenizer.json",
+    output:
+        multiext(
+            f"{OUT}/{{tracks}}/", *contract.tracked(PLAN.settings.predict.sites is not None, PLAN.settings.predict.formats)
+        ),
+    log:
+        f"{OUT}/logs/{{tracks}}/merge.log",
+    benchmark:
+        f"{OUT}/benchmarks/{{tracks}}/merge.tsv"
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=60,
+    params:
+        code=code("merge_tracks.py"),
+        content=content("merge_tracks"),
+        job=job("merge_tracks"),
+    script:
+        "../scripts/merge_tracks.py"

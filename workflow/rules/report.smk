@@ -19,7 +19,7 @@ rule write_report:
         summary=[f"{OUT}/fine-tune/summary.csv"] if PLAN.trained else [],
         predictions=expand(
             f"{OUT}/{{place}}/{{name}}",
-            place=[contract.place("predict", source) for source in PLAN.queries],
+            place=[PLAN.predictions_of(source) for source in PLAN.queries],
             name=contract.SHOWN.values(),
         ),
         scores=(ancient if SETTLED else list)([f"{PLAN.scored(*asked)}.parquet" for asked in PLAN.asked]),

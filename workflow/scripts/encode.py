@@ -5,12 +5,13 @@ from rnalm.pipeline.jobs import job
 
 @job(snakemake)
 def work():
-    from rnalm.config import Encode, read_source
+    from rnalm.config import Encode, Labels, read_source
     from rnalm.tokens.encode import case_of, encode, inherit, inherited_case
     from rnalm.tokens.tokenizer import load_tokenizer
 
     settings = dict(snakemake.params.job)
     source, options, trained = (settings.pop(name) for name in ("source", "options", "trained"))
+    settings["labels"] = Labels(**settings["labels"])
     source, tokenizer = read_source(source), load_tokenizer(snakemake.input.tokenizer)
     if configs := [f"{model}/config.json" for model in trained]:
         options, settings["case"] = inherit(options, configs), inherited_case(configs, source)

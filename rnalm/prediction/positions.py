@@ -1,0 +1,306 @@
+"""How good predictions for tokens are: over all of them, over those where a motif begins, and sequence by sequence."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from rnalm.config import contract
+from rnalm.config.results import Sites
+from rnalm.errors import RnalmError, nearest
+from rnalm.files import read_json, write_json
+from rnalm.labels import metrics
+from rnalm.labels.labels import Labels
+from rnalm.labels.tally import Tally, thresholds
+from rnalm.prediction import sites as listing
+from rnalm.prediction import tracks
+from rnalm.prediction.tracks import Track
+from rnalm.tokens.batches import is_known
+from rnalm.tokens.dataset import tokens_labels
+
+#: Class indices or numbers ``(known,)``, and probabilities or predictions ``(known, outputs)``.
+Batch = tuple[np.ndarray, np.ndarray]
+
+
+def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
+    """Write what a fold's model achieves on the tokens of its test rows: ``test_results.json``, ``all_results.json``.
+
+    Parameters
+    ----------
+    part : path
+        The model's predictions, from :func:`rnalm.prediction.predict.predict_file`.
+    model_folder : path
+        Of the model.
+    """
+    folder = Path(model_folder)
+    labels = Labels.load(folder / contract.LABELS)
+
+    def batches() -> Iterator[Batch]:
+        for batch in pq.ParquetFile(part).iter_batches(batch_size=64, columns=["label", "outputs"]):
+            given = tokens_labels(batch.column("label"))
+            for label, outputs in zip(given, batch.column("outputs").to_numpy(zero_copy_only=False), strict=True):
+                if label is not None:
+                    yield _known(labels, label, labels.to_scores(outputs.reshape(len(label), -1)))
+
+    scores = compare(labels, batches)
+    results = {f"test_{name}": value for name, value in scores.items()}
+    results["test_rows"] = pq.read_metadata(part).num_rows
+    results = metrics.finite(results)
+    write_json(folder / contract.TEST_RESULTS, results)
+    earlier = read_json(folder / contract.TRAIN_RESULTS) | read_json(folder / contract.EVAL_RESULTS)
+    write_json(folder / contract.ALL_RESULTS, earlier | results)
+
+
+def _known(labels: Labels, label: np.ndarray, scores: np.ndarray) -> Batch:
+    """Keep the tokens whose label is known; numbers stay in their own units."""
+    targets = label.astype(np.float64) if labels.task == "regression" else labels.to_targets(label)
+    known = is_known(targets)
+    return targets[known], scores[known]
+
+
+def compare(labels: Labels, batches: Callable[[], Iterator[Batch]]) -> dict[str, Any]:
+    """Compute metrics over all tokens.
+
+    Parameters
+    ----------
+    labels : Labels
+        What the outputs of the models mean.
+    batches : callable
+        Gives the known tokens, batch by batch; for classes it is called twice.
+
+    Returns
+    -------
+    dict
+        What :func:`rnalm.labels.metrics.score` has in the units of labels, ``positions`` and, for classes, ``per_class``.
+    """
+    if labels.task == "regression":
+        found = list(batches())
+        truth, values = (np.concatenate([batch[k].ravel() for batch in found] or [np.empty(0)]) for k in (0, 1))
+        scores = metrics.regression(truth, metrics.check_finite(values)) if len(truth) else {}
+        return scores | {"positions": len(truth)}
+    count = len(labels.classes)
+    tally = Tally(thresholds(batches(), count), count)
+    for batch in batches():
+        tally.add(*batch)
+    return _of_tally(tally, labels)
+
+
+def _of_tally(tally: Tally, labels: Labels) -> dict[str, Any]:
+    """Give metrics, if there are rows."""
+    total = int(tally.confusion.sum())
+    scores: dict[str, Any] = dict(tally.scores()) if total else {}
+    return scores | {"positions": total} | ({"per_class": tally.per_class(labels.classes)} if total else {})
+
+
+@dataclass
+class Subset:
+    """What is counted of a split, or of all.
+
+    Attributes
+    ----------
+    everywhere, at_motif : Tally
+        Of all tokens, and of those where the motif begins.
+    sequences, with_sites, right : int
+        Sequences with labels, those with a true site, and those of which the most probable token is one.
+    sites : int
+        True sites.
+    """
+
+    everywhere: Tally
+    at_motif: Tally
+    sequences: int = 0
+    with_sites: int = 0
+    right: int = 0
+    sites: int = 0
+
+    def scores(self, labels: Labels, motif: str | None) -> dict[str, Any]:
+        """Give metrics by name.
+
+        Parameters
+        ----------
+        labels : Labels
+            What the outputs of the models mean.
+        motif : str or None
+            That of which tokens are looked at by themselves, too.
+        """
+        scores = _of_tally(self.everywhere, labels) | {"rows": self.sequences}
+        if motif is not None:
+            at_motif = _of_tally(self.at_motif, labels)
+            scores["motif"] = {key: value for key, value in at_motif.items() if key in (*metrics.AREAS, "positions")}
+        if self.with_sites:
+            scores |= {"sites": self.sites, "best_right": self.right / self.with_sites}
+        return scores
+
+
+def site_class(labels: Labels, options: Sites | None) -> str | None:
+    """Name the class of sites: that which is asked for, or the second of two; None where there is none.
+
+    Parameters
+    ----------
+    labels : Labels
+        What the outputs of the models mean.
+    options : Sites or None
+        Which sites are listed.
+
+    Raises
+    ------
+    RnalmError
+        If the class that is asked for is none, or none is asked for though there are more than two.
+    """
+    classes = list(labels.classes)
+    if options is None or not classes:
+        return classes[1] if len(classes) == 2 else None
+    if options.of is not None and options.of not in classes:
+        raise RnalmError(f"predict.sites.of: {options.of!r} is no class of the models; {nearest(options.of, classes)}")
+    if options.of is None and len(classes) > 2:
+        raise RnalmError(f"predict.sites.of is missing: which of the classes {', '.join(classes)} are sites?")
+    return options.of or classes[1]
+
+
+def evaluate(path: str | Path, labels: Labels, options: Sites | None, folder: str | Path) -> None:
+    """Write ``results.json`` and, where sites are to be listed, ``sites.csv``.
+
+    Parameters
+    ----------
+    path : path
+        Tracks, from :func:`rnalm.prediction.tracks.merge`.
+    labels : Labels
+        What the outputs of the models mean.
+    options : Sites or None
+        Which sites are listed; None: none.
+    folder : path
+        Where the files go.
+
+    Raises
+    ------
+    RnalmError
+        If it is not clear what a site is (see :func:`site_class`), or a prediction is not finite.
+    """
+    folder = Path(folder)
+    name = site_class(labels, options)
+    if labels.task == "regression":
+
+        def batches() -> Iterator[Batch]:
+            known = (track for track in tracks.read(path, labels) if track.label is not None)
+            return (_known(labels, track.label, track.values) for track in known if track.label is not None)
+
+        results = compare(labels, batches) | {"rows": sum(track.label is not None for track in tracks.read(path, labels))}
+    else:
+        results = _classified(path, labels, options, name, folder)
+    write_json(folder / contract.RESULTS, _finite(results))
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: _finite(value) if isinstance(value, dict) else value for key, value in metrics.finite(values).items()}
+
+
+def probabilities(track: Track) -> np.ndarray:
+    """Give the probabilities of all classes ``(length, classes)``, also of two, of which a track has one.
+
+    Parameters
+    ----------
+    track : Track
+        Of classes.
+    """
+    own = track.values
+    return own if own.shape[1] > 1 else np.concatenate([1 - own, own], axis=1)
+
+
+def _classified(path: str | Path, labels: Labels, options: Sites | None, name: str | None, folder: Path) -> dict[str, Any]:
+    """Go through all tracks twice: to know the scores of each class, then to count all others between them."""
+    motif, count = options and options.motif, len(labels.classes)
+    known_sites, sequences = Counter(), Counter()
+
+    def first_pass() -> Iterator[Batch]:
+        for track in tracks.read(path, labels):
+            sequences[track.split] += 1
+            if track.label is not None:
+                known_sites[track.split] += int(np.sum(track.label == name))
+                yield _known(labels, track.label, probabilities(track))
+
+    scores = thresholds(first_pass(), count)
+    # Where no site is known, one a sequence is looked for.
+    rounds = {split: known_sites[split] or number for split, number in sequences.items()}
+    wanted = {split: each * options.top if options else 0 for split, each in rounds.items()}
+    column = 0 if count == 2 or name is None else labels.classes.index(name)
+    best = listing.Best(wanted, motif, column)
+    subsets = {split: Subset(Tally(scores, count), Tally(scores, count)) for split in [*sequences, "pooled"]}
+    for track in tracks.read(path, labels):
+        if options:
+            best.add(track)
+        if track.label is None:
+            continue
+        targets, begins = labels.to_targets(track.label), listing.begins(track.letters, motif)
+        known, given = is_known(targets), probabilities(track)
+        sites = np.flatnonzero(track.label == name)
+        for split in (track.split, "pooled"):
+            subset = subsets[split]
+            subset.everywhere.add(targets[known], given[known])
+            subset.at_motif.add(targets[known & begins], given[known & begins])
+            subset.sequences += 1
+            subset.sites += len(sites)
+            if len(sites):
+                subset.with_sites += 1
+                subset.right += bool(track.label[np.where(known, track.values[:, column], -1).argmax()] == name)
+    results = subsets["pooled"].scores(labels, motif)
+    named = [split for split in sequences if split is not None]
+    if named:
+        results["splits"] = {split: subsets[split].scores(labels, motif) for split in sorted(named)}
+    if options and name is not None:
+        listing.write(best, name, rounds, folder / contract.SITES)
+        _recall(results, best, name, known_sites)
+    return results
+
+
+def _recall(results: dict[str, Any], best: listing.Best, name: str, known_sites: Counter) -> None:
+    """Add which share of the true sites are among those that are listed."""
+    found = {
+        split: sum(site.track.label is not None and site.track.label[site.order[1]] == name for site in sites)
+        for split, sites in best.ranked()
+    }
+    if total := sum(known_sites.values()):
+        results["recall_listed"] = sum(found.values()) / total
+    for split, of_split in results.get("splits", {}).items():
+        if known_sites[split]:
+            of_split["recall_listed"] = found[split] / known_sites[split]
+
+
+def count(path: str | Path, labels: Labels, motif: str | None) -> dict[str, Tally]:
+    """Count predictions, for curves over all tokens and over those where a motif begins.
+
+    Parameters
+    ----------
+    path : path
+        Tracks, from :func:`rnalm.prediction.tracks.merge`.
+    labels : Labels
+        What the outputs of the models mean.
+    motif : str or None
+        The motif; None: there is none.
+
+    Returns
+    -------
+    dict of str to Tally
+        ``all`` and, with a motif, its letters.
+    """
+    n_classes = len(labels.classes)
+
+    def known() -> Iterator[tuple[Track, np.ndarray, np.ndarray]]:
+        for track in tracks.read(path, labels):
+            if track.label is not None:
+                yield track, labels.to_targets(track.label), probabilities(track)
+
+    def first_pass() -> Iterator[Batch]:
+        for _, targets, given in known():
+            yield targets[is_known(targets)], given[is_known(targets)]
+
+    scores = thresholds(first_pass(), n_classes)
+    counted = {name: Tally(scores, n_classes) for name in ["all", motif] if name is not None}
+    for track, targets, given in known():
+        for name, tally in counted.items():
+            chosen = is_known(targets) & listing.begins(track.letters, None if name == "all" else name)
+            tally.add(targets[chosen], given[chosen])
+    return counted

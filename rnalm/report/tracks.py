@@ -1,0 +1,247 @@
+"""How well models predict tokens: curves over all of them, and predictions along sequences."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn import metrics as sk
+
+from rnalm.config.contract import picture_name
+from rnalm.config.results import Sites
+from rnalm.files import read_json
+from rnalm.labels.labels import Labels
+from rnalm.labels.tally import Tally, measured
+from rnalm.prediction import positions, tracks
+from rnalm.prediction.tracks import Track
+from rnalm.report.blocks import Block, Section, number, picture
+from rnalm.report.figures import GREY, LOWER, canvas, plain
+from rnalm.report.job import Job, Query
+
+#: Sequences of each kind that are drawn.
+EXAMPLES = 2
+#: Points of a curve, at most: a screen has no more.
+POINTS = 1000
+#: Tokens of which labels and predictions are drawn against each other, at most.
+DOTS = 20_000
+#: Marks the most probable token; told apart from the other colours by colour-blind readers too.
+BEST = "#d95f02"
+#: What stands in the table of splits, by its name in ``results.json``.
+SHOWN = {
+    "rows": "sequences",
+    "positions": "tokens",
+    "sites": "sites",
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "best_right": "best site right",
+    "recall_listed": "of sites, listed",
+}
+
+
+def predicted_tokens(job: Job, query: Query) -> Section:
+    """Show what was predicted for tokens and, where there are labels, how well.
+
+    Parameters
+    ----------
+    job : Job
+        What the report is made of.
+    query : Query
+        Whose predictions are shown.
+    """
+    labels, results = job.meaning, read_json(query.results)
+    options = job.config["predict"]["sites"]
+    sites = Sites(**options) if options else None
+    name, known = positions.site_class(labels, sites), bool(results.get("positions"))
+    blocks = [_table(results, sites)] if known else []
+    if labels.classes:
+        counted = positions.count(query.predictions, labels, sites.motif if sites else None) if known else {}
+        drawn = curves(counted, labels.classes)
+        caption = "Below, blue: sites that are known. Above, orange: the most probable token."
+    else:
+        drawn = dots(query, labels)
+        caption = "Grey: what is known. Blue: what is predicted."
+    blocks.append(picture(job.figures, picture_name("predictions", query.name), drawn, "Every token with a label counts once."))
+    drawn = along(examples(query, labels, name), name, labels)
+    blocks.append(picture(job.figures, picture_name("tracks", query.name), drawn, caption, heading="Along sequences"))
+    return Section(query.title("Predictions"), blocks)
+
+
+def _table(results: dict[str, Any], sites: Sites | None) -> Block:
+    """Tabulate all splits, and all together."""
+    splits = results.get("splits", {})
+    of = {"all": results} | (splits if len(splits) > 1 else {})
+    names = [name for name in SHOWN if name in results]
+    columns = ["", *(SHOWN[name] for name in names)]
+    rows = [[split, *(number(values.get(name)) for name in names)] for split, values in of.items()]
+    text = "Areas under curves are those over all tokens with a label."
+    if sites and sites.motif and "motif" in results:
+        areas = [name for name in ("roc_auc", "pr_auc") if name in results["motif"]]
+        columns += [f"{sites.motif}: {SHOWN[name]}" for name in areas]
+        for row, values in zip(rows, of.values(), strict=True):
+            row += [number(values["motif"].get(name)) for name in areas]
+    if "best_right" in results:
+        text += " The best site is right where a sequence's most probable token is one of its sites."
+    if "recall_listed" in results and sites:
+        text += f" Listed are, of each split, the {sites.top} × k most probable tokens, k being its sites."
+    return Block(text=text, table={"columns": columns, "rows": rows})
+
+
+def curves(counted: Mapping[str, Tally], classes: Sequence[str]) -> Figure:
+    """Draw ROC and precision-recall curves, and how often tokens of a probability are what is predicted.
+
+    Parameters
+    ----------
+    counted : mapping of str to Tally
+        From :func:`rnalm.prediction.positions.count`; empty where no label is known.
+    classes : sequence of str
+        Their names.
+    """
+    figure, axes = canvas(10, 3.4, columns=3)
+    roc, pr, calibration = axes[0]
+    roc.set(title="ROC (area)", xlabel="false positive rate", ylabel="true positive rate")
+    pr.set(title="Precision-recall (average precision)", xlabel="recall", ylabel="precision")
+    calibration.set(title="Calibration", xlabel="probability", ylabel="share that is so")
+    calibration.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
+    for style, (name, tally) in zip(("-", ":"), counted.items(), strict=False):
+        for place, index in enumerate(measured(len(classes))):
+            positive, score, weight = tally.table(place)
+            if not 0 < positive.sum() < len(positive):
+                continue
+            of = [plain(classes[index])] if len(classes) > 2 else []
+            label = " ".join([*of, "all tokens" if name == "all" else f"{name} only"])
+            options: Any = {"sample_weight": weight}
+            across, up, _ = sk.roc_curve(positive, score, **options)
+            area = sk.roc_auc_score(positive, score, **options)
+            roc.plot(*_thinned(across, up), style, label=f"{label}: {area:.4f}")
+            precision, recall, _ = sk.precision_recall_curve(positive, score, **options)
+            area = sk.average_precision_score(positive, score, **options)
+            # What scikit-learn appends at recall 0 is no precision of any threshold.
+            pr.plot(*_thinned(recall[-2::-1], precision[-2::-1]), style, label=f"{label}: {area:.3f}", drawstyle="steps-pre")
+            if name == "all":
+                calibration.plot(*_calibrated(positive, np.clip(score, 0, 1), weight), "o-", markersize=3)
+    for axis, corner in ((roc, "lower right"), (pr, "lower left")):
+        axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.03))
+        if axis.lines:
+            axis.legend(loc=corner, fontsize="small")
+        else:
+            axis.text(0.5, 0.5, "no labels of several classes", ha="center", color=GREY)
+    return figure
+
+
+def _thinned(across: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Keep as many points of a curve as can be seen."""
+    kept = np.unique(np.linspace(0, len(across) - 1, POINTS).round().astype(int))
+    return across[kept], up[kept]
+
+
+def _calibrated(positive: np.ndarray, score: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Average probabilities and shares within tenths."""
+    tenth = np.minimum((score * 10).astype(int), 9)
+    rows = np.bincount(tenth, weight, 10)
+    own = rows > 0
+    mean, share = (np.bincount(tenth, weight * value, 10)[own] / rows[own] for value in (score, positive))
+    return mean, share
+
+
+def dots(query: Query, labels: Labels) -> Figure:
+    """Draw predicted against true numbers of tokens, of evenly spaced ones if they are many.
+
+    Parameters
+    ----------
+    query : Query
+        What was predicted.
+    labels : Labels
+        What the outputs of the models mean.
+    """
+    figure, axes = canvas(4.2, 3.8)
+    known = (track for track in tracks.read(query.predictions, labels) if track.label is not None)
+    pairs = [np.stack([track.label, track.values[:, 0]]) for track in known if track.label is not None]
+    truth, values = np.concatenate(pairs, axis=1) if pairs else np.empty((2, 0))
+    truth, values = truth[np.isfinite(truth)], values[np.isfinite(truth)]
+    step = -(-len(truth) // DOTS) or 1
+    axes[0, 0].scatter(truth[::step], values[::step], s=4, alpha=0.3, color=LOWER, linewidths=0, rasterized=True)
+    axes[0, 0].set(xlabel="true", ylabel="predicted", title=f"n = {len(truth):,}")
+    return figure
+
+
+@dataclass(frozen=True)
+class Example:
+    """A sequence that is drawn.
+
+    Attributes
+    ----------
+    what : str
+        What it is an example of.
+    track : Track
+        What was predicted.
+    values : numpy.ndarray
+        The value that is drawn ``(length,)``.
+    """
+
+    what: str
+    track: Track
+    values: np.ndarray
+
+
+def examples(query: Query, labels: Labels, name: str | None) -> list[Example]:
+    """Choose sequences: of sites, where the best is right, and where the model is surest and wrong; else the first ones.
+
+    Parameters
+    ----------
+    query : Query
+        What was predicted.
+    labels : Labels
+        What the outputs of the models mean.
+    name : str or None
+        The class of sites.
+    """
+    column = 0 if len(labels.classes) <= 2 or name is None else labels.classes.index(name)
+    right: list[Example] = []
+    wrong: list[Example] = []
+    others: list[Example] = []
+    for track in tracks.read(query.predictions, labels):
+        values = track.values[:, column]
+        if track.label is None or name is None or not (track.label == name).any():
+            others += [Example("", track, values)] if len(others) < EXAMPLES else []
+        elif track.label[values.argmax()] == name:
+            right += [Example("right: ", track, values)] if len(right) < EXAMPLES else []
+        else:
+            wrong = sorted([*wrong, Example("wrong: ", track, values)], key=lambda one: -one.values.max())[:EXAMPLES]
+    return right + wrong or others
+
+
+def along(shown: Sequence[Example], name: str | None, labels: Labels) -> Figure:
+    """Draw values along sequences, with what is known of them.
+
+    Parameters
+    ----------
+    shown : sequence of Example
+        From :func:`examples`.
+    name : str or None
+        The class of sites.
+    labels : Labels
+        What the outputs of the models mean.
+    """
+    rows = max(1, len(shown))
+    figure, axes = canvas(9, 1.5 * rows, rows=rows)
+    for axis, example in zip(axes[:, 0], shown, strict=False):
+        label, at = example.track.label, np.arange(len(example.values))
+        axis.set_title(plain(f"{example.what}{example.track.id}"), loc="left", fontsize="small")
+        axis.set_xlim(-0.5, len(at) - 0.5)
+        if not labels.classes:
+            if label is not None:
+                axis.plot(at, label, color=GREY, linewidth=1)
+            axis.plot(at, example.values, color=LOWER, linewidth=1)
+            continue
+        axis.fill_between(at, example.values, step="mid", color=LOWER, linewidth=0.8)
+        axis.set(ylim=(-0.14, 1.18), ylabel="probability")
+        axis.plot([example.values.argmax()], [1.1], "v", color=BEST, markersize=5)
+        if label is not None and name is not None:
+            sites = np.flatnonzero(label == name)
+            axis.axhspan(-0.12, -0.02, color="#eeeeee", linewidth=0)
+            axis.plot(sites, np.full(len(sites), -0.07), "|", color=LOWER, markersize=8, markeredgewidth=2)
+    axes[-1, 0].set_xlabel("position (0-based)")
+    return figure

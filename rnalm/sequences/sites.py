@@ -1,0 +1,75 @@
+"""Sites of sequences: out of a field of a table, or out of a BED file."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from rnalm.errors import RnalmError
+from rnalm.sequences.bed import POSITION, read_bed
+from rnalm.sequences.records import Record
+
+#: What separates positions in a field.
+SEPARATOR = ","
+
+#: Start and end (0-based, half-open) of each site, and its name.
+Sites = tuple[tuple[int, int, str], ...]
+
+
+def parse(field: str, place: str) -> Sites:
+    """Read positions out of a field.
+
+    Parameters
+    ----------
+    field : str
+        0-based positions, separated by commas; an empty field has none.
+    place : str
+        File and line, for messages.
+
+    Raises
+    ------
+    RnalmError
+        If something in it is no position; it names the place.
+
+    Examples
+    --------
+    >>> parse("3, 17", "table.tsv, line 2")
+    ((3, 4, ''), (17, 18, ''))
+    """
+    positions = []
+    for text in filter(None, (part.strip() for part in field.split(SEPARATOR))):
+        if not POSITION.fullmatch(text):
+            raise RnalmError(f"{place}: the site {text[:20]!r} is no position; expected 0-based numbers, separated by commas")
+        positions.append((int(text), int(text) + 1, ""))
+    return tuple(positions)
+
+
+def marked(records: Iterable[Record], path: str, source: str) -> Iterator[Record]:
+    """Give records the sites that a BED file has for them.
+
+    Parameters
+    ----------
+    records : iterable of Record
+        Those of a source.
+    path : str
+        The BED file, in coordinates of the sequences.
+    source : str
+        Where the records are from, for messages.
+
+    Yields
+    ------
+    Record
+        With its sites: none, if the file has none of its id.
+
+    Raises
+    ------
+    RnalmError
+        At the end, if the file has sites of ids that no record has.
+    """
+    elements = read_bed(path)
+    unknown = dict.fromkeys(elements)
+    for record in records:
+        unknown.pop(record.id, None)
+        yield replace(record, sites=tuple(elements.get(record.id, ())))
+    if unknown:
+        first, others = next(iter(unknown)), len(unknown) - 1
+        more = f" (and {others} more)" if others else ""
+        raise RnalmError(f"{path}: has sites of {first!r}{more}, but no sequence of {source} is called so")

@@ -1,0 +1,115 @@
+"""What a record says of itself ─► its label and its weight."""
+
+from typing import Any
+
+import numpy as np
+
+from rnalm.config import Labels, Source
+from rnalm.errors import RnalmError, nearest
+from rnalm.sequences.numbers import to_number
+from rnalm.sequences.records import Record, means_missing
+from rnalm.tokens.positions import read_labels
+
+
+def stored(label: float | str | np.ndarray | None) -> Any:
+    """Give a label as Parquet takes it: what is not known of tokens is null.
+
+    Parameters
+    ----------
+    label : float, str, numpy.ndarray or None
+        From :func:`read_label`.
+    """
+    if not isinstance(label, np.ndarray):
+        return label
+    values = label.astype(object)
+    values[np.isnan(label) if label.dtype.kind == "f" else label == ""] = None
+    return values
+
+
+def unlabelled(record: Record, source: Source) -> RnalmError:
+    """Make the error about a sequence without a label where there must be one.
+
+    Parameters
+    ----------
+    record : Record
+        The sequence.
+    source : Source
+        From which it is.
+    """
+    attributes = getattr(source, "attributes", None)
+    hint = f"; {attributes.path} says nothing of it" if attributes and record.label is None else ""
+    problem = "no label" if record.label is None else "labels of which none is known"
+    problem = f"{record.id!r} has {problem}, but training needs one{hint}"
+    return RnalmError(f"{record.place}: {problem}; to leave such rows out, set source.unlabelled: drop")
+
+
+def read_label(record: Record, task: str, source: Source, labels: Labels) -> float | str | np.ndarray | None:
+    """Read a label: a finite number for regression, else a name; or one for each token.
+
+    Parameters
+    ----------
+    record : Record
+        The sequence.
+    task : {'regression', 'classification'}
+        What labels are.
+    source : Source
+        From which the sequence is.
+    labels : Labels
+        What has a label.
+
+    Returns
+    -------
+    float, str, numpy.ndarray or None
+        None where there is none; of tokens see :func:`rnalm.tokens.positions.read_labels`.
+
+    Raises
+    ------
+    RnalmError
+        If a label is no number, or those of tokens do not fit them; it names file and line.
+    """
+    if labels.per == "token":
+        return read_labels(record, task, source, labels.sep)
+    if record.label is None or task == "classification":
+        return record.label
+    label = to_number(record.label, source.decimal)
+    if label is None:
+        hint = _number_hint(record.label, source)
+        raise RnalmError(f"{record.place}: the label of {record.id!r} is {record.label!r}, expected a number{hint}")
+    return label
+
+
+def _number_hint(text: str, source: Source) -> str:
+    """Say how to read a text that is no number, where it may be one of another place, or stand for none."""
+    other = "," if source.decimal == "." else "."
+    if to_number(text, other) is not None:
+        key = source.missing_key.replace("missing", "decimal")
+        return f"; if {other!r} stands before its decimals, set {key}: {other!r}"
+    return f"; if it stands for no label, set {source.missing_key}: [{text!r}]" if means_missing(text) else ""
+
+
+def read_weight(record: Record, quality: dict[str, float], decimal: str) -> float | None:
+    """Read a weight, which is a finite number or named by a quality label.
+
+    Parameters
+    ----------
+    record : Record
+        The sequence.
+    quality : dict
+        Weights of quality labels by their names.
+    decimal : str
+        What stands before decimals.
+
+    Raises
+    ------
+    RnalmError
+        If it is neither; it names file and line.
+    """
+    if record.weight is None:
+        return None
+    if record.weight in quality:
+        return quality[record.weight]
+    weight = to_number(record.weight, decimal)
+    if weight is None or weight < 0:
+        expected = f"expected a number ≥ 0 or a quality label; {nearest(record.weight, quality)}"
+        raise RnalmError(f"{record.place}: the weight of {record.id!r} is {record.weight!r}, {expected}")
+    return weight
