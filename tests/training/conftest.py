@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnalm.config import Columns, Encode, Finetune, Folds, Saluki, Table, Tokenizer
+from rnalm.config import Columns, Encode, Finetune, Folds, Labels, Saluki, Table, Tokenizer
 from rnalm.labels import folds
 from rnalm.tokens import learn
 from rnalm.tokens.encode import encode
@@ -33,6 +33,7 @@ def prepare() -> Callable[..., Job]:
         fields: dict[str, Any] | None = None,
         encoding: dict[str, Any] | None = None,
         task: str = "regression",
+        labels: Labels | None = None,
         **options: Any,
     ) -> Job:
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,8 +45,10 @@ def prepare() -> Callable[..., Job]:
         source = Table(path=str(folder / "table.tsv"), columns=columns)
         tokenizer = learn.learn(source, Tokenizer(**{"special_tokens": special_tokens} if special_tokens else {}))
         save_tokenizer(tokenizer, folder / "tokenizer.json")
-        encode(source, tokenizer, folder / "encoded.parquet", Encode(**encoding or {}), task=task)
-        folds.assign_file(folder / "encoded.parquet", folder / "folds.parquet", Folds(), task, seed=1)
+        encode(source, tokenizer, folder / "encoded.parquet", Encode(**encoding or {}), task, labels)
+        folds.assign_file(
+            folder / "encoded.parquet", folder / "folds.parquet", Folds(), "regression" if labels else task, seed=1
+        )
         defaults = {"epochs": 4, "batch_size": 16, "learning_rate": 0.01, "patience": None}
         settings = {
             **{name: str(folder / f"{name}.parquet") for name in ("encoded", "folds")},

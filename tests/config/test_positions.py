@@ -1,0 +1,77 @@
+"""What the configuration refuses beside labels of tokens, and what it refuses without them."""
+
+import pytest
+
+from rnalm.config import load
+
+TABLE = {"path": "t.tsv", "columns": {"id": "id", "sequence": "sequence", "sites": "sites"}}
+LISTS = TABLE | {"columns": {"id": "id", "sequence": "sequence", "label": "label"}}
+TOKENS = {
+    **{"output": "out", "task": "classification", "source": TABLE, "labels": {"per": "token"}, "model": {"name": "frames"}},
+}
+
+
+def test_sites_are_labels_to_train_with():
+    assert load.load(TOKENS).training_source.gives("sites")
+    assert load.load(TOKENS | {"source": {"path": "a.fa", "sites": "known.bed"}}).training_source.paths == ["a.fa", "known.bed"]
+    assert load.load(TOKENS | {"source": LISTS, "task": "regression"}).labels.per == "token"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": {"name": "saluki"}}, "labels.per: token is for model.name: frames, performer, hf, found saluki"),
+        (
+            {"tokenizer": {"type": "kmer"}},
+            "labels.per: token: a token must be a position, as with tokenizer.type: atomic, found",
+        ),
+        (
+            {"tokenizer": {"type": "bpe"}},
+            "labels.per: token: a token must be a position, as with tokenizer.type: atomic, found",
+        ),
+        ({"encode": {"reverse_complement": "average"}}, "encode.reverse_complement: labels of positions belong to one strand"),
+        ({"encode": {"truncate": "left"}}, "encode.truncate: with labels.per: token long sequences are read in windows of"),
+        ({"encode": {"center_token": "A"}}, "encode.center_token: with labels.per: token long sequences are read in windows"),
+        ({"task": "regression"}, "source: sites are for task: classification, found task: regression"),
+        ({"interpret": {"modes": ["mask"]}}, "interpret: predictions for each token are not interpreted; expected labels.per"),
+        ({"report": {"annotations": "a.bed"}}, "report.annotations: predictions for each token are not interpreted"),
+        (
+            {"inference": {"more": {"path": "a.fa", "classes": None, "sites": "k.bed", "chunk": {"length": 9}}}},
+            "chunk: sites are",
+        ),
+        (
+            {"source": TABLE | {"sites": "k.bed"}},
+            "columns.sites and sites tell the labels of positions each; leave one of them",
+        ),
+        ({"source": {"classes": {"a": "a.fa"}, "sites": "k.bed"}}, "classes: with sites, these are the labels; expected path"),
+        (
+            {"source": {"classes": {"a": "a.fa", "b": "b.fa"}}},
+            "source: with labels.per: token each position has a label; expected",
+        ),
+        (
+            {"labels": {"per": "token", "class_weights": True, "positive_weight": 2}},
+            "labels: class_weights and positive_weight",
+        ),
+        ({"predict": {"sites": {"motif": "AT-G"}}}, "predict.sites.motif: "),
+    ],
+)
+def test_what_labels_of_tokens_cannot_have_is_refused(refusal, changes, message):
+    assert message in refusal(load.load, TOKENS | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": TABLE}, "source: sites are labels of positions; expected labels.per: token"),
+        ({"labels": {"sep": ";"}}, "labels.sep is for labels.per: token, found sequence"),
+        ({"predict": {"sites": {}}}, "predict.sites is for task: classification, found task: regression"),
+        ({"predict": {"formats": ["npy"]}}, "predict.formats is for labels.per: token, found sequence"),
+        ({"labels": {"positive_weight": 2}}, "labels.positive_weight is for task: classification, found task: regression"),
+        (
+            {"finetune": {"batch_tokens": 9}},
+            "finetune.batch_tokens: model.name: saluki normalizes over the sequences of a batch",
+        ),
+    ],
+)
+def test_what_only_labels_of_tokens_have_is_refused_without_them(refusal, changes, message):
+    assert message in refusal(load.load, {"output": "out", "source": LISTS} | changes)

@@ -1,0 +1,99 @@
+"""Labels of tokens, from the source to the report, in the workflow; then a FASTA file by the trained models."""
+
+import csv
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnalm.config.load import load
+from rnalm.pipeline.plan import Plan
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("tracked")]
+
+LETTERS = np.array(list("ACGT"))
+
+
+def write(path, rows: int, seed: int, fasta: bool = False) -> list[tuple[str, str, list[int]]]:
+    """Write sequences of which every GG is a site."""
+    draw, made = np.random.default_rng(seed), []
+    for row in range(rows):
+        text = "".join(draw.choice(LETTERS, draw.integers(5, 60)))
+        made.append((f"s{row}", text, [at for at in range(len(text) - 1) if text[at : at + 2] == "GG"]))
+    lines = [f">{name}\n{text}" for name, text, _ in made]
+    if not fasta:
+        table = [f"{name}\t{text}\t{','.join(map(str, sites))}\t{'abc'[k % 3]}" for k, (name, text, sites) in enumerate(made)]
+        lines = ["id\tsequence\tsites\tsplit", *table]
+    path.write_text("\n".join(lines) + "\n")
+    return made
+
+
+@pytest.fixture(scope="module")
+def tracked(make_experiment, tmp_path_factory):
+    """Train on sites, and list the best."""
+    experiment = make_experiment(tmp_path_factory.mktemp("tracked"))
+    write(experiment.folder / "table.tsv", 60, seed=0)
+    experiment.config = {
+        "output": "out",
+        "task": "classification",
+        "source": {"path": "table.tsv", "columns": {"id": "id", "sequence": "sequence", "sites": "sites", "split": "split"}},
+        "labels": {"per": "token"},
+        "encode": {"block_size": 40},
+        "folds": {"method": "column", "validation": ["b"], "test": ["c"]},
+        "model": {"name": "frames", "width": 8, "layers": 1},
+        "finetune": {"epochs": 12, "learning_rate": 0.02, "batch_tokens": 400, "metric": "pr_auc", "replicates": 2},
+        "predict": {"sites": {"motif": "GG", "top": 2}, "formats": ["bedgraph", "npy"]},
+    }
+    (experiment.folder / "terminal.txt").write_text(experiment.succeed())
+    return experiment
+
+
+def test_every_file_of_the_plan_is_there(tracked):
+    plan = Plan(load(tracked.config))
+    there = {str(path.relative_to(tracked.folder)) for path in tracked.output.rglob("*") if path.is_file()}
+    assert {*plan.targets("all"), *(f"out/figures/{picture.name}" for picture in plan.pictures())} <= there
+    assert {"out/tracks/predictions.parquet", "out/tracks/sites.csv", "out/tracks/predictions.npy"} <= there
+    assert not any(name.startswith(("out/interpret", "out/predict/test")) for name in there)
+    assert "rnalm: sites: out/tracks/sites.csv" in (tracked.folder / "terminal.txt").read_text()
+
+
+def test_sites_are_found_and_listed(tracked):
+    results = json.loads((tracked.output / "tracks/results.json").read_text())
+    assert results["pr_auc"] > 0.9
+    assert results["motif"]["positions"] == results["sites"]
+    assert list(results["splits"]) == ["c"]
+    frame = pd.read_parquet(tracked.output / "tracks/predictions.parquet")
+    assert frame["models"].tolist() == [2] * 20
+    assert all(len(values) == len(text) for values, text in zip(frame["prob_1"], frame["sequence"], strict=True))
+    listed = list(csv.DictReader((tracked.output / "tracks/sites.csv").read_text().splitlines()))
+    assert {site["codon"][:2] for site in listed} == {"GG"}
+    assert "GG: PR AUC" in (tracked.output / "report.html").read_text()
+
+
+def test_trained_models_predict_fasta_files_of_any_kind_alike(tracked):
+    made = write(tracked.folder / "plain.fa", 9, seed=1, fasta=True)
+    wrapped = "\r\n".join(
+        line for name, text, _ in made for line in [f">{name}", *(text[k : k + 7].lower() for k in range(0, len(text), 7))]
+    )
+    (tracked.folder / "wrapped.fasta").write_bytes(wrapped.encode())
+    (tracked.folder / "known.bed").write_text("".join(f"{n}\t{at}\t{at + 1}\n" for n, _, sites in made for at in sites))
+    tracked.config = {
+        "output": "applied",
+        "task": "classification",
+        "model": ["out/fine-tune/0", "out/fine-tune/0.1"],
+        "source": {"path": "plain.fa", "sites": "known.bed"},
+        "inference": {"wrapped": {"path": "wrapped.fasta"}},
+        "predict": {"sites": {"top": 1}},
+    }
+    tracked.succeed()
+    own, other = (
+        pd.read_parquet(tracked.folder / "applied" / place / "predictions.parquet") for place in ("tracks", "tracks/wrapped")
+    )
+    assert own["sequence"].tolist() == other["sequence"].tolist() == [text for _, text, _ in made]
+    for first, second in zip(own["prob_1"], other["prob_1"], strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert json.loads((tracked.folder / "applied/tracks/results.json").read_text())["pr_auc"] > 0.9
+    # Where no site is known, one a sequence is listed.
+    listed = (tracked.folder / "applied/tracks/wrapped/sites.csv").read_text().splitlines()
+    assert len(listed) == 1 + 9
