@@ -1,6 +1,7 @@
 """A thin command line for work outside the pipeline."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     except RnalmError as error:
         print(f"rnalm: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # who reads has seen enough, as ``head`` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 
@@ -47,6 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     schema.set_defaults(run=lambda options: print(reference.schema(), end=""))
     keys = commands.add_parser("keys", help="print what every key of the configuration means")
     keys.set_defaults(run=lambda options: print(reference.keys(), end=""))
+    ask = commands.add_parser("predict", help="ask trained models about a sequence, or those of a file")
+    ask.add_argument("what", metavar="SEQUENCE", help="letters; or a file: FASTA, or .npy as TIS Transformer has it")
+    ask.add_argument("--model", nargs="+", required=True, metavar="FOLDER", help="model folders, of which the mean predicts")
+    ask.set_defaults(run=_predict)
     bring = commands.add_parser("import", help="turn files of another system into a table")
     systems = bring.add_subparsers(required=True, metavar="SYSTEM")
     tis = systems.add_parser("tis", help="ragged arrays of TIS Transformer; of a table, such arrays again")
@@ -54,6 +62,14 @@ def _parser() -> argparse.ArgumentParser:
     tis.add_argument("--output", type=Path, required=True, help="the table, in .tsv or .tsv.gz; or a folder for arrays")
     tis.set_defaults(run=_import_tis)
     return parser
+
+
+def _predict(options: argparse.Namespace) -> None:
+    """Print a table, separated by tabs, of what trained models predict."""
+    from rnalm.prediction.ask import ask
+
+    for row in ask(options.model, options.what):
+        print(*row, sep="\t")
 
 
 def _import_tis(options: argparse.Namespace) -> None:

@@ -86,6 +86,17 @@ def test_promoters(tmp_path):
 @needs_data
 @pytest.mark.e2e
 @pytest.mark.nightly
+def test_positions(tmp_path):
+    heading, _, *rows = run("positions.py", "--toy", str(tmp_path))
+    assert heading[1:3] == ["ROC AUC", "PR AUC"]
+    rules = ["every ATG", "first ATG", "Kozak matrix", "gradient boosting"]
+    assert [row[0] for row in rows] == [*rules, "performer", "frames"]
+    assert all(0 <= float(cell) <= 1 for row in rows for cell in row[1:-1])
+
+
+@needs_data
+@pytest.mark.e2e
+@pytest.mark.nightly
 def test_pretraining(tmp_path):
     _, _, *rows = run("pretraining.py", "--toy", str(tmp_path))
     assert [row[0] for row in rows] == ["pretrained", "from scratch", "ridge"]

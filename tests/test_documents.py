@@ -10,6 +10,7 @@ import tomllib
 from contextlib import chdir
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from forks import in_a_copy
@@ -37,6 +38,15 @@ FILES = {
     "data/ecoli_promoter.fasta.gz": "".join(f">p{row}\nACGTACGT\n" for row in range(20)),
     "data/ecoli_non_promoter.fasta.gz": "".join(f">n{row}\nACGTACGA\n" for row in range(20)),
 }
+
+
+def transcripts(split: str) -> np.ndarray:
+    """Make a few transcripts with a site each, as TIS Transformer has them."""
+    array = np.empty((20, 2), dtype=object)
+    for row in range(20):
+        letters = np.random.default_rng(row).integers(0, 4, 30)
+        array[row, 0], array[row, 1] = np.stack([letters, np.arange(30) == 7], axis=1).astype(np.int16), f"{split}.{row}"
+    return array
 
 
 def code(page: str) -> list[tuple[str, str]]:
@@ -74,6 +84,11 @@ class Terminal:
         (folder / "data").mkdir()
         for name, text in FILES.items():
             (folder / name).write_bytes(gzip.compress(text.encode()))
+        (folder / "data/tis").mkdir()
+        (folder / "results").mkdir()
+        for split in ("chr18", "chr20", "chrY", "chr22"):
+            with gzip.open(folder / f"data/tis/{split}.npy.gz", "wb") as file:
+                np.save(file, transcripts(split), allow_pickle=True)
         first = next(piece for kind, piece in code("README.md") if kind == "yaml")
         (folder / "my.yaml").write_text(first)
 

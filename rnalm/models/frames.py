@@ -58,12 +58,10 @@ class Scan(nn.Module):
         keep = torch.sigmoid(gates)
         # What follows the end of a sequence is met first from that side: it adds nothing, so that states are still 0 there.
         new = torch.tanh(values) * (1 - keep) * own
-        rows = torch.stack([keep, new]).view(2, batch, length // CODON, CODON, 2, width)
-        rows = rows.permute(0, 4, 1, 3, 2, 5).reshape(2, 2, batch * CODON, length // CODON, width)
-        forth, back = rows[:, 0], rows[:, 1].flip(2)
-        states = scan(*torch.cat([forth, back], dim=1))
-        forth, back = states.chunk(2)
-        states = torch.cat([forth, back.flip(1)], dim=2).view(batch, CODON, length // CODON, 2 * width)
+        # Each frame by itself: (batch · 3, length / 3, width), from the left, and from the right.
+        keep, new = (y.view(batch, -1, CODON, 2, width).permute(3, 0, 2, 1, 4).flatten(1, 2) for y in (keep, new))
+        met = scan(keep[0], new[0]), scan(keep[1], new[1], backwards=True)
+        states = torch.cat([y.view(batch, CODON, -1, width) for y in met], dim=3)
         return x + self.outputs(states.transpose(1, 2).reshape(batch, length, 2 * width))
 
 

@@ -10,13 +10,15 @@ from torch import Tensor
 STRETCH = 16
 
 
-def scan(keep: Tensor, new: Tensor) -> Tensor:
-    """Compute ``h[t] = keep[t] · h[t − 1] + new[t]`` from ``h[−1] = 0``, with gradients.
+def scan(keep: Tensor, new: Tensor, backwards: bool = False) -> Tensor:
+    """Compute ``h[t] = keep[t] · h[t − 1] + new[t]`` from ``h[−1] = 0``, with gradients; or the same from the other end.
 
     Parameters
     ----------
     keep, new : Tensor
         float32 ``(rows, length, channels)``
+    backwards : bool
+        Whether each state follows from the next, ``h[t + 1]``, and the last from 0.
 
     Returns
     -------
@@ -28,40 +30,53 @@ def scan(keep: Tensor, new: Tensor) -> Tensor:
     >>> ones = torch.ones(1, 4, 1)
     >>> scan(0.5 * ones, ones).flatten().tolist()
     [1.0, 1.5, 1.75, 1.875]
+    >>> scan(0.5 * ones, ones, backwards=True).flatten().tolist()
+    [1.875, 1.75, 1.5, 1.0]
     """
-    return _Scan.apply(keep, new)
+    return _Scan.apply(keep, new, backwards)
 
 
 class _Scan(torch.autograd.Function):
     """The recurrence, and its gradient, which is the same recurrence from the other end."""
 
     @staticmethod
-    def forward(ctx: Any, keep: Tensor, new: Tensor) -> Tensor:
+    def forward(ctx: Any, keep: Tensor, new: Tensor, backwards: bool) -> Tensor:
         """Compute all states."""
-        states = _states(keep, new)
+        states = _states(keep, new, backwards)
         ctx.save_for_backward(keep, states)
+        ctx.backwards = backwards
         return states
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         """Pass on what states depend on: each state reaches the next by what that keeps of it."""
         keep, states = ctx.saved_tensors
-        following = F.pad(keep[:, 1:], (0, 0, 0, 1))
-        due = _states(following.flip(1), gradients[0].flip(1)).flip(1)
-        return due * F.pad(states[:, :-1], (0, 0, 1, 0)), due
+        due = _states(_moved(keep, not ctx.backwards), gradients[0], not ctx.backwards)
+        return due * _moved(states, ctx.backwards), due, None
 
 
-def _states(keep: Tensor, new: Tensor) -> Tensor:
+def _moved(x: Tensor, left: bool) -> Tensor:
+    """Move all by one position; 0 moves in."""
+    return F.pad(x[:, 1:], (0, 0, 0, 1)) if left else F.pad(x[:, :-1], (0, 0, 1, 0))
+
+
+def _states(keep: Tensor, new: Tensor, backwards: bool) -> Tensor:
     """Compute all states: within stretches side by side, then what each stretch takes over from those before it."""
     rows, length, channels = new.shape
     if length <= 1:
         return new.clone()
-    fill = (0, 0, 0, -length % STRETCH)
-    keep, states = (F.pad(x, fill).reshape(rows, -1, STRETCH, channels).clone() for x in (keep, new))
-    for t in range(1, STRETCH):
-        states[:, :, t].addcmul_(keep[:, :, t], states[:, :, t - 1])
-        keep[:, :, t].mul_(keep[:, :, t - 1])  # what is left, so far, of what came before the stretch
+    missing = -length % STRETCH
+    fill = (0, 0, missing, 0) if backwards else (0, 0, 0, missing)
+    keep, states = (F.pad(x, fill).view(rows, -1, STRETCH, channels) for x in (keep, new))  # copies, to work in
+    first, last, step = (STRETCH - 1, 0, -1) if backwards else (0, STRETCH - 1, 1)
+    for t in range(first + step, last + step, step):
+        states[:, :, t].addcmul_(keep[:, :, t], states[:, :, t - step])
+        keep[:, :, t].mul_(keep[:, :, t - step])  # what is left, so far, of what came before the stretch
     if states.shape[1] > 1:
-        ends = _states(keep[:, :, -1], states[:, :, -1])
-        states[:, 1:].addcmul_(keep[:, 1:], ends[:, :-1, None])
-    return states.view(rows, -1, channels)[:, :length]
+        ends = _states(keep[:, :, last], states[:, :, last], backwards)
+        if backwards:
+            states[:, :-1].addcmul_(keep[:, :-1], ends[:, 1:, None])
+        else:
+            states[:, 1:].addcmul_(keep[:, 1:], ends[:, :-1, None])
+    states = states.view(rows, -1, channels)
+    return states[:, missing:] if backwards else states[:, :length]

@@ -115,6 +115,8 @@ def merge(
             means, spreads, models = _average(parts, labels, first, table["input_ids"].combine_chunks())
             kept = np.flatnonzero([count > 0 for count in models])
             first, rows = first + len(table), rows + len(kept)
+            if not len(kept):
+                continue
             table = table.take(kept)
             data = [
                 table["id"],

@@ -76,7 +76,7 @@ def _table(results: dict[str, Any], sites: Sites | None) -> Block:
     names = [name for name in SHOWN if name in results]
     columns = ["", *(SHOWN[name] for name in names)]
     rows = [[split, *(number(values.get(name)) for name in names)] for split, values in of.items()]
-    text = "Areas under curves are those over all tokens with a label."
+    text = f"{'Areas under curves' if 'roc_auc' in results else 'Correlations'} are those over all tokens with a label."
     if sites and sites.motif and "motif" in results:
         areas = [name for name in ("roc_auc", "pr_auc") if name in results["motif"]]
         columns += [f"{sites.motif}: {SHOWN[name]}" for name in areas]

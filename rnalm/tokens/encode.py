@@ -91,7 +91,7 @@ def encode(
     options, labels = options or Encode(), labels or Labels()
     asked, source = source, source.like(case or source.usual_case)  # pyright: ignore[reportArgumentType]
     positions = labels.per == "token"
-    tokenize = RecordTokenizer(tokenizer, options.model_copy(update={"block_size": sys.maxsize}) if positions else options)
+    tokenize = RecordTokenizer(tokenizer, uncut(options) if positions else options)
     if positions and not tokenize.atomic:
         raise RnalmError("labels.per: token: a token must be a position, but those of the tokenizer can be of several letters")
     schema = _schema(source, tokenize, task, positions)
@@ -107,6 +107,17 @@ def encode(
     if asked.case is None and case != "keep":
         _report_case(source, summary)
     return summary
+
+
+def uncut(options: Encode) -> Encode:
+    """Read sequences whole, as those are of which models read windows.
+
+    Parameters
+    ----------
+    options : Encode
+        The ``encode`` section.
+    """
+    return options.model_copy(update={"block_size": sys.maxsize})
 
 
 def metadata(path: str | Path) -> dict:

@@ -1,5 +1,7 @@
 """Recurrences without a step a position are those with one, and so are their gradients."""
 
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given
@@ -16,14 +18,15 @@ def one_by_one(keep: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
     return torch.stack(states, dim=1)
 
 
-@given(st.integers(1, 3), st.integers(1, 2 * STRETCH**2 + 3), st.integers(1, 4), st.integers(0, 99))
-def test_states_and_gradients_are_those_of_the_recurrence(rows, length, channels, seed):
+@given(st.integers(1, 3), st.integers(1, 2 * STRETCH**2 + 3), st.integers(1, 4), st.booleans(), st.integers(0, 99))
+def test_states_and_gradients_are_those_of_the_recurrence(rows, length, channels, backwards, seed):
     torch.manual_seed(seed)
     keep, new, weight = (torch.rand(rows, length, channels, dtype=torch.float64) for _ in range(3))
     found = []
-    for function in (scan, one_by_one):
+    for function in (partial(scan, backwards=backwards), one_by_one):
         arguments = keep.clone().requires_grad_(), new.clone().requires_grad_()
-        states = function(*arguments)
+        turned = backwards and function is one_by_one
+        states = function(*(x.flip(1) for x in arguments)).flip(1) if turned else function(*arguments)
         (states * weight).sum().backward()
         found.append([states.detach(), *(argument.grad for argument in arguments)])
     for ours, expected in zip(*found, strict=True):
