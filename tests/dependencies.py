@@ -49,3 +49,5 @@ SCORING = below("score_shard")
 PRETRAINING = below("pretrain_model")
 SWEEPING = below("sweep_worker")
 REPORT = {"write_report"}
+#: What lists sites, and shows them.
+LISTING = below("merge_tracks")

@@ -8,7 +8,19 @@ from typing import get_args
 
 import pytest
 from configurations import BASES, COLUMNS
-from dependencies import ENCODING, EVERYTHING, FOLDING, PASSING, PRETRAINING, REPORT, SCORING, SWEEPING, TRAINING, below
+from dependencies import (
+    ENCODING,
+    EVERYTHING,
+    FOLDING,
+    LISTING,
+    PASSING,
+    PRETRAINING,
+    REPORT,
+    SCORING,
+    SWEEPING,
+    TRAINING,
+    below,
+)
 from pydantic import BaseModel
 
 from rnalm.config import Config, contract
@@ -30,9 +42,6 @@ def reading(prefix: str, told: set[str], labelled: set[str], path: str) -> dict[
         found[f"{prefix}.columns.{key}"] = (base, 7, told if key in ("id", "sequence") else labelled)
     return found
 
-
-#: What lists sites, and shows them.
-LISTING = {"merge_tracks", *REPORT}
 
 #: Every key of the configuration: the base in which it is changed, its new value, and the rules that run again.
 KEYS = {

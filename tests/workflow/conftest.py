@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sites
 import yaml
 from filelock import FileLock
 from forks import in_a_copy
@@ -268,6 +269,18 @@ def language_model() -> dict:
         },
         "powerlaw": {},
     }
+
+
+@pytest.fixture(scope="session")
+def tracked(tmp_path_factory, make_experiment) -> Experiment:
+    """Give an experiment with labels of tokens that has run to its end."""
+    with once(tmp_path_factory, "tracked") as (folder, fill):
+        experiment = make_experiment(folder)
+        experiment.config = sites.configuration()
+        if not fill:
+            return experiment
+        (folder / "table.tsv").write_text(sites.table(sites.with_sites(60, seed=0)))
+        return run_traced(experiment)
 
 
 @pytest.fixture

@@ -12,7 +12,19 @@ from pathlib import Path
 
 import pytest
 import yaml
-from dependencies import ENCODING, EVERYTHING, FOLDING, PRETRAINING, READERS, REPORT, SCORING, SWEEPING, TRAINING, below
+from dependencies import (
+    ENCODING,
+    EVERYTHING,
+    FOLDING,
+    LISTING,
+    PRETRAINING,
+    READERS,
+    REPORT,
+    SCORING,
+    SWEEPING,
+    TRAINING,
+    below,
+)
 
 from rnalm.pipeline import fingerprint, references
 
@@ -105,7 +117,9 @@ EDITS = {
     "a curve": (statement_in("report.curves:learning_curves"), REPORT),
     "a measure": (statement_in("prediction.measure:measure"), REPORT),
     "a picture": (statement_in("report.figures:positions"), REPORT),
-    "a reader of elements": (statement_in("sequences.bed:read_bed"), REPORT | {"check_interpretation"}),
+    "a reader of elements": (statement_in("sequences.bed:read_bed"), EVERYTHING),
+    "tracks": (statement_in("prediction.tracks:merge"), LISTING),
+    "a list of sites": (statement_in("prediction.sites:write"), LISTING),
     "a scorer": (statement_in("scoring.scorers.incremental:IncrementalScorer.launch"), SCORING),
     "a shard": (statement_in("scoring.shard:score_shard"), SCORING),
     "the merging of shards": (statement_in("scoring.merge:merge"), below("merge_scores")),
@@ -277,9 +291,9 @@ def test_a_job_whose_results_would_be_the_same_does_not_work(copy, edited, chang
     assert experiment.plan() == {}
 
 
-def test_no_script_calls_what_its_fingerprint_leaves_out(finished, language):
+def test_no_script_calls_what_its_fingerprint_leaves_out(finished, language, tracked):
     """Functions that really ran, against those that were found by reading."""
-    files = [path for experiment in (finished, language) for path in (experiment.folder / "traces").glob("*.txt")]
+    files = [path for experiment in (finished, language, tracked) for path in (experiment.folder / "traces").glob("*.txt")]
     traces = [path.read_text().splitlines() for path in files]
     assert {f"{script}.py" for script, *_ in traces} == set(SCRIPTS.values())
     for script, *functions in traces:

@@ -6,47 +6,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from sites import with_sites
 
 from rnalm.config.load import load
 from rnalm.pipeline.plan import Plan
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("tracked")]
-
-LETTERS = np.array(list("ACGT"))
-
-
-def write(path, rows: int, seed: int, fasta: bool = False) -> list[tuple[str, str, list[int]]]:
-    """Write sequences of which every GG is a site."""
-    draw, made = np.random.default_rng(seed), []
-    for row in range(rows):
-        text = "".join(draw.choice(LETTERS, draw.integers(5, 60)))
-        made.append((f"s{row}", text, [at for at in range(len(text) - 1) if text[at : at + 2] == "GG"]))
-    lines = [f">{name}\n{text}" for name, text, _ in made]
-    if not fasta:
-        table = [f"{name}\t{text}\t{','.join(map(str, sites))}\t{'abc'[k % 3]}" for k, (name, text, sites) in enumerate(made)]
-        lines = ["id\tsequence\tsites\tsplit", *table]
-    path.write_text("\n".join(lines) + "\n")
-    return made
-
-
-@pytest.fixture(scope="module")
-def tracked(make_experiment, tmp_path_factory):
-    """Train on sites, and list the best."""
-    experiment = make_experiment(tmp_path_factory.mktemp("tracked"))
-    write(experiment.folder / "table.tsv", 60, seed=0)
-    experiment.config = {
-        "output": "out",
-        "task": "classification",
-        "source": {"path": "table.tsv", "columns": {"id": "id", "sequence": "sequence", "sites": "sites", "split": "split"}},
-        "labels": {"per": "token"},
-        "encode": {"block_size": 40},
-        "folds": {"method": "column", "validation": ["b"], "test": ["c"]},
-        "model": {"name": "frames", "width": 8, "layers": 1},
-        "finetune": {"epochs": 12, "learning_rate": 0.02, "batch_tokens": 400, "metric": "pr_auc", "replicates": 2},
-        "predict": {"sites": {"motif": "GG", "top": 2}, "formats": ["bedgraph", "npy"]},
-    }
-    (experiment.folder / "terminal.txt").write_text(experiment.succeed())
-    return experiment
 
 
 def test_every_file_of_the_plan_is_there(tracked):
@@ -72,7 +37,8 @@ def test_sites_are_found_and_listed(tracked):
 
 
 def test_trained_models_predict_fasta_files_of_any_kind_alike(tracked):
-    made = write(tracked.folder / "plain.fa", 9, seed=1, fasta=True)
+    made = with_sites(9, seed=1)
+    (tracked.folder / "plain.fa").write_text("".join(f">{name}\n{text}\n" for name, text, _ in made))
     wrapped = "\r\n".join(
         line for name, text, _ in made for line in [f">{name}", *(text[k : k + 7].lower() for k in range(0, len(text), 7))]
     )

@@ -10,12 +10,11 @@ def work():
     from rnalm.tokens.tokenizer import load_tokenizer
 
     settings = dict(snakemake.params.job)
-    source, options, trained = (settings.pop(name) for name in ("source", "options", "trained"))
-    settings["labels"] = Labels(**settings["labels"])
+    source, options, trained, labels = (settings.pop(name) for name in ("source", "options", "trained", "labels"))
     source, tokenizer = read_source(source), load_tokenizer(snakemake.input.tokenizer)
     if configs := [f"{model}/config.json" for model in trained]:
         options, settings["case"] = inherit(options, configs), inherited_case(configs, source)
     else:
         options = Encode(**options)
         settings["case"] = case_of(tokenizer) if settings["case"] == "vocabulary" else settings["case"]
-    encode(source, tokenizer, snakemake.output[0], options, **settings)
+    encode(source, tokenizer, snakemake.output[0], options, labels=Labels(**labels), **settings)
