@@ -117,6 +117,30 @@ class Subset:
     right: int = 0
     sites: int = 0
 
+    def add(self, targets: np.ndarray, given: np.ndarray, begins: np.ndarray, site: int | None) -> None:
+        """Count a sequence.
+
+        Parameters
+        ----------
+        targets : numpy.ndarray
+            Class indices ``(length,)``, of which some may not be known.
+        given : numpy.ndarray
+            Probabilities ``(length, classes)``.
+        begins : numpy.ndarray
+            Whether the motif begins at a token ``(length,)``.
+        site : int or None
+            The class of sites; None: there is none.
+        """
+        known = is_known(targets)
+        self.everywhere.add(targets[known], given[known])
+        self.at_motif.add(targets[known & begins], given[known & begins])
+        self.sequences += 1
+        if site is None or not (true := targets == site).any():
+            return
+        self.sites += int(true.sum())
+        self.with_sites += 1
+        self.right += bool(true[np.where(known, given[:, site], -1).argmax()])
+
     def scores(self, labels: Labels, motif: str | None) -> dict[str, Any]:
         """Give metrics by name.
 
@@ -226,27 +250,18 @@ def _classified(path: str | Path, labels: Labels, options: Sites | None, name: s
     # Where no site is known, one a sequence is looked for.
     rounds = {split: known_sites[split] or number for split, number in sequences.items()}
     wanted = {split: each * options.top if options else 0 for split, each in rounds.items()}
-    column = 0 if count == 2 or name is None else labels.classes.index(name)
-    best = listing.Best(wanted, motif, column)
-    subsets = {split: Subset(Tally(scores, count), Tally(scores, count)) for split in [*sequences, "pooled"]}
+    site = None if name is None else labels.classes.index(name)
+    best = listing.Best(wanted, motif)
+    pooled, *each = (Subset(Tally(scores, count), Tally(scores, count)) for _ in range(len(sequences) + 1))
+    subsets = dict(zip(sequences, each, strict=True))
     for track in tracks.read(path, labels):
-        if options:
-            best.add(track)
-        if track.label is None:
-            continue
-        targets, begins = labels.to_targets(track.label), listing.begins(track.letters, motif)
-        known, given = is_known(targets), probabilities(track)
-        sites = np.flatnonzero(track.label == name)
-        for split in (track.split, "pooled"):
-            subset = subsets[split]
-            subset.everywhere.add(targets[known], given[known])
-            subset.at_motif.add(targets[known & begins], given[known & begins])
-            subset.sequences += 1
-            subset.sites += len(sites)
-            if len(sites):
-                subset.with_sites += 1
-                subset.right += bool(track.label[np.where(known, track.values[:, column], -1).argmax()] == name)
-    results = subsets["pooled"].scores(labels, motif)
+        given = probabilities(track)
+        if options and site is not None:
+            best.add(track, given[:, site])
+        if track.label is not None:
+            for subset in (subsets[track.split], pooled):
+                subset.add(labels.to_targets(track.label), given, listing.begins(track.letters, motif), site)
+    results = pooled.scores(labels, motif)
     named = [split for split in sequences if split is not None]
     if named:
         results["splits"] = {split: subsets[split].scores(labels, motif) for split in sorted(named)}

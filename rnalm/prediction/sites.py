@@ -87,25 +87,25 @@ class Best:
         How many of each split.
     motif : str or None
         What begins at a site; None: anything.
-    column : int
-        The value by which sites are ranked.
     """
 
-    def __init__(self, wanted: dict[str | None, int], motif: str | None, column: int) -> None:
-        self.wanted, self.motif, self.column = wanted, motif, column
+    def __init__(self, wanted: dict[str | None, int], motif: str | None) -> None:
+        self.wanted, self.motif = wanted, motif
         self.sites: dict[str | None, list[Site]] = {split: [] for split in wanted}
         self.least = dict.fromkeys(wanted, -np.inf)  # what a further site must have
         self.count = 0
 
-    def add(self, track: Track) -> None:
+    def add(self, track: Track, own: np.ndarray) -> None:
         """Keep what is among the best of the sequences until now.
 
         Parameters
         ----------
         track : Track
             The next sequence.
+        own : numpy.ndarray
+            The probability of each of its tokens to be a site ``(length,)``.
         """
-        own, most = track.values[:, self.column], self.wanted[track.split]
+        most = self.wanted[track.split]
         at = np.flatnonzero(begins(track.letters, self.motif) & (own >= self.least[track.split]))
         at = at[np.argsort(-own[at], kind="stable")[:most]]
         kept = self.sites[track.split]

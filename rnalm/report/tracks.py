@@ -198,12 +198,11 @@ def examples(query: Query, labels: Labels, name: str | None) -> list[Example]:
     name : str or None
         The class of sites.
     """
-    column = 0 if len(labels.classes) <= 2 or name is None else labels.classes.index(name)
     right: list[Example] = []
     wrong: list[Example] = []
     others: list[Example] = []
     for track in tracks.read(query.predictions, labels):
-        values = track.values[:, column]
+        values = track.values[:, 0] if name is None else positions.probabilities(track)[:, labels.classes.index(name)]
         if track.label is None or name is None or not (track.label == name).any():
             others += [Example("", track, values)] if len(others) < EXAMPLES else []
         elif track.label[values.argmax()] == name:

@@ -193,8 +193,8 @@ def test_a_site_is_described_by_what_its_sequence_tells():
     label = np.array(["0"] * len(letters))
     label[2] = "1"
     track = tracks.Track("t1", None, letters, label, values)
-    best = sites.Best({None: 2}, "ATG", 0)
-    best.add(track)
+    best = sites.Best({None: 2}, "ATG")
+    best.add(track, values[:, 0])
     [(_, ranked)] = best.ranked()
     first, second = (dict(zip(sites.COLUMNS, sites._row(site, 1, 1, 2, "1"), strict=True)) for site in ranked)
     assert first | {"output": ""} == {
@@ -220,6 +220,15 @@ def test_the_class_of_sites_is_asked_for_where_there_are_several(refusal):
     assert message.startswith("predict.sites.of: 'doner' is no class of the models; did you mean 'donor'?")
     assert positions.site_class(several, Sites(of="donor")) == "donor"
     assert positions.site_class(several, None) is None
+
+
+def test_sites_may_be_of_the_first_class(made):
+    made.model()
+    labels = made.merge()
+    positions.evaluate(made.folder / "predictions.parquet", labels, Sites(of="0", top=1), made.folder)
+    first = next(csv.DictReader((made.folder / "sites.csv").read_text().splitlines()))
+    least = min(values.min() for values in pd.read_parquet(made.folder / "predictions.parquet")["prob_1"][::2])
+    assert float(first["output"]) == pytest.approx(1 - least, rel=1e-5)
 
 
 def test_the_tokens_of_test_rows_are_judged_fold_by_fold(made):
