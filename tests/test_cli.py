@@ -86,6 +86,35 @@ def test_of_many_problems_the_first_are_said_and_all_are_counted(capsys, write_c
     assert lines[-1] == f"rnalm: {path}: 50 problems, of which 30 are like these"
 
 
+@pytest.mark.parametrize(
+    ("labels", "task", "said"),
+    [
+        (["0,1,1", "1,,0", "1,0,0"], "classification", "3 with a label, 2 classes"),
+        (["1.5,,2", "3,3,3", "1,2,3"], "regression", "3 with a label"),
+    ],
+)
+def test_labels_of_tokens_are_looked_over(capsys, write_config, tmp_path, labels, task, said):
+    table = tmp_path / "own.tsv"
+    source = {"path": str(table), "columns": {"id": 1, "sequence": 2, "label": 3}, "header": False}
+    more = {"task": task, "labels": {"per": "token"}, "model": {"name": "frames"}, "encode": {"block_size": 2}}
+    path = write_config(source=source, folds={"ratio": [50, 50]}, **more)
+    table.write_text("".join(f"s{row}\tACG\t{label}\n" for row, label in enumerate(labels)))
+    assert cli.main(["check", str(path)]) == 0
+    told = capsys.readouterr().out
+    assert f"3 sequences of 3 to 3 letters or tokens, {said}" in told
+    assert "sequences of more than encode.block_size, 2, will be read in windows" in told
+    table.write_text("".join(f"s{row}\tACG\t{label}\n" for row, label in enumerate([*labels, "1,0", ",,"])))
+    assert cli.main(["check", str(path)]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(
+        f"rnalm: {table}, line 4: 's3' has 2 labels and 3 tokens; expected one for each, separated by ','"
+    )
+    assert lines[1].startswith(f"rnalm: {table}, line 5: 's4' has labels of which none is known, but training needs one")
+    if task == "classification":
+        table.write_text("".join(f"s{row}\tACG\t1,1,1\n" for row in range(3)))
+        assert "classification needs at least 2 classes, found 1: 1" in failure(capsys, "check", str(path))
+
+
 def test_folds_that_cannot_be_made_are_told_before_a_run(capsys, write_config):
     path = write_config(folds={"method": "kfold", "n": 20})
     assert failure(capsys, "check", str(path)).startswith("folds.n: cannot make 20 parts")
