@@ -66,8 +66,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _predict(options: argparse.Namespace) -> None:
     """Print a table, separated by tabs, of what trained models predict."""
+    import logging
+
     from rnalm.prediction.ask import ask
 
+    logging.basicConfig(format="rnalm: %(levelname)s: %(message)s")
     for row in ask(options.model, options.what):
         print(*row, sep="\t")
 

@@ -1,5 +1,6 @@
 """One sequence, or a file of some ─► what trained models say of them, without an experiment."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,11 @@ from rnalm.sequences.read import in_case, read_written
 from rnalm.sequences.records import Record
 from rnalm.tokens import encode
 from rnalm.tokens.dataset import Encoded
-from rnalm.tokens.tokenize import RecordTokenizer
+from rnalm.tokens.rows import Summary
+from rnalm.tokens.tokenize import RecordTokenizer, Tokens
 from rnalm.tokens.tokenizer import load_tokenizer
+
+log = logging.getLogger(__name__)
 
 #: Names of files of ragged arrays.
 ARRAYS = (".npy", ".npy.gz")
@@ -47,7 +51,8 @@ def ask(models: Sequence[str | Path], what: str, batch_tokens: int = 2**18) -> I
     Raises
     ------
     RnalmError
-        If there is no such file, it cannot be read, or the models do not predict the same thing of the same tokens.
+        If there is no such file, it cannot be read, the models know nothing of it, or do not predict the same thing of the same
+        tokens.
     """
     folders = [folder.check(model) for model in models]
     labels = [Labels.load(path / contract.LABELS) for path in folders]
@@ -66,6 +71,7 @@ def ask(models: Sequence[str | Path], what: str, batch_tokens: int = 2**18) -> I
     for record in _records(what):
         record = in_case(record, config.get("case") or "keep")
         tokens = tokenize(record)
+        _tell(record, tokens, tokenize.unknown)
         one = Encoded(0, record.id, tokens.input_ids, None, None, 1.0, tokens.offsets, tokens.reverse_ids)
         outputs = [own.to_scores(predict([one])[0]) for predict, own in zip(predictors, labels, strict=True)]
         scores = np.mean(outputs, axis=0)[..., -len(names) :]
@@ -74,6 +80,19 @@ def ask(models: Sequence[str | Path], what: str, batch_tokens: int = 2**18) -> I
             continue
         for position, (token, values) in enumerate(zip(record.sequence, scores, strict=True)):
             yield [record.id, str(position), token, *map("{:.7g}".format, values)]
+
+
+def _tell(record: Record, tokens: Tokens, unknown: int) -> None:
+    """Say what of a sequence the models do not see: tokens that they do not know, and what is beyond their block size."""
+    summary = Summary()
+    summary.add(record, tokens, unknown)
+    if summary.unknown == summary.tokens:
+        raise RnalmError(f"{record.place}: the models know none of the tokens of {record.id!r}")
+    if summary.unknown:
+        named = ", ".join(f"{token[:20]!r} ({count})" for token, count in summary.unknown_tokens.most_common(5))
+        log.warning("%s: %d of %d tokens are not known to the models: %s", record.id, summary.unknown, summary.tokens, named)
+    if summary.truncated:
+        log.warning("%s: cut to the block size, %d of %d tokens", record.id, summary.tokens, tokens.total)
 
 
 def _records(what: str) -> Iterator[Record]:

@@ -63,6 +63,15 @@ def test_letters_of_which_nothing_is_known_are_unknown_bases(folder):
     assert values == same
 
 
+def test_what_models_do_not_see_is_told(folder, caplog, refusal):
+    rows([folder(per="token")], "ACGUUR")
+    assert caplog.messages == ["sequence: 3 of 6 tokens are not known to the models: 'U' (2), 'R' (1)"]
+    caplog.clear()
+    rows([folder("whole")], "ACGTACGTACGTAC")
+    assert caplog.messages == ["sequence: cut to the block size, 12 of 14 tokens"]
+    assert refusal(rows, [folder("other")], "UUU") == "the command line: the models know none of the tokens of 'sequence'"
+
+
 def test_the_mean_of_several_models_predicts(folder):
     models = [folder("a", 0, per="token"), folder("b", 1, per="token")]
     asked = ([models[0]], [models[1]], models)
