@@ -265,6 +265,12 @@ lengths. A longer one goes alone. null: `batch_size` sequences."""
     torch_compile: bool = False
     """Compile the model first, which takes minutes and makes long trainings faster."""
 
+    @model_validator(mode="after")
+    def _check_batches(self) -> Self:
+        if self.batch_tokens is not None and self.batch_size != type(self).model_fields["batch_size"].default:
+            raise ValueError(f"batch_tokens says how large batches are; expected no batch_size, found {self.batch_size}")
+        return self
+
 
 class Finetune(Optimization):
     """How a model is trained, once per fold."""

@@ -267,7 +267,7 @@ def _longest(config: PreTrainedConfig) -> int:
     if not by_token(config):
         return LONGEST
     sizes = [getattr(config, name, 0) for name in READ_IN]
-    return max(LONGEST, *(2 * size + 50 for size in sizes if isinstance(size, int)), LONGEST)
+    return max([LONGEST, *(2 * size + 50 for size in sizes if isinstance(size, int))])
 
 
 def _own(logits: torch.Tensor, lengths: list[int] | None = None) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """How good predictions for tokens are: over all of them, over those where a motif begins, and sequence by sequence."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from rnalm.prediction import tracks
 from rnalm.prediction.tracks import Track
 from rnalm.tokens.batches import is_known
 from rnalm.tokens.dataset import tokens_labels
+
+log = logging.getLogger(__name__)
 
 #: Class indices or numbers ``(known,)``, and probabilities or predictions ``(known, outputs)``.
 Batch = tuple[np.ndarray, np.ndarray]
@@ -266,6 +269,8 @@ def _classified(path: str | Path, labels: Labels, options: Sites | None, name: s
     if named:
         results["splits"] = {split: subsets[split].scores(labels, motif) for split in sorted(named)}
     if options and name is not None:
+        if motif is not None and not any(best.sites.values()):
+            log.warning("%s: %s begins nowhere in these sequences, so that no site is listed", folder / contract.SITES, motif)
         listing.write(best, name, rounds, folder / contract.SITES)
         _recall(results, best, name, known_sites)
     return results

@@ -34,9 +34,9 @@ def begins(letters: str, motif: str | None) -> np.ndarray:
     Parameters
     ----------
     letters : str
-        A sequence, with T for U.
+        A sequence.
     motif : str or None
-        Letters, of which N is any; None: everywhere.
+        Letters, of which N is any, and U and T are the same; None: everywhere.
 
     Returns
     -------
@@ -45,13 +45,13 @@ def begins(letters: str, motif: str | None) -> np.ndarray:
 
     Examples
     --------
-    >>> begins("CATGAUG".replace("U", "T"), "AUG").nonzero()[0].tolist()
+    >>> begins("CATGAUG", "AUG").nonzero()[0].tolist()
     [1, 4]
     """
     found = np.ones(len(letters), dtype=bool)
     if motif is None:
         return found
-    coded = np.frombuffer(letters.encode("latin-1", "replace"), dtype=np.uint8)
+    coded = np.frombuffer(letters.replace("U", "T").encode("latin-1", "replace"), dtype=np.uint8)
     for offset, letter in enumerate(motif.upper().replace("U", "T")):
         same = np.zeros(len(letters), dtype=bool)
         same[: len(letters) - offset] = (coded[offset:] == ord(letter)) | (letter == "N")
@@ -194,7 +194,7 @@ def reading(letters: str, position: int) -> tuple[str, int | str, int | str, str
     Parameters
     ----------
     letters : str
-        A sequence, with T for U.
+        A sequence.
     position : int
         Where the first codon begins.
 
@@ -215,9 +215,10 @@ def reading(letters: str, position: int) -> tuple[str, int | str, int | str, str
     >>> reading("CATGAAATAAC", 1)
     ('ATG', 9, 2, 'MK')
     """
+    written, letters = letters, letters.replace("U", "T")
     if not NUCLEIC.issuperset(letters):
         return "", "", "", ""
     codons = [letters[start : start + 3] for start in range(position, len(letters) - 2, 3)]
     protein = "".join(CODONS.get(codon, "X") for codon in codons)
     whole, stop, _ = protein.partition("*")
-    return letters[position : position + 3], 3 * (len(whole) + len(stop)), len(whole), "M" + whole[1:] if whole else ""
+    return written[position : position + 3], 3 * (len(whole) + len(stop)), len(whole), "M" + whole[1:] if whole else ""

@@ -35,7 +35,7 @@ class Track:
     split : str or None
         Its split, where the source has one.
     letters : str
-        The first letter of each of its tokens, in upper case, with T for U.
+        The first letter of each of its tokens, in upper case; N for what is no letter.
     label : numpy.ndarray or None
         Numbers, or names of classes ``(length,)``, NaN or empty where not known; None where none is.
     values : numpy.ndarray
@@ -159,7 +159,7 @@ def _speller(tokenizer: Tokenizer) -> Callable[[np.ndarray], str]:
     letters = np.full(max(vocabulary.values()) + 1, "N")
     for token, index in vocabulary.items():
         if token[0].isalpha() or token[0] in "*-.":
-            letters[index] = token[0].upper().replace("U", "T")
+            letters[index] = token[0].upper()
     return lambda ids: "".join(letters[ids])
 
 
@@ -222,7 +222,7 @@ def write_array(path: str | Path, labels: Labels, output: str | Path) -> None:
     output : path
         The ``.npy`` file; of several values a token they are ``(length, columns)``, of one ``(length,)``.
     """
-    numbers = {letter: number for number, letter in enumerate(LETTERS)}
+    numbers = {letter: number for number, letter in enumerate(LETTERS)} | {"U": LETTERS.index("T")}
     tracks = list(read(path, labels))
     array = np.empty((len(tracks), 3), dtype=object)
     for row, track in enumerate(tracks):

@@ -66,6 +66,7 @@ def test_what_labels_of_tokens_cannot_have_is_refused(refusal, changes, message)
         ({"labels": {"sep": ";"}}, "labels.sep is for labels.per: token, found sequence"),
         ({"predict": {"sites": {}}}, "predict.sites is for task: classification, found task: regression"),
         ({"predict": {"formats": ["npy"]}}, "predict.formats is for labels.per: token, found sequence"),
+        ({"model": {"name": "frames"}, "finetune": {"batch_tokens": 9, "batch_size": 8}}, "expected no batch_size, found 8"),
         ({"labels": {"positive_weight": 2}}, "labels.positive_weight is for task: classification, found task: regression"),
         (
             {"finetune": {"batch_tokens": 9}},

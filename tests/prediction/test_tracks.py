@@ -222,6 +222,18 @@ def test_the_class_of_sites_is_asked_for_where_there_are_several(refusal):
     assert positions.site_class(several, None) is None
 
 
+def test_a_motif_that_begins_nowhere_is_told(made, caplog):
+    made.model()
+    positions.evaluate(made.folder / "predictions.parquet", made.merge(), Sites(motif="W"), made.folder)
+    assert "W begins nowhere in these sequences, so that no site is listed" in caplog.text
+
+
+def test_u_is_t_to_a_motif_and_to_the_genetic_code_alone():
+    assert sites.begins("AUGATG", "ATG").tolist() == [True, False, False, True, False, False]
+    assert sites.reading("AUGUUUUAA", 0) == ("AUG", 9, 2, "MF")
+    assert sites.reading("MKLV", 0) == ("", "", "", "")
+
+
 def test_sites_may_be_of_the_first_class(made):
     made.model()
     labels = made.merge()

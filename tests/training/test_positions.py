@@ -141,7 +141,7 @@ def test_training_begins_with_the_frequencies_of_classes(job):
 
 @pytest.mark.parametrize("batch_tokens", [None, 60])
 def test_a_killed_training_ends_as_an_uninterrupted_one(job, monkeypatch, batch_tokens):
-    options = {"epochs": 3, "batch_tokens": batch_tokens}
+    options = {"epochs": 3} | ({"batch_tokens": batch_tokens, "batch_size": 64} if batch_tokens else {})
     whole, killed = job("whole", **options), job("killed", **options)
     finetune.finetune(whole)
     with killed_before(2, monkeypatch):
