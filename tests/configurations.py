@@ -60,7 +60,7 @@ BASES = {
     },
     **{
         name: {"output": "out", "source": source("table.tsv"), "model": {"name": name}, "interpret": {"shards": 2}}
-        for name in ("frames", "performer")
+        for name in ("frames", "dilated", "performer")
     },
     "positions": {
         "output": "out",
@@ -70,6 +70,7 @@ BASES = {
         "labels": {"per": "token"},
         "model": {"name": "frames"},
         "predict": {"sites": {"motif": "ATG"}},
+        "interpret": {"shards": 2},
     },
     "marked": {
         "output": "out",

@@ -83,6 +83,19 @@ def test_promoters(tmp_path):
     assert all(0 <= float(row[2]) <= 1 for row in rows)
 
 
+def test_tokens():
+    lines = run("tokens.py", "--lengths", "90", "--long", "60")
+    scored = [row for row in lines if row[0] in ("dilated", "frames") and row[2] in ("one", "all")]
+    assert [(row[0], row[2]) for row in scored] == [
+        ("dilated", "one"),
+        ("dilated", "all"),
+        ("frames", "one"),
+        ("frames", "all"),
+    ]
+    assert all(float(row[6]) < 1e-5 for row in scored[:2])
+    assert [row[0] for row in lines[-3:]] == ["performer", "frames", "dilated"]
+
+
 @needs_data
 @pytest.mark.e2e
 @pytest.mark.nightly

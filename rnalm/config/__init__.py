@@ -15,6 +15,7 @@ from rnalm.config.learning import (
     FILLING,
     METRICS,
     Architecture,
+    Dilated,
     Finetune,
     Frames,
     HuggingFace,
@@ -40,6 +41,7 @@ __all__ = [
     "Cluster",
     "Columns",
     "Config",
+    "Dilated",
     "Encode",
     "Fasta",
     "Finetune",
@@ -160,10 +162,11 @@ as Weights & Biases writes it."""
             raise ValueError(f"finetune.batch_tokens: {problem}; expected batch_size")
         if self.finetune.from_scratch and getattr(model, "pretrained", None):
             raise ValueError("finetune.from_scratch: model.pretrained has weights to start from; expected a model without them")
-        if self.interpret.scorer == "incremental" and not model.local:
+        if self.interpret.scorer == "incremental" and model.local != self.labels.per:
+            able = ", ".join(name for name, section in ARCHITECTURES.items() if section.local == self.labels.per)
             raise ValueError(
-                f"interpret.scorer: incremental is for local architectures, found model.name: {model.name}; "
-                "expected naive or auto"
+                f"interpret.scorer: incremental is for local architectures ({able} for labels.per: {self.labels.per}), "
+                f"found model.name: {model.name}; expected naive or auto"
             )
         if self.finetune.metric not in METRICS[self.task]:
             hint = nearest(self.finetune.metric, METRICS[self.task])
@@ -176,7 +179,7 @@ as Weights & Biases writes it."""
                     raise ValueError(f"labels.{key} is for task: classification, found task: regression")
             if self.predict.sites:
                 raise ValueError("predict.sites is for task: classification, found task: regression")
-            if self.interpret.explain != "predicted":
+            if self.interpret.explain not in (None, "predicted"):
                 raise ValueError("interpret.explain is for task: classification, found task: regression")
             if self.interpret.scale != "probability":
                 raise ValueError("interpret.scale is for task: classification, found task: regression")
@@ -226,9 +229,12 @@ as Weights & Biases writes it."""
                 raise ValueError(
                     f"{name}: with labels.per: token each position has a label; expected neither classes nor chunk"
                 )
-        if self.interpret != Interpret() or self.report.annotations:
-            key = "interpret" if self.interpret != Interpret() else "report.annotations"
-            raise ValueError(f"{key}: predictions for each token are not interpreted; expected labels.per: sequence")
+        if self.interpret.method != ["loo"]:
+            raise ValueError(f"interpret.method: labels.per: token is interpreted by loo alone, found {self.interpret.method}")
+        if self.interpret.explain_at == "labels":
+            for name, source in self._named_sources.items():
+                if not (source.gives("label") or source.gives("sites")):
+                    raise ValueError(f"interpret.explain_at: labels explains labelled positions, of which {name} has none")
 
     def _check_no_positions(self) -> None:
         """Refuse what only labels of positions have; of given models it is not known here."""
@@ -242,3 +248,5 @@ as Weights & Biases writes it."""
         for key in ("sites", "formats"):
             if getattr(self.predict, key):
                 raise ValueError(f"predict.{key} is for labels.per: token, found sequence")
+        if self.interpret.explain_at != Interpret().explain_at:
+            raise ValueError("interpret.explain_at is for labels.per: token, found sequence")

@@ -38,8 +38,9 @@ class Architecture(Section):
     title: ClassVar[str]
     #: Where its models are made, as ``module:function``; see ``rnalm.models.registry``.
     network: ClassVar[str]
-    #: Whether its models have a method ``local()``, by which they are scored incrementally.
-    local: ClassVar[bool] = False
+    #: What must have labels for its models to be scored incrementally: those of sequences have a method ``local()``, those of
+    #: tokens a method ``cone()``.
+    local: ClassVar[str | None] = None
     #: Whether its models can give each token an output.
     per_token: ClassVar[bool] = True
     name: str
@@ -60,7 +61,7 @@ class Saluki(Architecture):
 
     title = "Saluki"
     network = "rnalm.models.saluki:create"
-    local = True
+    local = "sequence"
     per_token = False
     name: Literal["saluki"] = "saluki"
     """The architecture."""
@@ -112,6 +113,33 @@ class Frames(Architecture):
         for key in ("context", "kernel_size"):
             if getattr(self, key) % 2 == 0:
                 raise ValueError(f"{key} must be odd, found {getattr(self, key)}")
+        return self
+
+
+class Dilated(Architecture):
+    """Residual convolutions that see further and further: for what is decided nearby, such as splice sites."""
+
+    title = "dilated"
+    network = "rnalm.models.dilated:create"
+    local = "token"
+    name: Literal["dilated"]
+    """`dilated`."""
+    width: int = Field(default=32, ge=1)
+    """Channels of every position."""
+    kernel_size: int = Field(default=11, ge=3)
+    """Width of every convolution; odd."""
+    dilations: list[Annotated[int, Field(ge=1)]] = Field(default=[1, 1, 1, 1, 4, 4, 4, 4], min_length=1)
+    """For each convolution, the distance from one token that it reads to the next. A position sees as many tokens to either \
+side as their sum times half of `kernel_size`: 100 by default."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Dropout after every convolution and in the head."""
+    pretrained: str | None = None
+    """The folder of a model of the same sizes to start from instead of random weights; with its tokenizer."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, found {self.kernel_size}")
         return self
 
 
@@ -198,13 +226,20 @@ class HuggingFace(Architecture):
 
 
 #: All architectures by name: a new one is an entry here, and a file in ``rnalm/models/``.
-ARCHITECTURES: dict[str, type[Architecture]] = {"saluki": Saluki, "frames": Frames, "performer": Performer, "hf": HuggingFace}
+ARCHITECTURES: dict[str, type[Architecture]] = {
+    "saluki": Saluki,
+    "frames": Frames,
+    "dilated": Dilated,
+    "performer": Performer,
+    "hf": HuggingFace,
+}
 
 
 #: Where models are made that are pretrained to fill in masked tokens, of the architectures that can be. It stands apart, for
 #: pretraining not to depend on the others.
 FILLING = {
     "frames": "rnalm.models.frames:create_filling",
+    "dilated": "rnalm.models.dilated:create_filling",
     "performer": "rnalm.models.performer:create_filling",
     "hf": "rnalm.models.masked:create",
 }

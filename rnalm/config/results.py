@@ -32,12 +32,12 @@ Transformer."""
 
 #: Methods of interpretation, and the keys that are for one of them alone.
 METHODS: dict[str, tuple[str, ...]] = {
-    "loo": ("level", "modes", "scorer", "replacements", "replace_modifiers"),
+    "loo": ("level", "modes", "explain_at", "scorer", "replacements", "replace_modifiers"),
     "integrated_gradients": ("steps",),
 }
 
 #: What of the interpretation is held against the data before any training.
-CHECKED = {"method", "level", "modes", "replacements", "replace_modifiers", "explain"}
+CHECKED = {"method", "level", "modes", "replacements", "replace_modifiers", "explain", "explain_at"}
 
 
 class Interpret(Section):
@@ -63,8 +63,13 @@ by more than a tenth."""
     """For `replace`: each token and the tokens that take its place."""
     replace_modifiers: bool = False
     """For `replace`: also set the modifiers of a token to 0 and keep the token."""
-    explain: str = "predicted"
-    """For classification: the class whose score is explained; `predicted`, `all`, or the name of a class."""
+    explain: str | None = None
+    """For classification: the class whose score is explained; `predicted`, `all`, or the name of a class. null: the predicted \
+one or, with `labels.per: token`, that of sites (see `predict.sites.of`)."""
+    explain_at: Literal["sites", "labels", "all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = "sites"
+    """For `labels.per: token`: the positions whose prediction is explained. `sites`: the best one of each sequence, where the \
+motif of `predict.sites` begins, if it names one (for numbers, the highest); `labels`: those that are labelled as sites (for \
+numbers, all whose label is known); a list of 0-based positions; or `all`, which makes a matrix for each sequence."""
     scale: Literal["probability", "logit"] = "probability"
     """For classification: what the score is a difference of."""
     sample_size: int | None = Field(default=None, ge=1)
@@ -73,7 +78,8 @@ by more than a tenth."""
     """Jobs among which the work of a mode is divided; `auto`: so many that each takes a quarter of an hour or less on one CPU \
 core, by a rough estimate from the size of the source."""
     scorer: Literal["auto", "naive", "incremental"] = "auto"
-    """`incremental` computes only what an edit changes, with the same scores (local architectures such as Saluki only); \
+    """`incremental` computes only what an edit changes, with the same scores (local architectures only: `saluki` and, with \
+`labels.per: token`, `dilated`); \
 `naive` runs the whole model for every edit; `auto`: `incremental` where the architecture allows it, else `naive`."""
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     """In which to multiply. Less than float32 is faster on GPUs (`tf32` needs one), but its error can be as large as small \

@@ -70,7 +70,8 @@ class Experiment:
         self.held_out = settings.trains and settings.folds.tested
         self.queries = [name for name in self.sources if name != "source" or self.held_out or not settings.trains]
         self._check_given()
-        modes = settings.interpret.scored if self.per == "sequence" else []
+        # Of long sequences every position of which is predicted, scores are made only where they are asked for.
+        modes = settings.interpret.scored if self.per == "sequence" or "interpret" in settings.model_fields_set else []
         self.asked = [(source, mode) for source in self.queries for mode in modes]
         self.further_weights = self._find_further_weights()
 
@@ -80,8 +81,10 @@ class Experiment:
         if self.given and self.per == "sequence" and (predict.sites or predict.formats):
             key = "sites" if predict.sites else "formats"
             raise RnalmError(f"predict.{key}: {self.given[0]} has no outputs for tokens; expected models that have")
-        if self.given and self.per == "token" and interpret != Interpret():
-            raise RnalmError(f"interpret: {self.given[0]} has outputs for each token, which are not interpreted; leave it out")
+        if self.given and self.per == "sequence" and interpret.explain_at != Interpret().explain_at:
+            raise RnalmError(f"interpret.explain_at: {self.given[0]} has no outputs for tokens; expected models that have")
+        if self.given and self.per == "token" and interpret.method != ["loo"]:
+            raise RnalmError(f"interpret.method: {self.given[0]} has outputs for each token; expected loo")
 
     @cached_property
     def per(self) -> str:
@@ -262,7 +265,7 @@ class Experiment:
         own = self.replicates * settings.folds.tests_each if self.folds_of(source) else len(self.models)
         strands = 2 if settings.encode.reverse_complement == "average" else 1
         described = (self.sources[source], settings.interpret, mode, settings.encode.block_size)
-        count = shards.count(*described, strands * own, self.architecture)
+        count = shards.count(*described, strands * own, self.architecture, self.per)
         return [f"{self.out}/interpret/parts/{source}/{mode}/{shard}-of-{count}.parquet" for shard in range(count)]
 
     def scored(self, source: str, mode: str) -> str:

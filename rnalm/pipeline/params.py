@@ -150,7 +150,13 @@ def merge_tracks(experiment: Experiment, tracks: str) -> Params:
 
 def check_interpretation(experiment: Experiment) -> Params:
     """Give what of the interpretation is held against the data."""
-    return experiment.settings.interpret.model_dump(include=CHECKED)
+    return {"interpret": experiment.settings.interpret.model_dump(include=CHECKED), "sites": _sites(experiment)}
+
+
+def _sites(experiment: Experiment) -> Params | None:
+    """Give what a site is, where predictions for tokens are explained."""
+    sites = experiment.settings.predict.sites if experiment.per == "token" else None
+    return sites and sites.model_dump(include={"motif", "of"})
 
 
 def score_shard(experiment: Experiment, source: str, mode: str, shard: str, shards: str) -> Params:
@@ -163,6 +169,7 @@ def score_shard(experiment: Experiment, source: str, mode: str, shard: str, shar
         "replace_modifiers": interpret.replace_modifiers and mode == "replace",
         "shard": int(shard),
         "shards": int(shards),
+        "sites": _sites(experiment),
         "seed": experiment.settings.seed if interpret.sample_size else None,
     }
 

@@ -126,10 +126,9 @@ class Plan(Experiment):
             pictures.append(Picture("predictions", source))
             if self.per == "token":
                 pictures.append(Picture("tracks", source))
-                continue
-            if self.settings.task == "classification" and len(self.models) > 1:
+            elif self.settings.task == "classification" and len(self.models) > 1:
                 pictures.append(Picture("confusion", source))
-            modes = self.settings.interpret.scored
+            modes = [mode for asked, mode in self.asked if asked == source]
             pictures += [Picture(kind, source, mode) for mode in modes for kind in ("profiles", "positions")]
         return pictures
 

@@ -16,7 +16,9 @@ BACK = 3
 MOST = 512
 
 
-def count(source: Source, interpret: Interpret, mode: str, block_size: int, models: float, architecture: str) -> int:
+def count(
+    source: Source, interpret: Interpret, mode: str, block_size: int, models: float, architecture: str, per: str = "sequence"
+) -> int:
     """Choose the number of shards of a source's scores in one mode.
 
     A plain function of the source and the configuration, the same before and after a run, on any machine. Which rows stand in
@@ -36,6 +38,8 @@ def count(source: Source, interpret: Interpret, mode: str, block_size: int, mode
         How many models score a sequence, on average.
     architecture : str
         Of the models.
+    per : {'sequence', 'token'}
+        What has a prediction that is explained.
     """
     if interpret.shards != "auto":
         return interpret.shards
@@ -48,7 +52,7 @@ def count(source: Source, interpret: Interpret, mode: str, block_size: int, mode
     if mode == "integrated_gradients":
         each = BACK * interpret.steps * seconds(length, local=False)
     else:
-        local = architecture in ARCHITECTURES and ARCHITECTURES[architecture].local
+        local = architecture in ARCHITECTURES and ARCHITECTURES[architecture].local == per
         each = length * edits(interpret, mode) * seconds(length, local and interpret.scorer != "naive")
     return max(1, min(MOST, round(sequences), math.ceil(sequences * each * models / SECONDS)))
 

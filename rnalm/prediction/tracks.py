@@ -103,7 +103,7 @@ def merge(
     """
     labels = [Labels.load(Path(folder) / contract.LABELS) for folder in model_folders]
     check_same(labels, model_folders)
-    spell, source = _speller(tokenizer), pq.ParquetFile(encoded)
+    spell, source = speller(tokenizer), pq.ParquetFile(encoded)
     names, several = columns(labels[0]), len(labels) > 1
     text, values = pa.string(), pa.list_(pa.float32())
     kinds = [("id", text), ("split", text), ("sequence", text), ("label", source.schema_arrow.field("label").type)]
@@ -153,8 +153,14 @@ def _average(
     return sums, spreads, models
 
 
-def _speller(tokenizer: Tokenizer) -> Callable[[np.ndarray], str]:
-    """Make what spells ids by the first letter of each token: N, where it has none."""
+def speller(tokenizer: Tokenizer) -> Callable[[np.ndarray], str]:
+    """Make what spells ids by the first letter of each token: N, where it has none.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        The vocabulary.
+    """
     vocabulary = tokenizer.get_vocab()
     letters = np.full(max(vocabulary.values()) + 1, "N")
     for token, index in vocabulary.items():

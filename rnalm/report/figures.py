@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rnalm.files import replacing
-from rnalm.scoring.summary import Profile
+from rnalm.scoring.summary import REACH, Around, Profile
 from rnalm.sequences.bed import Elements
 
 mpl.use("svg")
@@ -31,6 +31,8 @@ LOWER, RAISE = "#2166ac", "#b2182b"
 GREY = "#8a8f98"
 #: A profile has no more bars than a screen has columns.
 MAX_BARS = 1000
+#: How far from an explained position the tokens are told apart.
+NEARBY = 15
 
 
 def save(figure: Figure, path: str | Path) -> None:
@@ -160,11 +162,13 @@ def profiles(shown: Sequence[Profile], elements: Elements | None = None) -> Figu
         centres, width, heights = _bars(profile)
         axis.bar(centres, heights, width=width, color=np.where(heights < 0, LOWER, RAISE), linewidth=0)
         axis.axhline(0, color=GREY, linewidth=0.5)
-        bottom = -1.15 * max(np.abs(heights).max(initial=0), 1e-12)
+        bottom = -1.15 * max(np.nanmax(np.abs(heights), initial=0), 1e-12)
+        if profile.position is not None:
+            axis.axvline(profile.position + 0.5, color=GREY, linewidth=0.8, linestyle=":")
         for start, end, _ in (elements or {}).get(profile.sequence, []):
             axis.plot([start, end], [bottom, bottom], color="black", linewidth=2.5, solid_capstyle="butt")
         label = "" if profile.label is None else f", true {_short(profile.label)}"
-        axis.set_title(plain(f"{profile.sequence}: predicted {_short(profile.pred)}{label}"), loc="left", fontsize="small")
+        axis.set_title(plain(f"{profile.name}: predicted {_short(profile.pred)}{label}"), loc="left", fontsize="small")
         axis.set(ylabel="loo", xlim=(profile.starts[0], profile.starts[-1] + 1), ylim=(1.2 * bottom, -1.2 * bottom))
     axes[-1, 0].set_xlabel("position in the sequence" + ("; black: known elements" if elements else ""))
     return figure
@@ -175,12 +179,36 @@ def _bars(profile: Profile) -> tuple[np.ndarray, float, np.ndarray]:
     size = -(-len(profile.loo) // MAX_BARS)
     begins = np.arange(0, len(profile.loo), size)
     groups = np.split(profile.loo, begins[1:])
-    heights = np.array([group[np.abs(group).argmax()] for group in groups])
+    heights = np.array([group[np.nan_to_num(np.abs(group)).argmax()] for group in groups])
     return profile.starts[begins] + size / 2, size, heights
 
 
 def _short(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.3g}"
+
+
+def around(scores: Around) -> Figure:
+    """Draw the mean size of scores by distance from the explained position and, nearby, the mean score of each token.
+
+    Parameters
+    ----------
+    scores : Around
+        What tokens do at each distance.
+    """
+    figure, axes = canvas(10, 2.8, columns=2)
+    left, right = axes[0]
+    left.fill_between(np.arange(-REACH, REACH + 1), scores.size(), color=GREY, alpha=0.6)
+    left.set(xlabel="distance from the explained position (tokens)", ylabel="mean |loo|", xlim=(-REACH, REACH), ylim=(0, None))
+    left.set_title("Where tokens matter")
+    table = scores.of_tokens(NEARBY)
+    limit = np.nanmax(np.abs(table.to_numpy()), initial=1e-12)
+    edges = (-NEARBY - 0.5, NEARBY + 0.5, len(table) - 0.5, -0.5)
+    image = right.imshow(table, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", extent=edges)
+    right.set(xlabel="distance from the explained position (tokens)", ylabel="token", yticks=range(len(table)))
+    right.set_yticklabels(map(plain, table.index))
+    right.set_title("Mean score of each token nearby")
+    figure.colorbar(image, ax=right, label="mean loo")
+    return figure
 
 
 def positions(position: np.ndarray, exchanges: pd.DataFrame | None = None) -> Figure:

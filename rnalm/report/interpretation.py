@@ -1,5 +1,6 @@
 """What the models find important."""
 
+import heapq
 from pathlib import Path
 
 import matplotlib as mpl
@@ -16,6 +17,7 @@ from rnalm.report.job import Job, Query
 from rnalm.report.modes import MODES
 from rnalm.scoring import merge, summary
 from rnalm.scoring.summary import Profile
+from rnalm.scoring.table import named
 from rnalm.sequences.bed import read_bed
 
 #: A letter track has no more tokens than this.
@@ -38,18 +40,24 @@ def interpretation(job: Job, query: Query, mode: str) -> Section:
     elements = read_bed(annotations) if annotations else None
     shown = summary.summarize(merge.read(query.scores[mode]), _extremes(job, query, mode), elements)
     what = {"token": "token", "base": "letter"}[job.config["interpret"]["level"]]
-    count = f"{shown.scores:,} scores of {shown.sequences:,} sequences"
+    of = "sequences" if shown.around is None else "explained positions"
+    count = f"{shown.scores:,} scores of {shown.predictions:,} {of}"
     text = f"{count}: {words.change.format(what)}. {_explained(job)}{words.reading.format(what)}"
     blocks = [Block(text=text)]
     if shown.elements is not None:
         blocks.append(_elements(shown.elements, annotations))
     drawn = figures.profiles(shown.profiles, elements)
-    caption = f"The sequences with the lowest and highest predictions. {words.colours.format(what)}"
+    chosen = "with the lowest and highest predictions" if shown.around is None else "that single tokens change most"
+    caption = f"The {of} {chosen}. {words.colours.format(what)}"
     blocks.append(picture(job.figures, picture_name("profiles", query.name, mode), drawn, caption, heading="Profiles"))
     if shown.profiles:
         blocks.append(Block(letters=[_letters(profile) for profile in shown.profiles], folded="The same, letter by letter"))
-    drawn = figures.positions(shown.position, shown.exchanges)
-    caption = "Mean size of the scores along the sequence, from its 5′ to its 3′ end."
+    if shown.around is None:
+        drawn = figures.positions(shown.position, shown.exchanges)
+        caption = "Mean size of the scores along the sequence, from its 5′ to its 3′ end."
+    else:
+        drawn = figures.around(shown.around)
+        caption = "Scores by their distance from the position whose prediction they explain, and there by token."
     blocks.append(picture(job.figures, picture_name("positions", query.name, mode), drawn, caption, heading="Position"))
     return Section(query.title(words.title), blocks)
 
@@ -58,14 +66,23 @@ def _explained(job: Job) -> str:
     """Say of which class the scores are, for classification."""
     if job.config["task"] == "regression":
         return ""
-    explain = job.config["interpret"]["explain"]
-    which = "the predicted class" if explain in ("predicted", "all") else f"class {explain!r}"
+    explain, sites = job.config["interpret"]["explain"], job.config["predict"]["sites"]
+    if explain is None and job.meaning.per == "token":
+        explain = (sites and sites["of"]) or job.meaning.classes[1]
+    which = "the predicted class" if explain in (None, "predicted", "all") else f"class {explain!r}"
     return f"The prediction is the {job.config['interpret']['scale']} of {which}. "
 
 
 def _extremes(job: Job, query: Query, mode: str) -> list[str]:
-    """Choose the scored sequences with the lowest and highest predictions (for classes: the most certain ones)."""
+    """Choose the scored sequences with the lowest and highest predictions (for classes: the most certain ones).
+
+    Of explained positions, those that single tokens change most.
+    """
     count = job.config["report"]["profiles"]
+    if job.meaning.per == "token":
+        frames = merge.read(query.scores[mode])
+        most = heapq.nlargest(count, ((np.nanmax(np.abs(frame["loo"]), initial=0), named(frame)) for frame in frames))
+        return [name for _, name in most]
     scored: set[str] = set()
     for batch in pq.ParquetFile(query.scores[mode]).iter_batches(columns=["sequence"]):
         scored.update(batch.column(0).unique().to_pylist())
@@ -90,8 +107,8 @@ def _elements(recovery: dict[str, float], annotations: str) -> Block:
 
 
 def _letters(profile: Profile) -> dict:
-    limit = max(np.abs(profile.loo).max(initial=0), 1e-12)
-    colours = mpl.colormaps["RdBu_r"](0.5 + 0.45 * profile.loo / limit)
+    limit = max(np.nanmax(np.abs(profile.loo), initial=0), 1e-12)
+    colours = mpl.colormaps["RdBu_r"](0.5 + 0.45 * np.nan_to_num(profile.loo) / limit)
     rows = list(zip(profile.tokens, profile.starts, profile.loo, colours, strict=True))[:MAX_LETTERS]
     tokens = [(token, to_hex(colour), f"{start} {token}: {loo:+.3g}") for token, start, loo, colour in rows]
-    return {"name": profile.sequence, "tokens": tokens}
+    return {"name": profile.name, "tokens": tokens}

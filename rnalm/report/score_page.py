@@ -19,7 +19,7 @@ from rnalm.files import replacing
 from rnalm.report.modes import MODES
 from rnalm.scoring.merge import read
 from rnalm.scoring.summary import of_one_class
-from rnalm.scoring.table import places
+from rnalm.scoring.table import named, places
 
 #: Scores in one page; with the tokens they belong to they take 4 to 8 characters each, up to about 20 MB.
 MAX_SCORES = 3_000_000
@@ -75,6 +75,7 @@ def write_page(
         sense=mode.sense,
         regression=pa.types.is_floating(pq.read_schema(scores).field("pred").type),
         table=Path(scores).name,
+        unit="explained position" if "explained_position" in pq.read_schema(scores).names else "sequence",
         counts=counts,
         numbers={"steps": STEPS, "missing": MISSING},
         records=_records(scores, mode.sense, listed, drawn),
@@ -166,7 +167,7 @@ def listing(frame: pd.DataFrame) -> dict[str, Any]:
     tokens = one["token"].iloc[first[order]]
     strongest = [[*shown] for shown in zip(tokens, starts[order].tolist(), map(_value, means[order]), strict=True)]
     label, pred = (_value(one[name].iat[0]) for name in ("label", "pred"))
-    record = {"id": one["sequence"].iat[0], "label": label, "pred": pred, "tokens": len(starts), "strongest": strongest}
+    record = {"id": named(one), "label": label, "pred": pred, "tokens": len(starts), "strongest": strongest}
     return record | ({"explained": one["class"].iat[0] if "class" in one else pred} if isinstance(pred, str) else {})
 
 

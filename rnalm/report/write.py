@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pyarrow as pa
 import yaml
 
 import rnalm
@@ -73,10 +72,8 @@ def _cards(job: Job) -> list[tuple[str, str]]:
 
 def _data(job: Job) -> Section:
     path = job.source or job.queries[0].encoded
-    column, tokens = dataset.column(path, "label"), job.meaning.per == "token"
-    labels = (pa.chunked_array([chunk.flatten() for chunk in column.chunks]) if tokens else column).to_pandas()
-    of = "tokens" if tokens else "sequences"
-    figure = figures.data(dataset.lengths(path), labels, job.meaning.scaler.method == "log", of)
+    of = "tokens" if job.meaning.per == "token" else "sequences"
+    figure = figures.data(dataset.lengths(path), dataset.labels(path).to_pandas(), job.meaning.scaler.method == "log", of)
     return Section(
         "Data",
         [

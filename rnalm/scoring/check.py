@@ -6,8 +6,10 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from rnalm.config import Interpret
+from rnalm.config.results import Sites
 from rnalm.errors import RnalmError, nearest
 from rnalm.labels.labels import Labels
+from rnalm.prediction.positions import site_class
 from rnalm.sequences.strands import is_nucleic
 from rnalm.tokens import dataset, encode
 from rnalm.tokens.tokenizer import is_atomic, letters_for_tokens, load_tokenizer, plain_tokens
@@ -16,13 +18,21 @@ from rnalm.tokens.tokenizer import is_atomic, letters_for_tokens, load_tokenizer
 AVERAGE = "encode.reverse_complement: average"
 
 
-def check_files(interpret: Interpret, encoded: str | Path, tokenizer: str | Path, labels: Sequence[str | Path] = ()) -> None:
+def check_files(
+    interpret: Interpret,
+    sites: Sites | None,
+    encoded: str | Path,
+    tokenizer: str | Path,
+    labels: Sequence[str | Path] = (),
+) -> None:
     """Check the ``interpret`` section against files of an experiment.
 
     Parameters
     ----------
     interpret : Interpret
         The section.
+    sites : Sites or None
+        What a site is, where tokens have labels.
     encoded : path
         The encoded source.
     tokenizer : path
@@ -35,11 +45,16 @@ def check_files(interpret: Interpret, encoded: str | Path, tokenizer: str | Path
     RnalmError
         As :func:`check`.
     """
-    known = dataset.column(encoded, "label").drop_null().unique().to_pylist() if not labels else []
-    classes = Labels.load(labels[0]).classes if labels else sorted(known)
     stored = encode.metadata(encoded)
+    if labels:
+        meaning = Labels.load(labels[0])
+    else:
+        known = dataset.labels(encoded).drop_null().unique().to_pylist() if stored["task"] == "classification" else []
+        meaning = Labels(stored["task"], classes=tuple(sorted(known)), per=stored["per"])
+    if meaning.per == "token":
+        explained_site(interpret.explain, interpret.explain_at, meaning, sites)
     both_strands = stored["reverse_complement"] == "average"
-    check(interpret, both_strands, stored["modifier_channels"], load_tokenizer(tokenizer), classes)
+    check(interpret, both_strands, stored["modifier_channels"], load_tokenizer(tokenizer), meaning.classes)
 
 
 def check(interpret: Interpret, both_strands: bool, modifiers: int, tokenizer: Tokenizer, classes: Sequence[str]) -> None:
@@ -73,7 +88,7 @@ def check(interpret: Interpret, both_strands: bool, modifiers: int, tokenizer: T
         if not (interpret.replacements or modifiers):
             raise RnalmError("interpret.replace_modifiers: tokens have no modifiers (source.modifier_sep); set replacements")
         (replacement_letters if bases else replacement_ids)(interpret.replacements, tokenizer, both_strands)
-    if interpret.explain not in ("predicted", "all"):
+    if interpret.explain not in (None, "predicted", "all"):
         class_index(interpret.explain, classes)
 
 
@@ -179,3 +194,38 @@ def class_index(explain: str, classes: Sequence[str]) -> int:
     if explain not in classes:
         raise RnalmError(f"interpret.explain: no class {explain!r}; {nearest(explain, [*classes, 'predicted', 'all'])}")
     return list(classes).index(explain)
+
+
+def explained_site(explain: str | None, where: str | Sequence[int], labels: Labels, options: Sites | None) -> str | None:
+    """Name the class of sites whose positions are explained, and which is explained where nothing else is asked for.
+
+    Parameters
+    ----------
+    explain : str or None
+        ``predicted``, ``all`` or the name of a class; None: that of sites.
+    where : str or sequence of int
+        ``sites``, ``labels``, ``all``, or positions.
+    labels : Labels
+        What the outputs mean.
+    options : Sites or None
+        Which sites are listed.
+
+    Returns
+    -------
+    str or None
+        None for regression, and where the class does not matter.
+
+    Raises
+    ------
+    RnalmError
+        If there is no such class, or none is named though there are more than two.
+    """
+    if labels.task == "regression":
+        return None
+    if explain not in (None, "predicted", "all"):
+        return labels.classes[class_index(explain, labels.classes)]
+    site = site_class(labels, options)
+    if site is None and (explain is None or where in ("sites", "labels")):
+        named = ", ".join(labels.classes)
+        raise RnalmError(f"interpret.explain is missing: which of the classes {named} are sites? Or set predict.sites.of")
+    return site

@@ -144,6 +144,37 @@ class Edits:
             wrong = lowest if lowest < 0 else highest
             raise RnalmError(f"an edit puts token {wrong}, expected an id below the size of the vocabulary, {vocab_size}")
 
+    def moved(self, places: np.ndarray) -> np.ndarray:
+        """Tell where tokens of the sequence stand after each edit.
+
+        What comes in the place of a token, one by one from the left, stands for it.
+
+        Parameters
+        ----------
+        places : numpy.ndarray
+            Where they stand in the sequence ``(tokens,)``.
+
+        Returns
+        -------
+        numpy.ndarray
+            int64 ``(edits, tokens)``; :data:`NOWHERE` where one is deleted.
+
+        Examples
+        --------
+        >>> Edits.single(np.array([2, 4]), np.array([DELETED, 9])).moved(np.array([1, 2, 3])).tolist()
+        [[1, -1, 2], [1, 2, 3]]
+        """
+        moved = np.repeat(places[None].astype(np.int64), len(self), axis=0)
+        first, spans = self.first[:-1], np.diff(self.first)
+        for number in range(spans.max(initial=0)):
+            span = np.where(number < spans, first + number, 0)
+            # Where a perturbation has no such span, it stands beyond all tokens and changes nothing.
+            start, end = (np.where(number < spans, side[span], np.inf)[:, None] for side in (self.start, self.end))
+            count, shift = self.count[span][:, None], self.shift[span][:, None]
+            gone = (places >= start) & (places < end) & (places - start >= count)
+            moved = np.where(places >= end, moved + shift, np.where(gone, NOWHERE, moved))
+        return moved
+
     @property
     def count(self) -> np.ndarray:
         """Tokens that come in place of each span ``(spans,)``."""

@@ -24,12 +24,15 @@ class Contrast:
         Mean score of the sequence, or of what it is compared with, for each explained output.
     difference : numpy.ndarray
         Score of each perturbation minus that of the sequence, or what a token adds ``(models, sites, explained outputs)``.
+    token : int or None
+        The token whose prediction it is; None: that of the sequence.
     """
 
     pred: float | str
     classes: list[str]
     base: list[float]
     difference: np.ndarray
+    token: int | None = None
 
 
 @dataclass(frozen=True)
@@ -116,13 +119,13 @@ class Subject:
         return Contrast(pred, classes, base.mean(axis=0)[chosen].tolist(), (scores[:, :-1] - base[:, None])[:, :, chosen])
 
 
-def explained_classes(explain: str, labels: Labels) -> list[int] | None:
+def explained_classes(explain: str | None, labels: Labels) -> list[int] | None:
     """Say which outputs are explained: their numbers, or None for the predicted class.
 
     Parameters
     ----------
-    explain : str
-        ``predicted``, ``all`` or the name of a class.
+    explain : str or None
+        ``predicted`` (as None), ``all`` or the name of a class.
     labels : Labels
         What the outputs mean.
 
@@ -138,7 +141,7 @@ def explained_classes(explain: str, labels: Labels) -> list[int] | None:
     """
     if labels.task == "regression":
         return [0]
-    if explain == "predicted":
+    if explain in (None, "predicted"):
         return None
     if explain == "all":
         return list(range(len(labels.classes)))

@@ -95,7 +95,7 @@ class IntegratedGradients:
         """
         return lengths.astype(np.float64)
 
-    def launch(self, sequence: Encoded, using: Sequence[int]) -> Callable[[], tuple[Sites, Contrast]]:
+    def launch(self, sequence: Encoded, using: Sequence[int]) -> Callable[[], list[tuple[Sites, Contrast]]]:
         """Explain a sequence with some of the models.
 
         Parameters
@@ -131,7 +131,7 @@ class IntegratedGradients:
             raise too_long(sequence) from None
         base = np.mean([base for _, base in added], axis=0).tolist()
         contrast = Contrast(pred, classes, base, np.stack([each for each, _ in added]))
-        return lambda: (token_sites(sequence, self.names), contrast)
+        return lambda: [(token_sites(sequence, self.names), contrast)]
 
     def _explain(
         self, way: Interpolation, labels: Labels, chosen: list[int], sequence: Encoded

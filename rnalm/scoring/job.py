@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 from rnalm.config import Interpret
+from rnalm.config.results import Sites
+from rnalm.labels.labels import Labels
+from rnalm.scoring.check import explained_site
 
 #: What the configuration says where the user sets nothing.
 DEFAULT = Interpret()
@@ -26,8 +29,8 @@ class Job:
         For mode ``replace``: each token, or letter, and those that take its place.
     replace_modifiers : bool
         For mode ``replace``: whether to set the modifiers of a token to 0, too.
-    explain : str
-        ``predicted``, ``all`` or the name of a class.
+    explain : str or None
+        ``predicted``, ``all`` or the name of a class; None: the predicted one or, where tokens have labels, that of sites.
     scale : {'probability', 'logit'}
         What of a class is explained.
     sample_size : int or None
@@ -46,6 +49,10 @@ class Job:
         Tokens, or changed positions, computed together, at most; None: as many as free memory allows.
     seed : int or None
         Draws the sample.
+    explain_at : str or list of int
+        Where tokens have labels: ``sites``, ``labels``, ``all``, or the positions whose predictions are explained.
+    sites : dict or None
+        Likewise, what a site is: what a :class:`rnalm.config.results.Sites` is made of.
     """
 
     model_folders: list[str]
@@ -54,7 +61,7 @@ class Job:
     mode: str
     replacements: dict[str, list[str]]
     replace_modifiers: bool
-    explain: str
+    explain: str | None
     scale: str
     sample_size: int | None
     shard: int
@@ -65,3 +72,17 @@ class Job:
     precision: str = DEFAULT.precision
     batch_tokens: int | None = None
     seed: int | None = None
+    explain_at: str | list[int] = DEFAULT.explain_at
+    sites: dict | None = None
+
+    def site_of(self, labels: Labels) -> str | None:
+        """Name the class of sites, where tokens have labels; see :func:`rnalm.scoring.check.explained_site`.
+
+        Parameters
+        ----------
+        labels : Labels
+            What the outputs of the models mean.
+        """
+        if labels.per == "sequence":
+            return None
+        return explained_site(self.explain, self.explain_at, labels, Sites(**self.sites) if self.sites else None)

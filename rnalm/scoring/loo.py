@@ -62,7 +62,7 @@ class LeaveOneOut:
         """
         return self.scorers[0].cost(lengths)
 
-    def launch(self, sequence: Encoded, using: Sequence[int]) -> Callable[[], tuple[Sites, Contrast]]:
+    def launch(self, sequence: Encoded, using: Sequence[int]) -> Callable[[], list[tuple[Sites, Contrast]]]:
         """Begin to score a sequence with some of the models.
 
         Parameters
@@ -86,7 +86,7 @@ class LeaveOneOut:
         if not self.measured:
             self._log_error(sequence, changes, using[0])
         pending = [_launch(self.scorers[number], self.subject.labels[number], sequence, changes) for number in using]
-        return lambda: (changes.sites, self.subject.by(using).contrast([wait() for wait in pending]))
+        return lambda: [(changes.sites, self.subject.by(using).contrast([wait() for wait in pending]))]
 
     def _log_error(self, sequence: Encoded, changes: Perturbations, number: int) -> None:
         """Log once what a lower precision costs."""

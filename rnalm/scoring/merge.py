@@ -16,7 +16,7 @@ import shap
 from rnalm.errors import RnalmError
 from rnalm.files import replacing
 from rnalm.scoring.shard import SEQUENCES
-from rnalm.scoring.table import places
+from rnalm.scoring.table import places, prediction
 
 #: Rows of a row group in the merged file, whatever the shards'.
 GROUP_ROWS = 2**19
@@ -45,7 +45,9 @@ class Scores:
         self.parts = parts
         self.schema = pq.read_schema(parts[0]).remove_metadata()
         if not sum(pq.read_metadata(part).num_rows for part in parts):
-            raise RnalmError("there are no scores to merge: no sequence was scored")
+            explained = "; no sequence has a position that interpret.explain_at names"
+            hint = explained if "explained_position" in self.schema.names else ""
+            raise RnalmError(f"there are no scores to merge: no sequence was scored{hint}")
 
     def groups(self) -> Iterator[pa.Table]:
         """Yield tables of ``GROUP_ROWS`` rows, the last one shorter."""
@@ -61,13 +63,13 @@ class Scores:
             yield held.combine_chunks()
 
     def frames(self) -> Iterator[tuple[pd.DataFrame, list[float]]]:
-        """Yield the rows of every sequence, none of one without scores, and the base score of each explained output."""
-        frames = _by_sequence(group.to_pandas() for group in self.groups())
+        """Yield the rows of every prediction, none of one without scores, and the base score of each explained output."""
+        frames = _by_prediction(group.to_pandas() for group in self.groups())
         empty = self.schema.empty_table().to_pandas()
         frame = next(frames, empty)
         for part in self.parts:
-            for sequence, base in json.loads(pq.read_metadata(part).metadata[SEQUENCES]):
-                if len(frame) and frame["sequence"].iloc[0] == sequence:
+            for sequence, base, *at in json.loads(pq.read_metadata(part).metadata[SEQUENCES]):
+                if len(frame) and frame[prediction(frame)].iloc[0].tolist() == [sequence, *at]:
                     yield frame, base
                     frame = next(frames, empty)
                 else:
@@ -124,7 +126,7 @@ def _write_csv(scores: Scores, path: Path) -> None:
 
 
 def _write_pickle(scores: Scores, path: Path) -> None:
-    """Write a list of ``shap.Explanation``, one a sequence; an empty one where a sequence has no scores."""
+    """Write a list of ``shap.Explanation``, one a sequence or explained position; an empty one where there are no scores."""
     axes = {name: scores.values(name) for name in ("replacement", "class") if name in scores.schema.names}
     if len(axes.get("class", ())) < 2:
         axes.pop("class", None)
@@ -138,7 +140,7 @@ EXPORTERS: dict[str, Callable[[Scores, Path], None]] = {".parquet": _write_parqu
 
 
 def read(path: str | Path) -> Iterator[pd.DataFrame]:
-    """Read merged scores a sequence at a time, in order.
+    """Read merged scores a sequence, or an explained position of one, at a time, in order.
 
     Parameters
     ----------
@@ -148,18 +150,19 @@ def read(path: str | Path) -> Iterator[pd.DataFrame]:
     Yields
     ------
     pandas.DataFrame
-        The rows of a sequence.
+        The rows of a sequence, or those for one explained position of it.
     """
-    return _by_sequence(batch.to_pandas() for batch in pq.ParquetFile(path).iter_batches(batch_size=GROUP_ROWS))
+    return _by_prediction(batch.to_pandas() for batch in pq.ParquetFile(path).iter_batches(batch_size=GROUP_ROWS))
 
 
-def _by_sequence(tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Cut consecutive tables into the rows of each sequence."""
+def _by_prediction(tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Cut consecutive tables into the rows for each prediction."""
     held: pd.DataFrame | None = None
     for frame in tables:
         if held is not None:
             frame = pd.concat([held, frame], ignore_index=True)
-        begins = np.flatnonzero(frame["sequence"].ne(frame["sequence"].shift()))
+        own = frame[prediction(frame)]
+        begins = np.flatnonzero(own.ne(own.shift()).any(axis=1))
         for start, stop in pairwise(begins):
             yield frame.iloc[start:stop]
         held = frame.iloc[begins[-1] :]

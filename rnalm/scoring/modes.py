@@ -1,6 +1,6 @@
 """What computes the scores of each mode: the one registry of methods of interpretation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -8,11 +8,13 @@ from tokenizers import Tokenizer
 
 from rnalm.config import Encode
 from rnalm.models.framed import limit
+from rnalm.prediction.tracks import speller
 from rnalm.scoring import editors
 from rnalm.scoring.explain import Contrast, Subject, averages_strands
 from rnalm.scoring.gradients import IntegratedGradients
 from rnalm.scoring.job import Job
 from rnalm.scoring.loo import LeaveOneOut
+from rnalm.scoring.positions import AtPositions
 from rnalm.scoring.sites import Sites
 from rnalm.tokens import encode
 from rnalm.tokens.dataset import Encoded
@@ -34,8 +36,8 @@ class Method(Protocol):
         """
         ...
 
-    def launch(self, sequence: Encoded, using: Sequence[int]) -> Callable[[], tuple[Sites, Contrast]]:
-        """Begin to score a sequence; what is returned waits for the scores.
+    def launch(self, sequence: Encoded, using: Sequence[int]) -> Callable[[], Iterable[tuple[Sites, Contrast]]]:
+        """Begin to score a sequence; what is returned waits for the scores, one set for each prediction that is explained.
 
         Parameters
         ----------
@@ -47,7 +49,7 @@ class Method(Protocol):
         ...
 
 
-def _leave_one_out(job: Job, subject: Subject, tokenizer: Tokenizer) -> LeaveOneOut:
+def _leave_one_out(job: Job, subject: Subject, tokenizer: Tokenizer) -> LeaveOneOut | AtPositions:
     """Prepare perturbations of the job's mode."""
     stored = encode.metadata(job.encoded)
     editor = editors.choose(
@@ -60,7 +62,11 @@ def _leave_one_out(job: Job, subject: Subject, tokenizer: Tokenizer) -> LeaveOne
         both_strands=any(map(averages_strands, subject.models)),
         most=min((most for model in subject.models if (most := limit(model.config)) is not None), default=None),
     )
-    return LeaveOneOut(subject, editor, job.scorer, job.batch_tokens, job.precision)
+    loo = LeaveOneOut(subject, editor, job.scorer, job.batch_tokens, job.precision)
+    if subject.labels[0].per == "sequence":
+        return loo
+    site, motif = job.site_of(subject.labels[0]), (job.sites or {}).get("motif")
+    return AtPositions(loo, speller(tokenizer), job.explain_at, site, motif)
 
 
 def _integrated_gradients(job: Job, subject: Subject, tokenizer: Tokenizer) -> IntegratedGradients:

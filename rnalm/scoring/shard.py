@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -25,7 +25,7 @@ from rnalm.scoring.explain import Contrast, Subject, explained_classes
 from rnalm.scoring.job import Job
 from rnalm.scoring.modes import MODES, Method
 from rnalm.scoring.sites import Sites
-from rnalm.scoring.table import columns, tabulate
+from rnalm.scoring.table import columns, position_of, tabulate
 from rnalm.tokens import dataset
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import load_tokenizer
@@ -38,15 +38,16 @@ GROUP_ROWS = 2**17
 #: The log tells how far a shard is once in so many seconds.
 LOG_SECONDS = 60
 
-#: Key of a shard's metadata: id and base score (of each explained output) of every sequence, also of those without scores. The
-#: base is the sequence's own score or, for integrated gradients, its baseline's.
+#: Key of a shard's metadata: id, base score (of each explained output) and, if there is one, explained position, of every
+#: sequence, also of those without scores. The base is the sequence's own score or, for integrated gradients, its baseline's.
 SEQUENCES = b"sequences"
 
 
 def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu") -> None:
     """Score one shard and write it as Parquet, one row a site: a perturbation or, for integrated gradients, a token.
 
-    There is one for each class, if all are explained. A row scored by several models has the mean over them, and ``loo_sd``.
+    There is one for each class, if all are explained, and for each explained position of a sequence, where tokens have labels.
+    A row scored by several models has the mean over them, and ``loo_sd``.
 
     Parameters
     ----------
@@ -68,18 +69,25 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
     rows = shard_rows(cost, job)
     log.info("shard %d of %d: %d sequences", job.shard + 1, job.shards, len(rows))
 
-    def launch(sequence: Encoded) -> tuple[int, Callable[[], tuple[Sites, Contrast]]]:
+    def launch(sequence: Encoded) -> tuple[int, Callable[[], Iterable[tuple[Sites, Contrast]]]]:
         using = np.flatnonzero(assigned[:, sequence.row]).tolist()
         return len(using), method.launch(sequence, using)
 
     task, explains_predicted = method.subject.labels[0].task, method.subject.explained is None
-    schema = columns(job.mode, task, explains_predicted, several=bool((assigned.sum(axis=0) > 1).any()))
+    several, tokens = bool((assigned.sum(axis=0) > 1).any()), method.subject.labels[0].per == "token"
+    schema = columns(job.mode, task, explains_predicted, several, tokens)
     sequences = (sequence for group in dataset.read(job.encoded, rows, letters=job.level == "base") for sequence in group)
+    nothing = 0
     with _Progress(job.mode, cost[rows].sum()) as progress, _writing(output, schema) as writer:
         for sequence, (used, wait) in ahead(sequences, launch, method.subject.models[0].device):
-            sites, contrast = wait()
-            writer.add(sequence.id, contrast.base, tabulate(sequence, sites, contrast, schema))
-            progress.add(cost[sequence.row], len(sites) * used)
+            count = 0
+            for sites, contrast in wait():
+                writer.add(sequence, contrast, tabulate(sequence, sites, contrast, schema))
+                count += len(sites) * used
+            progress.add(cost[sequence.row], count)
+            nothing += tokens and not count
+    if nothing:
+        log.warning("%d of %d sequences have no position to explain (interpret.explain_at)", nothing, len(rows))
 
 
 def _method(job: Job, device: str | torch.device) -> Method:
@@ -88,7 +96,7 @@ def _method(job: Job, device: str | torch.device) -> Method:
     check_same(labels, job.model_folders)
     for path, meaning in zip(job.model_folders, labels, strict=True):
         check_fit(path, job.encoded, meaning)
-    explained = explained_classes(job.explain, labels[0])
+    explained = explained_classes(job.explain or job.site_of(labels[0]), labels[0])
     tokenizer = load_tokenizer(job.model_folders[0])
     models = [registry.load(path, device) for path in job.model_folders]
     return MODES[job.mode](job, Subject(models, labels, explained, job.scale), tokenizer)
@@ -102,9 +110,10 @@ class _Writer:
         self.rows, self.held = 0, [parquet.schema.empty_table()]
         self.sequences: list[list] = []
 
-    def add(self, name: str, base: list[float], scores: pa.Table) -> None:
-        """Take the scores of one more sequence, if it has any; the base scores are kept in any case."""
-        self.sequences.append([name, base])
+    def add(self, sequence: Encoded, contrast: Contrast, scores: pa.Table) -> None:
+        """Take the scores of one more sequence or position, if it has any; the base scores are kept in any case."""
+        at = [] if contrast.token is None else [position_of(sequence, contrast.token)]
+        self.sequences.append([sequence.id, contrast.base, *at])
         if len(scores):
             self.held.append(scores)
             self.rows += len(scores)

@@ -11,7 +11,7 @@ from rnalm.scoring.sites import Sites
 from rnalm.tokens.dataset import Encoded
 
 
-def columns(mode: str, task: str, predicted_only: bool, several: bool) -> pa.Schema:
+def columns(mode: str, task: str, predicted_only: bool, several: bool, tokens: bool = False) -> pa.Schema:
     """Name the columns of the scores; the first eight are those of earlier tools' CSV files.
 
     Parameters
@@ -24,6 +24,8 @@ def columns(mode: str, task: str, predicted_only: bool, several: bool) -> pa.Sch
         Whether the class that is explained is the predicted one, which ``pred`` names already.
     several : bool
         Whether rows are scored by several models.
+    tokens : bool
+        Whether predictions of tokens are explained.
 
     Examples
     --------
@@ -42,6 +44,7 @@ def columns(mode: str, task: str, predicted_only: bool, several: bool) -> pa.Sch
     ]
     fields += [("loo_sd", pa.float64())] if several else []
     fields += [("class", pa.string())] if task == "classification" and not predicted_only else []
+    fields += [("explained_position", pa.int32())] if tokens else []
     return pa.schema(fields)
 
 
@@ -64,18 +67,46 @@ def tabulate(sequence: Encoded, sites: Sites, contrast: Contrast, schema: pa.Sch
         "sequence": sequence.id,
         "token": sites.token.take(pa.array(site)),
         "replacement": sites.replacement.take(pa.array(site)) if sites.replacement is not None else None,
-        "label": sequence.label,
+        "label": sequence.label if contrast.token is None else label_of(sequence, contrast.token),
         "pred": contrast.pred,
         "start_offset": sites.position[site, 0],
         "end_offset": sites.position[site, 1],
         "loo": contrast.difference.mean(axis=0).ravel(),
         "class": pa.array(contrast.classes * len(sites)),
+        "explained_position": None if contrast.token is None else position_of(sequence, contrast.token),
     }
     if "loo_sd" in schema.names:
         several = len(contrast.difference) > 1
         spread = contrast.difference.std(axis=0, ddof=1) if several else np.full(contrast.difference.shape[1:], np.nan)
         values["loo_sd"] = spread.ravel()
     return pa.table([_column(values[field.name], field.type, len(site)) for field in schema], schema=schema)
+
+
+def label_of(sequence: Encoded, token: int) -> float | str | None:
+    """Give the label of a token; None where it is not known.
+
+    Parameters
+    ----------
+    sequence : Encoded
+        One whose tokens have labels.
+    token : int
+        Its number.
+    """
+    label = sequence.label[token] if isinstance(sequence.label, np.ndarray) else None
+    return None if label is None or label == "" or label != label else label
+
+
+def position_of(sequence: Encoded, token: int) -> int:
+    """Give the place of a token in the whole sequence.
+
+    Parameters
+    ----------
+    sequence : Encoded
+        The sequence.
+    token : int
+        Its number.
+    """
+    return token if sequence.offsets is None else int(sequence.offsets[token, 0])
 
 
 def _column(values: Any, kind: pa.DataType, rows: int) -> pa.Array:
@@ -85,6 +116,33 @@ def _column(values: Any, kind: pa.DataType, rows: int) -> pa.Array:
     if isinstance(values, np.ndarray):
         return pa.array(values, kind, from_pandas=True)
     return pa.repeat(pa.scalar(values, kind), rows)
+
+
+def prediction(frame: pd.DataFrame) -> list[str]:
+    """Name the columns by which rows of one explained prediction are told from those of others.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Rows of scores.
+    """
+    return [name for name in ("sequence", "explained_position") if name in frame]
+
+
+def named(frame: pd.DataFrame) -> str:
+    """Name the prediction that is explained: by its sequence and, if there is one, the position.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Its rows.
+
+    Examples
+    --------
+    >>> named(pd.DataFrame({"sequence": ["tx"], "explained_position": [120]}))
+    'tx at 120'
+    """
+    return " at ".join(map(str, frame[prediction(frame)].iloc[0]))
 
 
 def places(frame: pd.DataFrame) -> np.ndarray:

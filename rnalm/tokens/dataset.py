@@ -175,6 +175,20 @@ def lengths(path: str | Path) -> np.ndarray:
     return np.concatenate(counts).astype(np.int64)
 
 
+def labels(path: str | Path) -> pa.ChunkedArray:
+    """Read all labels of an encoded file: those of its sequences or, one after the other, of their tokens.
+
+    Parameters
+    ----------
+    path : path
+        The Parquet file.
+    """
+    own = column(path, "label")
+    return (
+        pa.chunked_array([chunk.flatten() for chunk in own.chunks], own.type.value_type) if pa.types.is_list(own.type) else own
+    )
+
+
 def column(path: str | Path, name: str) -> pa.ChunkedArray:
     """Read one small column of an encoded file whole.
 

@@ -268,9 +268,7 @@ def all_classes(job: Job) -> list[str]:
     """
     if job.task == "regression":
         return []
-    column = dataset.column(job.encoded, "label")
-    values = pa.chunked_array([chunk.flatten() for chunk in column.chunks]) if job.per == "token" else column
-    return values.drop_null().unique().to_pylist()
+    return dataset.labels(job.encoded).drop_null().unique().to_pylist()
 
 
 def new_model(job: Job, data: FoldData) -> PreTrainedModel:

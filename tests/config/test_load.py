@@ -157,7 +157,8 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
         ),
         (
             {**MINIMAL, "model": {"name": "hf", "type": "bert"}, "interpret": {"scorer": "incremental"}},
-            "interpret.scorer: incremental is for local architectures, found model.name: hf; expected naive or auto",
+            "interpret.scorer: incremental is for local architectures (saluki for labels.per: sequence), found model.name: hf; "
+            "expected naive or auto",
         ),
         (changed("seed", -1), "seed: found -1; input should be greater than or equal to 0"),
         # values that do not go together

@@ -20,7 +20,7 @@ def test_sites_are_labels_to_train_with():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": {"name": "saluki"}}, "labels.per: token is for model.name: frames, performer, hf, found saluki"),
+        ({"model": {"name": "saluki"}}, "labels.per: token is for model.name: frames, dilated, performer, hf, found saluki"),
         (
             {"tokenizer": {"type": "kmer"}},
             "labels.per: token: a token must be a position, as with tokenizer.type: atomic,",
@@ -33,8 +33,20 @@ def test_sites_are_labels_to_train_with():
         ({"encode": {"truncate": "left"}}, "encode.truncate: with labels.per: token long sequences are read in windows of"),
         ({"encode": {"center_token": "A"}}, "encode.center_token: with labels.per: token long sequences are read in windows"),
         ({"task": "regression"}, "source: sites are for task: classification, found task: regression"),
-        ({"interpret": {"modes": ["mask"]}}, "interpret: predictions for each token are not interpreted; expected labels.per"),
-        ({"report": {"annotations": "a.bed"}}, "report.annotations: predictions for each token are not interpreted"),
+        (
+            {"interpret": {"method": "integrated_gradients"}},
+            "interpret.method: labels.per: token is interpreted by loo alone, found ['integrated_gradients']",
+        ),
+        (
+            {"interpret": {"explain_at": "labels"}, "inference": {"more": {"path": "a.fa"}}},
+            "interpret.explain_at: labels explains labelled positions, of which inference.more has none",
+        ),
+        ({"interpret": {"explain_at": "site"}}, "interpret.explain_at"),
+        ({"interpret": {"explain_at": [-1]}}, "interpret.explain_at"),
+        (
+            {"interpret": {"scorer": "incremental"}},
+            "incremental is for local architectures (dilated for labels.per: token), found model.name: frames;",
+        ),
         (
             {"inference": {"more": {"path": "a.fa", "classes": None, "sites": "k.bed", "chunk": {"length": 9}}}},
             "chunk: sites are",

@@ -11,6 +11,7 @@ from rnalm.tokens.dataset import Encoded
 
 SMALL = {
     "frames": {"name": "frames", "width": 8, "layers": 2},
+    "dilated": {"name": "dilated", "width": 8, "kernel_size": 5, "dilations": [1, 3]},
     "performer": {"name": "performer", "width": 8, "layers": 2, "heads": 2, "local_heads": 1, "head_size": 4, "window": 8},
 }
 HF = {

@@ -113,6 +113,12 @@ KEYS = {
         f"model<Frames>.{key}": ("frames", value, TRAINING)
         for key, value in {"width": 8, "layers": 2, "letter_size": 4, "context": 5, "kernel_size": 3, "dropout": 0.2}.items()
     },
+    "model<Dilated>.name": None,
+    **{
+        f"model<Dilated>.{key}": ("dilated", value, TRAINING)
+        for key, value in {"width": 8, "kernel_size": 5, "dilations": [1, 2], "dropout": 0.2}.items()
+    },
+    "model<Dilated>.pretrained": ("dilated", "given", EVERYTHING),
     "model<Performer>.name": None,
     "model<Frames>.pretrained": ("frames", "given", EVERYTHING),
     "model<Performer>.pretrained": ("performer", "given", EVERYTHING),
@@ -188,9 +194,9 @@ KEYS = {
     "sweep.workers": ("language", 2, SWEEPING),
     "sweep.pruning": ("language", False, SWEEPING),
     "sweep.epochs": ("language", 3, SWEEPING),
-    "predict.sites.motif": ("positions", "CTG", LISTING),
+    "predict.sites.motif": ("positions", "CTG", LISTING | SCORING | {"check_interpretation"}),
     "predict.sites.top": ("positions", 1, LISTING),
-    "predict.sites.of": ("positions", "1", LISTING),
+    "predict.sites.of": ("positions", "1", LISTING | SCORING | {"check_interpretation"}),
     "predict.formats": ("positions", ["npy"], LISTING),
     "predict.batch_tokens": ("regression", 100, below("predict_source")),
     "interpret.modes": ("regression", ["mask", "remove", "replace"], SCORING | {"check_interpretation"}),
@@ -200,6 +206,7 @@ KEYS = {
     "interpret.level": ("regression", "base", SCORING | {"check_interpretation"}),
     "interpret.steps": ("kmers", 60, SCORING),
     "interpret.explain": ("classes", "a", SCORING | {"check_interpretation"}),
+    "interpret.explain_at": ("positions", "labels", SCORING | {"check_interpretation"}),
     "interpret.scale": ("classes", "logit", SCORING),
     "interpret.sample_size": ("regression", 3, SCORING),
     "interpret.shards": ("regression", 3, SCORING),

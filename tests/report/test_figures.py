@@ -21,7 +21,17 @@ EXCHANGES = pd.DataFrame([[np.nan, 0.5], [-0.25, np.nan]], index=["a", "c"], col
 
 def profile_of(loo, sequence="s1", label: float | str | None = 1.5, pred: float | str = 2.0, first=0) -> Profile:
     loo = np.array(loo, dtype=float)
-    return Profile(sequence, label, pred, ["a"] * len(loo), first + np.arange(len(loo)), first + 1 + np.arange(len(loo)), loo)
+    return Profile(
+        sequence,
+        sequence,
+        None,
+        label,
+        pred,
+        ["a"] * len(loo),
+        first + np.arange(len(loo)),
+        first + 1 + np.arange(len(loo)),
+        loo,
+    )
 
 
 DRAWN = {

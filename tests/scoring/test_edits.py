@@ -87,3 +87,16 @@ def test_a_span_outside_the_sequence_or_over_another_is_refused(spans, message):
 def test_edits_that_do_not_fit_a_sequence_or_a_vocabulary_are_refused(spans, message):
     with pytest.raises(RnalmError, match=message):
         Edits.of([spans], 3).check(Encoded(0, "s", np.array([A, C]), None, None, 1.0, None), 11)
+
+
+def test_tokens_are_found_where_they_stand_after_an_edit():
+    perturbations = [[], [(1, 3, [])], [(0, 0, [A, A])], [(1, 3, [A])], [(0, 1, []), (2, 4, [A, C, G])], [(4, 4, [T])]]
+    edits, length = Edits.of(perturbations, 4), 4
+    expected = []
+    for spans in perturbations:
+        line = list(range(length))  # which token of the sequence each of the perturbed one stands for, None: a new one
+        for start, end, tokens in reversed(spans):
+            line[start:end] = [start + k if start + k < end else None for k in range(len(tokens))]
+        expected.append([line.index(token) if token in line else NOWHERE for token in range(length)])
+    assert edits.moved(np.arange(length)).tolist() == expected
+    assert edits.moved(np.array([3, 1])).tolist() == [[row[3], row[1]] for row in expected]

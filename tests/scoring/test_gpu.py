@@ -166,7 +166,7 @@ def test_integrated_gradients_go_on_where_memory_runs_out(model, tokenizer, unde
     subject = Subject([model], [Labels("regression")], [0], "probability")
 
     def explain() -> np.ndarray:
-        return IntegratedGradients(subject, tokenizer, 64).launch(sequence_of(2000), [0])()[1].difference
+        return IntegratedGradients(subject, tokenizer, 64).launch(sequence_of(2000), [0])()[0][1].difference
 
     ample, scarce = under_pressure(explain)
     np.testing.assert_allclose(scarce, ample, atol=1e-4)

@@ -45,7 +45,7 @@ def random_sequence(length: int, seed: int = 0) -> Encoded:
 def explain(model, sequence: Encoded, tokenizer, labels=NUMBER, explained=(0,), scale="probability", steps=200, **options):
     chosen = None if explained is None else list(explained)
     method = IntegratedGradients(Subject([model], [labels], chosen, scale), tokenizer, steps, **options)
-    return method.launch(sequence, [0])()
+    return method.launch(sequence, [0])()[0]
 
 
 @torch.no_grad()

@@ -43,7 +43,7 @@ def test_a_profile_is_that_of_the_class_explained_or_of_all_the_predicted_one():
 def test_all_is_counted_and_profiles_are_those_asked_for_in_the_order_asked():
     frames = [scores(name, "ca", [1, 2]) for name in "stuv"]
     found = summarize(frames, shown=["v", "missing", "s"])
-    assert (found.sequences, found.scores) == (4, 8)
+    assert (found.predictions, found.scores) == (4, 8)
     assert [profile.sequence for profile in found.profiles] == ["v", "s"]
     assert summarize(frames).profiles == []
 

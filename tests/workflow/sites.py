@@ -30,4 +30,5 @@ def configuration() -> dict:
         "model": {"name": "frames", "width": 8, "layers": 1},
         "finetune": {"epochs": 12, "learning_rate": 0.02, "batch_tokens": 400, "metric": "pr_auc", "replicates": 2},
         "predict": {"sites": {"motif": "GG", "top": 2}, "formats": ["bedgraph", "npy"]},
+        "interpret": {"modes": ["remove", "mask"], "shards": 2},
     }

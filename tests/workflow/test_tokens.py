@@ -19,7 +19,7 @@ def test_every_file_of_the_plan_is_there(tracked):
     there = {str(path.relative_to(tracked.folder)) for path in tracked.output.rglob("*") if path.is_file()}
     assert {*plan.targets("all"), *(f"out/figures/{picture.name}" for picture in plan.pictures())} <= there
     assert {"out/tracks/predictions.parquet", "out/tracks/sites.csv", "out/tracks/predictions.npy"} <= there
-    assert not any(name.startswith(("out/interpret", "out/predict/test")) for name in there)
+    assert not any(name.startswith("out/predict/test") for name in there)
     assert "rnalm: sites: out/tracks/sites.csv" in (tracked.folder / "terminal.txt").read_text()
 
 
@@ -34,6 +34,19 @@ def test_sites_are_found_and_listed(tracked):
     listed = list(csv.DictReader((tracked.output / "tracks/sites.csv").read_text().splitlines()))
     assert {site["codon"][:2] for site in listed} == {"GG"}
     assert "GG: PR AUC" in (tracked.output / "report.html").read_text()
+
+
+def test_the_letters_of_a_site_are_what_makes_it_one(tracked):
+    scores = pd.read_parquet(tracked.output / "interpret/loo_scores_mask.parquet")
+    assert set(scores["class"]) == {"1"}
+    distance = scores["start_offset"] - scores["explained_position"]
+    mean = scores["loo"].groupby(distance).mean()
+    assert mean.nsmallest(2).index.isin([0, 1]).all(), "a site is where GG begins"
+    deleted = pd.read_parquet(tracked.output / "interpret/loo_scores_remove.parquet")
+    gone = deleted["start_offset"] == deleted["explained_position"]
+    assert deleted["loo"].isna().equals(gone)
+    report = (tracked.output / "report.html").read_text()
+    assert "explained positions: each token is blanked. The prediction is the probability of class" in report
 
 
 def test_trained_models_predict_fasta_files_of_any_kind_alike(tracked):
@@ -60,6 +73,7 @@ def test_trained_models_predict_fasta_files_of_any_kind_alike(tracked):
     for first, second in zip(own["prob_1"], other["prob_1"], strict=True):
         np.testing.assert_array_equal(first, second)
     assert json.loads((tracked.folder / "applied/tracks/results.json").read_text())["pr_auc"] > 0.9
+    assert not (tracked.folder / "applied/interpret").exists(), "it was not asked for"
     # Where no site is known, one a sequence is listed.
     listed = (tracked.folder / "applied/tracks/wrapped/sites.csv").read_text().splitlines()
     assert len(listed) == 1 + 9

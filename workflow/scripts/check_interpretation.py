@@ -7,12 +7,13 @@ from rnalm.pipeline.jobs import job
 
 @job(snakemake)
 def work():
-    from rnalm.config import Interpret
+    from rnalm.config.results import Interpret, Sites
     from rnalm.scoring.check import check_files
     from rnalm.sequences.bed import read_bed
 
-    files = snakemake.input
-    check_files(Interpret(**snakemake.params.job), files.encoded, files.tokenizer, files.labels)
+    files, asked = snakemake.input, snakemake.params.job
+    sites = asked["sites"] and Sites(**asked["sites"])
+    check_files(Interpret(**asked["interpret"]), sites, files.encoded, files.tokenizer, files.labels)
     for path in files.annotations:
         read_bed(path)
     Path(snakemake.output[0]).touch()

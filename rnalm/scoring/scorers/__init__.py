@@ -1,1 +1,1 @@
-"""Two ways to compute what perturbations change, with the same results."""
+"""Ways to compute what perturbations change, with the same results."""

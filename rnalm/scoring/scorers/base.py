@@ -33,7 +33,7 @@ class Scorer(ABC):
         """
 
     @abstractmethod
-    def launch(self, sequence: Encoded, edits: Edits) -> Callable[[], np.ndarray]:
+    def launch(self, sequence: Encoded, edits: Edits, at: np.ndarray | None = None) -> Callable[[], np.ndarray]:
         """Begin to score, without waiting for a GPU.
 
         Parameters
@@ -42,11 +42,15 @@ class Scorer(ABC):
             The sequence.
         edits : Edits
             Its perturbations.
+        at : numpy.ndarray, optional
+            Of a model with outputs for each token: whose outputs are asked for, ascending int64 ``(positions,)``. They are
+            found where these tokens stand after each edit (see :meth:`rnalm.scoring.edits.Edits.moved`).
 
         Returns
         -------
         callable
-            Waits for the outputs of the perturbations and, last, of the sequence: float32 ``(edits + 1, outputs)``.
+            Waits for the outputs of the perturbations and, last, of the sequence: float32 ``(edits + 1, outputs)`` or
+            ``(edits + 1, positions, outputs)``, NaN where a token is deleted.
 
         Raises
         ------

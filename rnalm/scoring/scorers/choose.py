@@ -3,8 +3,10 @@
 from transformers import PreTrainedModel
 
 from rnalm.errors import RnalmError
+from rnalm.models.token_config import by_token
 from rnalm.scoring.precision import EXACT
 from rnalm.scoring.scorers.base import Scorer
+from rnalm.scoring.scorers.cones import ConeScorer
 from rnalm.scoring.scorers.incremental import IncrementalScorer
 from rnalm.scoring.scorers.naive import NaiveScorer
 
@@ -17,7 +19,7 @@ def choose(model: PreTrainedModel, scorer: str = "auto", batch_tokens: int | Non
     model : PreTrainedModel
         In evaluation mode, on the device that scores.
     scorer : {'auto', 'naive', 'incremental'}
-        ``auto``: incremental if the model says how, by a method ``local``.
+        ``auto``: incremental if the model says how, by a method ``local`` or, with outputs for tokens, ``cone``.
     batch_tokens : int, optional
         Tokens or, of the incremental scorer, changed positions computed together, at most; None: as free memory allows.
     precision : {'float32', 'tf32', 'bf16'}
@@ -29,7 +31,8 @@ def choose(model: PreTrainedModel, scorer: str = "auto", batch_tokens: int | Non
         If the device is neither a CPU nor a CUDA GPU, is to multiply as only GPUs do, or the model is to be scored
         incrementally and is not local.
     """
-    local = hasattr(model, "local")
+    fast = ConeScorer if by_token(model.config) else IncrementalScorer
+    local = hasattr(model, "cone" if by_token(model.config) else "local")
     if model.device.type not in ("cpu", "cuda"):
         raise RnalmError(f"scores are computed on a CPU or a CUDA GPU, found {model.device.type}")
     if scorer == "incremental" and not local:
@@ -39,5 +42,5 @@ def choose(model: PreTrainedModel, scorer: str = "auto", batch_tokens: int | Non
         )
     if precision == "tf32" and model.device.type != "cuda":
         raise RnalmError("interpret.precision: tf32 needs a GPU, and none is used here; expected float32 or bf16")
-    kind = IncrementalScorer if local and scorer != "naive" else NaiveScorer
+    kind = fast if local and scorer != "naive" else NaiveScorer
     return kind(model, batch_tokens, precision)

@@ -90,13 +90,15 @@ class IncrementalScorer(Scorer):
         return lengths * (1 + lengths / WALK)
 
     @torch.inference_mode()
-    def launch(self, sequence: Encoded, edits: Edits) -> Callable[[], np.ndarray]:
+    def launch(self, sequence: Encoded, edits: Edits, at: np.ndarray | None = None) -> Callable[[], np.ndarray]:
         """Begin to score; see :meth:`Scorer.launch`.
 
         Parameters
         ----------
         sequence, edits
             The sequence and its perturbations.
+        at
+            None: these models have outputs for sequences.
         """
         edits.check(sequence, self.vocab_size)
         while True:

@@ -111,10 +111,10 @@ def test_when_memory_runs_out_batches_are_halved(tokenizer, make_model, monkeypa
     expected = scorer.score(sequence, edits)
     inner = scorer._run
 
-    def run(material, index):
+    def run(material, index, places):
         if len(index) > 20:
             raise torch.OutOfMemoryError
-        return inner(material, index)
+        return inner(material, index, places)
 
     monkeypatch.setattr(scorer, "_run", run)
     for found, right in zip(scorer.score(sequence, edits), expected, strict=True):
@@ -126,11 +126,11 @@ def test_when_memory_runs_out_batches_are_halved(tokenizer, make_model, monkeypa
 def test_a_perturbation_that_does_not_fit_into_memory_names_the_sequence(tokenizer, make_model, monkeypatch, fitting):
     scorer, inner, runs = NaiveScorer(make_model(0, {})), NaiveScorer._run, []
 
-    def run(material, index):
+    def run(material, index, places):
         runs.append(len(index))
         if len(runs) > fitting:
             raise torch.OutOfMemoryError
-        return inner(scorer, material, index)
+        return inner(scorer, material, index, places)
 
     monkeypatch.setattr(scorer, "_run", run)
     sequence = Encoded(0, "long", np.full(64, 7, dtype=np.int32), None, None, 1.0, None)
