@@ -86,12 +86,7 @@ def test_promoters(tmp_path):
 def test_tokens():
     lines = run("tokens.py", "--lengths", "90", "--long", "60")
     scored = [row for row in lines if row[0] in ("dilated", "frames") and row[2] in ("one", "all")]
-    assert [(row[0], row[2]) for row in scored] == [
-        ("dilated", "one"),
-        ("dilated", "all"),
-        ("frames", "one"),
-        ("frames", "all"),
-    ]
+    assert [(row[0], row[2]) for row in scored] == [(name, what) for name in ("dilated", "frames") for what in ("one", "all")]
     assert all(float(row[6]) < 1e-5 for row in scored[:2])
     assert [row[0] for row in lines[-3:]] == ["performer", "frames", "dilated"]
 
