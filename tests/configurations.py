@@ -79,6 +79,12 @@ BASES = {
         "labels": {"per": "token"},
         "model": {"name": "frames"},
     },
+    "several": {
+        "output": "out",
+        "task": "multilabel",
+        "source": source("table.tsv", columns={"id": "id", "sequence": "sequence", "label": ["a", "b"]}),
+        "interpret": {"shards": 2},
+    },
     "elsewhere": {
         "output": "out",
         "source": source("table.tsv"),

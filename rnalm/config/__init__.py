@@ -75,8 +75,8 @@ class Config(Section):
     """The folder of the experiment; `~` and `$VARIABLE` are expanded."""
     seed: int = Field(default=1, ge=0)
     """Everything random is drawn from this."""
-    task: Literal["regression", "classification"] = "regression"
-    """What the label is: a number or a class."""
+    task: Literal["regression", "classification", "multilabel"] = "regression"
+    """What the label is: a number, a class, or, for `multilabel`, any number of classes, each with a column of its own."""
     source: Source | None = None
     """The sequences of the experiment, in a table or FASTA files: trained and tested on, or, with trained models, predicted."""
     inference: dict[InferenceName, Source] = {}
@@ -173,6 +173,14 @@ as Weights & Biases writes it."""
             raise ValueError(f"finetune.metric: {self.finetune.metric!r} is no metric of {self.task}; {hint}")
 
     def _check_task(self) -> None:
+        for name, source in self._named_sources.items():
+            listed = source.label_classes
+            if (self.task == "multilabel" and source.gives("label") and not listed) or (self.task != "multilabel" and listed):
+                kind = "a list of columns, one a class" if self.task == "multilabel" else "one column"
+                key = source.columns_key.replace("source", name, 1)
+                raise ValueError(f"{key}.label: found {listed or 'one column'}; task: {self.task} has {kind}")
+        if self.task == "multilabel" and self.labels.per == "token":
+            raise ValueError("labels.per: token is for task: regression or classification, found task: multilabel")
         if self.task == "regression":
             for key in ("class_weights", "positive_weight"):
                 if getattr(self.labels, key):
@@ -185,11 +193,11 @@ as Weights & Biases writes it."""
                 raise ValueError("interpret.scale is for task: classification, found task: regression")
         else:
             if self.labels.scaling != "none":
-                raise ValueError("labels.scaling is for task: regression, found task: classification")
+                raise ValueError(f"labels.scaling is for task: regression, found task: {self.task}")
             if self.labels.class_weights and self.labels.positive_weight:
                 raise ValueError("labels: class_weights and positive_weight both weigh classes; leave one of them out")
             if self.source is not None and self.source.gives("weight"):
-                raise ValueError("source: weights are for task: regression, found task: classification")
+                raise ValueError(f"source: weights are for task: regression, found task: {self.task}")
 
     def _check_tokens(self) -> None:
         """Refuse what only whole letters, or single strands, can have."""

@@ -1,5 +1,9 @@
 """Configuration of columns: where a table holds what."""
 
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
 from rnalm.config.section import Column, Section
 
 
@@ -8,8 +12,9 @@ class AttributeColumns(Section):
 
     id: Column
     """Identifier of the sequence; must be unique."""
-    label: Column | None = None
-    """What the model learns; with `labels.per: token` as many as tokens. Needed for training, optional for prediction."""
+    label: Column | Annotated[list[Column], Field(min_length=1)] | None = None
+    """What the model learns; with `labels.per: token` as many as tokens. Needed for training, optional for prediction. With \
+`task: multilabel` a list of columns, one a class: 1, 0, or nothing where it is not known."""
     sites: Column | None = None
     """For `labels.per: token`, instead of `label`: 0-based positions of sites, separated by commas; an empty field: none."""
     weight: Column | None = None
@@ -19,6 +24,26 @@ class AttributeColumns(Section):
     split: Column | None = None
     """Name of the predefined split of the row, for `folds.method` `column` and `rotate`."""
 
+    @model_validator(mode="after")
+    def _check_classes(self) -> Self:
+        for name in self.classes:
+            if self.classes.count(name) > 1:
+                raise ValueError(f"label: the column {name!r} is named twice")
+        return self
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes, of a list of columns: those of the columns."""
+        return [str(column) for column in self.label] if isinstance(self.label, list) else []
+
+    def wanted(self) -> dict[str, str | int]:
+        """Give each column by its key; of a list of columns each by one of its own, as in ``label.0``."""
+        wanted: dict[str, str | int] = {}
+        for key, column in self:
+            each = {f"{key}.{number}": one for number, one in enumerate(column)} if isinstance(column, list) else {key: column}
+            wanted |= {name: one for name, one in each.items() if one is not None}
+        return wanted
+
 
 class Columns(AttributeColumns):
     """Where a table holds what: header names or 1-based positions."""
@@ -27,7 +52,7 @@ class Columns(AttributeColumns):
     """The sequence."""
 
 
-def check_positions(header: bool, columns: Section) -> None:
+def check_positions(header: bool, columns: AttributeColumns) -> None:
     """Refuse names of columns where there is no header.
 
     Parameters
@@ -42,7 +67,7 @@ def check_positions(header: bool, columns: Section) -> None:
     ValueError
         If a column is named although there is no header.
     """
-    for key, value in columns:
+    for key, value in columns.wanted().items():
         if not header and isinstance(value, str):
             raise ValueError(f"columns.{key} is the name {value!r}, but without a header give a 1-based position")
 

@@ -58,7 +58,7 @@ def compared(task: str) -> str:
 
     Parameters
     ----------
-    task : {'regression', 'classification'}
+    task : {'regression', 'classification', 'multilabel'}
         The task of the experiment.
     """
     return RANK_DELTAS if task == "regression" else CLASSIFICATION_REPORT

@@ -118,9 +118,11 @@ class Labels(Section):
     quality: dict[str, Annotated[float, Field(ge=0)]] = {"STRONG": 1.0, "GOOD": 0.75, "WEAK": 0.5, "POOR": 0.25}
     """Weights of the quality labels in `columns.weight`."""
     class_weights: bool = False
-    """Weigh classes by their inverse frequency in the training rows; classification only."""
+    """Weigh classes by their inverse frequency in the training rows; with `task: multilabel`, the positives of each class as \
+much as its negatives together. Not for regression."""
     positive_weight: float | None = Field(default=None, gt=0)
-    """For two classes: what the second of them, in the order of their names, counts in the loss, where the first counts 1."""
+    """For two classes: what the second of them, in the order of their names, counts in the loss, where the first counts 1; \
+with `task: multilabel`, what the positives of every class count."""
 
 
 class Cluster(Section):

@@ -29,6 +29,16 @@ METRICS: dict[str, dict[str, bool]] = {
         "roc_auc": True,
         "pr_auc": True,
     },
+    "multilabel": {
+        "loss": False,
+        "accuracy": True,
+        "f1_macro": True,
+        "f1_micro": True,
+        "roc_auc": True,
+        "pr_auc": True,
+        "roc_auc_micro": True,
+        "pr_auc_micro": True,
+    },
 }
 
 

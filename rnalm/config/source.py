@@ -84,6 +84,11 @@ class SourceSection(Section):
         """
         raise NotImplementedError
 
+    @property
+    def label_classes(self) -> list[str]:
+        """Names of the classes that have a column each."""
+        return []
+
     def of_sequences(self, grouped: bool = False) -> "SourceSection":
         """Leave out what one who reads only the sequences, and perhaps their groups, need not know.
 
@@ -155,6 +160,11 @@ sites are classes, and those without a name are of the class `1`, all other posi
             What a record may have.
         """
         return getattr(self.columns, key) is not None or (key == "sites" and self.sites is not None)
+
+    @property
+    def label_classes(self) -> list[str]:
+        """Names of the classes that have a column each."""
+        return self.columns.classes
 
     def of_sequences(self, grouped: bool = False) -> "Table":
         """Leave out what one who reads only the sequences, and perhaps their groups, need not know.
@@ -308,6 +318,11 @@ Names of sites are classes, and those without a name are of the class `1`, all o
         told = self.attributes is not None and getattr(self.attributes.columns, key) is not None
         classed, marked = key == "label" and self.classes is not None, key == "sites" and self.sites is not None
         return told or chunked or classed or marked
+
+    @property
+    def label_classes(self) -> list[str]:
+        """Names of the classes that have a column each."""
+        return self.attributes.columns.classes if self.attributes else []
 
     def of_sequences(self, grouped: bool = False) -> "Fasta":
         """Leave out what one who reads only the sequences, and perhaps their groups, need not know.

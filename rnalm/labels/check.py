@@ -122,7 +122,7 @@ class _Columns:
         if isinstance(label, np.ndarray):
             own = np.unique(label[label != ""] if label.dtype.kind == "U" else label[~np.isnan(label)])
             self.values.update((own if label.dtype.kind == "U" else own[[0, -1]]).tolist())
-        written = None if isinstance(label, np.ndarray) else record.label
+        written = record.label if isinstance(record.label, str) and not isinstance(label, np.ndarray) else None
         for kept, value in ((self.labels, written), (self.groups, record.group), (self.splits, record.split)):
             kept.append(value)
 
@@ -183,6 +183,9 @@ def _check_folds(settings: Config, columns: _Columns, found: Checked) -> None:
 def _check_labels(settings: Config, columns: _Columns, decimal: str, found: Checked) -> None:
     """Look whether labels tell rows apart: if all do not, those of no fold do."""
     if found.problems:
+        return
+    if settings.task == "multilabel":
+        found.classes = len(settings.training_source.label_classes)
         return
     classes: set = set()
     numbers: list = []

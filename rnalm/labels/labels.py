@@ -20,12 +20,12 @@ class Labels:
 
     Attributes
     ----------
-    task : {'regression', 'classification'}
-        Whether there is one output, a scaled number, or a logit for each class.
+    task : {'regression', 'classification', 'multilabel'}
+        Whether there is one output, a scaled number, or a logit for each class, of which one is right, or any number.
     scaler : Scaler
         For regression: how numbers were scaled.
     classes : tuple of str
-        For classification: the names, sorted; a name's position is its index.
+        The names, sorted or, for multilabel, as their columns stand; a name's position is its index.
     per : {'sequence', 'token'}
         What has a label, and an output.
     """
@@ -38,7 +38,7 @@ class Labels:
     @property
     def n_outputs(self) -> int:
         """Number of outputs of a model."""
-        return len(self.classes) if self.task == "classification" else 1
+        return len(self.classes) or 1
 
     def to_targets(self, labels: np.ndarray) -> np.ndarray:
         """Turn labels into what a model is trained on.
@@ -46,7 +46,8 @@ class Labels:
         Parameters
         ----------
         labels : numpy.ndarray
-            Numbers, or names of classes ``(rows,)``; NaN or an empty name where a token's is not known.
+            Numbers, or names of classes ``(rows,)``; NaN or an empty name where a token's is not known. For multilabel 1, 0 or
+            NaN ``(rows, classes)``.
 
         Returns
         -------
@@ -61,6 +62,8 @@ class Labels:
         """
         if self.task == "regression":
             return self.scaler.transform(labels.astype(np.float64)).astype(np.float32)
+        if self.task == "multilabel":
+            return labels.astype(np.float32)
         targets = np.full(len(labels), UNKNOWN, dtype=np.int64)
         for index, name in enumerate(self.classes):
             targets[labels == name] = index
@@ -92,7 +95,9 @@ class Labels:
         outputs = outputs.astype(np.float64) if isinstance(outputs, np.ndarray) else outputs.double()
         if self.task == "regression":
             return self.scaler.inverse(outputs)
-        return outputs if scale == "logit" else _softmax(outputs)
+        if scale == "logit":
+            return outputs
+        return _sigmoid(outputs) if self.task == "multilabel" else _softmax(outputs)
 
     def average(self, outputs: Sequence[Numbers]) -> Numbers:
         """Give the outputs that report the mean of what several report, such as those for both strands.
@@ -121,10 +126,30 @@ class Labels:
         import torch
 
         logs = torch.stack([torch.as_tensor(each).double() for each in outputs])  # of labels, which are not scaled further
+        if self.task == "multilabel":
+            mean = torch.logit(logs.sigmoid().mean(dim=0), eps=1e-15)
+            return mean.numpy().astype(outputs[0].dtype) if isinstance(outputs[0], np.ndarray) else mean.to(outputs[0].dtype)
         if self.task == "classification":
             logs = logs.log_softmax(dim=-1)
         mean = logs.logsumexp(dim=0) - math.log(len(outputs))
         return mean.numpy().astype(outputs[0].dtype) if isinstance(outputs[0], np.ndarray) else mean.to(outputs[0].dtype)
+
+    def written(self, label: float | str | np.ndarray | None) -> float | str | None:
+        """Give the label of a sequence as tables show it: of several classes the names of those that it has.
+
+        Parameters
+        ----------
+        label : float, str, numpy.ndarray or None
+            As it was encoded.
+
+        Examples
+        --------
+        >>> Labels("multilabel", classes=("cap", "exon", "tail")).written(np.array([1.0, np.nan, 1.0]))
+        'cap;tail'
+        """
+        if self.task != "multilabel" or not isinstance(label, np.ndarray):
+            return label  # pyright: ignore[reportReturnType]
+        return ";".join(name for name, value in zip(self.classes, label, strict=True) if value == 1)
 
     def save(self, path: str | Path) -> None:
         """Write ``labels.json``.
@@ -156,6 +181,11 @@ class Labels:
             return cls(content["task"], scaler, tuple(content["classes"]), content.get("per", "sequence"))
         except (KeyError, TypeError) as error:
             raise RnalmError(f"{path}: not a labels file of rnalm ({error})") from None
+
+
+def _sigmoid(logits: Numbers) -> Numbers:
+    """Turn logits into probabilities, each by itself."""
+    return 1 / (1 + np.exp(-np.clip(logits, -700, 700))) if isinstance(logits, np.ndarray) else logits.sigmoid()
 
 
 def _softmax(logits: Numbers) -> Numbers:
@@ -194,6 +224,8 @@ def fit(task: str, scaling: str, training: np.ndarray, classes: Sequence[str] = 
     """
     if task == "regression":
         return Labels(task, scaler=Scaler.fit(scaling, training.astype(np.float64)), per=per)
+    if task == "multilabel":
+        return Labels(task, classes=tuple(classes), per=per)
     names = tuple(sorted(set(classes)))
     if len(names) < 2:
         raise RnalmError(f"classification needs at least 2 classes, found {len(names)}: {', '.join(names)}")
@@ -218,6 +250,23 @@ def class_weights(targets: np.ndarray, n_classes: int) -> np.ndarray:
     """
     counts = np.bincount(targets, minlength=n_classes)
     return np.where(counts > 0, len(targets) / (n_classes * np.maximum(counts, 1)), 0.0)
+
+
+def positive_weights(targets: np.ndarray) -> np.ndarray:
+    """Weigh the positives of each class as much as its negatives, together.
+
+    Parameters
+    ----------
+    targets : numpy.ndarray
+        1, 0 or NaN ``(rows, classes)``.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``(classes,)``; 1 for a class without positives.
+    """
+    positive, negative = (targets == 1).sum(axis=0), (targets == 0).sum(axis=0)
+    return np.where(positive > 0, negative / np.maximum(positive, 1), 1.0)
 
 
 def check_same(labels: Sequence[Labels], model_folders: Sequence[str | Path]) -> None:

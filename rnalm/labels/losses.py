@@ -5,25 +5,33 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def per_row(task: str, logits: Tensor, targets: Tensor, sd: float = 1.0) -> Tensor:
+def per_row(task: str, logits: Tensor, targets: Tensor, sd: float = 1.0, class_weights: Tensor | None = None) -> Tensor:
     """Compute the loss of every row or token: squared error in units of the targets' variance, or cross-entropy.
 
     Parameters
     ----------
-    task : {'regression', 'classification'}
+    task : {'regression', 'classification', 'multilabel'}
         What is learned.
     logits : Tensor
         Outputs of the model ``(batch, outputs)``, of which there is one for regression.
     targets : Tensor
-        Scaled labels or class indices ``(batch,)``, all known.
+        Scaled labels or class indices ``(batch,)``, all known; for multilabel 1, 0 or NaN ``(batch, classes)``, of which the
+        known ones count.
     sd : float
         Standard deviation of the training targets, for regression.
+    class_weights : Tensor or None
+        For multilabel: of the positives of each class ``(classes,)``; None: all the same.
 
     Returns
     -------
     Tensor
         ``(batch,)``
     """
+    if task == "multilabel":
+        known = ~targets.isnan()
+        weights = None if class_weights is None else class_weights.to(logits.device)
+        each = F.binary_cross_entropy_with_logits(logits.float(), targets.nan_to_num(), pos_weight=weights, reduction="none")
+        return (each * known).sum(1) / known.sum(1).clamp(min=1)
     if task == "classification":
         return F.cross_entropy(logits.float(), targets, reduction="none")
     return ((logits[:, 0].float() - targets) / sd).square()
@@ -36,7 +44,7 @@ def of_batch(
 
     Parameters
     ----------
-    task : {'regression', 'classification'}
+    task : {'regression', 'classification', 'multilabel'}
         What is learned.
     logits : Tensor
         ``(batch, outputs)``, or ``(batch, length, outputs)`` where tokens have labels.
@@ -49,6 +57,8 @@ def of_batch(
     sd : float
         As for :func:`per_row`.
     """
+    if task == "multilabel":
+        return (per_row(task, logits, targets, sd, class_weights) * weights).mean()
     if targets.dim() == 1:
         return (per_row(task, logits, targets, sd) * weigh(weights, targets, class_weights)).mean()
     known = ~targets.isnan() if targets.is_floating_point() else targets >= 0
@@ -66,7 +76,7 @@ def weigh(weights: Tensor, targets: Tensor, class_weights: Tensor | None) -> Ten
     weights : Tensor
         Of each row ``(batch,)``.
     targets : Tensor
-        Class indices ``(batch,)``; not looked at without weights of classes.
+        Class indices ``(batch,)``; others, and where there are no weights of classes, are not looked at.
     class_weights : Tensor or None
         Of each class ``(classes,)``; None: all the same.
 
@@ -75,7 +85,7 @@ def weigh(weights: Tensor, targets: Tensor, class_weights: Tensor | None) -> Ten
     Tensor
         ``(batch,)``
     """
-    return weights if class_weights is None else weights * class_weights.to(weights)[targets]
+    return weights if class_weights is None or targets.is_floating_point() else weights * class_weights.to(weights)[targets]
 
 
 def weighted_mean(losses: Tensor, weights: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, f
     labels : Labels
         What the outputs mean.
     truth : numpy.ndarray
-        Labels as in the source, numbers or names of classes ``(rows,)``.
+        Labels as in the source, numbers or names of classes ``(rows,)``; for multilabel 1, 0 or NaN ``(rows, classes)``.
     outputs : numpy.ndarray
         Raw outputs of the model ``(rows, outputs)``.
 
@@ -30,13 +30,15 @@ def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, f
     -------
     dict
         See :func:`regression`, in the units of the labels and, with the prefix ``scaled_``, as the model sees them;
-        or :func:`classification`.
+        or :func:`classification` or :func:`multilabel`.
 
     Raises
     ------
     RnalmError
         If predictions are not finite in the units of the labels, or a class is none that the model knows.
     """
+    if labels.task == "multilabel":
+        return multilabel(truth, labels.to_scores(outputs))
     if labels.task == "classification":
         return classification(labels.to_targets(truth), labels.to_scores(outputs))
     values = check_finite(labels.to_scores(outputs)[:, 0])
@@ -110,6 +112,78 @@ def classification(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, 
     return {name: float(metric(targets, probabilities)) for name, metric in METRICS["classification"].items()}
 
 
+def multilabel(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Compare the probabilities of classes with which of them rows have.
+
+    Parameters
+    ----------
+    targets : numpy.ndarray
+        1, 0 or NaN, where it is not known ``(rows, classes)``.
+    probabilities : numpy.ndarray
+        ``(rows, classes)``
+
+    Returns
+    -------
+    dict
+        Each metric of :data:`METRICS` by name: ``macro`` are means over classes, as are areas without a word; ``micro`` are of
+        all known pairs of row and class together. A class without positives or without negatives is left out of the former.
+    """
+    return {name: float(metric(targets, probabilities)) for name, metric in METRICS["multilabel"].items()}
+
+
+def each_label(
+    targets: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], least: int = 1
+) -> dict[str, dict[str, float]]:
+    """Compute what is asked of each class by itself.
+
+    Parameters
+    ----------
+    targets, probabilities : numpy.ndarray
+        As for :func:`multilabel`.
+    classes : sequence of str
+        Names of the classes.
+    least : int
+        Positives, and negatives, that a class must have; with fewer its metrics are NaN.
+
+    Returns
+    -------
+    dict
+        For each class by name: ``roc_auc``, ``pr_auc``, ``f1`` (from a probability of 0.5 on), ``positives``, and ``rows``, of
+        which it is known.
+    """
+    found = {}
+    for number, name in enumerate(classes):
+        known = ~np.isnan(targets[:, number])
+        truth, own = targets[known, number] == 1, probabilities[known, number]
+        values = dict.fromkeys((*AREAS, "f1"), math.nan)
+        if min(truth.sum(), (~truth).sum()) >= max(1, least):
+            values = {key: float(area(truth, own)) for key, area in AREAS.items()}
+            values["f1"] = float(sk.f1_score(truth, own >= 0.5))
+        found[name] = values | {"positives": int(truth.sum()), "rows": int(known.sum())}
+    return found
+
+
+def _over_classes(key: str) -> Metric:
+    """Make a metric of the mean over classes of one that :func:`each_label` has."""
+
+    def mean(targets: np.ndarray, probabilities: np.ndarray) -> float:
+        each = [of[key] for of in each_label(targets, probabilities, range(targets.shape[1])).values()]  # pyright: ignore[reportArgumentType]
+        return float(np.nanmean(each)) if not np.isnan(each).all() else math.nan
+
+    return mean
+
+
+def _of_pairs(metric: Callable[[np.ndarray, np.ndarray], float]) -> Metric:
+    """Make a metric of all known pairs of row and class; NaN where they are all alike."""
+
+    def pooled(targets: np.ndarray, probabilities: np.ndarray) -> float:
+        known = ~np.isnan(targets)
+        truth = targets[known] == 1
+        return float(metric(truth, probabilities[known])) if 0 < truth.sum() < len(truth) else math.nan
+
+    return pooled
+
+
 def _vary(*values: np.ndarray) -> bool:
     """Say whether there are several rows, and each of some columns has different values in them."""
     return all(len(column) > 1 and np.ptp(column) > 0 for column in values)
@@ -165,6 +239,13 @@ METRICS: dict[str, dict[str, Metric]] = {
         "recall_weighted": _averaged(sk.recall_score, "weighted"),
         "f1_weighted": _averaged(sk.f1_score, "weighted"),
         **{name: _area(score) for name, score in AREAS.items()},
+    },
+    "multilabel": {
+        "accuracy": _of_pairs(lambda truth, probabilities: np.mean(truth == (probabilities >= 0.5))),
+        "f1_macro": _over_classes("f1"),
+        "f1_micro": _of_pairs(lambda truth, probabilities: sk.f1_score(truth, probabilities >= 0.5)),
+        **{name: _over_classes(name) for name in AREAS},
+        **{f"{name}_micro": _of_pairs(score) for name, score in AREAS.items()},
     },
 }
 

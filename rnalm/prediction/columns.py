@@ -31,6 +31,17 @@ def score_columns(labels: Labels, model: int | None = None) -> list[str]:
     return names if model is None else [f"{name}{dots}{model}" for name in names]
 
 
+def label_columns(labels: Labels) -> list[str]:
+    """Name the columns that tell, for multilabel, which classes a row has; others have none.
+
+    Parameters
+    ----------
+    labels : Labels
+        What the outputs of the models mean.
+    """
+    return [f"label_{name}" for name in labels.classes] if labels.task == "multilabel" else []
+
+
 def spread_columns(labels: Labels) -> list[str]:
     """Name the columns that hold the standard deviation over models of each score: they end in ``_sd``, or more underscores.
 

@@ -16,7 +16,7 @@ from rnalm.files import read_json, replacing, write_json
 from rnalm.labels import metrics
 from rnalm.labels.labels import Labels, check_same
 from rnalm.prediction import positions, tables
-from rnalm.prediction.columns import score_columns, spread_columns
+from rnalm.prediction.columns import label_columns, score_columns, spread_columns
 
 #: Rows of the source that are merged at a time.
 WINDOW = 2**16
@@ -42,21 +42,57 @@ def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
         return
     table = pq.read_table(part)
     outputs = stack(table["outputs"])
-    truth = table["label"].to_pandas().to_numpy()
+    truth = truth_of(labels, table["label"].to_pandas())
     frame = describe(labels, table["id"].to_pylist(), truth, labels.to_scores(outputs))
     scores = metrics.score(labels, truth, outputs)
     results: dict[str, Any] = {f"test_{name}": value for name, value in scores.items()} | {"test_rows": len(frame)}
-    if labels.task == "classification":
+    if labels.task == "multilabel":
+        each = metrics.each_label(truth, labels.to_scores(outputs), labels.classes)
+        results["test_per_class"] = each
+        write_csv(tables.label_report(each), folder / contract.CLASSIFICATION_REPORT, index=True)
+    elif labels.task == "classification":
         compared = labels.to_targets(truth), labels.to_scores(outputs), labels.classes
         results["test_per_class"] = metrics.per_class(*compared)
         write_csv(tables.classification_report(*compared), folder / contract.CLASSIFICATION_REPORT, index=True)
     else:
         write_csv(tables.rank_deltas(frame), folder / contract.RANK_DELTAS)
-    results = metrics.finite(results)
+    results = finite(results)
     write_csv(tables.predictions(frame), folder / contract.TEST_PREDICTIONS)
     write_json(folder / contract.TEST_RESULTS, results)
     earlier = read_json(folder / contract.TRAIN_RESULTS) | read_json(folder / contract.EVAL_RESULTS)
     write_json(folder / contract.ALL_RESULTS, earlier | results)
+
+
+def finite(values: dict[str, Any]) -> dict[str, Any]:
+    """Replace what is not finite by None, also within metrics of classes.
+
+    Parameters
+    ----------
+    values : dict
+        Metrics by name, or such dicts.
+    """
+    return {key: finite(value) if isinstance(value, dict) else value for key, value in metrics.finite(values).items()}
+
+
+def truth_of(labels: Labels, column: pd.Series) -> np.ndarray:
+    """Give the labels of rows as an array.
+
+    Parameters
+    ----------
+    labels : Labels
+        What they mean.
+    column : pandas.Series
+        As predictions of single models have it.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(rows,)``, or for multilabel float64 ``(rows, classes)``, NaN where none is known.
+    """
+    if labels.task != "multilabel":
+        return column.to_numpy()
+    none = np.full(len(labels.classes), np.nan)
+    return np.array([none if one is None else one for one in column], dtype=float).reshape(len(column), -1)
 
 
 def stack(outputs: pa.ChunkedArray) -> np.ndarray:
@@ -78,6 +114,9 @@ def stack(outputs: pa.ChunkedArray) -> np.ndarray:
 def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
     """Tabulate what is predicted: ``id``, ``label``, ``pred`` and, for classes, ``prob_<class>``.
 
+    For multilabel ``label`` and ``pred`` name the classes that a row has, and those of a probability of 0.5 and more, separated
+    by ``;``; and ``label_<class>`` is 1, 0 or nothing.
+
     Parameters
     ----------
     labels : Labels
@@ -85,7 +124,7 @@ def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.n
     ids : sequence of str
         Of the rows.
     truth : numpy.ndarray
-        Labels ``(rows,)``, of which some may be missing.
+        Labels ``(rows,)``, of which some may be missing; for multilabel ``(rows, classes)``.
     scores : numpy.ndarray
         Predicted labels ``(rows, 1)``, or probabilities ``(rows, classes)``.
 
@@ -96,6 +135,12 @@ def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.n
        id  label   pred  prob_decays  prob_stays
     0  s1  stays  stays         0.25        0.75
     """
+    if labels.task == "multilabel":
+        names = [None if np.isnan(own).all() else labels.written(own) for own in truth]
+        likely = [labels.written((own >= 0.5).astype(float)) for own in scores]
+        frame = pd.DataFrame({"id": ids, "label": pd.Series(names, dtype=object), "pred": likely})
+        own = dict(zip(label_columns(labels), truth.T, strict=True))
+        return frame.assign(**own, **dict(zip(score_columns(labels), scores.T, strict=True)))
     frame = pd.DataFrame({"id": ids, "label": truth})
     if labels.task == "regression":
         return frame.assign(pred=scores[:, 0])
@@ -198,7 +243,7 @@ def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels]) -> tuple[pd.
     deviation = np.where(
         count[:, None] > 1, np.sqrt(np.nansum((scores - mean) ** 2, axis=0) / np.maximum(count - 1, 1)[:, None]), np.nan
     )
-    frame = describe(labels[0], known["id"].to_numpy(), known["label"].to_numpy(), mean)
+    frame = describe(labels[0], known["id"].to_numpy(), truth_of(labels[0], known["label"]), mean)
     frame = frame.assign(**dict(zip(spread_columns(labels[0]), deviation.T, strict=True)), models=count)
     own = [pd.DataFrame(each, columns=score_columns(labels[0], model)) for model, each in enumerate(scores)]
     return frame, pd.concat(own, axis=1)
@@ -206,7 +251,7 @@ def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels]) -> tuple[pd.
 
 def _schema(columns: Sequence[str], labels: Labels) -> pa.Schema:
     """Fix the types of the columns, which the first range of rows alone may not tell."""
-    text = {"id", "label", "pred"} if labels.task == "classification" else {"id"}
+    text = {"id"} if labels.task == "regression" else {"id", "label", "pred"}
     kinds = {True: pa.string(), False: pa.float64()}
     return pa.schema([(name, pa.int32() if name == "models" else kinds[name in text]) for name in columns])
 
@@ -214,13 +259,21 @@ def _schema(columns: Sequence[str], labels: Labels) -> pa.Schema:
 def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
     """Write metrics and ranks of the labelled rows; without any, files that say so."""
     # Numbers fit into memory for any number of rows, ids may not: these are read in batches.
-    frame = pd.read_parquet(predictions, columns=list(dict.fromkeys(["label", "pred", *score_columns(labels)])))
+    wanted = ["label", "pred", *label_columns(labels), *score_columns(labels)]
+    frame = pd.read_parquet(predictions, columns=list(dict.fromkeys(wanted)))
     known = frame.dropna(subset=["label"])
     results: dict[str, Any] = {}
     if labels.task == "regression":
         _write_rank_deltas(predictions, tables.rank_deltas(frame), output / contract.RANK_DELTAS)
         if len(known):
             results = metrics.regression(known["label"].to_numpy(float), metrics.check_finite(known["pred"].to_numpy(float)))
+    elif labels.task == "multilabel":
+        truth, probabilities = known[label_columns(labels)].to_numpy(), known[score_columns(labels)].to_numpy()
+        each = metrics.each_label(truth, probabilities, labels.classes)
+        write_csv(tables.label_report(each), output / contract.CLASSIFICATION_REPORT, index=True)
+        if len(known):
+            results = metrics.multilabel(truth, probabilities)
+            results["per_class"] = each
     else:
         targets, probabilities = labels.to_targets(known["label"].to_numpy()), known[score_columns(labels)].to_numpy()
         report = tables.classification_report(targets, probabilities, labels.classes)
@@ -229,7 +282,7 @@ def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
             results = metrics.classification(targets, probabilities)
             results["per_class"] = metrics.per_class(targets, probabilities, labels.classes)
     results["rows"] = len(known)
-    write_json(output / contract.RESULTS, metrics.finite(results))
+    write_json(output / contract.RESULTS, finite(results))
 
 
 def _write_rank_deltas(predictions: Path, ranks: pd.DataFrame, path: Path) -> None:

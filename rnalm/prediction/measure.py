@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn import metrics as sk
 
 from rnalm.labels.labels import Labels
-from rnalm.prediction.columns import score_columns
+from rnalm.prediction.columns import label_columns, score_columns
 
 #: Where curves are sampled: closer than the pixels of a screen are, and at no more points for a million rows.
 GRID = np.linspace(0, 1, 501)
@@ -34,14 +34,17 @@ def read(path: str | Path, labels: Labels, models: Mapping[str, Sequence[int]]) 
     str
         A name whose models predicted rows with a label.
     numpy.ndarray
-        Labels of these rows, or their class indices ``(rows,)``.
+        Labels of these rows, or their class indices ``(rows,)``; for multilabel 1, 0 or NaN ``(rows, classes)``.
     numpy.ndarray
         Predictions ``(rows,)``, or probabilities ``(rows, classes)``.
     """
     column = pd.read_parquet(path, columns=["label"])["label"]
     known = column.notna().to_numpy()
     values = column.dropna()
-    truth = labels.to_targets(values.to_numpy()) if labels.classes else values.to_numpy(float)
+    if labels.task == "multilabel":
+        truth = _scores(path, label_columns(labels))[known]
+    else:
+        truth = labels.to_targets(values.to_numpy()) if labels.classes else values.to_numpy(float)
     for name, numbers in models.items() if known.any() else ():
         each = (_scores(path, score_columns(labels, model)) for model in numbers or [None])
         predicted = sum(each, np.zeros(()))[known] / max(1, len(numbers))
@@ -80,6 +83,29 @@ class Measured:
     thresholds: np.ndarray
 
 
+def measure_labels(name: str, targets: np.ndarray, probabilities: np.ndarray) -> Measured:
+    """Do the same where a row may have any number of classes: each is told from its own negatives.
+
+    Parameters
+    ----------
+    name : str
+        Of the model.
+    targets : numpy.ndarray
+        1, 0 or NaN ``(rows, classes)``.
+    probabilities : numpy.ndarray
+        ``(rows, classes)``
+
+    Returns
+    -------
+    Measured
+        ``counts`` are negatives and positives of each class ``(classes, 2)``.
+    """
+    known = ~np.isnan(targets)
+    each = [_measure_class(targets[own, number] == 1, probabilities[own, number]) for number, own in enumerate(known.T)]
+    counts = np.stack([(targets == 0).sum(axis=0), (targets == 1).sum(axis=0)], axis=1)
+    return _gathered(name, counts, each)
+
+
 def measure(name: str, targets: np.ndarray, probabilities: np.ndarray) -> Measured:
     """Reduce the probabilities of many rows to what can be drawn of them.
 
@@ -103,7 +129,12 @@ def measure(name: str, targets: np.ndarray, probabilities: np.ndarray) -> Measur
     n_classes = probabilities.shape[1]
     counts = sk.confusion_matrix(targets, probabilities.argmax(axis=1), labels=range(n_classes))
     positives = [1] if n_classes == 2 else range(n_classes)
-    lines, scores, thresholds = zip(*(_measure_class(targets == c, probabilities[:, c]) for c in positives), strict=True)
+    return _gathered(name, counts, [_measure_class(targets == c, probabilities[:, c]) for c in positives])
+
+
+def _gathered(name: str, counts: np.ndarray, each: list) -> Measured:
+    """Put the curves of all classes together."""
+    lines, scores, thresholds = zip(*each, strict=True)
     return Measured(
         name,
         counts,

@@ -269,6 +269,11 @@ def check_fit(model_folder: str | Path, encoded: str | Path, labels: Labels) -> 
     if information["per"] != labels.per:
         problem = f"a model with an output for each {labels.per}, but labels.per is {information['per']}"
         raise RnalmError(f"{model_folder}: {problem}; expected labels.per: {labels.per}")
+    classes = information.get("classes")
+    if classes and labels.task == "multilabel" and tuple(classes) != labels.classes:
+        theirs = ", ".join(labels.classes)
+        problem = f"columns.label has the classes {', '.join(classes)}, but the model {model_folder} has {theirs}"
+        raise RnalmError(f"{encoded}: {problem}; expected these, in this order")
     if information["task"] != labels.task:
         raise RnalmError(f"{model_folder}: a model for {labels.task}, but the configuration says task: {information['task']}")
 

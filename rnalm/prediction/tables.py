@@ -53,6 +53,25 @@ def rank_deltas(frame: pd.DataFrame) -> pd.DataFrame:
     return named.assign(rank_delta=ranks["label_rank"] - ranks["pred_rank"])
 
 
+def label_report(each: dict[str, dict[str, float]]) -> pd.DataFrame:
+    """Tabulate how well each of several classes is predicted.
+
+    Parameters
+    ----------
+    each : dict
+        From :func:`rnalm.labels.metrics.each_label`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As in ``classification_report.csv`` of multilabel: ``roc_auc``, ``pr_auc``, ``f1``, ``positives`` and ``rows`` of each
+        class, then their means as ``macro avg``.
+    """
+    frame = pd.DataFrame.from_dict(each, orient="index")
+    mean = frame[[name for name in frame if name not in ("positives", "rows")]].mean()
+    return pd.concat([frame, mean.to_frame("macro avg").T])
+
+
 def classification_report(targets: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
     """Tabulate how well classes are told apart, as scikit-learn does.
 

@@ -64,6 +64,25 @@ def classification(pooled: Measured, each: Sequence[Measured], classes: Sequence
     return figure
 
 
+def labels(pooled: Measured, each: Sequence[Measured], classes: Sequence[str], unit: str = "fold") -> Figure:
+    """Draw ROC, precision-recall and F1 curves of classes of which a row may have any number.
+
+    Parameters
+    ----------
+    pooled, each, classes, unit
+        As of :func:`classification`.
+    """
+    figure, axes = canvas(12, 4, columns=3)
+    for kind, axis in zip(KINDS, axes[0], strict=True):
+        title, across, up = PANELS[kind]
+        axis.set(title=title, xlabel=across, ylabel=up, xlim=(-0.01, 1.01), ylim=(-0.01, 1.03))
+        if np.isnan(pooled.scores[kind]).all():
+            axis.text(0.5, 0.5, "no curve: no class has positives and negatives", ha="center", color=GREY)
+        else:
+            _curve_a_class(axis, kind, pooled, each, classes, unit)
+    return figure
+
+
 def explain(pooled: Measured, each: Sequence[Measured], classes: Sequence[str], unit: str = "fold") -> str:
     """Say what the curves of :func:`classification` are, and which models lack one.
 
@@ -74,7 +93,8 @@ def explain(pooled: Measured, each: Sequence[Measured], classes: Sequence[str], 
     """
     if np.isnan(pooled.scores["roc"]).all():
         return "All labels are of one class, so that there are no curves."
-    of = f"{classes[1]} against {classes[0]}" if len(classes) == 2 else "each class against the rest"
+    binary = len(pooled.thresholds) == 1 and len(classes) == 2
+    of = f"{classes[1]} against {classes[0]}" if binary else "each class against the rest"
     text = f"Curves are of {of}. "
     if len(classes) <= MAX_NAMED:
         text += "Dots mark the greatest F1; it flatters a little, as its threshold is chosen on the same rows. "

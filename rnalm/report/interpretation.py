@@ -69,7 +69,8 @@ def _explained(job: Job) -> str:
     explain, sites = job.config["interpret"]["explain"], job.config["predict"]["sites"]
     if explain is None and job.meaning.per == "token":
         explain = (sites and sites["of"]) or job.meaning.classes[1]
-    which = "the predicted class" if explain in (None, "predicted", "all") else f"class {explain!r}"
+    predicted = "the most probable class" if job.config["task"] == "multilabel" else "the predicted class"
+    which = predicted if explain in (None, "predicted", "all") else f"class {explain!r}"
     return f"The prediction is the {job.config['interpret']['scale']} of {which}. "
 
 

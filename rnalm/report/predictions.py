@@ -26,13 +26,16 @@ def predictions(job: Job, query: Query) -> Section:
     measured, scores = [], {}
     for name, truth, predicted in measure.read(query.predictions, meaning, _models(job, query)):
         if meaning.classes:
-            measured.append(measure.measure(name, truth, predicted))
-        score = metrics.classification if meaning.classes else metrics.regression
+            measuring = measure.measure_labels if meaning.task == "multilabel" else measure.measure
+            measured.append(measuring(name, truth, predicted))
+        score = getattr(metrics, meaning.task)
         scores[name] = score(truth, predicted) | {"rows": len(truth)}
     blocks = _classified(job, query, measured) if meaning.classes else [_regressed(job, query, results)]
     if per_class := results.get("per_class"):
         rows = [[name, *(number(value) for value in of_class.values())] for name, of_class in per_class.items()]
-        blocks.insert(1, Block(table={"columns": ["class", "precision", "recall", "F1", "rows"], "rows": rows}))
+        names = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "f1": "F1"}
+        columns = [names.get(key, key) for key in next(iter(per_class.values()))]
+        blocks.insert(1, Block(table={"columns": ["class", *columns], "rows": rows}))
     if len(scores) > 1:
         blocks.append(_models_table(scores, folded=f"Metrics of each {job.unit(query)}"))
     return Section(query.title("Predictions"), blocks)
@@ -64,12 +67,16 @@ def _classified(job: Job, query: Query, measured: list[measure.Measured]) -> lis
     classes, unit, caption = job.meaning.classes, job.unit(query), _who_predicts(job, query)
     together, each = (measured[0], measured[1:]) if measured else (None, [])
     if together is None:
-        drawn = curves.unlabelled(pd.read_parquet(query.predictions, columns=["pred"])["pred"].tolist(), classes)
+        predicted = pd.read_parquet(query.predictions, columns=["pred"])["pred"]
+        if job.meaning.task == "multilabel":
+            predicted = predicted.str.split(";").explode()
+        drawn = curves.unlabelled(predicted.tolist(), classes)
     else:
-        drawn = curves.classification(together, each, classes, unit)
+        draw = curves.labels if job.meaning.task == "multilabel" else curves.classification
+        drawn = draw(together, each, classes, unit)
         caption = f"{caption} {curves.explain(together, each, classes, unit)}"
     blocks = [picture(job.figures, picture_name("predictions", query.name), drawn, caption)]
-    if len(job.models) > 1:
+    if len(job.models) > 1 and job.meaning.task == "classification":
         caption = (
             f"True against most probable classes, of the rows that the model{' of the fold' * (unit == 'fold')} predicted."
         )

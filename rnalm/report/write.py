@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import yaml
 
 import rnalm
@@ -73,7 +75,12 @@ def _cards(job: Job) -> list[tuple[str, str]]:
 def _data(job: Job) -> Section:
     path = job.source or job.queries[0].encoded
     of = "tokens" if job.meaning.per == "token" else "sequences"
-    figure = figures.data(dataset.lengths(path), dataset.labels(path).to_pandas(), job.meaning.scaler.method == "log", of)
+    labels = dataset.labels(path).to_pandas()
+    if job.meaning.task == "multilabel":
+        # Of each sequence the names of the classes that it has.
+        names = np.tile(job.meaning.classes, len(labels) // len(job.meaning.classes))
+        labels = pd.Series(names[labels.to_numpy() == 1])
+    figure = figures.data(dataset.lengths(path), labels, job.meaning.scaler.method == "log", of)
     return Section(
         "Data",
         [

@@ -49,8 +49,8 @@ def check_files(
     if labels:
         meaning = Labels.load(labels[0])
     else:
-        known = dataset.labels(encoded).drop_null().unique().to_pylist() if stored["task"] == "classification" else []
-        meaning = Labels(stored["task"], classes=tuple(sorted(known)), per=stored["per"])
+        known = sorted(dataset.labels(encoded).drop_null().unique().to_pylist()) if stored["task"] == "classification" else []
+        meaning = Labels(stored["task"], classes=tuple(stored.get("classes", known)), per=stored["per"])
     if meaning.per == "token":
         explained_site(interpret.explain, interpret.explain_at, meaning, sites)
     both_strands = stored["reverse_complement"] == "average"

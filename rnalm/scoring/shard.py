@@ -73,16 +73,16 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
         using = np.flatnonzero(assigned[:, sequence.row]).tolist()
         return len(using), method.launch(sequence, using)
 
-    task, explains_predicted = method.subject.labels[0].task, method.subject.explained is None
-    several, tokens = bool((assigned.sum(axis=0) > 1).any()), method.subject.labels[0].per == "token"
-    schema = columns(job.mode, task, explains_predicted, several, tokens)
+    meaning, explains_predicted = method.subject.labels[0], method.subject.explained is None
+    several, tokens = bool((assigned.sum(axis=0) > 1).any()), meaning.per == "token"
+    schema = columns(job.mode, meaning.task, explains_predicted, several, tokens)
     sequences = (sequence for group in dataset.read(job.encoded, rows, letters=job.level == "base") for sequence in group)
     nothing = 0
     with _Progress(job.mode, cost[rows].sum()) as progress, _writing(output, schema) as writer:
         for sequence, (used, wait) in ahead(sequences, launch, method.subject.models[0].device):
             count = 0
             for sites, contrast in wait():
-                writer.add(sequence, contrast, tabulate(sequence, sites, contrast, schema))
+                writer.add(sequence, contrast, tabulate(sequence, meaning.written(sequence.label), sites, contrast, schema))
                 count += len(sites) * used
             progress.add(cost[sequence.row], count)
             nothing += tokens and not count

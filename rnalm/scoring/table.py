@@ -32,7 +32,7 @@ def columns(mode: str, task: str, predicted_only: bool, several: bool, tokens: b
     >>> columns("remove", "regression", predicted_only=False, several=True).names
     ['sequence', 'token', 'label', 'pred', 'start_offset', 'end_offset', 'loo', 'loo_sd']
     """
-    value = pa.string() if task == "classification" else pa.float64()
+    value = pa.float64() if task == "regression" else pa.string()
     fields = [("sequence", pa.string()), ("token", pa.string())]
     fields += [("replacement", pa.string())] if mode == "replace" else []
     fields += [
@@ -43,18 +43,20 @@ def columns(mode: str, task: str, predicted_only: bool, several: bool, tokens: b
         ("loo", pa.float64()),
     ]
     fields += [("loo_sd", pa.float64())] if several else []
-    fields += [("class", pa.string())] if task == "classification" and not predicted_only else []
+    fields += [("class", pa.string())] if task != "regression" and not predicted_only else []
     fields += [("explained_position", pa.int32())] if tokens else []
     return pa.schema(fields)
 
 
-def tabulate(sequence: Encoded, sites: Sites, contrast: Contrast, schema: pa.Schema) -> pa.Table:
+def tabulate(sequence: Encoded, label: float | str | None, sites: Sites, contrast: Contrast, schema: pa.Schema) -> pa.Table:
     """Tabulate the scores of one sequence.
 
     Parameters
     ----------
     sequence : Encoded
-        The sequence, for its name and label.
+        The sequence, for its name and the labels of its tokens.
+    label : float, str or None
+        What is known of the whole of it.
     sites : Sites
         What was scored.
     contrast : Contrast
@@ -67,7 +69,7 @@ def tabulate(sequence: Encoded, sites: Sites, contrast: Contrast, schema: pa.Sch
         "sequence": sequence.id,
         "token": sites.token.take(pa.array(site)),
         "replacement": sites.replacement.take(pa.array(site)) if sites.replacement is not None else None,
-        "label": sequence.label if contrast.token is None else label_of(sequence, contrast.token),
+        "label": label if contrast.token is None else label_of(sequence, contrast.token),
         "pred": contrast.pred,
         "start_offset": sites.position[site, 0],
         "end_offset": sites.position[site, 1],

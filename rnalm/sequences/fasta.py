@@ -9,7 +9,7 @@ from typing import Any
 from rnalm.config import Attributes, Chunk, Fasta
 from rnalm.errors import RnalmError
 from rnalm.sequences.fields import read_fields
-from rnalm.sequences.records import Record, known
+from rnalm.sequences.records import Record, known, told
 from rnalm.sequences.sites import parse
 from rnalm.sequences.text import open_text
 
@@ -78,8 +78,9 @@ def read_attributes(table: Attributes) -> dict[str, dict[str, Any]]:
         if name in attributes:
             raise RnalmError(f"{place}: the id {name!r} was there before; ids must be unique")
         sites = {"sites": parse(fields.pop("sites"), place)} if "sites" in fields else {}
-        told = {k: value for k, value in fields.items() if value and not (k == "label" and value in table.missing)}
-        attributes[name] = told | sites
+        label = {"label": label} if (label := told(fields, table.missing)) is not None else {}
+        rest = {key: value for key, value in fields.items() if value and not key.startswith("label")}
+        attributes[name] = label | rest | sites
     return attributes
 
 

@@ -125,9 +125,8 @@ def _columns(header: list[str], source: Table | Attributes) -> dict[str, int]:
     """Map each configured column to its 0-based position."""
     if source.header and not any(header):
         raise RnalmError(f"{source.path}: the file is empty, expected a header")
-    wanted = {key: column for key, column in source.columns if column is not None}
     positions = {}
-    for key, column in wanted.items():
+    for key, column in source.columns.wanted().items():
         if isinstance(column, int):
             positions[key] = column - 1
             if header and column > len(header):
@@ -148,7 +147,7 @@ def _check_header(header: list[str], row: list[str], columns: dict[str, int], so
 
     A name of a column that is found in a header shows that it is one.
     """
-    if any(isinstance(column, str) for _, column in source.columns):
+    if any(isinstance(column, str) for column in source.columns.wanted().values()):
         return
     line = header or row
     found = {key: line[position].strip() for key, position in columns.items() if position < len(line)}

@@ -41,6 +41,26 @@ def known(name: str | None) -> str | None:
     return name if name is not None and name.strip() and not means_missing(name.strip()) else None
 
 
+def told(fields: dict[str, str], missing: Sequence[str]) -> str | tuple[str | None, ...] | None:
+    """Give the label of a row, which may stand in several columns.
+
+    Parameters
+    ----------
+    fields : dict
+        From :func:`rnalm.sequences.fields.read_fields`.
+    missing : sequence of str
+        What stands for no label beside the empty field.
+
+    Examples
+    --------
+    >>> told({"id": "s", "label": "2.5"}, []), told({"label.0": "1", "label.1": "NA"}, ["NA"]), told({"id": "s"}, [])
+    ('2.5', ('1', None), None)
+    """
+    several = tuple(value for key, value in fields.items() if key.startswith("label."))
+    known = tuple(None if not value or value in missing else value for value in several or (fields.get("label"),))
+    return known if several and any(known) else known[0] if not several else None
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One sequence of a source, as it stands in the file.
@@ -55,7 +75,9 @@ class Record:
         Letters or, where the source separates them, tokens.
     modifiers : numpy.ndarray or None
         float32 ``(channels, length)``; None where the source has no modifiers. A missing modifier is 0.
-    label, weight, group, split : str or None
+    label : str, tuple of str, or None
+        None where the source names no such column or the field is empty; of several columns, that of each, None where empty.
+    weight, group, split : str or None
         None where the source names no such column or the field is empty.
     description : str or None
         What follows the id in the header of a FASTA record.
@@ -67,7 +89,7 @@ class Record:
     id: str
     sequence: Sequence[str]
     modifiers: np.ndarray | None
-    label: str | None
+    label: str | tuple[str | None, ...] | None
     weight: str | None
     group: str | None
     split: str | None

@@ -9,7 +9,7 @@ from rnalm.config import Table
 from rnalm.errors import RnalmError
 from rnalm.sequences.fields import read_fields
 from rnalm.sequences.numbers import to_number
-from rnalm.sequences.records import Record
+from rnalm.sequences.records import Record, told
 from rnalm.sequences.sites import parse
 
 
@@ -40,10 +40,9 @@ def read(source: Table) -> Iterator[Record]:
         if not fields["sequence"]:
             raise RnalmError(f"{place}: the sequence of {fields['id']!r} is empty")
         sequence, modifiers = split_tokens(fields.pop("sequence"), place)
-        optional = {key: fields.get(key) or None for key in ("label", "weight", "group", "split")}
-        optional["label"] = None if optional["label"] in source.missing else optional["label"]
+        optional = {key: fields.get(key) or None for key in ("weight", "group", "split")}
         sites = parse(fields["sites"], place) if "sites" in fields else None
-        yield Record(place, fields["id"], sequence, modifiers, **optional, sites=sites)
+        yield Record(place, fields["id"], sequence, modifiers, told(fields, source.missing), **optional, sites=sites)
     if empty:
         raise RnalmError(f"{source.path}: no sequences in it")
 

@@ -115,8 +115,8 @@ class TrainingSet(Dataset):
     sequences : list of Encoded
         One a row.
     targets : numpy.ndarray
-        float32 scaled labels or int64 class indices ``(rows,)``; or, where tokens have labels, such arrays ``(length,)``, in
-        which what is not known is NaN or :data:`rnalm.tokens.dataset.UNKNOWN`.
+        float32 scaled labels or int64 class indices ``(rows,)``, or of several classes ``(rows, classes)``; or, where tokens
+        have labels, such arrays ``(length,)``, in which what is not known is NaN or :data:`rnalm.tokens.dataset.UNKNOWN`.
     """
 
     def __init__(self, sequences: list[Encoded], targets: np.ndarray) -> None:

@@ -35,8 +35,9 @@ class Encoded:
     modifiers : numpy.ndarray or None
         float32 ``(channels, length)``; None where the source has none.
     label : float, str, numpy.ndarray or None
-        A number for regression, the name of a class for classification; None where it is not known. Where tokens have labels,
-        one for each ``(length,)``: float32, or names of classes; NaN or the empty name where it is not known.
+        A number for regression, the name of a class for classification; None where it is not known. For multilabel 1, 0 or NaN
+        ``(classes,)``. Where tokens have labels, one for each ``(length,)``: float32, or names of classes; NaN or the empty
+        name where it is not known.
     weight : float
         What it counts in the loss; 1 where the source has none.
     offsets : numpy.ndarray or None
@@ -116,7 +117,7 @@ def _unpack(table: pa.Table, rows: np.ndarray) -> list[Encoded]:
 
 
 def _nested(schema: pa.Schema) -> bool:
-    """Whether the tokens of a sequence have a label each."""
+    """Whether the tokens of a sequence, or its classes, have a label each."""
     return "label" in schema.names and pa.types.is_list(schema.field("label").type)
 
 

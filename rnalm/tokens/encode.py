@@ -102,6 +102,7 @@ def encode(
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
         _check_known(source, tokenizer, summary)
         entries = _metadata(tokenizer, options, task, summary) | {"per": labels.per, "case": _remembered(asked, summary)}
+        entries |= {"classes": source.label_classes} if source.label_classes else {}
         writer.add_key_value_metadata({METADATA: json.dumps(entries)})
     _report(source, tokenizer, summary)
     if asked.case is None and case != "keep":
@@ -244,7 +245,9 @@ def _schema(source: Source, tokenize: RecordTokenizer, task: str, positions: boo
     if source.modifier_sep is not None:
         columns.append(("modifiers", pa.list_(pa.list_(pa.float32()))))
     label = number if task == "regression" else text
-    if positions:
+    if task == "multilabel":
+        label = pa.list_(pa.float32())
+    elif positions:
         label = pa.list_(pa.float32() if task == "regression" else text)
     columns += [("label", label), ("weight", number), ("group", text), ("split", text)]
     columns += [] if tokenize.atomic else [("sequence", text)]

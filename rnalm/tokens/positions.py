@@ -44,7 +44,7 @@ def read_labels(record: Record, task: str, source: Source, sep: str) -> np.ndarr
     """
     if source.gives("sites"):
         return None if record.sites is None else _of_sites(record)
-    if record.label is None:
+    if not isinstance(record.label, str):
         return None
     texts = [text.strip() for text in record.label.split(sep)]
     if len(texts) != len(record.sequence):

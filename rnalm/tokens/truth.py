@@ -43,8 +43,42 @@ def unlabelled(record: Record, source: Source) -> RnalmError:
     return RnalmError(f"{record.place}: {problem}; to leave such rows out, set source.unlabelled: drop")
 
 
+#: How it is written that a sequence is of a class, or is not.
+WRITTEN = {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "true": 1.0, "false": 0.0}
+
+
+def read_classes(record: Record, source: Source) -> np.ndarray:
+    """Read of which classes a sequence is, where each has a column.
+
+    Parameters
+    ----------
+    record : Record
+        With a label.
+    source : Source
+        From which it is.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 ``(classes,)``: 1, 0, or NaN where it is not known.
+
+    Raises
+    ------
+    RnalmError
+        If it is written in another way; it names file and line.
+    """
+    values = np.full(len(source.label_classes), np.nan, dtype=np.float32)
+    for number, (name, text) in enumerate(zip(source.label_classes, record.label or (), strict=True)):
+        if text is not None and (written := WRITTEN.get(text.casefold())) is None:
+            hint = "expected 1, 0 or, where it is not known, nothing"
+            raise RnalmError(f"{record.place}: {record.id!r} has {text[:20]!r} for the class {name!r}, {hint}")
+        if text is not None:
+            values[number] = written
+    return values
+
+
 def read_label(record: Record, task: str, source: Source, labels: Labels) -> float | str | np.ndarray | None:
-    """Read a label: a finite number for regression, else a name; or one for each token.
+    """Read a label: a finite number for regression, a name, or for ``multilabel`` one for each class; or one for each token.
 
     Parameters
     ----------
@@ -69,7 +103,12 @@ def read_label(record: Record, task: str, source: Source, labels: Labels) -> flo
     """
     if labels.per == "token":
         return read_labels(record, task, source, labels.sep)
-    if record.label is None or task == "classification":
+    if record.label is None:
+        return None
+    if task == "multilabel":
+        return read_classes(record, source)
+    assert isinstance(record.label, str), "several columns are for multilabel"
+    if task == "classification":
         return record.label
     label = to_number(record.label, source.decimal)
     if label is None:

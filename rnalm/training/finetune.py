@@ -21,7 +21,7 @@ from rnalm.labels.scaling import check_positive
 from rnalm.models import registry
 from rnalm.models.heads import TokenHead
 from rnalm.tokens import dataset, encode, windows
-from rnalm.tokens.batches import TrainingSet
+from rnalm.tokens.batches import TrainingSet, is_known
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer
 from rnalm.training import processes, start, write
@@ -32,7 +32,7 @@ from rnalm.training.trainer import FoldData, FoldTrainer, Job, validate
 log = logging.getLogger(__name__)
 
 #: Metrics that are not defined where all labels are the same.
-NEED_VARIATION = {"r2", "pearson", "spearman", "roc_auc", "pr_auc"}
+NEED_VARIATION = {"r2", "pearson", "spearman", "roc_auc", "pr_auc", "roc_auc_micro", "pr_auc_micro"}
 
 
 def run(job: Job) -> None:
@@ -167,11 +167,13 @@ def targets_of(sequences: list[Encoded], meaning: Labels) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        As :class:`rnalm.tokens.batches.TrainingSet` takes them: numbers or classes ``(rows,)`` or, of tokens, arrays of them.
+        As :class:`rnalm.tokens.batches.TrainingSet` takes them: numbers or classes ``(rows,)``, classes ``(rows, classes)`` or,
+        of tokens, arrays.
     """
     given: list = [sequence.label for sequence in sequences]
     if meaning.per == "sequence":
-        return meaning.to_targets(np.array(given, dtype=np.float64 if meaning.task == "regression" else object))
+        kind = {"regression": np.float64, "classification": object, "multilabel": np.float32}[meaning.task]
+        return meaning.to_targets(np.array(given, dtype=kind))
     targets = np.empty(len(given), dtype=object)
     targets[:] = [meaning.to_targets(label) for label in given]
     return targets
@@ -194,6 +196,9 @@ def class_weights(job: Job, meaning: Labels, training: TrainingSet) -> torch.Ten
     RnalmError
         If there are more than two classes, of which one is to weigh more.
     """
+    if meaning.task == "multilabel" and (job.positive_weight is not None or job.class_weights):
+        own = np.full(meaning.n_outputs, job.positive_weight) if job.positive_weight is not None else None
+        return torch.tensor(labels.positive_weights(training.targets) if own is None else own, dtype=torch.float32)
     if job.positive_weight is not None:
         if len(meaning.classes) != 2:
             problem = f"labels.positive_weight is for two classes, found {len(meaning.classes)}"
@@ -251,7 +256,8 @@ def check_metric(metric: str, fold: int, validation: TrainingSet) -> None:
     RnalmError
         If the metric compares with how labels vary, and those of the rows do not.
     """
-    if metric in NEED_VARIATION and len(np.unique(validation.known()[0])) < 2:
+    targets = validation.known()[0]
+    if metric in NEED_VARIATION and len(np.unique(targets[is_known(targets)])) < 2:
         raise RnalmError(
             f"finetune.metric: {metric} is not defined on the {len(validation)} validation rows of fold {fold}, "
             "whose labels are all the same"
@@ -268,6 +274,8 @@ def all_classes(job: Job) -> list[str]:
     """
     if job.task == "regression":
         return []
+    if job.task == "multilabel":
+        return encode.metadata(job.encoded)["classes"]
     return dataset.labels(job.encoded).drop_null().unique().to_pylist()
 
 

@@ -196,6 +196,6 @@ def validate(model: PreTrainedModel, data: FoldData, batch_tokens: int = 2**16) 
     else:
         truth = np.array(given)
     targets, weights = map(torch.from_numpy, validation.known())
-    each = losses.per_row(data.meaning.task, torch.from_numpy(outputs), targets, unit(model))
+    each = losses.per_row(data.meaning.task, torch.from_numpy(outputs), targets, unit(model), data.class_weights)
     loss = losses.weighted_mean(each, losses.weigh(weights, targets, data.class_weights))
     return {"loss": loss.item(), **metrics.score(data.meaning, truth, outputs)}

@@ -266,7 +266,7 @@ def test_further_mistakes_are_counted(refusal):
     ("settings", "key", "found"),
     [
         (changed("source.columns.id", 0), "source.columns.id", "0"),
-        (changed("source.columns.label", [3]), "source.columns.label", "[3]"),
+        (changed("source.columns.label", [3]), "source.columns.label", "['3']"),
         (changed("folds.validation", "val"), "folds.validation", "'val'"),
         (changed("folds.splits", [1.5]), "folds.splits.0", "1.5"),
         (changed("inference", {"a b": UNLABELLED}), "inference.a b", "'a b'"),

@@ -1,0 +1,68 @@
+"""Several classes a sequence, from the table to the report."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+
+from rnalm.config.load import load
+from rnalm.pipeline.plan import Plan
+
+pytestmark = pytest.mark.e2e
+
+CLASSES = ["GG", "has U-turn", "short"]
+
+
+def table(rows: int, seed: int) -> str:
+    """Make sequences: with GG, with UGA, and shorter than 30; some of that is not known."""
+    draw, lines = np.random.default_rng(seed), ["\t".join(["id", "sequence", *CLASSES])]
+    for row in range(rows):
+        text = "".join(draw.choice(list("ACGU"), draw.integers(8, 60)))
+        cells = [str(int(has)) for has in ("GG" in text, "UGA" in text, len(text) < 30)]
+        if row % 7 == 0:
+            cells[row % 3] = ""
+        lines.append("\t".join([f"s{row}", text, *cells]))
+    return "\n".join(lines) + "\n"
+
+
+def test_several_classes_are_learned_predicted_and_explained(make_experiment, tmp_path):
+    experiment = make_experiment(tmp_path)
+    (experiment.folder / "several.tsv").write_text(table(240, seed=0))
+    columns = {"id": "id", "sequence": "sequence", "label": CLASSES}
+    experiment.config = {
+        "output": "out",
+        "task": "multilabel",
+        "source": {"path": "several.tsv", "columns": columns},
+        "inference": {"more": {"path": "several.tsv", "columns": {"id": "id", "sequence": "sequence"}}},
+        "folds": {"n": 1},
+        "labels": {"class_weights": True},
+        "model": {"name": "frames", "width": 8, "layers": 1},
+        "finetune": {"epochs": 12, "learning_rate": 0.01, "batch_size": 8, "metric": "pr_auc", "replicates": 2},
+        "interpret": {"modes": ["mask"], "explain": "all", "shards": 1},
+    }
+    experiment.succeed()
+    plan, out = Plan(load(experiment.config)), experiment.output
+    there = {str(path.relative_to(experiment.folder)) for path in out.rglob("*") if path.is_file()}
+    assert set(plan.targets("all")) <= there
+    frame = pd.read_parquet(out / "predict/predictions.parquet")
+    results = json.loads((out / "predict/results.json").read_text())
+    for name in CLASSES:
+        known = frame.dropna(subset=[f"label_{name}"])
+        own = results["per_class"][name]
+        assert own["rows"] == len(known)
+        assert own["roc_auc"] == pytest.approx(sk.roc_auc_score(known[f"label_{name}"], known[f"prob_{name}"]))
+    assert results["per_class"]["short"]["roc_auc"] > 0.9
+    told = frame.loc[frame["prob_GG"] >= 0.5, "pred"].str.split(";")
+    assert all("GG" in names for names in told)
+    scores = pd.read_parquet(out / "interpret/loo_scores_mask.parquet")
+    assert set(scores["class"]) == set(CLASSES)
+    assert set(scores["sequence"]) == set(frame["id"])
+    assert scores.groupby("sequence").size().mod(3).eq(0).all(), "a score for each class"
+    more = pd.read_parquet(out / "predict/more/predictions.parquet")
+    assert more["label"].isna().all()
+    assert (more["models"] == 2).all()
+    report = (out / "report.html").read_text()
+    assert "ROC AUC" in report
+    assert "has U-turn" in report
