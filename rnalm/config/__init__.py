@@ -239,6 +239,8 @@ as Weights & Biases writes it."""
                 )
         if self.interpret.method != ["loo"]:
             raise ValueError(f"interpret.method: labels.per: token is interpreted by loo alone, found {self.interpret.method}")
+        if self.report.annotations and "interpret" not in self.model_fields_set:
+            raise ValueError("report.annotations: compared with scores, which a section interpret asks for; expected one")
         if self.interpret.explain_at == "labels":
             for name, source in self._named_sources.items():
                 if not (source.gives("label") or source.gives("sites")):

@@ -129,7 +129,8 @@ class Report(Section):
     title: str = "rnalm report"
     """Its heading."""
     profiles: int = Field(default=6, ge=0)
-    """Number of LOO profiles: the sequences with the most extreme predictions."""
+    """Number of LOO profiles: the sequences with the most extreme predictions or, with `labels.per: token`, the explained \
+positions that single tokens change most."""
     annotations: str | None = None
     """BED file (sequence, start, end, name) of known elements; the report tells how well LOO scores find them."""
 

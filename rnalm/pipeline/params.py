@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from rnalm.config import contract
 from rnalm.config.contract import source_of
-from rnalm.config.results import CHECKED
+from rnalm.config.results import CHECKED, Sites
 from rnalm.pipeline.experiment import Experiment, fold_of
 
 Params = dict[str, Any]
@@ -155,8 +155,10 @@ def check_interpretation(experiment: Experiment) -> Params:
 
 def _sites(experiment: Experiment) -> Params | None:
     """Give what a site is, where predictions for tokens are explained."""
-    sites = experiment.settings.predict.sites if experiment.per == "token" else None
-    return sites and sites.model_dump(include={"motif", "of"})
+    if experiment.per == "sequence":
+        return None
+    at_best = experiment.settings.interpret.explain_at == "sites"
+    return (experiment.settings.predict.sites or Sites()).model_dump(include={"of", *(["motif"] if at_best else [])})
 
 
 def score_shard(experiment: Experiment, source: str, mode: str, shard: str, shards: str) -> Params:

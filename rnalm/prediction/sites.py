@@ -53,8 +53,8 @@ def begins(letters: str, motif: str | None) -> np.ndarray:
         return found
     coded = np.frombuffer(letters.replace("U", "T").encode("latin-1", "replace"), dtype=np.uint8)
     for offset, letter in enumerate(motif.upper().replace("U", "T")):
-        same = np.zeros(len(letters), dtype=bool)
-        same[: len(letters) - offset] = (coded[offset:] == ord(letter)) | (letter == "N")
+        same, left = np.zeros(len(letters), dtype=bool), max(0, len(letters) - offset)
+        same[:left] = (coded[offset:] == ord(letter)) | (letter == "N")
         found &= same
     return found
 

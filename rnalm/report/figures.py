@@ -201,12 +201,16 @@ def around(scores: Around) -> Figure:
     left.set(xlabel="distance from the explained position (tokens)", ylabel="mean |loo|", xlim=(-REACH, REACH), ylim=(0, None))
     left.set_title("Where tokens matter")
     table = scores.of_tokens(NEARBY)
+    right.set_title("Mean score of each token nearby")
+    if table.empty:
+        right.text(0.5, 0.5, f"no scores within {REACH} tokens", ha="center", color=GREY)
+        right.set_axis_off()
+        return figure
     limit = np.nanmax(np.abs(table.to_numpy()), initial=1e-12)
     edges = (-NEARBY - 0.5, NEARBY + 0.5, len(table) - 0.5, -0.5)
     image = right.imshow(table, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", extent=edges)
     right.set(xlabel="distance from the explained position (tokens)", ylabel="token", yticks=range(len(table)))
     right.set_yticklabels(map(plain, table.index))
-    right.set_title("Mean score of each token nearby")
     figure.colorbar(image, ax=right, label="mean loo")
     return figure
 

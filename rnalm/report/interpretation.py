@@ -82,7 +82,7 @@ def _extremes(job: Job, query: Query, mode: str) -> list[str]:
     count = job.config["report"]["profiles"]
     if job.meaning.per == "token":
         frames = merge.read(query.scores[mode])
-        most = heapq.nlargest(count, ((np.nanmax(np.abs(frame["loo"]), initial=0), named(frame)) for frame in frames))
+        most = heapq.nlargest(count, ((_largest(frame["loo"].to_numpy()), named(frame)) for frame in frames))
         return [name for _, name in most]
     scored: set[str] = set()
     for batch in pq.ParquetFile(query.scores[mode]).iter_batches(columns=["sequence"]):
@@ -107,9 +107,17 @@ def _elements(recovery: dict[str, float], annotations: str) -> Block:
     return Block(heading="Known elements", text=text, table={"columns": ["", "found", "by chance"], "rows": rows})
 
 
+def _largest(loo: np.ndarray) -> float:
+    """Give the size of the largest score; 0 where there is none."""
+    return float(np.nanmax(np.abs(loo), initial=0))
+
+
 def _letters(profile: Profile) -> dict:
-    limit = max(np.nanmax(np.abs(profile.loo), initial=0), 1e-12)
+    limit = max(_largest(profile.loo), 1e-12)
     colours = mpl.colormaps["RdBu_r"](0.5 + 0.45 * np.nan_to_num(profile.loo) / limit)
     rows = list(zip(profile.tokens, profile.starts, profile.loo, colours, strict=True))[:MAX_LETTERS]
-    tokens = [(token, to_hex(colour), f"{start} {token}: {loo:+.3g}") for token, start, loo, colour in rows]
+    tokens = [
+        (token, to_hex(colour), f"{start} {token}: {'none' if np.isnan(loo) else f'{loo:+.3g}'}")
+        for token, start, loo, colour in rows
+    ]
     return {"name": profile.name, "tokens": tokens}

@@ -199,6 +199,8 @@ def class_index(explain: str, classes: Sequence[str]) -> int:
 def explained_site(explain: str | None, where: str | Sequence[int], labels: Labels, options: Sites | None) -> str | None:
     """Name the class of sites whose positions are explained, and which is explained where nothing else is asked for.
 
+    It is that which is listed, or the second of two; where neither tells, the class that is explained.
+
     Parameters
     ----------
     explain : str or None
@@ -222,10 +224,13 @@ def explained_site(explain: str | None, where: str | Sequence[int], labels: Labe
     """
     if labels.task == "regression":
         return None
+    if len(labels.classes) == 2 or (options and options.of):
+        return site_class(labels, options)
     if explain not in (None, "predicted", "all"):
         return labels.classes[class_index(explain, labels.classes)]
-    site = site_class(labels, options)
-    if site is None and (explain is None or where in ("sites", "labels")):
-        named = ", ".join(labels.classes)
-        raise RnalmError(f"interpret.explain is missing: which of the classes {named} are sites? Or set predict.sites.of")
-    return site
+    which = f"which of the classes {', '.join(labels.classes)} are sites?"
+    if explain is None:
+        raise RnalmError(f"interpret.explain is missing: {which} Or set predict.sites.of")
+    if where in ("sites", "labels"):
+        raise RnalmError(f"interpret.explain_at: {which} Set predict.sites.of")
+    return None

@@ -84,15 +84,27 @@ class LeaveOneOut:
         """
         changes = self.editor.perturbations(sequence)
         if not self.measured:
-            self._log_error(sequence, changes, using[0])
+            self.log_error(sequence, changes, using[0])
         pending = [_launch(self.scorers[number], self.subject.labels[number], sequence, changes) for number in using]
         return lambda: [(changes.sites, self.subject.by(using).contrast([wait() for wait in pending]))]
 
-    def _log_error(self, sequence: Encoded, changes: Perturbations, number: int) -> None:
-        """Log once what a lower precision costs."""
+    def log_error(self, sequence: Encoded, changes: Perturbations, number: int, at: np.ndarray | None = None) -> None:
+        """Log once what a lower precision costs.
+
+        Parameters
+        ----------
+        sequence : Encoded
+            On which it is measured.
+        changes : Perturbations
+            Of the sequence.
+        number : int
+            Of the model.
+        at : numpy.ndarray, optional
+            Of a model with outputs for tokens: the explained positions ``(positions,)``.
+        """
         self.measured, scorer = True, self.scorers[number]
         exact = choose(self.subject.models[number], self.kind, self.batch_tokens)
-        error, spread = precision_error(exact, scorer, sequence, changes.edits)
+        error, spread = precision_error(exact, scorer, sequence, changes.edits, at)
         log.warning(
             "interpret.precision %s: in sequence %r edits change the model's outputs with a standard deviation of %.2g; "
             "%s errs in these changes by up to %.2g",

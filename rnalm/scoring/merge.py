@@ -45,8 +45,9 @@ class Scores:
         self.parts = parts
         self.schema = pq.read_schema(parts[0]).remove_metadata()
         if not sum(pq.read_metadata(part).num_rows for part in parts):
-            explained = "; no sequence has a position that interpret.explain_at names"
-            hint = explained if "explained_position" in self.schema.names else ""
+            named = any(json.loads(pq.read_metadata(part).metadata[SEQUENCES]) for part in parts)
+            at_positions = "explained_position" in self.schema.names and not named
+            hint = "; no sequence has a position that interpret.explain_at names" if at_positions else ""
             raise RnalmError(f"there are no scores to merge: no sequence was scored{hint}")
 
     def groups(self) -> Iterator[pa.Table]:

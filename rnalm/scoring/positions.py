@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnalm.errors import RnalmError
 from rnalm.prediction.sites import begins
 from rnalm.scoring.edits import Edits
 from rnalm.scoring.explain import Contrast, Subject
@@ -48,8 +49,8 @@ class AtPositions:
     ) -> None:
         self.loo, self.spell, self.where, self.site, self.motif = loo, spell, where, site, motif
         self.subject: Subject = loo.subject
-        sizes = [getattr(model.config, "block_size", None) for model in self.subject.models]
-        self.most = min([size for size in sizes if size is not None], default=None)
+        self.sizes = {size for model in self.subject.models if (size := getattr(model.config, "block_size", None)) is not None}
+        self.most = min(self.sizes, default=None)
 
     def cost(self, lengths: np.ndarray) -> np.ndarray:
         """Estimate what scoring sequences costs, in any unit ``(sequences,)``; see :meth:`LeaveOneOut.cost`.
@@ -86,8 +87,12 @@ class AtPositions:
         return lambda: self._explain(sequence, list(using))
 
     def _explain(self, sequence: Encoded, using: list[int]) -> Iterator[tuple[Sites, Contrast]]:
-        positions = self._positions(sequence, using)
         length = len(sequence.input_ids)
+        if len(self.sizes) > 1 and length > min(self.sizes):
+            shown = " and ".join(map(str, sorted(self.sizes)))
+            problem = f"sequence {sequence.id!r} has {length} tokens, and the models read windows of {shown}"
+            raise RnalmError(f"encode.block_size: {problem}; expected models of one size to explain it")
+        positions = self._positions(sequence, using)
         for window in divide(length, self.most or max(1, length)):
             inside = positions[(positions >= window.first) & (positions < window.after)]
             if len(inside):
@@ -126,13 +131,15 @@ class AtPositions:
     def _contrasts(self, part: Encoded, at: np.ndarray, begin: int, using: list[int]) -> Iterator[tuple[Sites, Contrast]]:
         """Score the tokens of a window, which begins somewhere, for positions of it."""
         changes, subject = self.loo.editor.perturbations(part), self.subject.by(using)
+        if not self.loo.measured:
+            self.loo.log_error(part, changes, using[0], at)
         scorers, none = [self.loo.scorers[number] for number in using], changes.edits[:0]
         base = [scorer.launch(part, none, at)()[-1] for scorer in scorers]  # (positions, outputs) of each model
         told = [subject.predicted([raw[place] for raw in base]) for place in range(len(at))]
         chosen = np.array([outputs for _, outputs, _ in told])  # (positions, explained outputs)
         scores = np.take_along_axis(subject.scores(base), chosen[None], axis=2)  # (models, positions, explained outputs)
         differences = _array((len(scorers), len(changes.edits), *chosen.shape))
-        size = max(1, MOST_OUTPUTS // base[0].size)
+        size = max(1, MOST_OUTPUTS // (len(base) * base[0].size))
         for first in range(0, len(changes.edits), size):
             some = changes.edits[first : first + size]
             perturbed = subject.scores([scorer.launch(part, some, at)()[:-1] for scorer in scorers])

@@ -14,7 +14,9 @@ EXACT: str = Interpret.model_fields["precision"].default
 MEASURED = 512
 
 
-def precision_error(exact: Scorer, scorer: Scorer, sequence: Encoded, edits: Edits) -> tuple[float, float]:
+def precision_error(
+    exact: Scorer, scorer: Scorer, sequence: Encoded, edits: Edits, at: np.ndarray | None = None
+) -> tuple[float, float]:
     """Measure what a scorer's precision costs on one sequence.
 
     Parameters
@@ -27,6 +29,8 @@ def precision_error(exact: Scorer, scorer: Scorer, sequence: Encoded, edits: Edi
         The sequence on which both are compared.
     edits : Edits
         Its perturbations, of which at most ``MEASURED``, evenly spread, are scored.
+    at : numpy.ndarray, optional
+        Of a model with outputs for tokens: the explained positions ``(positions,)``.
 
     Returns
     -------
@@ -36,5 +40,8 @@ def precision_error(exact: Scorer, scorer: Scorer, sequence: Encoded, edits: Edi
         Standard deviation of the differences.
     """
     some = edits[np.unique(np.linspace(0, len(edits) - 1, MEASURED).astype(int))] if len(edits) > MEASURED else edits
-    expected, rough = (perturbed - base for base, perturbed in (by.score(sequence, some) for by in (exact, scorer)))
-    return float(np.abs(rough - expected).max(initial=0)), float(expected.std()) if expected.size else 0.0
+    outputs = (by.launch(sequence, some, at)() for by in (exact, scorer))
+    expected, rough = (own[:-1] - own[-1] for own in outputs)
+    known = ~np.isnan(expected)
+    error, differences = np.abs(rough - expected)[known], expected[known]
+    return float(error.max(initial=0)), float(differences.std()) if differences.size else 0.0

@@ -80,12 +80,13 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
     nothing = 0
     with _Progress(job.mode, cost[rows].sum()) as progress, _writing(output, schema) as writer:
         for sequence, (used, wait) in ahead(sequences, launch, method.subject.models[0].device):
-            count = 0
+            count, explained = 0, False
             for sites, contrast in wait():
+                explained = True
                 writer.add(sequence, contrast, tabulate(sequence, meaning.written(sequence.label), sites, contrast, schema))
                 count += len(sites) * used
             progress.add(cost[sequence.row], count)
-            nothing += tokens and not count
+            nothing += not explained
     if nothing:
         log.warning("%d of %d sequences have no position to explain (interpret.explain_at)", nothing, len(rows))
 

@@ -100,7 +100,7 @@ class Around:
         near = slice(REACH - reach, REACH + reach + 1)
         with np.errstate(invalid="ignore"):
             rows = {token: (self.totals[token] / self.counts[token])[near] for token in sorted(self.totals)}
-        return pd.DataFrame.from_dict(rows, orient="index", columns=list(range(-reach, reach + 1)))
+        return pd.DataFrame.from_dict(rows, orient="index", columns=list(range(-reach, reach + 1)), dtype=float)
 
 
 @dataclass

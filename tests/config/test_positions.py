@@ -41,6 +41,7 @@ def test_sites_are_labels_to_train_with():
             {"interpret": {"explain_at": "labels"}, "inference": {"more": {"path": "a.fa"}}},
             "interpret.explain_at: labels explains labelled positions, of which inference.more has none",
         ),
+        ({"report": {"annotations": "a.bed"}}, "report.annotations: compared with scores, which a section interpret asks for"),
         ({"interpret": {"explain_at": "site"}}, "interpret.explain_at"),
         ({"interpret": {"explain_at": [-1]}}, "interpret.explain_at"),
         (

@@ -228,6 +228,12 @@ def test_a_motif_that_begins_nowhere_is_told(made, caplog):
     assert "W begins nowhere in these sequences, so that no site is listed" in caplog.text
 
 
+def test_a_motif_does_not_begin_in_a_sequence_that_is_shorter():
+    for text in ("", "A", "AC", "ACG"):
+        assert not sites.begins(text, "ACGT").any()
+    assert sites.begins("ACGT", "ACGT").tolist() == [True, False, False, False]
+
+
 def test_u_is_t_to_a_motif_and_to_the_genetic_code_alone():
     assert sites.begins("AUGATG", "ATG").tolist() == [True, False, False, True, False, False]
     assert sites.reading("AUGUUUUAA", 0) == ("AUG", 9, 2, "MF")

@@ -13,6 +13,7 @@ from rnalm.labels import labels as meanings
 from rnalm.labels.scaling import Scaler
 from rnalm.models import registry
 from rnalm.prediction.predict import predict
+from rnalm.report import figures
 from rnalm.report.score_page import write_page
 from rnalm.scoring import merge as merging
 from rnalm.scoring import positions, summary
@@ -228,8 +229,13 @@ def test_scores_are_summarized_by_their_distance_from_the_explained_position():
 def test_the_class_of_sites_must_be_told_where_there_are_several(refusal, encoded, folder, tokenizer, tmp_path):
     three = meanings.Labels("classification", classes=("0", "acceptor", "donor"), per="token")
     message = "interpret.explain is missing: which of the classes 0, acceptor, donor are sites? Or set predict.sites.of"
-    for explain in (None, "all", "predicted"):
-        assert refusal(explained_site, explain, "sites", three, None) == message
+    assert refusal(explained_site, None, "sites", three, None) == message
+    for explain in ("all", "predicted"):
+        hint = "interpret.explain_at: which of the classes 0, acceptor, donor are sites? Set predict.sites.of"
+        assert refusal(explained_site, explain, "labels", three, Sites()) == hint
+    assert explained_site("donor", "labels", three, Sites(of="acceptor")) == "acceptor", (
+        "which class is explained is another matter"
+    )
     assert explained_site("donor", "sites", three, None) == "donor"
     assert explained_site(None, "labels", three, Sites(of="acceptor")) == "acceptor"
     assert explained_site("predicted", "all", three, None) is None
@@ -239,6 +245,48 @@ def test_the_class_of_sites_must_be_told_where_there_are_several(refusal, encode
     assert refusal(check_files, Interpret(), None, encoded, tmp_path / "tokenizer.json", labels) == message
     check_files(Interpret(), None, encoded, tmp_path / "tokenizer.json")
     assert "'site'" in refusal(check_files, Interpret(explain="site"), None, encoded, tmp_path / "tokenizer.json")
+
+
+def test_another_class_may_be_explained_at_the_sites(encoded, folder, score):
+    path = folder()
+    found = score(path, encoded, explain="0", explain_at="labels", mode="mask")
+    usual = score(path, encoded, explain=None, explain_at="labels", mode="mask")
+    assert found["explained_position"].tolist() == usual["explained_position"].tolist()
+    assert set(found["class"]) == {"0"}
+    np.testing.assert_allclose(found["loo"], -usual["loo"], atol=1e-6)
+
+
+def test_a_position_without_a_token_to_replace_is_no_missing_position(encoded, folder, score_and_merge, caplog, refusal):
+    options = {"explain": None, "explain_at": [0], "mode": "replace", "replacements": {"c": []}}
+    problem = refusal(score_and_merge, folder(), encoded, **options)
+    assert problem == "there are no scores to merge: no sequence was scored"
+    assert "no position to explain" not in caplog.text
+
+
+def test_what_a_lower_precision_costs_is_logged(encoded, folder, score, caplog):
+    score(folder(), encoded, explain=None, explain_at="labels", precision="bf16")
+    assert (
+        "interpret.precision bf16: in sequence 'one' edits change the model's outputs with a standard deviation of"
+        in caplog.text
+    )
+
+
+def test_models_that_read_windows_of_other_sizes_are_not_explained_together(encoded, folder, score, refusal):
+    message = refusal(score, [folder(0, block_size=6), folder(1, block_size=8)], encoded, explain=None)
+    assert message.startswith("encode.block_size: sequence 'one' has 12 tokens, and the models read windows of 6 and 8;")
+    both = [folder(0, block_size=12), folder(1, block_size=90)]
+    assert len(score(both, encoded, explain=None))
+
+
+def test_scores_of_one_token_or_far_away_are_drawn_as_none():
+    rows = {"sequence": "s", "token": ["g"], "label": None, "pred": "1", "loo": [np.nan], "explained_position": 0}
+    alone = pd.DataFrame(rows | {"start_offset": [0], "end_offset": [1]})
+    far = alone.assign(explained_position=400, loo=[1.0])
+    for frame in (alone, far):
+        told = summary.summarize([frame], ["s at 0", "s at 400"])
+        assert told.around.of_tokens(5).empty
+        assert figures.around(told.around).axes[1].texts[0].get_text() == "no scores within 150 tokens"
+        figures.profiles(told.profiles)
 
 
 def test_where_nothing_is_explained_nothing_is_merged(encoded, folder, score_and_merge, refusal):

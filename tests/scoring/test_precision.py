@@ -27,8 +27,8 @@ def test_the_error_of_a_precision_is_that_of_the_differences(make_model, kind, m
 
 def test_the_error_of_a_precision_is_measured_on_few_edits(make_model, monkeypatch):
     scorer = IncrementalScorer(make_model(0, {}))
-    counts, score = [], scorer.score
-    monkeypatch.setattr(scorer, "score", lambda sequence, edits: counts.append(len(edits)) or score(sequence, edits))
+    counts, launch = [], scorer.launch
+    monkeypatch.setattr(scorer, "launch", lambda sequence, edits, at: counts.append(len(edits)) or launch(sequence, edits, at))
     sequence = Encoded(0, "s", np.full(700, 7, dtype=np.int32), None, None, 1.0, None)
     precision_error(scorer, scorer, sequence, Edits.single(np.arange(700), np.full(700, 4)))
     precision_error(scorer, scorer, sequence, Edits.single(np.arange(70), np.full(70, 4)))

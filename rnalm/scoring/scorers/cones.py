@@ -114,11 +114,12 @@ class ConeScorer(Scorer):
         self, material: Material, edits: Edits, cones: "Cones", levels: list["_Level"], places: np.ndarray, outputs: Tensor
     ) -> None:
         """Score some perturbations, all of one growth."""
-        whole, growth = apply(material, edits, cones.owner), int(edits.growth[cones.owner[0]])
+        growth = int(edits.growth[cones.owner[0]])
         after, *starts = send(np.concatenate([cones.after[None], cones.start]), self.device)
         index = starts[0][:, None] + torch.arange(int(cones.width[0].max()), device=self.device)
         # Beyond the ends of a sequence anything may be computed: convolutions read zeros in its place.
-        x = self.cone.inputs(*material.take(whole.gather(1, index.clamp(0, whole.shape[1] - 1))))
+        index = index.clamp(0, max(0, material.length + growth - 1))
+        x = self.cone.inputs(*material.take(apply(material, edits, cones.owner, index)))
         for number, (layer, level) in enumerate(zip(self.layers, levels, strict=True)):
             rows = _Rows(after, growth, starts[number], starts[number + 1], int(cones.width[number + 1].max()))
             x = layer(level, x, rows)

@@ -68,8 +68,8 @@ class Material:
         return self.ids[index], None if self.modifiers is None else self.modifiers[:, index].transpose(0, 1)
 
 
-def apply(material: Material, edits: Edits, chosen: np.ndarray) -> Tensor:
-    """Make perturbed sequences.
+def apply(material: Material, edits: Edits, chosen: np.ndarray, places: Tensor | None = None) -> Tensor:
+    """Make perturbed sequences, or parts of them.
 
     Parameters
     ----------
@@ -79,16 +79,18 @@ def apply(material: Material, edits: Edits, chosen: np.ndarray) -> Tensor:
         All perturbations of the sequence.
     chosen : numpy.ndarray
         Which of them to make: one at least, all of one growth, so that the results have one length.
+    places : Tensor, optional
+        Positions in the perturbed sequences that are wanted, int64 ``(chosen, places)``; None: all.
 
     Returns
     -------
     Tensor
-        Index of each token in the material, int64 ``(chosen, length + growth)``.
+        Index of each token in the material, int64 ``(chosen, length + growth)``, or ``(chosen, places)``.
     """
     length = material.length
     whole = length + int(edits.growth[chosen[0]])
-    position = torch.arange(whole, device=material.ids.device)
-    index = position.repeat(len(chosen), 1)
+    position = torch.arange(whole, device=material.ids.device) if places is None else places
+    index = position.expand(len(chosen), -1)
     first, spans = edits.first[chosen], np.diff(edits.first)[chosen]
     grown = np.zeros(len(chosen), dtype=np.int64)
     for number in range(spans.max()):

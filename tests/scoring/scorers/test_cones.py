@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rnalm.errors import RnalmError
 from rnalm.models import registry
 from rnalm.scoring.edits import DELETED, Edits
+from rnalm.scoring.scorers import cones
 from rnalm.scoring.scorers.choose import choose
 from rnalm.scoring.scorers.cones import ConeScorer, find_cones
 from rnalm.scoring.scorers.naive import NaiveScorer
@@ -82,10 +83,10 @@ def test_an_edit_out_of_reach_changes_nothing_at_all_and_costs_nothing():
 def test_fewer_positions_are_computed_the_nearer_an_edit_is_to_the_edge_of_what_is_seen():
     model, at = network(), np.array([30])
     edits = Edits.single(np.arange(60), np.full(60, 4))
-    cones = find_cones(edits, edits.moved(at), model.cone())
-    sizes = dict(zip(cones.owner.tolist(), cones.width.sum(axis=0).tolist(), strict=True))
+    found = find_cones(edits, edits.moved(at), model.cone())
+    sizes = dict(zip(found.owner.tolist(), found.width.sum(axis=0).tolist(), strict=True))
     assert sizes[30] >= sizes[28] > sizes[27] > sizes[26]
-    assert cones.width[-1].tolist() == [1] * len(cones.owner)
+    assert found.width[-1].tolist() == [1] * len(found.owner)
 
 
 def test_bfloat16_is_near():
@@ -122,3 +123,13 @@ def test_when_memory_runs_out_fewer_positions_are_computed_at_a_time(monkeypatch
     monkeypatch.setattr(scorer, "_score", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError))
     with pytest.raises(RnalmError, match="sequence 's' of 40 tokens does not fit into the memory of the GPU"):
         scorer.launch(sequence, edits, at)
+
+
+def test_of_a_long_sequence_only_windows_are_made(monkeypatch):
+    made = []
+    inner = cones.apply
+    monkeypatch.setattr(cones, "apply", lambda *arguments: made.append(inner(*arguments)) or made[-1])
+    model, sequence = network(), sequence_of(5000)
+    edits = Edits.single(np.arange(5000), np.full(5000, 4))
+    ConeScorer(model).launch(sequence, edits, np.array([2500]))()
+    assert sum(each.numel() for each in made) < 20 * model.reach
