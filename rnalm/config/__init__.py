@@ -179,6 +179,11 @@ as Weights & Biases writes it."""
                 kind = "a list of columns, one a class" if self.task == "multilabel" else "one column"
                 key = source.columns_key.replace("source", name, 1)
                 raise ValueError(f"{key}.label: found {listed or 'one column'}; task: {self.task} has {kind}")
+        listed = {name: source.label_classes for name, source in self._named_sources.items() if source.label_classes}
+        for name, classes in listed.items() if self.trains else ():
+            if classes != (own := self.training_source.label_classes):
+                key = self._named_sources[name].columns_key.replace("source", name, 1)
+                raise ValueError(f"{key}.label: found {classes}; expected those of source, in their order: {own}")
         if self.task == "multilabel" and self.labels.per == "token":
             raise ValueError("labels.per: token is for task: regression or classification, found task: multilabel")
         if self.task == "regression":

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -131,9 +132,7 @@ def multilabel(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, floa
     return {name: float(metric(targets, probabilities)) for name, metric in METRICS["multilabel"].items()}
 
 
-def each_label(
-    targets: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], least: int = 1
-) -> dict[str, dict[str, float]]:
+def each_label(targets: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, float]]:
     """Compute what is asked of each class by itself.
 
     Parameters
@@ -142,33 +141,34 @@ def each_label(
         As for :func:`multilabel`.
     classes : sequence of str
         Names of the classes.
-    least : int
-        Positives, and negatives, that a class must have; with fewer its metrics are NaN.
 
     Returns
     -------
     dict
-        For each class by name: ``roc_auc``, ``pr_auc``, ``f1`` (from a probability of 0.5 on), ``positives``, and ``rows``, of
-        which it is known.
+        For each class by name: ``roc_auc``, ``pr_auc``, ``f1`` (from a probability of 0.5 on), each NaN for a class without
+        positives or without negatives; ``positives``, and ``rows``, of which it is known.
     """
-    found = {}
-    for number, name in enumerate(classes):
-        known = ~np.isnan(targets[:, number])
-        truth, own = targets[known, number] == 1, probabilities[known, number]
-        values = dict.fromkeys((*AREAS, "f1"), math.nan)
-        if min(truth.sum(), (~truth).sum()) >= max(1, least):
-            values = {key: float(area(truth, own)) for key, area in AREAS.items()}
-            values["f1"] = float(sk.f1_score(truth, own >= 0.5))
-        found[name] = values | {"positives": int(truth.sum()), "rows": int(known.sum())}
-    return found
+    values = {name: _by_class(score, targets, probabilities) for name, score in OF_A_CLASS.items()}
+    counts = {"positives": (targets == 1).sum(axis=0), "rows": (~np.isnan(targets)).sum(axis=0)}
+    return {name: {key: own[k].item() for key, own in (values | counts).items()} for k, name in enumerate(classes)}
 
 
-def _over_classes(key: str) -> Metric:
-    """Make a metric of the mean over classes of one that :func:`each_label` has."""
+def _by_class(score: Callable, targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Score each class, NaN for one without positives or without negatives: float64 ``(classes,)``."""
+    scores = np.full(targets.shape[1], np.nan)
+    for number, (truth, own) in enumerate(zip(targets.T, probabilities.T, strict=True)):
+        known = ~np.isnan(truth)
+        if 0 < (truth == 1).sum() < known.sum():
+            scores[number] = score(truth[known] == 1, own[known])
+    return scores
+
+
+def _over_classes(score: Callable) -> Metric:
+    """Make a metric of the mean over classes of a score of each; NaN where no class has one."""
 
     def mean(targets: np.ndarray, probabilities: np.ndarray) -> float:
-        each = [of[key] for of in each_label(targets, probabilities, range(targets.shape[1])).values()]  # pyright: ignore[reportArgumentType]
-        return float(np.nanmean(each)) if not np.isnan(each).all() else math.nan
+        scores = _by_class(score, targets, probabilities)
+        return float(np.nanmean(scores)) if not np.isnan(scores).all() else math.nan
 
     return mean
 
@@ -217,6 +217,9 @@ def _area(score: Callable) -> Metric:
 #: Areas under curves, for one class against the rest.
 AREAS: dict[str, Callable] = {"roc_auc": sk.roc_auc_score, "pr_auc": sk.average_precision_score}
 
+#: What is asked of each class where a row may have any number: truth, and probabilities ``(rows,)`` ─► a number.
+OF_A_CLASS: dict[str, Callable] = {**AREAS, "f1": lambda truth, probabilities: sk.f1_score(truth, probabilities >= 0.5)}
+
 #: The metrics of each task, in the order of result files: labels and predictions ``(rows,)``, or class indices ``(rows,)`` and
 #: probabilities ``(rows, classes)``, ─► a number, NaN where it is not defined. A new metric is a function and an entry here;
 #: :data:`rnalm.config.METRICS` says whether greater is better.
@@ -242,9 +245,9 @@ METRICS: dict[str, dict[str, Metric]] = {
     },
     "multilabel": {
         "accuracy": _of_pairs(lambda truth, probabilities: np.mean(truth == (probabilities >= 0.5))),
-        "f1_macro": _over_classes("f1"),
-        "f1_micro": _of_pairs(lambda truth, probabilities: sk.f1_score(truth, probabilities >= 0.5)),
-        **{name: _over_classes(name) for name in AREAS},
+        "f1_macro": _over_classes(OF_A_CLASS["f1"]),
+        "f1_micro": _of_pairs(OF_A_CLASS["f1"]),
+        **{name: _over_classes(score) for name, score in AREAS.items()},
         **{f"{name}_micro": _of_pairs(score) for name, score in AREAS.items()},
     },
 }
@@ -274,12 +277,18 @@ def per_class(targets: np.ndarray, probabilities: np.ndarray, classes: Sequence[
     return {name: dict(zip(names, values, strict=True)) for name, values in zip(classes, scores.T.tolist(), strict=True)}
 
 
-def finite(values: dict[str, float]) -> dict[str, float | None]:
+def finite(values: dict[str, Any]) -> dict[str, Any]:
     """Replace what is not finite, for which JSON has no word, by None.
 
     Parameters
     ----------
     values : dict
-        Metrics by name; what is no float stays as it is.
+        Metrics by name, or such dicts; what is no float stays as it is.
     """
-    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in values.items()}
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, dict):
+            return finite(value)
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {key: replaced(value) for key, value in values.items()}

@@ -56,22 +56,11 @@ def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
         write_csv(tables.classification_report(*compared), folder / contract.CLASSIFICATION_REPORT, index=True)
     else:
         write_csv(tables.rank_deltas(frame), folder / contract.RANK_DELTAS)
-    results = finite(results)
+    results = metrics.finite(results)
     write_csv(tables.predictions(frame), folder / contract.TEST_PREDICTIONS)
     write_json(folder / contract.TEST_RESULTS, results)
     earlier = read_json(folder / contract.TRAIN_RESULTS) | read_json(folder / contract.EVAL_RESULTS)
     write_json(folder / contract.ALL_RESULTS, earlier | results)
-
-
-def finite(values: dict[str, Any]) -> dict[str, Any]:
-    """Replace what is not finite by None, also within metrics of classes.
-
-    Parameters
-    ----------
-    values : dict
-        Metrics by name, or such dicts.
-    """
-    return {key: finite(value) if isinstance(value, dict) else value for key, value in metrics.finite(values).items()}
 
 
 def truth_of(labels: Labels, column: pd.Series) -> np.ndarray:
@@ -282,7 +271,7 @@ def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
             results = metrics.classification(targets, probabilities)
             results["per_class"] = metrics.per_class(targets, probabilities, labels.classes)
     results["rows"] = len(known)
-    write_json(output / contract.RESULTS, finite(results))
+    write_json(output / contract.RESULTS, metrics.finite(results))
 
 
 def _write_rank_deltas(predictions: Path, ranks: pd.DataFrame, path: Path) -> None:

@@ -218,11 +218,7 @@ def evaluate(path: str | Path, labels: Labels, options: Sites | None, folder: st
         results = compare(labels, batches) | {"rows": sum(track.label is not None for track in tracks.read(path, labels))}
     else:
         results = _classified(path, labels, options, name, folder)
-    write_json(folder / contract.RESULTS, _finite(results))
-
-
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: _finite(value) if isinstance(value, dict) else value for key, value in metrics.finite(values).items()}
+    write_json(folder / contract.RESULTS, metrics.finite(results))
 
 
 def probabilities(track: Track) -> np.ndarray:

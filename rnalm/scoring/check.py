@@ -1,5 +1,6 @@
 """Whether an interpretation fits the data; told before training rather than after it."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from rnalm.prediction.positions import site_class
 from rnalm.sequences.strands import is_nucleic
 from rnalm.tokens import dataset, encode
 from rnalm.tokens.tokenizer import is_atomic, letters_for_tokens, load_tokenizer, plain_tokens
+
+log = logging.getLogger(__name__)
 
 #: The setting by which both strands are scored, as messages name it.
 AVERAGE = "encode.reverse_complement: average"
@@ -53,6 +56,9 @@ def check_files(
         meaning = Labels(stored["task"], classes=tuple(stored.get("classes", known)), per=stored["per"])
     if meaning.per == "token":
         explained_site(interpret.explain, interpret.explain_at, meaning, sites)
+        where, longest = interpret.explain_at, stored["longest"]
+        if isinstance(where, list) and min(where) >= longest:
+            log.warning("%s: no sequence has a position of interpret.explain_at; the longest has %d tokens", encoded, longest)
     both_strands = stored["reverse_complement"] == "average"
     check(interpret, both_strands, stored["modifier_channels"], load_tokenizer(tokenizer), meaning.classes)
 

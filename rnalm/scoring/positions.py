@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from rnalm.errors import RnalmError
+from rnalm.prediction.predict import predict
 from rnalm.prediction.sites import begins
-from rnalm.scoring.edits import Edits
 from rnalm.scoring.explain import Contrast, Subject
 from rnalm.scoring.loo import LeaveOneOut
 from rnalm.scoring.sites import Sites
@@ -118,15 +118,10 @@ class AtPositions:
 
     def _likely(self, sequence: Encoded, using: list[int]) -> np.ndarray:
         """Predict every position: the mean over the models ``(length,)``."""
-        length, none = len(sequence.input_ids), Edits.of([], len(sequence.input_ids))
         output = 0 if self.site is None else self.subject.labels[0].classes.index(self.site)
-        likely = np.zeros(length)
-        for window in divide(length, self.most or length):
-            part, own = cut(sequence, window), np.arange(window.first, window.after) - window.start
-            for number in using:
-                raw = self.loo.scorers[number].launch(part, none, own)()[-1]
-                likely[window.first : window.after] += self.subject.labels[number].to_scores(raw)[:, output]
-        return likely
+        subject = self.subject.by(using)
+        given = zip(subject.models, subject.labels, strict=True)
+        return np.mean([labels.to_scores(predict(model, [sequence])[0])[:, output] for model, labels in given], axis=0)
 
     def _contrasts(self, part: Encoded, at: np.ndarray, begin: int, using: list[int]) -> Iterator[tuple[Sites, Contrast]]:
         """Score the tokens of a window, which begins somewhere, for positions of it."""

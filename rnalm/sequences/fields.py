@@ -139,6 +139,9 @@ def _columns(header: list[str], source: Table | Attributes) -> dict[str, int]:
             )
         else:
             raise RnalmError(f"{source.path}: no column {column!r} for columns.{key}; {nearest(column, header)}")
+        twin = next((other for other in positions if other != key and positions[other] == positions[key]), None)
+        if twin is not None and key.startswith("label."):
+            raise RnalmError(f"{source.path}: columns.{twin} and columns.{key} are the same column, {column!r}")
     return positions
 
 

@@ -150,8 +150,20 @@ def load_fold(job: Job) -> FoldData:
     known = truth[~np.isnan(truth)] if job.task == "regression" else truth[:0]
     meaning = labels.fit(job.task, job.scaling, known, all_classes(job), job.per)
     targets = [targets_of(group, meaning) for group in groups]
+    if meaning.task == "multilabel":
+        _tell_classes(job, meaning, targets[0])
     training = TrainingSet(*both_strands(groups[0], targets[0]))
     return FoldData(meaning, training, TrainingSet(groups[1], targets[1]), class_weights(job, meaning, training))
+
+
+def _tell_classes(job: Job, meaning: Labels, targets: np.ndarray) -> None:
+    """Tell which classes cannot be learned, as no training row has them, or every one."""
+    alike = [
+        name for name, own in zip(meaning.classes, targets.T, strict=True) if not 0 < (own == 1).sum() < is_known(own).sum()
+    ]
+    if alike:
+        shown = ", ".join(alike[:5]) + (f" and {len(alike) - 5} more" if len(alike) > 5 else "")
+        log.warning("fold %d: no training row has these classes, or all have: %s; nothing is learned of them", job.fold, shown)
 
 
 def targets_of(sequences: list[Encoded], meaning: Labels) -> np.ndarray:

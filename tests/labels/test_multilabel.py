@@ -1,5 +1,7 @@
 """Any number of classes a row: what is read, what is learned, and how good predictions are."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from rnalm.prediction.predict import check_fit
 from rnalm.sequences.read import read_written
 from rnalm.tokens import dataset, encode, learn
 from rnalm.tokens.tokenizer import save_tokenizer
+from rnalm.training import finetune
 
 CLASSES = ["cap", "exon", "tail"]
 COLUMNS = {"id": "id", "sequence": "sequence", "label": CLASSES}
@@ -50,6 +53,13 @@ def test_columns_may_be_positions_and_stand_in_any_order(table, tmp_path):
     assert encode.metadata(path)["classes"] == ["5", "3"]
     first = next(dataset.read(path))[0].label
     np.testing.assert_array_equal(first, np.array([np.nan, 1], dtype=np.float32))
+
+
+def test_two_classes_in_one_column_are_refused(table, tmp_path, refusal):
+    message = refusal(encoded, table(columns={"id": "id", "sequence": "sequence", "label": ["cap", "tail", 3]}), tmp_path)
+    assert message.endswith("t.tsv: columns.label.0 and columns.label.2 are the same column, 3")
+    message = refusal(encoded, table(columns={"id": "id", "sequence": "sequence", "label": ["cap", "id"]}), tmp_path)
+    assert message.endswith("t.tsv: columns.id and columns.label.1 are the same column, 'id'")
 
 
 def test_classes_of_fasta_stand_in_a_table(tmp_path):
@@ -91,6 +101,10 @@ def test_what_is_neither_1_nor_0_is_refused(table, tmp_path, refusal):
         (
             {"labels": {"per": "token"}, "model": {"name": "frames"}},
             "is for task: regression or classification, found",
+        ),
+        (
+            {"inference": {"more": {"path": "m.tsv", "columns": COLUMNS | {"label": ["exon", "cap", "tail"]}}}},
+            "inference.more.columns.label: found ['exon', 'cap', 'tail']; expected those of source, in their order: ['cap',",
         ),
         ({"labels": {"scaling": "log"}}, "labels.scaling is for task: regression, found task: multilabel"),
         (
@@ -181,8 +195,6 @@ def test_a_class_without_positives_or_negatives_has_no_metrics():
     each = metrics.each_label(targets, probabilities, ["a", "b", "c", "d"])
     assert each["d"]["positives"] == 0
     assert all(np.isnan(each["d"][name]) for name in ("roc_auc", "pr_auc", "f1"))
-    few = metrics.each_label(targets, probabilities, ["a", "b", "c", "d"], least=1000)
-    assert all(np.isnan(of["roc_auc"]) for of in few.values())
     nothing = metrics.multilabel(np.zeros((3, 2)), np.full((3, 2), 0.25))
     assert all(np.isnan(value) for value in nothing.values())
 
@@ -201,3 +213,13 @@ def test_models_and_files_must_have_the_same_classes(table, tmp_path, refusal):
     message = refusal(check_fit, tmp_path, path, other)
     assert "columns.label has the classes cap, exon, tail, but the model" in message
     assert message.endswith("has cap, tail, exon; expected these, in this order")
+
+
+def test_classes_of_which_nothing_can_be_learned_are_told(caplog):
+    labels = meanings.Labels("multilabel", classes=("all", "none", "some", "unknown"))
+    targets = np.array([[1, 0, 1, np.nan], [1, np.nan, 0, np.nan]])
+    finetune._tell_classes(SimpleNamespace(fold=2), labels, targets)
+    assert "fold 2: no training row has these classes, or all have: all, none, unknown; nothing is learned" in caplog.text
+    caplog.clear()
+    finetune._tell_classes(SimpleNamespace(fold=2), labels, np.array([[1, 0, 1, 0], [0, 1, 0, 1]]))
+    assert not caplog.text

@@ -1,6 +1,7 @@
 """Scores of predictions for tokens: which positions are explained, and what each perturbation changes there."""
 
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from rnalm.labels import labels as meanings
 from rnalm.labels.scaling import Scaler
 from rnalm.models import registry
 from rnalm.prediction.predict import predict
-from rnalm.report import figures
+from rnalm.report import figures, interpretation
 from rnalm.report.score_page import write_page
 from rnalm.scoring import merge as merging
 from rnalm.scoring import positions, summary
@@ -287,6 +288,26 @@ def test_scores_of_one_token_or_far_away_are_drawn_as_none():
         assert told.around.of_tokens(5).empty
         assert figures.around(told.around).axes[1].texts[0].get_text() == "no scores within 150 tokens"
         figures.profiles(told.profiles)
+
+
+def test_positions_that_no_sequence_has_are_told_before_any_training(encoded, tokenizer, tmp_path, caplog):
+    save_tokenizer(tokenizer, tmp_path / "tokenizer.json")
+    for where, told in (([11, 90], False), ([12, 90], True)):
+        caplog.clear()
+        check_files(Interpret(explain_at=where), None, encoded, tmp_path / "tokenizer.json")
+        assert ("no sequence has a position of interpret.explain_at; the longest has 12 tokens" in caplog.text) == told
+
+
+def test_the_explained_positions_that_tokens_change_most_are_shown(tmp_path):
+    rows = []
+    for number, loo in enumerate([[np.nan], [0.1, -0.2], [np.nan], [0.5, np.nan], [-0.3, 0.1]]):
+        own = {"sequence": f"s{number}", "token": "g", "label": None, "pred": "1", "loo": loo, "explained_position": 0}
+        rows.append(pd.DataFrame(own | {"start_offset": range(len(loo)), "end_offset": range(1, len(loo) + 1)}))
+    pd.concat(rows).to_parquet(tmp_path / "scores.parquet")
+    meaning = meanings.Labels("classification", classes=("0", "1"), per="token")
+    job = SimpleNamespace(config={"report": {"profiles": 3}}, meaning=meaning)
+    query = SimpleNamespace(scores={"mask": tmp_path / "scores.parquet"})
+    assert interpretation._extremes(job, query, "mask") == ["s3 at 0", "s4 at 0", "s1 at 0"]
 
 
 def test_where_nothing_is_explained_nothing_is_merged(encoded, folder, score_and_merge, refusal):
