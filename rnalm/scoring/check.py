@@ -57,8 +57,11 @@ def check_files(
     if meaning.per == "token":
         explained_site(interpret.explain, interpret.explain_at, meaning, sites)
         where, longest = interpret.explain_at, stored["longest"]
-        if isinstance(where, list) and min(where) >= longest:
-            log.warning("%s: no sequence has a position of interpret.explain_at; the longest has %d tokens", encoded, longest)
+        beyond = [position for position in where if position >= longest] if isinstance(where, list) else []
+        if beyond:
+            shown = f"interpret.explain_at: no sequence of {encoded} has the position {beyond[0]}"
+            more = f" (and {len(beyond) - 1} more)" if len(beyond) > 1 else ""
+            log.warning("%s%s; the longest has %d tokens", shown, more, longest)
     both_strands = stored["reverse_complement"] == "average"
     check(interpret, both_strands, stored["modifier_channels"], load_tokenizer(tokenizer), meaning.classes)
 
