@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnalm.files import replacing
@@ -187,31 +188,31 @@ def _short(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.3g}"
 
 
-def around(scores: Around) -> Figure:
+def around(scores: Around, exchanges: pd.DataFrame | None = None) -> Figure:
     """Draw the mean size of scores by distance from the explained position and, nearby, the mean score of each token.
 
     Parameters
     ----------
     scores : Around
         What tokens do at each distance.
+    exchanges : pandas.DataFrame, optional
+        Tokens by replacements.
     """
-    figure, axes = canvas(10, 2.8, columns=2)
-    left, right = axes[0]
+    figure, axes = canvas(10 if exchanges is None else 14, 2.8, columns=2 if exchanges is None else 3)
+    left, right, *further = axes[0]
+    distance = "distance from the explained position (tokens)"
     left.fill_between(np.arange(-REACH, REACH + 1), scores.size(), color=GREY, alpha=0.6)
-    left.set(xlabel="distance from the explained position (tokens)", ylabel="mean |loo|", xlim=(-REACH, REACH), ylim=(0, None))
-    left.set_title("Where tokens matter")
+    left.set(xlabel=distance, ylabel="mean |loo|", xlim=(-REACH, REACH), ylim=(0, None), title="Where tokens matter")
+    if exchanges is not None:
+        _exchanges(figure, further[0], exchanges)
     table = scores.of_tokens(NEARBY)
     right.set_title("Mean score of each token nearby")
     if table.empty:
         right.text(0.5, 0.5, f"no scores within {REACH} tokens", ha="center", color=GREY)
         right.set_axis_off()
         return figure
-    limit = np.nanmax(np.abs(table.to_numpy()), initial=1e-12)
-    edges = (-NEARBY - 0.5, NEARBY + 0.5, len(table) - 0.5, -0.5)
-    image = right.imshow(table, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", extent=edges)
-    right.set(xlabel="distance from the explained position (tokens)", ylabel="token", yticks=range(len(table)))
-    right.set_yticklabels(map(plain, table.index))
-    figure.colorbar(image, ax=right, label="mean loo")
+    _table(figure, right, table, extent=(-NEARBY - 0.5, NEARBY + 0.5, len(table) - 0.5, -0.5))
+    right.set(xlabel=distance)
     return figure
 
 
@@ -232,11 +233,21 @@ def positions(position: np.ndarray, exchanges: pd.DataFrame | None = None) -> Fi
         xlabel="relative position (5′ to 3′)", ylabel="mean |loo|", xlim=(0, 1), ylim=(0, None), title="Where tokens matter"
     )
     if exchanges is not None:
-        axis, limit = axes[0, 1], np.nanmax(np.abs(exchanges.to_numpy()), initial=1e-12)
-        image = axis.imshow(exchanges, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-        axis.set(xticks=range(exchanges.shape[1]), yticks=range(exchanges.shape[0]), xlabel="replacement", ylabel="token")
-        axis.set_xticklabels(map(plain, exchanges.columns))
-        axis.set_yticklabels(map(plain, exchanges.index))
-        axis.set_title("Mean score of each exchange")
-        figure.colorbar(image, ax=axis, label="mean loo")
+        _exchanges(figure, axes[0, 1], exchanges)
     return figure
+
+
+def _exchanges(figure: Figure, axis: Axes, exchanges: pd.DataFrame) -> None:
+    """Draw the mean score of each exchange."""
+    _table(figure, axis, exchanges)
+    axis.set(xticks=range(exchanges.shape[1]), xlabel="replacement", title="Mean score of each exchange")
+    axis.set_xticklabels(map(plain, exchanges.columns))
+
+
+def _table(figure: Figure, axis: Axes, table: pd.DataFrame, **options: Any) -> None:
+    """Colour mean scores, a token a row."""
+    limit = np.nanmax(np.abs(table.to_numpy()), initial=1e-12)
+    image = axis.imshow(table, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", **options)
+    axis.set(yticks=range(len(table)), ylabel="token")
+    axis.set_yticklabels(map(plain, table.index))
+    figure.colorbar(image, ax=axis, label="mean loo")

@@ -10,12 +10,14 @@ import pyarrow.parquet as pq
 from matplotlib.colors import to_hex
 
 from rnalm.config.contract import picture_name
+from rnalm.config.results import Sites
 from rnalm.prediction.columns import score_columns
 from rnalm.report import figures
 from rnalm.report.blocks import Block, Section, number, picture
 from rnalm.report.job import Job, Query
 from rnalm.report.modes import MODES
 from rnalm.scoring import merge, summary
+from rnalm.scoring.check import explained_site
 from rnalm.scoring.summary import Profile
 from rnalm.scoring.table import named
 from rnalm.sequences.bed import read_bed
@@ -56,7 +58,7 @@ def interpretation(job: Job, query: Query, mode: str) -> Section:
         drawn = figures.positions(shown.position, shown.exchanges)
         caption = "Mean size of the scores along the sequence, from its 5′ to its 3′ end."
     else:
-        drawn = figures.around(shown.around)
+        drawn = figures.around(shown.around, shown.exchanges)
         caption = "Scores by their distance from the position whose prediction they explain, and there by token."
     blocks.append(picture(job.figures, picture_name("positions", query.name, mode), drawn, caption, heading="Position"))
     return Section(query.title(words.title), blocks)
@@ -66,9 +68,10 @@ def _explained(job: Job) -> str:
     """Say of which class the scores are, for classification."""
     if job.config["task"] == "regression":
         return ""
-    explain, sites = job.config["interpret"]["explain"], job.config["predict"]["sites"]
+    asked, sites = job.config["interpret"], job.config["predict"]["sites"]
+    explain = asked["explain"]
     if explain is None and job.meaning.per == "token":
-        explain = (sites and sites["of"]) or job.meaning.classes[1]
+        explain = explained_site(None, asked["explain_at"], job.meaning, Sites(**sites) if sites else None)
     predicted = "the most probable class" if job.config["task"] == "multilabel" else "the predicted class"
     which = predicted if explain in (None, "predicted", "all") else f"class {explain!r}"
     return f"The prediction is the {job.config['interpret']['scale']} of {which}. "

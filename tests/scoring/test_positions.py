@@ -314,6 +314,13 @@ def test_the_explained_positions_that_tokens_change_most_are_shown(tmp_path):
     assert interpretation._extremes(job, query, "mask") == ["s3 at 0", "s4 at 0", "s1 at 0"]
 
 
+def test_exchanges_are_drawn_beside_distances(encoded, folder, score):
+    frame = score(folder(), encoded, explain=None, explain_at=[3], mode="replace", replacements={"a": ["c", "t"], "g": ["a"]})
+    told = summary.summarize([own for _, own in frame.groupby("sequence", sort=False)])
+    titles = [axis.get_title() for axis in figures.around(told.around, told.exchanges).axes]
+    assert titles[:3] == ["Where tokens matter", "Mean score of each token nearby", "Mean score of each exchange"]
+
+
 def test_where_nothing_is_explained_nothing_is_merged(encoded, folder, score_and_merge, refusal):
     problem = refusal(score_and_merge, folder(), encoded, explain=None, explain_at=[99])
     assert problem == (
