@@ -56,9 +56,14 @@ def told(fields: dict[str, str], missing: Sequence[str]) -> str | tuple[str | No
     >>> told({"id": "s", "label": "2.5"}, []), told({"label.0": "1", "label.1": "NA"}, ["NA"]), told({"id": "s"}, [])
     ('2.5', ('1', None), None)
     """
-    several = tuple(value for key, value in fields.items() if key.startswith("label."))
-    known = tuple(None if not value or value in missing else value for value in several or (fields.get("label"),))
-    return known if several and any(known) else known[0] if not several else None
+
+    def given(text: str | None) -> str | None:
+        return None if not text or text in missing else text
+
+    if "label.0" not in fields:
+        return given(fields.get("label"))
+    several = [given(text) for key, text in fields.items() if key.startswith("label.")]
+    return tuple(several) if any(several) else None
 
 
 @dataclass(frozen=True, slots=True)
