@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import study
 from sklearn import metrics as sk
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -24,6 +25,7 @@ from rnalm.sequences.tis import Transcript
 CHROMOSOMES, TESTED = ("chr18", "chr20", "chrY", "chr22"), "chr22"
 #: Letters around a start: as many before it as after the triplet.
 AROUND = 10
+BOOSTING = "gradient boosting"
 #: Models by their name in the table.
 MODELS = {
     "performer": {
@@ -120,10 +122,7 @@ def frames(letters: np.ndarray, usage: np.ndarray | None = None) -> tuple[np.nda
 
 def judge(transcripts: list[Transcript], scores: list[np.ndarray]) -> list[float]:
     """Compute the figures of the table from a score for every position."""
-    true, values = (
-        np.concatenate([np.isin(np.arange(len(s)), t.sites) for t, s in zip(transcripts, scores, strict=True)]),
-        scores,
-    )
+    true = np.concatenate([np.isin(np.arange(len(s)), t.sites) for t, s in zip(transcripts, scores, strict=True)])
     values = np.concatenate(scores)
     atg = np.concatenate([begins(one.sequence, "ATG") for one in transcripts])
     right = [score.argmax() in one.sites for one, score in zip(transcripts, scores, strict=True) if len(one.sites)]
@@ -134,25 +133,26 @@ def judge(transcripts: list[Transcript], scores: list[np.ndarray]) -> list[float
     return [*areas, float(np.mean(right)), true[best].sum() / true.sum()]
 
 
-def rules(training: list[Transcript], tested: list[Transcript]) -> dict[str, list[float]]:
-    """Judge what needs no network: every ATG, the first one, a Kozak matrix, and boosting on features made by hand."""
+def rules(training: list[Transcript], tested: list[Transcript]) -> dict[str, list[np.ndarray]]:
+    """Score by what needs no network: every ATG, the first one, a Kozak matrix, and boosting on features made by hand."""
     features = Features(training)
     told = [features.of(one) for one in training]
     boosting = HistGradientBoostingClassifier(max_iter=400, learning_rate=0.05, max_leaf_nodes=31, random_state=0)
     boosting.fit(np.concatenate([each[2] for each in told]), np.concatenate([each[1] for each in told]))
-    scores: dict[str, list[np.ndarray]] = {name: [] for name in ("every ATG", "first ATG", "Kozak matrix", "gradient boosting")}
+    scores: dict[str, list[np.ndarray]] = {name: [] for name in ("every ATG", "first ATG", "Kozak matrix", BOOSTING)}
     for one in tested:
         at, _, own = features.of(one)
-        values = (np.ones(len(at)), np.arange(len(at)) == 0, own[:, 0], boosting.decision_function(own) if len(at) else [])
+        values = (np.ones(len(at)), np.arange(len(at)) == 0, own[:, 0], boosting.predict_proba(own)[:, 1] if len(at) else [])
         for made, value in zip(scores.values(), values, strict=True):
-            each = np.full(len(one.sequence), -1e3)
+            # Elsewhere no site is expected: probabilities are 0 there, and the logarithms of the matrix far below others.
+            each = np.full(len(one.sequence), -1e3 if made is scores["Kozak matrix"] else 0.0)
             each[at] = value
             made.append(each)
-    return {name: judge(tested, made) for name, made in scores.items()}
+    return scores
 
 
-def trained(name: str, table: Path, options: argparse.Namespace) -> tuple[list[float], float]:
-    """Train a model as its example says, and read what it achieves; and the minutes that its jobs took, by their own clock."""
+def trained(name: str, table: Path, options: argparse.Namespace) -> tuple[list[float], float, list[np.ndarray]]:
+    """Train a model as its example says, and read what it achieves, the CPU minutes of its training, and its probabilities."""
     settings = study.read("tis.yaml", None) | {"output": f"results/tis_{name}"}
     settings["source"] = settings["source"] | {"path": str(table)}
     for section, values in MODELS[name].items():
@@ -164,7 +164,8 @@ def trained(name: str, table: Path, options: argparse.Namespace) -> tuple[list[f
     found = json.loads((output / "tracks" / "results.json").read_text())
     minutes = float((output / "benchmarks" / "finetune" / "0.tsv").read_text().split()[-1]) / 60
     areas = [found["roc_auc"], found["pr_auc"], found["motif"]["roc_auc"], found["motif"]["pr_auc"]]
-    return [*areas, found["best_right"], found["recall_listed"]], minutes
+    tracks = pq.read_table(output / "tracks" / "predictions.parquet", columns=["prob_1"])["prob_1"].to_numpy()
+    return [*areas, found["best_right"], found["recall_listed"]], minutes, list(tracks)
 
 
 def main() -> None:
@@ -188,10 +189,15 @@ def main() -> None:
     table.write_text("\t".join(tis.COLUMNS) + "\n" + "".join(rows))
     began = time.process_time()
     training = [one for name, each in read.items() if name != TESTED for one in each]
-    results = rules(training, read[TESTED])
-    minutes = dict.fromkeys(results, 0.0) | {"gradient boosting": (time.process_time() - began) / 60}
+    scores = rules(training, read[TESTED])
+    minutes = dict.fromkeys(scores, 0.0) | {BOOSTING: (time.process_time() - began) / 60}
+    results = {name: judge(read[TESTED], made) for name, made in scores.items()}
     for name in options.models:
-        results[name], minutes[name] = trained(name, table, options)
+        results[name], minutes[name], given = trained(name, table, options)
+        if name == "frames":
+            mean = [(own + others) / 2 for own, others in zip(given, scores[BOOSTING], strict=True)]
+            both = f"{name} and {BOOSTING}, mean"
+            results[both], minutes[both] = judge(read[TESTED], mean), minutes[name] + minutes[BOOSTING]
     print("| | " + " | ".join(COLUMNS) + " | CPU minutes of training |")
     print("| --- |" + " ---: |" * (len(COLUMNS) + 1))
     for name, values in results.items():
