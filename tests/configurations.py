@@ -79,6 +79,14 @@ BASES = {
         "labels": {"per": "token"},
         "model": {"name": "frames"},
     },
+    "named": {
+        "output": "out",
+        "task": "multilabel",
+        "source": {"path": ["a.fa"], "sites": "more.tsv"},
+        "labels": {"per": "token", "classes": ["x", "y"]},
+        "model": {"name": "frames"},
+        "interpret": {"shards": 2},
+    },
     "several": {
         "output": "out",
         "task": "multilabel",

@@ -76,7 +76,8 @@ class Config(Section):
     seed: int = Field(default=1, ge=0)
     """Everything random is drawn from this."""
     task: Literal["regression", "classification", "multilabel"] = "regression"
-    """What the label is: a number, a class, or, for `multilabel`, any number of classes, each with a column of its own."""
+    """What the label is: a number, a class, or, for `multilabel`, any number of classes, each with a column of its own or, of \
+sites in a BED file, a name."""
     source: Source | None = None
     """The sequences of the experiment, in a table or FASTA files: trained and tested on, or, with trained models, predicted."""
     inference: dict[InferenceName, Source] = {}
@@ -174,18 +175,14 @@ as Weights & Biases writes it."""
 
     def _check_task(self) -> None:
         for name, source in self._named_sources.items():
-            listed = source.label_classes
-            if (self.task == "multilabel" and source.gives("label") and not listed) or (self.task != "multilabel" and listed):
-                kind = "a list of columns, one a class" if self.task == "multilabel" else "one column"
-                key = source.columns_key.replace("source", name, 1)
-                raise ValueError(f"{key}.label: found {listed or 'one column'}; task: {self.task} has {kind}")
-        listed = {name: source.label_classes for name, source in self._named_sources.items() if source.label_classes}
-        for name, classes in listed.items() if self.trains else ():
-            if classes != (own := self.training_source.label_classes):
-                key = self._named_sources[name].columns_key.replace("source", name, 1)
-                raise ValueError(f"{key}.label: found {classes}; expected those of source, in their order: {own}")
-        if self.task == "multilabel" and self.labels.per == "token":
-            raise ValueError("labels.per: token is for task: regression or classification, found task: multilabel")
+            self._check_columns(name, source)
+        named = {name: self.classes_of(source) for name, source in self._named_sources.items() if self.classes_of(source)}
+        for name, classes in named.items() if self.trains and self.task == "multilabel" else ():
+            if classes != (own := self.classes_of(self.training_source)):
+                source = self._named_sources[name]
+                columns = source.columns_key.replace("source", name, 1)
+                key = f"{name}.sites" if source.sites else f"{columns}.{'label' if source.gives('label') else 'sites'}"
+                raise ValueError(f"{key}: found {classes}; expected those of source, in their order: {own}")
         if self.task == "regression":
             for key in ("class_weights", "positive_weight"):
                 if getattr(self.labels, key):
@@ -203,6 +200,29 @@ as Weights & Biases writes it."""
                 raise ValueError("labels: class_weights and positive_weight both weigh classes; leave one of them out")
             if self.source is not None and self.source.gives("weight"):
                 raise ValueError(f"source: weights are for task: regression, found task: {self.task}")
+
+    def classes_of(self, source: SourceSection) -> list[str]:
+        """Name the classes of a source, where sequences or tokens have any number of them.
+
+        Parameters
+        ----------
+        source : SourceSection
+            One of the experiment.
+        """
+        return source.label_classes or (self.labels.classes or [] if source.sites else [])
+
+    def _check_columns(self, name: str, source: SourceSection) -> None:
+        """Refuse columns that do not name the classes of a task, or name them where there are none."""
+        several, listed = self.task == "multilabel", source.label_classes
+        key = source.columns_key.replace("source", name, 1)
+        of = "label" if source.gives("label") else "sites"
+        if several and source.sites and self.trains and not self.labels.classes:
+            raise ValueError(f"labels.classes is missing: which names of sites in {source.sites} are classes")
+        if (several and source.gives(of) and not listed and not source.sites) or (
+            listed and (self.task == "regression" or (of == "label" and not several))
+        ):
+            kind = "a list of columns, one a class" if several else "one column"
+            raise ValueError(f"{key}.{of}: found {listed or 'one column'}; task: {self.task} has {kind}")
 
     def _check_tokens(self) -> None:
         """Refuse what only whole letters, or single strands, can have."""
@@ -242,6 +262,9 @@ as Weights & Biases writes it."""
                 raise ValueError(
                     f"{name}: with labels.per: token each position has a label; expected neither classes nor chunk"
                 )
+        marked = any(source.sites for source in self._named_sources.values())
+        if self.labels.classes and not (marked and self.task == "multilabel"):
+            raise ValueError("labels.classes is for task: multilabel and sites of a BED file, of which there are none here")
         if self.interpret.method != ["loo"]:
             raise ValueError(f"interpret.method: labels.per: token is interpreted by loo alone, found {self.interpret.method}")
         if self.report.annotations and "interpret" not in self.model_fields_set:
@@ -258,8 +281,9 @@ as Weights & Biases writes it."""
                 raise ValueError(f"{name}: sites are labels of positions; expected labels.per: token")
         if not self.trains:
             return
-        if self.labels.sep != Labels.model_fields["sep"].default:
-            raise ValueError("labels.sep is for labels.per: token, found sequence")
+        for key in ("sep", "classes"):
+            if getattr(self.labels, key) != Labels.model_fields[key].default:
+                raise ValueError(f"labels.{key} is for labels.per: token, found sequence")
         for key in ("sites", "formats"):
             if getattr(self.predict, key):
                 raise ValueError(f"predict.{key} is for labels.per: token, found sequence")

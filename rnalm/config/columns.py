@@ -15,8 +15,9 @@ class AttributeColumns(Section):
     label: Column | Annotated[list[Column], Field(min_length=1)] | None = None
     """What the model learns; with `labels.per: token` as many as tokens. Needed for training, optional for prediction. With \
 `task: multilabel` a list of columns, one a class: 1, 0, or nothing where it is not known."""
-    sites: Column | None = None
-    """For `labels.per: token`, instead of `label`: 0-based positions of sites, separated by commas; an empty field: none."""
+    sites: Column | Annotated[list[Column], Field(min_length=1)] | None = None
+    """For `labels.per: token`, instead of `label`: 0-based positions of sites, separated by commas; an empty field: none. Of \
+a list of columns each is a class by itself."""
     weight: Column | None = None
     """Quality label (see `labels.quality`) or number that weighs the row in the loss; regression only."""
     group: Column | None = None
@@ -26,15 +27,16 @@ class AttributeColumns(Section):
 
     @model_validator(mode="after")
     def _check_classes(self) -> Self:
-        for name in self.classes:
-            if self.classes.count(name) > 1:
-                raise ValueError(f"label: the column {name!r} is named twice")
+        for key in ("label", "sites"):
+            names = getattr(self, key) if isinstance(getattr(self, key), list) else []
+            if repeated := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"{key}: the column {repeated[0]!r} is named twice")
         return self
 
     @property
     def classes(self) -> list[str]:
         """Names of the classes, of a list of columns: those of the columns."""
-        return [str(column) for column in self.label] if isinstance(self.label, list) else []
+        return [str(column) for each in (self.label, self.sites) if isinstance(each, list) for column in each]
 
     def wanted(self) -> dict[str, str | int]:
         """Give each column by its key; of a list of columns each by one of its own, as in ``label.0``."""

@@ -113,6 +113,8 @@ class Labels(Section):
     """What has a label: a `sequence`, or each of its tokens, which are positions then (`tokenizer.type: atomic`)."""
     sep: Separator = ","
     """For `per: token`: what separates the labels of a sequence; an empty one is unknown."""
+    classes: Annotated[list[str], Field(min_length=1)] | None = None
+    """For `per: token`, `task: multilabel` and sites of a BED file: their names, each a class."""
     scaling: Literal["none", "log", "minmax", "standard"] = "none"
     """Scaling for regression, fitted on the training rows of a fold and inverted in everything reported."""
     quality: dict[str, Annotated[float, Field(ge=0)]] = {"STRONG": 1.0, "GOOD": 0.75, "WEAK": 0.5, "POOR": 0.25}

@@ -131,7 +131,8 @@ class Table(SourceSection):
     """Where the table holds what."""
     sites: str | None = None
     """For `labels.per: token`, instead of `columns.label`: a BED file of sites in the coordinates of sequences. Names of \
-sites are classes, and those without a name are of the class `1`, all other positions of the class `0`."""
+sites are classes, and those without a name are of the class `1`, all other positions of the class `0`; with \
+`task: multilabel` a position may have several (`labels.classes`)."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -253,7 +254,8 @@ as a model was trained, else `upper`."""
     """Divide long sequences; null: do not."""
     sites: str | None = None
     """For `labels.per: token`, instead of `attributes.columns.label`: a BED file of sites in the coordinates of sequences. \
-Names of sites are classes, and those without a name are of the class `1`, all other positions of the class `0`."""
+Names of sites are classes, and those without a name are of the class `1`, all other positions of the class `0`; with \
+`task: multilabel` a position may have several (`labels.classes`)."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

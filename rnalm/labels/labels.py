@@ -40,6 +40,30 @@ class Labels:
         """Number of outputs of a model."""
         return len(self.classes) or 1
 
+    @property
+    def measured(self) -> list[int]:
+        """Numbers of the outputs that tell all: of two classes of which one is right, that of the second."""
+        return [1] if self.task == "classification" and len(self.classes) == 2 else list(range(self.n_outputs))
+
+    def truth(self, label: np.ndarray, name: str) -> np.ndarray:
+        """Say of each token whether it is of a class.
+
+        Parameters
+        ----------
+        label : numpy.ndarray
+            Labels of tokens, as they were encoded: names ``(length,)``, or for multilabel ``(length, classes)``.
+        name : str
+            The class.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 1, 0 or, where it is not known, NaN ``(length,)``.
+        """
+        if self.task == "multilabel":
+            return label[:, self.classes.index(name)]
+        return np.where(label == "", np.nan, label == name).astype(np.float32)
+
     def to_targets(self, labels: np.ndarray) -> np.ndarray:
         """Turn labels into what a model is trained on.
 
@@ -47,7 +71,7 @@ class Labels:
         ----------
         labels : numpy.ndarray
             Numbers, or names of classes ``(rows,)``; NaN or an empty name where a token's is not known. For multilabel 1, 0 or
-            NaN ``(rows, classes)``.
+            NaN ``(rows, classes)``, of sequences or of tokens.
 
         Returns
         -------
@@ -135,12 +159,12 @@ class Labels:
         return mean.numpy().astype(outputs[0].dtype) if isinstance(outputs[0], np.ndarray) else mean.to(outputs[0].dtype)
 
     def written(self, label: float | str | np.ndarray | None) -> float | str | None:
-        """Give the label of a sequence as tables show it: of several classes the names of those that it has.
+        """Give a label as tables show it: of several classes the names of those that a sequence or token has.
 
         Parameters
         ----------
         label : float, str, numpy.ndarray or None
-            As it was encoded.
+            As it was encoded; where none of several classes is known, nothing is shown.
 
         Examples
         --------
@@ -149,6 +173,8 @@ class Labels:
         """
         if self.task != "multilabel" or not isinstance(label, np.ndarray):
             return label  # pyright: ignore[reportReturnType]
+        if np.isnan(label).all():
+            return None
         return ";".join(name for name, value in zip(self.classes, label, strict=True) if value == 1)
 
     def save(self, path: str | Path) -> None:
@@ -267,6 +293,33 @@ def positive_weights(targets: np.ndarray) -> np.ndarray:
     """
     positive, negative = (targets == 1).sum(axis=0), (targets == 0).sum(axis=0)
     return np.where(positive > 0, negative / np.maximum(positive, 1), 1.0)
+
+
+def expected(labels: Labels, targets: np.ndarray) -> np.ndarray:
+    """Give outputs that say how frequent classes are, and nothing else.
+
+    Parameters
+    ----------
+    labels : Labels
+        What the outputs mean.
+    targets : numpy.ndarray
+        Class indices ``(rows,)``, all known; for multilabel 1, 0 or NaN ``(rows, classes)``.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``(classes,)``; a class counts once more than it occurs, so that none is impossible.
+
+    Examples
+    --------
+    >>> labels = Labels("classification", classes=("no", "yes"))
+    >>> labels.to_scores(expected(labels, np.array([0, 0, 1]))).round(2).tolist()
+    [0.6, 0.4]
+    """
+    if labels.task == "multilabel":
+        return np.log((targets == 1).sum(axis=0) + 1) - np.log((targets == 0).sum(axis=0) + 1)
+    counts = np.bincount(targets, minlength=labels.n_outputs) + 1
+    return np.log(counts / counts.sum())
 
 
 def check_same(labels: Sequence[Labels], model_folders: Sequence[str | Path]) -> None:

@@ -49,7 +49,8 @@ def of_batch(
     logits : Tensor
         ``(batch, outputs)``, or ``(batch, length, outputs)`` where tokens have labels.
     targets : Tensor
-        ``(batch,)`` or ``(batch, length)``; of tokens, NaN or a negative class where it is not known.
+        ``(batch,)`` or ``(batch, length)``, for multilabel with classes as another dimension; of tokens, NaN or a negative
+        class where it is not known.
     weights : Tensor
         Of each row ``(batch,)``.
     class_weights : Tensor or None
@@ -57,14 +58,12 @@ def of_batch(
     sd : float
         As for :func:`per_row`.
     """
-    if task == "multilabel":
-        return (per_row(task, logits, targets, sd, class_weights) * weights).mean()
-    if targets.dim() == 1:
-        return (per_row(task, logits, targets, sd) * weigh(weights, targets, class_weights)).mean()
-    known = ~targets.isnan() if targets.is_floating_point() else targets >= 0
-    weights = weights[:, None].expand(targets.shape)[known]
-    logits, targets = logits[known], targets[known]
-    losses = per_row(task, logits, targets, sd) * weigh(weights, targets, class_weights)
+    if logits.dim() == 3:
+        known = ~targets.isnan() if targets.is_floating_point() else targets >= 0
+        known = known.any(-1) if task == "multilabel" else known
+        weights = weights[:, None].expand(known.shape)[known]
+        logits, targets = logits[known], targets[known]
+    losses = per_row(task, logits, targets, sd, class_weights) * weigh(weights, targets, class_weights)
     return losses.sum() / max(1, len(losses))
 
 

@@ -5,75 +5,139 @@ so much is counted, batch by batch, and scikit-learn is given the counts as weig
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from sklearn import metrics as sk
 
 from rnalm.labels import metrics
+from rnalm.labels.labels import Labels
 
 #: What a table of counts holds: whether rows are of the class, their score, and how many they are.
 Table = tuple[np.ndarray, np.ndarray, np.ndarray]
 
-
-def measured(n_classes: int) -> Sequence[int]:
-    """List the classes that curves are drawn for: of two the last, else each against the rest.
-
-    Parameters
-    ----------
-    n_classes : int
-        How many there are.
-    """
-    return [1] if n_classes == 2 else range(n_classes)
+#: Class indices ``(rows,)``, or 1, 0 or NaN ``(rows, classes)``, and probabilities ``(rows, classes)``.
+Batch = tuple[np.ndarray, np.ndarray]
 
 
-def thresholds(batches: Iterable[tuple[np.ndarray, np.ndarray]], n_classes: int) -> list[np.ndarray]:
-    """Collect the scores of rows of each class for it, which is what a :class:`Tally` counts others between.
+class Counts:
+    """Counts rows that are of a class and rows that are not, by their score for it.
 
     Parameters
     ----------
-    batches : iterable of tuple
-        Class indices ``(rows,)`` and probabilities ``(rows, classes)``.
-    n_classes : int
-        How many classes there are.
-
-    Returns
-    -------
-    list of numpy.ndarray
-        For each class of :func:`measured`, ascending, each score once.
+    scores : numpy.ndarray
+        Those of rows of the class, ascending, each once.
     """
-    found: list[list[np.ndarray]] = [[] for _ in measured(n_classes)]
-    for targets, probabilities in batches:
-        for scores, index in zip(found, measured(n_classes), strict=True):
-            scores.append(np.unique(probabilities[targets == index, index]))
-    return [np.unique(np.concatenate(scores)) if scores else np.empty(0) for scores in found]
+
+    def __init__(self, scores: np.ndarray) -> None:
+        self.scores = scores
+        # Of rows that are not of the class, and of those that are: below the first score, at it, between it and the second, …
+        self.counts = np.zeros((2, 2 * len(scores) + 1), dtype=np.int64)
+
+    def add(self, positive: np.ndarray, scores: np.ndarray) -> None:
+        """Count further rows.
+
+        Parameters
+        ----------
+        positive : numpy.ndarray
+            Whether they are of the class ``(rows,)``.
+        scores : numpy.ndarray
+            Their scores ``(rows,)``.
+        """
+        # Twice the number of scores below, and one more at a score itself.
+        place = np.searchsorted(self.scores, scores, side="left") + np.searchsorted(self.scores, scores, side="right")
+        for of_class, rows in enumerate((~positive, positive)):
+            self.counts[of_class] += np.bincount(place[rows], minlength=self.counts.shape[1])
+
+    def table(self) -> Table:
+        """Give the counts as rows with weights.
+
+        Returns
+        -------
+        positive : numpy.ndarray
+            Whether rows are of the class ``(rows,)``.
+        score : numpy.ndarray
+            Their score; of those between two scores, one between.
+        weight : numpy.ndarray
+            How many they are.
+        """
+        each = self.scores.astype(np.float64)
+        ends = np.concatenate([[0], each, [1]])  # between which probabilities are
+        score = np.empty(self.counts.shape[1])
+        score[1::2], score[::2] = each, (ends[:-1] + ends[1:]) / 2
+        positive = np.repeat([False, True], len(score))
+        rows = np.flatnonzero(self.counts.reshape(-1))
+        return positive[rows], np.tile(score, 2)[rows], self.counts.reshape(-1)[rows]
+
+    def area(self, of: Callable) -> float:
+        """Compute an area under a curve; NaN where all rows are of the class, or none is.
+
+        Parameters
+        ----------
+        of : callable
+            One of :data:`rnalm.labels.metrics.AREAS`.
+        """
+        positive, score, weight = self.table()
+        return float(of(positive, score, sample_weight=weight)) if 0 < positive.sum() < len(positive) else math.nan
 
 
 class Tally:
-    """Counts predictions, so that metrics over all of them can be computed.
+    """Counts predictions of classes of which one is right, so that metrics over all of them can be computed.
 
     Parameters
     ----------
     scores : list of numpy.ndarray
-        From :func:`thresholds`, of these rows or of more.
-    n_classes : int
-        How many classes there are.
+        From :meth:`thresholds`, of these rows or of more.
+    labels : Labels
+        Which classes there are.
+
+    Attributes
+    ----------
+    curves : list of Counts
+        Of each class that tells more than others, in the order of :attr:`rnalm.labels.labels.Labels.measured`.
 
     Examples
     --------
     >>> targets, probabilities = np.array([0, 1, 0, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.6, 0.4]])
-    >>> tally = Tally(thresholds([(targets, probabilities)], 2), 2)
+    >>> labels = Labels("classification", classes=("no", "yes"))
+    >>> tally = Tally(Tally.thresholds([(targets, probabilities)], labels), labels)
     >>> tally.add(targets, probabilities)
     >>> {name: round(value, 3) for name, value in tally.scores().items() if name in ("accuracy", "roc_auc", "pr_auc")}
     {'accuracy': 0.75, 'roc_auc': 0.875, 'pr_auc': 0.833}
     """
 
-    def __init__(self, scores: list[np.ndarray], n_classes: int) -> None:
-        self.n_classes, self.thresholds = n_classes, scores
+    def __init__(self, scores: list[np.ndarray], labels: Labels) -> None:
+        self.labels, n_classes = labels, len(labels.classes)
         #: Rows by true and most probable class.
         self.confusion = np.zeros((n_classes, n_classes), dtype=np.int64)
-        # Of rows that are not of the class, and of those that are: below the first score, at it, between it and the second, …
-        self.counts = [np.zeros((2, 2 * len(each) + 1), dtype=np.int64) for each in scores]
+        self.curves = [Counts(own) for own in scores]
+
+    @staticmethod
+    def thresholds(batches: Iterable[Batch], labels: Labels) -> list[np.ndarray]:
+        """Collect the scores of rows of each class for it, which is what others are counted between.
+
+        Parameters
+        ----------
+        batches : iterable of tuple
+            Class indices ``(rows,)`` and probabilities ``(rows, classes)``.
+        labels : Labels
+            Which classes there are.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            For each class that is measured, ascending, each score once.
+        """
+        found: list[list[np.ndarray]] = [[] for _ in labels.measured]
+        for targets, probabilities in batches:
+            for scores, index in zip(found, labels.measured, strict=True):
+                scores.append(np.unique(probabilities[targets == index, index]))
+        return [_distinct(scores) for scores in found]
+
+    @property
+    def rows(self) -> int:
+        """How many rows were counted."""
+        return int(self.confusion.sum())
 
     def add(self, targets: np.ndarray, probabilities: np.ndarray) -> None:
         """Count further rows.
@@ -85,73 +149,139 @@ class Tally:
         probabilities : numpy.ndarray
             ``(rows, classes)``
         """
-        cells = targets * self.n_classes + probabilities.argmax(axis=1)
-        self.confusion += np.bincount(cells, minlength=self.n_classes**2).reshape(self.confusion.shape)
-        for index, each, counts in zip(measured(self.n_classes), self.thresholds, self.counts, strict=True):
-            own = probabilities[:, index]
-            # Twice the number of scores below, and one more at a score itself.
-            place = np.searchsorted(each, own, side="left") + np.searchsorted(each, own, side="right")
-            for of_class, rows in enumerate((targets != index, targets == index)):
-                counts[of_class] += np.bincount(place[rows], minlength=counts.shape[1])
-
-    def table(self, number: int) -> Table:
-        """Give the counts for one of the measured classes, as rows with weights.
-
-        Parameters
-        ----------
-        number : int
-            Its place among :func:`measured` classes.
-
-        Returns
-        -------
-        positive : numpy.ndarray
-            Whether rows are of the class ``(rows,)``.
-        score : numpy.ndarray
-            Their score; of those between two scores, one between.
-        weight : numpy.ndarray
-            How many they are.
-        """
-        each, counts = self.thresholds[number].astype(np.float64), self.counts[number]
-        ends = np.concatenate([[0], each, [1]])  # between which probabilities are
-        score = np.empty(counts.shape[1])
-        score[1::2], score[::2] = each, (ends[:-1] + ends[1:]) / 2
-        positive = np.repeat([False, True], len(score))
-        rows = np.flatnonzero(counts.reshape(-1))
-        return positive[rows], np.tile(score, 2)[rows], counts.reshape(-1)[rows]
+        cells = targets * len(self.confusion) + probabilities.argmax(axis=1)
+        self.confusion += np.bincount(cells, minlength=self.confusion.size).reshape(self.confusion.shape)
+        for index, counts in zip(self.labels.measured, self.curves, strict=True):
+            counts.add(targets == index, probabilities[:, index])
 
     def scores(self) -> dict[str, float]:
         """Compute what :func:`rnalm.labels.metrics.classification` does, of all rows that were counted."""
         truth, predicted = np.indices(self.confusion.shape).reshape(2, -1)
         weight = self.confusion.reshape(-1)
         rows = np.flatnonzero(weight)
-        chosen = np.eye(self.n_classes)[predicted[rows]]
+        chosen = np.eye(len(self.confusion))[predicted[rows]]
         values = {}
         for name, metric in metrics.METRICS["classification"].items():
             if area := metrics.AREAS.get(name):
-                values[name] = self._mean(area)
+                values[name] = _mean([counts.area(area) for counts in self.curves])
             else:
                 values[name] = float(metric(truth[rows], chosen, weight[rows])) if len(rows) else math.nan
         return values
 
-    def _mean(self, area) -> float:
-        """Average an area over the measured classes that occur, and do not occur alone."""
-        areas = []
-        for number in range(len(self.thresholds)):
-            positive, score, weight = self.table(number)
-            if 0 < positive.sum() < len(positive):
-                areas.append(area(positive, score, sample_weight=weight))
-        return float(np.mean(areas)) if areas else math.nan
+    def per_class(self) -> dict[str, dict[str, float]]:
+        """Compute precision, recall and F1 of each class, as :func:`rnalm.labels.metrics.per_class` does."""
+        truth, predicted = np.indices(self.confusion.shape).reshape(2, -1)
+        options = {"labels": range(len(self.confusion)), "zero_division": 0, "sample_weight": self.confusion.reshape(-1)}
+        scores = np.array(sk.precision_recall_fscore_support(truth, predicted, **options), dtype=np.float64)
+        names = ("precision", "recall", "f1", "rows")
+        return {
+            name: dict(zip(names, values, strict=True))
+            for name, values in zip(self.labels.classes, scores.T.tolist(), strict=True)
+        }
 
-    def per_class(self, classes: Sequence[str]) -> dict[str, dict[str, float]]:
-        """Compute precision, recall and F1 of each class, as :func:`rnalm.labels.metrics.per_class` does.
+
+class LabelTally:
+    """Counts predictions of which a row may have any number of classes: of each class, and of all pairs of row and class.
+
+    Parameters
+    ----------
+    scores : list of numpy.ndarray
+        From :meth:`thresholds`, of these rows or of more.
+    labels : Labels
+        Which classes there are.
+
+    Attributes
+    ----------
+    curves : list of Counts
+        Of each class.
+    """
+
+    def __init__(self, scores: list[np.ndarray], labels: Labels) -> None:
+        self.labels, self.rows = labels, 0
+        self.curves = [Counts(own) for own in scores]
+        self.pairs = Counts(_distinct(scores))
+        #: Known pairs by class, whether it is right, and whether its probability is 0.5 or more ``(classes, 2, 2)``.
+        self.told = np.zeros((len(labels.classes), 2, 2), dtype=np.int64)
+
+    @staticmethod
+    def thresholds(batches: Iterable[Batch], labels: Labels) -> list[np.ndarray]:
+        """Collect the scores of rows of each class for it, as :meth:`Tally.thresholds` does.
 
         Parameters
         ----------
-        classes : sequence of str
-            Their names, in the order of their indices.
+        batches : iterable of tuple
+            1, 0 or NaN ``(rows, classes)``, and probabilities ``(rows, classes)``.
+        labels : Labels
+            Which classes there are.
         """
-        truth, predicted = np.indices(self.confusion.shape).reshape(2, -1)
-        options = {"labels": range(len(classes)), "zero_division": 0, "sample_weight": self.confusion.reshape(-1)}
-        scores = np.array(sk.precision_recall_fscore_support(truth, predicted, **options), dtype=np.float64)
-        names = ("precision", "recall", "f1", "rows")
-        return {name: dict(zip(names, values, strict=True)) for name, values in zip(classes, scores.T.tolist(), strict=True)}
+        found: list[list[np.ndarray]] = [[] for _ in labels.classes]
+        for targets, probabilities in batches:
+            for scores, truth, own in zip(found, targets.T, probabilities.T, strict=True):
+                scores.append(np.unique(own[truth == 1]))
+        return [_distinct(scores) for scores in found]
+
+    def add(self, targets: np.ndarray, probabilities: np.ndarray) -> None:
+        """Count further rows.
+
+        Parameters
+        ----------
+        targets : numpy.ndarray
+            1, 0 or NaN ``(rows, classes)``.
+        probabilities : numpy.ndarray
+            ``(rows, classes)``
+        """
+        self.rows += len(targets)
+        for number, (truth, own) in enumerate(zip(targets.T, probabilities.T, strict=True)):
+            known = ~np.isnan(truth)
+            positive, scores = truth[known] == 1, own[known]
+            self.curves[number].add(positive, scores)
+            self.pairs.add(positive, scores)
+            self.told[number] += np.bincount(2 * positive + (scores >= 0.5), minlength=4).reshape(2, 2)
+
+    def scores(self) -> dict[str, float]:
+        """Compute what :func:`rnalm.labels.metrics.multilabel` does, of all rows that were counted."""
+        told, areas = self.told.sum(axis=0), metrics.AREAS.items()
+        values = {
+            "accuracy": float(np.trace(told) / told.sum()) if told.sum(axis=1).all() else math.nan,
+            "f1_macro": _mean([_f1(own) for own in self.told]),
+            "f1_micro": _f1(told),
+            **{name: _mean([counts.area(area) for counts in self.curves]) for name, area in areas},
+            **{f"{name}_micro": self.pairs.area(area) for name, area in areas},
+        }
+        return {name: values[name] for name in metrics.METRICS["multilabel"]}
+
+    def per_class(self) -> dict[str, dict[str, float]]:
+        """Compute what :func:`rnalm.labels.metrics.each_label` does."""
+        found = {}
+        for name, told, counts in zip(self.labels.classes, self.told, self.curves, strict=True):
+            areas = {area: counts.area(of) for area, of in metrics.AREAS.items()}
+            found[name] = {**areas, "f1": _f1(told), "positives": int(told[1].sum()), "rows": int(told.sum())}
+        return found
+
+
+def kind(labels: Labels) -> type[Tally] | type[LabelTally]:
+    """Choose what counts the predictions of a model.
+
+    Parameters
+    ----------
+    labels : Labels
+        What its outputs mean.
+    """
+    return LabelTally if labels.task == "multilabel" else Tally
+
+
+def _distinct(scores: Sequence[np.ndarray]) -> np.ndarray:
+    return np.unique(np.concatenate(scores)) if scores else np.empty(0)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Average what is defined; NaN where nothing is."""
+    defined = [value for value in values if not math.isnan(value)]
+    return float(np.mean(defined)) if defined else math.nan
+
+
+def _f1(told: np.ndarray) -> float:
+    """Compute F1 of a class from its table ``(2, 2)``; NaN without positives or without negatives."""
+    if not told.sum(axis=1).all():
+        return math.nan
+    return float(2 * told[1, 1] / (2 * told[1, 1] + told[0, 1] + told[1, 0]))

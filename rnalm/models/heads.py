@@ -79,15 +79,15 @@ class TokenHead(nn.Module):
         )
 
     @torch.no_grad()
-    def expect(self, frequencies: Tensor) -> None:
-        """Begin with probabilities near frequencies of classes: of rare ones, nothing else would be learned at first.
+    def expect(self, outputs: Tensor) -> None:
+        """Begin near outputs that say how frequent classes are: of rare ones, nothing else would be learned at first.
 
         Parameters
         ----------
-        frequencies : Tensor
-            ``(classes,)``, none of them 0.
+        outputs : Tensor
+            ``(outputs,)``
         """
-        self.layers[-1].bias.copy_(frequencies.log())  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+        self.layers[-1].bias.copy_(outputs)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
 
     def forward(self, x: Tensor, own: Tensor) -> Tensor:
         """Take ``(batch, length, width)`` to ``(batch, length, outputs)``."""

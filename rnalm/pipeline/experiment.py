@@ -1,6 +1,7 @@
 """What an experiment has: models, sources, what is asked of them, and where their files lie."""
 
 from functools import cached_property
+from typing import Any
 
 from rnalm.config import Config, Interpret, Pretrain, Source
 from rnalm.config.contract import LABELS, LANGUAGE_MODEL, MODEL, place
@@ -87,11 +88,18 @@ class Experiment:
             raise RnalmError(f"interpret.method: {self.given[0]} has outputs for each token; expected loo")
 
     @cached_property
-    def per(self) -> str:
-        """What has a label, and an output: a ``sequence`` or a ``token``; given models tell."""
+    def labelled(self) -> dict[str, Any]:
+        """What has a label and which classes names of sites are, as the section ``labels`` says it; given models tell."""
         if not self.given:
-            return self.settings.labels.per
-        return read_json(f"{self.given[0]}/{LABELS}").get("per", "sequence")
+            return self.settings.labels.model_dump(include={"per", "classes"})
+        meaning = read_json(f"{self.given[0]}/{LABELS}")
+        several = meaning.get("task") == "multilabel" and meaning.get("per") == "token"
+        return {"per": meaning.get("per", "sequence"), "classes": meaning["classes"] if several else None}
+
+    @property
+    def per(self) -> str:
+        """What has a label, and an output: a ``sequence`` or a ``token``."""
+        return self.labelled["per"]
 
     def predictions_of(self, source: str) -> str:
         """Name the folder of the predictions of all models for a source, within that of the experiment.

@@ -55,7 +55,7 @@ def encode_source(experiment: Experiment, source: str) -> Params:
         "options": settings.encode.model_dump(exclude_unset=not settings.trains),
         "trained": experiment.given,
         "task": settings.task,
-        "labels": settings.labels.model_dump(include={"quality", "sep"}) | {"per": experiment.per},
+        "labels": settings.labels.model_dump(include={"quality", "sep"}) | experiment.labelled,
         "require_labels": settings.trains and source == "source",
         "case": experiment.case_beside(source),
     }

@@ -125,7 +125,7 @@ def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.n
     0  s1  stays  stays         0.25        0.75
     """
     if labels.task == "multilabel":
-        names = [None if np.isnan(own).all() else labels.written(own) for own in truth]
+        names = [labels.written(own) for own in truth]
         likely = [labels.written((own >= 0.5).astype(float)) for own in scores]
         frame = pd.DataFrame({"id": ids, "label": pd.Series(names, dtype=object), "pred": likely})
         own = dict(zip(label_columns(labels), truth.T, strict=True))

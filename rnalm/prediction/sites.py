@@ -71,11 +71,19 @@ class Site:
         Number of its sequence, and its position: what decides among equals.
     track : Track
         Its sequence.
+    truth : numpy.ndarray or None
+        Which tokens of that are sites: 1, 0 or NaN ``(length,)``; None where none is known.
     """
 
     output: float
     order: tuple[int, int]
     track: Track = field(repr=False)
+    truth: np.ndarray | None = field(repr=False)
+
+    @property
+    def target(self) -> float:
+        """Whether it is a true site: 1, 0, or NaN where it is not known."""
+        return np.nan if self.truth is None else float(self.truth[self.order[1]])
 
 
 class Best:
@@ -95,7 +103,7 @@ class Best:
         self.least = dict.fromkeys(wanted, -np.inf)  # what a further site must have
         self.count = 0
 
-    def add(self, track: Track, own: np.ndarray) -> None:
+    def add(self, track: Track, own: np.ndarray, truth: np.ndarray | None) -> None:
         """Keep what is among the best of the sequences until now.
 
         Parameters
@@ -104,12 +112,14 @@ class Best:
             The next sequence.
         own : numpy.ndarray
             The probability of each of its tokens to be a site ``(length,)``.
+        truth : numpy.ndarray or None
+            Which of its tokens are: 1, 0 or NaN ``(length,)``; None where none is known.
         """
         most = self.wanted[track.split]
         at = np.flatnonzero(begins(track.letters, self.motif) & (own >= self.least[track.split]))
         at = at[np.argsort(-own[at], kind="stable")[:most]]
         kept = self.sites[track.split]
-        kept += [Site(float(own[position]), (self.count, int(position)), track) for position in at]
+        kept += [Site(float(own[position]), (self.count, int(position)), track, truth) for position in at]
         self.count += 1
         if len(kept) > 2 * most + 1000:
             self.sites[track.split] = _first(kept, most)
@@ -133,33 +143,13 @@ def _first(sites: list[Site], most: int) -> list[Site]:
     return sorted(sites, key=lambda site: (-site.output, site.order))[:most]
 
 
-def true_sites(track: Track, name: str) -> np.ndarray | None:
-    """List the true sites of a sequence.
-
-    Parameters
-    ----------
-    track : Track
-        The sequence.
-    name : str
-        The class of sites.
-
-    Returns
-    -------
-    numpy.ndarray or None
-        Positions, ascending; None where no label is known.
-    """
-    return None if track.label is None else np.flatnonzero(track.label == name)
-
-
-def write(best: Best, name: str, per_split: dict[str | None, int], output: str | Path) -> None:
+def write(best: Best, per_split: dict[str | None, int], output: str | Path) -> None:
     """Write ``sites.csv``.
 
     Parameters
     ----------
     best : Best
         The sites.
-    name : str
-        The class of sites.
     per_split : mapping of str or None to int
         How many sites of each split are taken for one round: its true ones.
     output : path
@@ -171,20 +161,20 @@ def write(best: Best, name: str, per_split: dict[str | None, int], output: str |
         for split, sites in best.ranked():
             on_each = Counter(site.order[0] for site in sites)
             for rank, site in enumerate(sites, start=1):
-                writer.writerow(_row(site, rank, -(-rank // per_split[split]), on_each[site.order[0]], name))
+                writer.writerow(_row(site, rank, -(-rank // per_split[split]), on_each[site.order[0]]))
 
 
-def _row(site: Site, rank: int, round_of: int, on_sequence: int, name: str) -> Iterable:
+def _row(site: Site, rank: int, round_of: int, on_sequence: int) -> Iterable:
     """Say of a site what its sequence tells."""
     track, position = site.track, site.order[1]
-    known, targets = true_sites(track, name), ()
-    label = "" if known is None or track.label is None or track.label[position] == "" else int(track.label[position] == name)
+    targets = np.flatnonzero(site.truth == 1) if site.truth is not None else np.zeros(0, dtype=int)
+    label = "" if np.isnan(site.target) else int(site.target)
     distance = frame = ""
-    if known is not None and len(targets := known):
+    if len(targets):
         distance = int(position - targets[np.abs(targets - position).argmin()])
         frame = distance % 3
     yield from (rank, round_of, track.split or "", track.id, position, position + 1, f"{site.output:.7g}", label)
-    yield from (len(track.letters), on_sequence, "" if known is None else int(len(targets) > 0), distance, frame)
+    yield from (len(track.letters), on_sequence, "" if site.truth is None else int(len(targets) > 0), distance, frame)
     yield from reading(track.letters, position)
 
 

@@ -15,7 +15,6 @@ from rnalm.config import contract
 from rnalm.errors import RnalmError
 from rnalm.files import replacing
 from rnalm.labels.labels import Labels, check_same
-from rnalm.labels.tally import measured
 from rnalm.prediction.columns import score_columns
 from rnalm.sequences.tis import LETTERS
 from rnalm.tokens import dataset
@@ -37,7 +36,8 @@ class Track:
     letters : str
         The first letter of each of its tokens, in upper case; N for what is no letter.
     label : numpy.ndarray or None
-        Numbers, or names of classes ``(length,)``, NaN or empty where not known; None where none is.
+        Numbers, or names of classes ``(length,)``, NaN or empty where not known; for multilabel 1, 0 or NaN
+        ``(length, classes)``. None where none is known.
     values : numpy.ndarray
         float32 ``(length, columns)``: see :func:`columns`.
     """
@@ -63,7 +63,7 @@ def columns(labels: Labels) -> list[str]:
     ['prob_1']
     """
     names = score_columns(labels)
-    return [names[index] for index in measured(len(names))] if labels.classes else names
+    return [names[index] for index in labels.measured]
 
 
 def merge(
@@ -136,7 +136,7 @@ def _average(
     parts: Sequence[str | Path], labels: Sequence[Labels], first: int, ids: pa.ListArray
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:
     """Average what models predicted for some rows: means and standard deviations ``(length, columns)``, how many models."""
-    lengths, chosen = ids.value_lengths().to_numpy(), list(measured(len(labels[0].classes))) if labels[0].classes else [0]
+    lengths, chosen = ids.value_lengths().to_numpy(), labels[0].measured
     sums = [np.zeros((length, len(chosen))) for length in lengths]
     squares, models = [np.zeros_like(each) for each in sums], [0] * len(lengths)
     for part, meaning in zip(parts, labels, strict=True):

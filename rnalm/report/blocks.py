@@ -1,6 +1,6 @@
 """What a page consists of, and how it is written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -77,6 +77,22 @@ def render(output: str | Path, title: str, lead: str, cards: Sequence[tuple[str,
     template = Environment(autoescape=True, trim_blocks=True).from_string(files(rnalm).joinpath("report/page.html").read_text())
     with replacing(output) as temporary:
         temporary.write_text(template.render(title=title, lead=lead, cards=cards, sections=sections), encoding="utf-8")
+
+
+def by_class(per_class: Mapping[str, Mapping[str, float | None]], folded: str = "") -> Block:
+    """Tabulate what is said of each class.
+
+    Parameters
+    ----------
+    per_class : mapping
+        For each class its metrics by name, all the same ones.
+    folded : str
+        See :class:`Block`.
+    """
+    names = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "f1": "F1"}
+    columns = [names.get(key, key) for key in next(iter(per_class.values()))]
+    rows = [[name, *(number(value) for value in of_class.values())] for name, of_class in per_class.items()]
+    return Block(table={"columns": ["class", *columns], "rows": rows}, folded=folded)
 
 
 def picture(folder: str | Path, name: str, figure: Figure, caption: str, heading: str = "", folded: str = "") -> Block:

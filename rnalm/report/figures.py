@@ -108,7 +108,10 @@ def data(lengths: np.ndarray, labels: pd.Series, log_labels: bool = False, of: s
     elif len(labels):
         counts = labels.value_counts().sort_index()
         right.barh(counts.index.map(plain), counts, color=GREY)
-        right.set(xlabel=of, title="Classes", **({"xscale": "log"} if of == "tokens" else {}))
+        right.set(xlabel=of, title="Classes")
+        if of == "tokens":
+            # Of tokens one class can be a thousand times as frequent as another; a bar of one token is to be seen, too.
+            right.set(xscale="log", xlim=(0.8, None))
     else:
         right.text(0.5, 0.5, "no labels", ha="center", color=GREY)
         right.set_axis_off()

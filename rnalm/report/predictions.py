@@ -7,7 +7,7 @@ from rnalm.files import read_json
 from rnalm.labels import metrics
 from rnalm.prediction import measure
 from rnalm.report import curves, figures
-from rnalm.report.blocks import Block, Section, number, picture
+from rnalm.report.blocks import Block, Section, by_class, number, picture
 from rnalm.report.job import Job, Query
 from rnalm.report.training import MAIN
 
@@ -32,10 +32,7 @@ def predictions(job: Job, query: Query) -> Section:
         scores[name] = score(truth, predicted) | {"rows": len(truth)}
     blocks = _classified(job, query, measured) if meaning.classes else [_regressed(job, query, results)]
     if per_class := results.get("per_class"):
-        rows = [[name, *(number(value) for value in of_class.values())] for name, of_class in per_class.items()]
-        names = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "f1": "F1"}
-        columns = [names.get(key, key) for key in next(iter(per_class.values()))]
-        blocks.insert(1, Block(table={"columns": ["class", *columns], "rows": rows}))
+        blocks.insert(1, by_class(per_class))
     if len(scores) > 1:
         blocks.append(_models_table(scores, folded=f"Metrics of each {job.unit(query)}"))
     return Section(query.title("Predictions"), blocks)

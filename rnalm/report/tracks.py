@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn import metrics as sk
 
@@ -12,10 +13,10 @@ from rnalm.config.contract import picture_name
 from rnalm.config.results import Sites
 from rnalm.files import read_json
 from rnalm.labels.labels import Labels
-from rnalm.labels.tally import Tally, measured
+from rnalm.labels.tally import LabelTally, Tally
 from rnalm.prediction import positions, tracks
 from rnalm.prediction.tracks import Track
-from rnalm.report.blocks import Block, Section, number, picture
+from rnalm.report.blocks import Block, Section, by_class, number, picture
 from rnalm.report.figures import GREY, LOWER, canvas, plain
 from rnalm.report.job import Job, Query
 
@@ -25,6 +26,8 @@ EXAMPLES = 2
 POINTS = 1000
 #: Tokens of which labels and predictions are drawn against each other, at most.
 DOTS = 20_000
+#: Classes of which lines are drawn, at most.
+LANES = 8
 #: Marks the most probable token; told apart from the other colours by colour-blind readers too.
 BEST = "#d95f02"
 #: What stands in the table of splits, by its name in ``results.json``.
@@ -56,10 +59,14 @@ def predicted_tokens(job: Job, query: Query) -> Section:
     sites = Sites(**options) if options else None
     name, known = positions.site_class(labels, sites), bool(results.get("positions"))
     blocks = [_table(results, sites)] if known else []
+    if known and len(labels.measured) > 1:
+        blocks.append(by_class(results["per_class"]))
     if labels.classes:
         counted = positions.count(query.predictions, labels, sites.motif if sites else None) if known else {}
-        drawn = curves(counted, labels.classes)
+        drawn = curves(counted, labels)
         caption = "Below, blue: sites that are known. Above, orange: the most probable token."
+        if name is None:
+            caption = "Lines: probabilities of classes. Below, in their colours: what is known."
     else:
         drawn = dots(query, labels)
         caption = "Grey: what is known. Blue: what is predicted."
@@ -89,15 +96,15 @@ def _table(results: dict[str, Any], sites: Sites | None) -> Block:
     return Block(text=text, table={"columns": columns, "rows": rows})
 
 
-def curves(counted: Mapping[str, Tally], classes: Sequence[str]) -> Figure:
+def curves(counted: Mapping[str, Tally | LabelTally], labels: Labels) -> Figure:
     """Draw ROC and precision-recall curves, and how often tokens of a probability are what is predicted.
 
     Parameters
     ----------
-    counted : mapping of str to Tally
+    counted : mapping of str to Tally or LabelTally
         From :func:`rnalm.prediction.positions.count`; empty where no label is known.
-    classes : sequence of str
-        Their names.
+    labels : Labels
+        What the outputs of the models mean; of many classes, the first are drawn.
     """
     figure, axes = canvas(10, 3.4, columns=3)
     roc, pr, calibration = axes[0]
@@ -106,11 +113,11 @@ def curves(counted: Mapping[str, Tally], classes: Sequence[str]) -> Figure:
     calibration.set(title="Calibration", xlabel="probability", ylabel="share that is so")
     calibration.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
     for style, (name, tally) in zip(("-", ":"), counted.items(), strict=False):
-        for place, index in enumerate(measured(len(classes))):
-            positive, score, weight = tally.table(place)
+        for index, counts in list(zip(labels.measured, tally.curves, strict=True))[:LANES]:
+            positive, score, weight = counts.table()
             if not 0 < positive.sum() < len(positive):
                 continue
-            of = [plain(classes[index])] if len(classes) > 2 else []
+            of = [plain(labels.classes[index])] if len(labels.measured) > 1 else []
             label = " ".join([*of, "all tokens" if name == "all" else f"{name} only"])
             options: Any = {"sample_weight": weight}
             across, up, _ = sk.roc_curve(positive, score, **options)
@@ -178,12 +185,15 @@ class Example:
     track : Track
         What was predicted.
     values : numpy.ndarray
-        The value that is drawn ``(length,)``.
+        Predicted numbers, or the probability of the class of sites ``(length,)``; where there is no such class, of the first.
+    truth : numpy.ndarray or None
+        Known numbers, or whether a token is a site; None where none is known.
     """
 
     what: str
     track: Track
     values: np.ndarray
+    truth: np.ndarray | None
 
 
 def examples(query: Query, labels: Labels, name: str | None) -> list[Example]:
@@ -202,13 +212,14 @@ def examples(query: Query, labels: Labels, name: str | None) -> list[Example]:
     wrong: list[Example] = []
     others: list[Example] = []
     for track in tracks.read(query.predictions, labels):
-        values = track.values[:, 0] if name is None else positions.probabilities(track)[:, labels.classes.index(name)]
-        if track.label is None or name is None or not (track.label == name).any():
-            others += [Example("", track, values)] if len(others) < EXAMPLES else []
-        elif track.label[values.argmax()] == name:
-            right += [Example("right: ", track, values)] if len(right) < EXAMPLES else []
+        values = positions.probabilities(track, labels)[:, labels.classes.index(name)] if name else track.values[:, 0]
+        truth = labels.truth(track.label, name) if name and track.label is not None else track.label
+        if truth is None or name is None or not (truth == 1).any():
+            others += [Example("", track, values, truth)] if len(others) < EXAMPLES else []
+        elif truth[values.argmax()] == 1:
+            right += [Example("right: ", track, values, truth)] if len(right) < EXAMPLES else []
         else:
-            wrong = sorted([*wrong, Example("wrong: ", track, values)], key=lambda one: -one.values.max())[:EXAMPLES]
+            wrong = sorted([*wrong, Example("wrong: ", track, values, truth)], key=lambda one: -one.values.max())[:EXAMPLES]
     return right + wrong or others
 
 
@@ -227,20 +238,47 @@ def along(shown: Sequence[Example], name: str | None, labels: Labels) -> Figure:
     rows = max(1, len(shown))
     figure, axes = canvas(9, 1.5 * rows, rows=rows)
     for axis, example in zip(axes[:, 0], shown, strict=False):
-        label, at = example.track.label, np.arange(len(example.values))
         axis.set_title(plain(f"{example.what}{example.track.id}"), loc="left", fontsize="small")
-        axis.set_xlim(-0.5, len(at) - 0.5)
+        axis.set_xlim(-0.5, len(example.values) - 0.5)
         if not labels.classes:
-            if label is not None:
-                axis.plot(at, label, color=GREY, linewidth=1)
-            axis.plot(at, example.values, color=LOWER, linewidth=1)
-            continue
-        axis.fill_between(at, example.values, step="mid", color=LOWER, linewidth=0.8)
-        axis.set(ylim=(-0.14, 1.18), ylabel="probability")
-        axis.plot([example.values.argmax()], [1.1], "v", color=BEST, markersize=5)
-        if label is not None and name is not None:
-            sites = np.flatnonzero(label == name)
-            axis.axhspan(-0.12, -0.02, color="#eeeeee", linewidth=0)
-            axis.plot(sites, np.full(len(sites), -0.07), "|", color=LOWER, markersize=8, markeredgewidth=2)
+            _numbers(axis, example)
+        elif name is not None:
+            _sites(axis, example)
+        else:
+            _classes(axis, example.track, labels)
+    if labels.classes and name is None and axes[0, 0].lines:
+        axes[0, 0].legend(loc="upper right", ncols=LANES, fontsize="small", bbox_to_anchor=(1, 1.25))
     axes[-1, 0].set_xlabel("position (0-based)")
     return figure
+
+
+def _numbers(axis: Axes, example: Example) -> None:
+    if example.truth is not None:
+        axis.plot(example.truth, color=GREY, linewidth=1)
+    axis.plot(example.values, color=LOWER, linewidth=1)
+
+
+def _sites(axis: Axes, example: Example) -> None:
+    axis.fill_between(np.arange(len(example.values)), example.values, step="mid", color=LOWER, linewidth=0.8)
+    axis.set(ylim=(-0.14, 1.18), ylabel="probability")
+    axis.plot([example.values.argmax()], [1.1], "v", color=BEST, markersize=5)
+    if example.truth is not None:
+        _lane(axis, -0.07, example.truth, LOWER)
+
+
+def _classes(axis: Axes, track: Track, labels: Labels) -> None:
+    """Draw a line and a lane for each class."""
+    drawn = labels.measured[:LANES]
+    axis.set(ylim=(-0.04 - 0.1 * len(drawn), 1.08), ylabel="probability")
+    for place, index in enumerate(drawn):
+        name = labels.classes[index]
+        [line] = axis.plot(positions.probabilities(track, labels)[:, index], linewidth=1, label=plain(name))
+        if track.label is not None:
+            _lane(axis, -0.07 - 0.1 * place, labels.truth(track.label, name), line.get_color())
+
+
+def _lane(axis: Axes, height: float, truth: np.ndarray, color: Any) -> None:
+    """Mark known sites below the line of zero."""
+    sites = np.flatnonzero(truth == 1)
+    axis.axhspan(height - 0.05, height + 0.05, color="#eeeeee", linewidth=0)
+    axis.plot(sites, np.full(len(sites), height), "|", color=color, markersize=8, markeredgewidth=2)

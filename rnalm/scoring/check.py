@@ -208,7 +208,7 @@ def class_index(explain: str, classes: Sequence[str]) -> int:
 def explained_site(explain: str | None, where: str | Sequence[int], labels: Labels, options: Sites | None) -> str | None:
     """Name the class of sites whose positions are explained, and which is explained where nothing else is asked for.
 
-    It is that which is listed, or the second of two; where neither tells, the class that is explained.
+    It is that which is listed, the second of two, or the only one; where neither tells, the class that is explained.
 
     Parameters
     ----------
@@ -229,11 +229,11 @@ def explained_site(explain: str | None, where: str | Sequence[int], labels: Labe
     Raises
     ------
     RnalmError
-        If there is no such class, or none is named though there are more than two.
+        If there is no such class, or none is named though there are several.
     """
     if labels.task == "regression":
         return None
-    if len(labels.classes) == 2 or (options and options.of):
+    if len(labels.measured) == 1 or (options and options.of):
         return site_class(labels, options)
     if explain not in (None, "predicted", "all"):
         return labels.classes[class_index(explain, labels.classes)]

@@ -114,7 +114,7 @@ class AtPositions:
         label = sequence.label
         if not isinstance(label, np.ndarray):
             return np.zeros(0, dtype=np.int64)
-        return np.flatnonzero(~np.isnan(label) if self.site is None else label == self.site)
+        return np.flatnonzero(~np.isnan(label) if self.site is None else self.subject.labels[0].truth(label, self.site) == 1)
 
     def _likely(self, sequence: Encoded, using: list[int]) -> np.ndarray:
         """Predict every position: the mean over the models ``(length,)``."""

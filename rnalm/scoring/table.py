@@ -54,9 +54,9 @@ def tabulate(sequence: Encoded, label: float | str | None, sites: Sites, contras
     Parameters
     ----------
     sequence : Encoded
-        The sequence, for its name and the labels of its tokens.
+        The sequence, for its name and the places of its tokens.
     label : float, str or None
-        What is known of the whole of it.
+        What is known of it, or of its explained token.
     sites : Sites
         What was scored.
     contrast : Contrast
@@ -69,7 +69,7 @@ def tabulate(sequence: Encoded, label: float | str | None, sites: Sites, contras
         "sequence": sequence.id,
         "token": sites.token.take(pa.array(site)),
         "replacement": sites.replacement.take(pa.array(site)) if sites.replacement is not None else None,
-        "label": label if contrast.token is None else label_of(sequence, contrast.token),
+        "label": label,
         "pred": contrast.pred,
         "start_offset": sites.position[site, 0],
         "end_offset": sites.position[site, 1],
@@ -84,18 +84,20 @@ def tabulate(sequence: Encoded, label: float | str | None, sites: Sites, contras
     return pa.table([_column(values[field.name], field.type, len(site)) for field in schema], schema=schema)
 
 
-def label_of(sequence: Encoded, token: int) -> float | str | None:
-    """Give the label of a token; None where it is not known.
+def label_of(sequence: Encoded, token: int | None) -> float | str | np.ndarray | None:
+    """Give the label of a sequence, or of one of its tokens; None where that is not known.
 
     Parameters
     ----------
     sequence : Encoded
-        One whose tokens have labels.
-    token : int
-        Its number.
+        The sequence.
+    token : int or None
+        Number of the token; None: the sequence itself has a label.
     """
+    if token is None:
+        return sequence.label
     label = sequence.label[token] if isinstance(sequence.label, np.ndarray) else None
-    return None if label is None or label == "" or label != label else label
+    return label if isinstance(label, np.ndarray) or (label is not None and label != "" and label == label) else None
 
 
 def position_of(sequence: Encoded, token: int) -> int:

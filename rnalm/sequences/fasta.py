@@ -8,9 +8,9 @@ from typing import Any
 
 from rnalm.config import Attributes, Chunk, Fasta
 from rnalm.errors import RnalmError
+from rnalm.sequences import sites as site_fields
 from rnalm.sequences.fields import read_fields
 from rnalm.sequences.records import Record, known, told
-from rnalm.sequences.sites import parse
 from rnalm.sequences.text import open_text
 
 log = logging.getLogger(__name__)
@@ -77,9 +77,10 @@ def read_attributes(table: Attributes) -> dict[str, dict[str, Any]]:
         name = fields.pop("id")
         if name in attributes:
             raise RnalmError(f"{place}: the id {name!r} was there before; ids must be unique")
-        sites = {"sites": parse(fields.pop("sites"), place)} if "sites" in fields else {}
+        found = site_fields.told(fields, table.columns, place)
+        sites = {} if found is None else {"sites": found}
         label = {"label": label} if (label := told(fields, table.missing)) is not None else {}
-        rest = {key: value for key, value in fields.items() if value and not key.startswith("label")}
+        rest = {key: value for key, value in fields.items() if value and not key.startswith(("label", "sites"))}
         attributes[name] = label | rest | sites
     return attributes
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from rnalm.config.columns import AttributeColumns
 from rnalm.errors import RnalmError
 from rnalm.sequences.bed import POSITION, read_bed
 from rnalm.sequences.records import Record
@@ -14,7 +15,35 @@ SEPARATOR = ","
 Sites = tuple[tuple[int, int, str], ...]
 
 
-def parse(field: str, place: str) -> Sites:
+def told(fields: dict[str, str], columns: AttributeColumns, place: str) -> Sites | None:
+    """Give the sites of a row, which may stand in several columns.
+
+    Parameters
+    ----------
+    fields : dict
+        From :func:`rnalm.sequences.fields.read_fields`.
+    columns : AttributeColumns
+        Where the table holds what.
+    place : str
+        File and line, for messages.
+
+    Returns
+    -------
+    tuple of tuple, or None
+        Start, end and name of each, of several columns that of its column; None where no column has sites.
+
+    Raises
+    ------
+    RnalmError
+        If something is no position (see :func:`parse`).
+    """
+    if not isinstance(columns.sites, list):
+        return None if columns.sites is None else parse(fields["sites"], place)
+    each = [parse(fields[f"sites.{number}"], place, str(column)) for number, column in enumerate(columns.sites)]
+    return tuple(site for sites in each for site in sites)
+
+
+def parse(field: str, place: str, name: str = "") -> Sites:
     """Read positions out of a field.
 
     Parameters
@@ -23,6 +52,8 @@ def parse(field: str, place: str) -> Sites:
         0-based positions, separated by commas; an empty field has none.
     place : str
         File and line, for messages.
+    name : str
+        What all of them are called.
 
     Raises
     ------
@@ -38,7 +69,7 @@ def parse(field: str, place: str) -> Sites:
     for text in filter(None, (part.strip() for part in field.split(SEPARATOR))):
         if not POSITION.fullmatch(text):
             raise RnalmError(f"{place}: the site {text[:20]!r} is no position; expected 0-based numbers, separated by commas")
-        positions.append((int(text), int(text) + 1, ""))
+        positions.append((int(text), int(text) + 1, name))
     return tuple(positions)
 
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from rnalm.config import Table
 from rnalm.errors import RnalmError
+from rnalm.sequences import sites as site_fields
 from rnalm.sequences.fields import read_fields
 from rnalm.sequences.numbers import to_number
 from rnalm.sequences.records import Record, told
-from rnalm.sequences.sites import parse
 
 
 def read(source: Table) -> Iterator[Record]:
@@ -41,7 +41,7 @@ def read(source: Table) -> Iterator[Record]:
             raise RnalmError(f"{place}: the sequence of {fields['id']!r} is empty")
         sequence, modifiers = split_tokens(fields.pop("sequence"), place)
         optional = {key: fields.get(key) or None for key in ("weight", "group", "split")}
-        sites = parse(fields["sites"], place) if "sites" in fields else None
+        sites = site_fields.told(fields, source.columns, place)
         yield Record(place, fields["id"], sequence, modifiers, told(fields, source.missing), **optional, sites=sites)
     if empty:
         raise RnalmError(f"{source.path}: no sequences in it")

@@ -116,7 +116,8 @@ class TrainingSet(Dataset):
         One a row.
     targets : numpy.ndarray
         float32 scaled labels or int64 class indices ``(rows,)``, or of several classes ``(rows, classes)``; or, where tokens
-        have labels, such arrays ``(length,)``, in which what is not known is NaN or :data:`rnalm.tokens.dataset.UNKNOWN`.
+        have labels, such arrays ``(length,)`` or ``(length, classes)``, in which what is not known is NaN or
+        :data:`rnalm.tokens.dataset.UNKNOWN`.
     """
 
     def __init__(self, sequences: list[Encoded], targets: np.ndarray) -> None:
@@ -134,14 +135,14 @@ class TrainingSet(Dataset):
         Returns
         -------
         targets : numpy.ndarray
-            float32 or int64 ``(known,)``.
+            float32 or int64 ``(known,)``; for multilabel ``(rows, classes)``, of tokens those of which a class is known.
         weights : numpy.ndarray
             float32 ``(known,)``: those of the rows.
         """
         if self.targets.dtype != object:
             return self.targets, self.weights
         targets = np.concatenate(self.targets)
-        own = is_known(targets)
+        own = any_known(targets)
         return targets[own], np.repeat(self.weights, self.lengths)[own]
 
     def __getitem__(self, index: int) -> int:
@@ -161,8 +162,8 @@ class TrainingSet(Dataset):
         Returns
         -------
         dict
-            What :func:`collate` gives, and ``labels`` ``(batch,)`` or, where tokens have them, ``(batch, length)``, and
-            ``weights`` ``(batch,)``.
+            What :func:`collate` gives, and ``labels`` ``(batch,)`` or, where tokens have them, ``(batch, length)``, for
+            multilabel with classes as another dimension, and ``weights`` ``(batch,)``.
 
         Raises
         ------
@@ -187,10 +188,22 @@ def is_known(targets: np.ndarray) -> np.ndarray:
     return ~np.isnan(targets) if targets.dtype.kind == "f" else targets != UNKNOWN
 
 
+def any_known(targets: np.ndarray) -> np.ndarray:
+    """Tell of which rows or tokens a target is known ``(rows,)``.
+
+    Parameters
+    ----------
+    targets : numpy.ndarray
+        Numbers or class indices ``(rows,)``, or for multilabel ``(rows, classes)``.
+    """
+    known = is_known(targets)
+    return known if targets.ndim == 1 else np.asarray(known.any(axis=1))
+
+
 def _padded(targets: np.ndarray, length: int) -> np.ndarray:
-    """Put targets of tokens below each other ``(rows, length)``; at padding none is known."""
-    kind = targets[0].dtype
-    padded = np.full((len(targets), length), np.nan if kind.kind == "f" else UNKNOWN, dtype=kind)
+    """Put targets of tokens below each other ``(rows, length)`` or ``(rows, length, classes)``; at padding none is known."""
+    kind, classes = targets[0].dtype, targets[0].shape[1:]
+    padded = np.full((len(targets), length, *classes), np.nan if kind.kind == "f" else UNKNOWN, dtype=kind)
     for row, own in enumerate(targets):
         padded[row, : len(own)] = own
     return padded

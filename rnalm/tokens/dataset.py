@@ -36,8 +36,8 @@ class Encoded:
         float32 ``(channels, length)``; None where the source has none.
     label : float, str, numpy.ndarray or None
         A number for regression, the name of a class for classification; None where it is not known. For multilabel 1, 0 or NaN
-        ``(classes,)``. Where tokens have labels, one for each ``(length,)``: float32, or names of classes; NaN or the empty
-        name where it is not known.
+        ``(classes,)``. Where tokens have labels, one for each ``(length,)``: float32, or names of classes, NaN or the empty
+        name where it is not known; for multilabel ``(length, classes)``.
     weight : float
         What it counts in the loss; 1 where the source has none.
     offsets : numpy.ndarray or None
@@ -132,7 +132,8 @@ def tokens_labels(lists: pa.ListArray) -> list[np.ndarray | None]:
     Returns
     -------
     list of numpy.ndarray or None
-        float32 with NaN, or names with the empty one, where the label of a token is not known; None where that of none is.
+        float32 with NaN, or names with the empty one, where the label of a token is not known, ``(length,)``, or of several
+        classes ``(length, classes)``; None where that of none is.
     """
     if not pa.types.is_string(lists.type.value_type):
         return _arrays(lists)
@@ -145,13 +146,14 @@ def tokens_labels(lists: pa.ListArray) -> list[np.ndarray | None]:
 
 
 def _arrays(lists: pa.ListArray) -> list:
-    """Take a column of lists, of numbers or of pairs of numbers, apart; None where there is no list."""
+    """Take a column of lists, of numbers or of a few numbers each, apart; None where there is no list."""
     values = lists.flatten()
-    numbers = (
-        values.flatten().to_numpy(zero_copy_only=False).reshape(-1, 2) if pa.types.is_fixed_size_list(values.type) else None
-    )
+    numbers = values.flatten() if pa.types.is_fixed_size_list(values.type) else values
+    numbers = numbers.to_numpy(zero_copy_only=False)
+    if pa.types.is_fixed_size_list(values.type):
+        numbers = numbers.reshape(-1, values.type.list_size)
     lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-    parts = np.split(values.to_numpy(zero_copy_only=False) if numbers is None else numbers, np.cumsum(lengths)[:-1])
+    parts = np.split(numbers, np.cumsum(lengths)[:-1])
     missing = lists.is_null().to_numpy(zero_copy_only=False)
     return [None if gone else part for gone, part in zip(missing, parts, strict=True)]
 
@@ -185,9 +187,9 @@ def labels(path: str | Path) -> pa.ChunkedArray:
         The Parquet file.
     """
     own = column(path, "label")
-    return (
-        pa.chunked_array([chunk.flatten() for chunk in own.chunks], own.type.value_type) if pa.types.is_list(own.type) else own
-    )
+    while pa.types.is_list(own.type) or pa.types.is_fixed_size_list(own.type):
+        own = pa.chunked_array([chunk.flatten() for chunk in own.chunks], own.type.value_type)
+    return own
 
 
 def column(path: str | Path, name: str) -> pa.ChunkedArray:

@@ -52,8 +52,8 @@ def encode(
         The Parquet file.
     options : Encode, optional
         Where sequences are cut; None: the defaults.
-    task : {'regression', 'classification'}
-        Regression labels are stored as numbers, classes by name.
+    task : {'regression', 'classification', 'multilabel'}
+        Numbers are stored as such, classes by name, and for multilabel 1 or 0 for each class.
     labels : Labels, optional
         What has a label, and what quality labels weigh; None: the defaults. Where tokens have labels no sequence is cut: models
         read it in windows of the block size.
@@ -94,7 +94,8 @@ def encode(
     tokenize = RecordTokenizer(tokenizer, uncut(options) if positions else options)
     if positions and not tokenize.atomic:
         raise RnalmError("labels.per: token: a token must be a position, but those of the tokenizer can be of several letters")
-    schema = _schema(source, tokenize, task, positions)
+    classes = source.label_classes or labels.classes or [] if task == "multilabel" else []
+    schema = _schema(source, tokenize, task, positions, classes)
     summary = Summary()
     rows = make_rows(source, tokenize, task, labels, require_labels, summary)
     with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
@@ -102,7 +103,7 @@ def encode(
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
         _check_known(source, tokenizer, summary)
         entries = _metadata(tokenizer, options, task, summary) | {"per": labels.per, "case": _remembered(asked, summary)}
-        entries |= {"classes": source.label_classes} if source.label_classes else {}
+        entries |= {"classes": classes} if classes else {}
         writer.add_key_value_metadata({METADATA: json.dumps(entries)})
     _report(source, tokenizer, summary)
     if asked.case is None and case != "keep":
@@ -235,7 +236,7 @@ def fingerprint(tokenizer: Tokenizer) -> str:
     return hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
 
 
-def _schema(source: Source, tokenize: RecordTokenizer, task: str, positions: bool) -> pa.Schema:
+def _schema(source: Source, tokenize: RecordTokenizer, task: str, positions: bool, classes: Sequence[str]) -> pa.Schema:
     """Say which columns an encoded file has: those that all have, and others where they are needed."""
     text, number = pa.string(), pa.float64()
     columns = [("id", text), ("input_ids", pa.list_(pa.int32()))]
@@ -246,7 +247,7 @@ def _schema(source: Source, tokenize: RecordTokenizer, task: str, positions: boo
         columns.append(("modifiers", pa.list_(pa.list_(pa.float32()))))
     label = number if task == "regression" else text
     if task == "multilabel":
-        label = pa.list_(pa.float32())
+        label = pa.list_(pa.list_(pa.float32(), max(1, len(classes))) if positions else pa.float32())
     elif positions:
         label = pa.list_(pa.float32() if task == "regression" else text)
     columns += [("label", label), ("weight", number), ("group", text), ("split", text)]

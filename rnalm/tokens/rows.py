@@ -99,7 +99,7 @@ class Summary:
         self.labelled += label is not None
         if isinstance(label, np.ndarray):
             known = ~np.isnan(label) if label.dtype.kind == "f" else label != ""
-            self.positions += int(known.sum())
+            self.positions += int((known.any(axis=1) if known.ndim > 1 else known).sum())
         elif isinstance(label, str) and means_missing(label):
             self.odd_classes[label] += 1
 

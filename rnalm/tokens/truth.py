@@ -8,7 +8,7 @@ from rnalm.config import Labels, Source
 from rnalm.errors import RnalmError, nearest
 from rnalm.sequences.numbers import to_number
 from rnalm.sequences.records import Record, means_missing
-from rnalm.tokens.positions import read_labels
+from rnalm.tokens.positions import WRITTEN, read_labels
 
 
 def stored(label: float | str | np.ndarray | None) -> Any:
@@ -23,7 +23,7 @@ def stored(label: float | str | np.ndarray | None) -> Any:
         return label
     values = label.astype(object)
     values[np.isnan(label) if label.dtype.kind == "f" else label == ""] = None
-    return values
+    return values if values.ndim == 1 else values.tolist()
 
 
 def unlabelled(record: Record, source: Source) -> RnalmError:
@@ -41,10 +41,6 @@ def unlabelled(record: Record, source: Source) -> RnalmError:
     problem = "no label" if record.label is None else "labels of which none is known"
     problem = f"{record.id!r} has {problem}, but training needs one{hint}"
     return RnalmError(f"{record.place}: {problem}; to leave such rows out, set source.unlabelled: drop")
-
-
-#: How it is written that a sequence is of a class, or is not.
-WRITTEN = {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "true": 1.0, "false": 0.0}
 
 
 def read_classes(record: Record, source: Source) -> np.ndarray:
@@ -102,7 +98,7 @@ def read_label(record: Record, task: str, source: Source, labels: Labels) -> flo
         If a label is no number, or those of tokens do not fit them; it names file and line.
     """
     if labels.per == "token":
-        return read_labels(record, task, source, labels.sep)
+        return read_labels(record, task, source, labels)
     if record.label is None:
         return None
     if task == "multilabel":

@@ -150,9 +150,9 @@ def load_fold(job: Job) -> FoldData:
     known = truth[~np.isnan(truth)] if job.task == "regression" else truth[:0]
     meaning = labels.fit(job.task, job.scaling, known, all_classes(job), job.per)
     targets = [targets_of(group, meaning) for group in groups]
-    if meaning.task == "multilabel":
-        _tell_classes(job, meaning, targets[0])
     training = TrainingSet(*both_strands(groups[0], targets[0]))
+    if meaning.task == "multilabel":
+        _tell_classes(job, meaning, training.known()[0])
     return FoldData(meaning, training, TrainingSet(groups[1], targets[1]), class_weights(job, meaning, training))
 
 
@@ -210,7 +210,7 @@ def class_weights(job: Job, meaning: Labels, training: TrainingSet) -> torch.Ten
     """
     if meaning.task == "multilabel" and (job.positive_weight is not None or job.class_weights):
         own = np.full(meaning.n_outputs, job.positive_weight) if job.positive_weight is not None else None
-        return torch.tensor(labels.positive_weights(training.targets) if own is None else own, dtype=torch.float32)
+        return torch.tensor(labels.positive_weights(training.known()[0]) if own is None else own, dtype=torch.float32)
     if job.positive_weight is not None:
         if len(meaning.classes) != 2:
             problem = f"labels.positive_weight is for two classes, found {len(meaning.classes)}"
@@ -317,8 +317,7 @@ def new_model(job: Job, data: FoldData) -> PreTrainedModel:
         sizes = (tokenizer.get_vocab_size(), channels, data.meaning.n_outputs)
         model = registry.create(job.model, *sizes, all_special_ids(tokenizer), **entries)
         if isinstance(head := getattr(model, "head", None), TokenHead) and data.meaning.classes:
-            counts = np.bincount(data.training.known()[0], minlength=data.meaning.n_outputs) + 1
-            head.expect(torch.from_numpy(counts / counts.sum()))
+            head.expect(torch.from_numpy(labels.expected(data.meaning, data.training.known()[0])))
         return model
 
     return start.new_model(job, create)

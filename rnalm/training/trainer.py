@@ -13,7 +13,7 @@ from rnalm.labels import losses, metrics
 from rnalm.labels.labels import Labels
 from rnalm.models import registry
 from rnalm.prediction.predict import predict
-from rnalm.tokens.batches import TrainingSet, is_known
+from rnalm.tokens.batches import TrainingSet, any_known
 from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer
 from rnalm.training.calibrate import calibrate
 from rnalm.training.checkpoints import Checkpoints, settings_hash
@@ -191,7 +191,7 @@ def validate(model: PreTrainedModel, data: FoldData, batch_tokens: int = 2**16) 
     outputs = predict(model, validation.sequences, batch_tokens, data.meaning)
     given: list = [sequence.label for sequence in validation.sequences]
     if data.meaning.per == "token":
-        known = is_known(np.concatenate(validation.targets))
+        known = any_known(np.concatenate(validation.targets))
         outputs, truth = np.concatenate(outputs)[known], np.concatenate(given)[known]
     else:
         truth = np.array(given)

@@ -66,6 +66,28 @@ def test_sites_are_labels_to_train_with():
             "labels: class_weights and",
         ),
         ({"predict": {"sites": {"motif": "AT-G"}}}, "predict.sites.motif: "),
+        ({"task": "multilabel"}, "source.columns.sites: found one column; task: multilabel has a list of columns, one a class"),
+        (
+            {"task": "multilabel", "source": {"path": "a.fa", "sites": "known.bed"}},
+            "labels.classes is missing: which names of sites in known.bed are classes",
+        ),
+        (
+            {"source": {"path": "a.fa", "sites": "known.bed"}, "labels": {"per": "token", "classes": ["x"]}},
+            "labels.classes is for task: multilabel and sites of a BED file, of which there are none here",
+        ),
+        (
+            {"task": "regression", "source": TABLE | {"columns": TABLE["columns"] | {"sites": ["x", "y"]}}},
+            "source.columns.sites: found ['x', 'y']; task: regression has one column",
+        ),
+        (
+            {
+                **{"task": "multilabel", "source": TABLE | {"columns": TABLE["columns"] | {"sites": ["x", "y"]}}},
+                "inference": {"more": {"path": "a.fa", "sites": "known.bed"}},
+                "labels": {"per": "token", "classes": ["y", "x"]},
+            },
+            "inference.more.sites: found ['y', 'x']; expected those of source, in their order: ['x', 'y']",
+        ),
+        ({"source": TABLE | {"columns": TABLE["columns"] | {"sites": ["x", "x"]}}}, "sites: the column 'x' is named twice"),
     ],
 )
 def test_what_labels_of_tokens_cannot_have_is_refused(refusal, changes, message):

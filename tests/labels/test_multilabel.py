@@ -98,10 +98,7 @@ def test_what_is_neither_1_nor_0_is_refused(table, tmp_path, refusal):
             "label: found one column; task: multilabel has a",
         ),
         ({"source": {"path": "t.tsv", "columns": COLUMNS | {"label": ["cap", "cap"]}}}, "the column 'cap' is named twice"),
-        (
-            {"labels": {"per": "token"}, "model": {"name": "frames"}},
-            "is for task: regression or classification, found",
-        ),
+        ({"labels": {"classes": ["cap"]}}, "labels.classes is for labels.per: token, found sequence"),
         (
             {"inference": {"more": {"path": "m.tsv", "columns": COLUMNS | {"label": ["exon", "cap", "tail"]}}}},
             "inference.more.columns.label: found ['exon', 'cap', 'tail']; expected those of source, in their order: ['cap',",

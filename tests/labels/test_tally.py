@@ -8,14 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnalm.labels import metrics
-from rnalm.labels.tally import Tally, thresholds
+from rnalm.labels.labels import Labels
+from rnalm.labels.tally import LabelTally, Tally, kind
 
 
-def counted(targets, probabilities, batches: int = 3) -> Tally:
+def meaning(n_classes: int, task: str = "classification") -> Labels:
+    return Labels(task, classes=tuple("abcd"[:n_classes]), per="token")
+
+
+def counted(targets, probabilities, task: str = "classification", batches: int = 3) -> Tally | LabelTally:
     """Count rows in batches."""
     parts = [rows for rows in np.array_split(np.arange(len(targets)), batches) if len(rows)]
-    n_classes = probabilities.shape[1]
-    tally = Tally(thresholds(((targets[rows], probabilities[rows]) for rows in parts), n_classes), n_classes)
+    labels = meaning(probabilities.shape[1], task)
+    counting = kind(labels)
+    tally = counting(counting.thresholds(((targets[rows], probabilities[rows]) for rows in parts), labels), labels)
     for rows in parts:
         tally.add(targets[rows], probabilities[rows])
     return tally
@@ -26,19 +32,32 @@ def test_metrics_are_those_of_scikit_learn_ties_included(n_classes, rows, digits
     draw = np.random.default_rng(seed)
     targets = draw.choice(n_classes, rows, p=draw.dirichlet(np.ones(n_classes)))
     probabilities = draw.dirichlet(np.ones(n_classes), rows).round(digits).astype(np.float32)
-    tally, names = counted(targets, probabilities), "abcd"[:n_classes]
+    tally, names = counted(targets, probabilities), meaning(n_classes).classes
     expected = metrics.classification(targets, probabilities)
     assert tally.scores() == pytest.approx(expected, abs=1e-12, nan_ok=True)
     each = metrics.per_class(targets, probabilities, names)
-    for name, values in tally.per_class(names).items():
+    for name, values in tally.per_class().items():
         assert values == pytest.approx(each[name], abs=1e-12)
+
+
+@given(st.integers(1, 4), st.integers(1, 80), st.integers(1, 3), st.integers(0, 2**32 - 1))
+def test_metrics_of_any_number_of_classes_are_those_of_scikit_learn_too(n_classes, rows, digits, seed):
+    draw = np.random.default_rng(seed)
+    targets = draw.choice([0.0, 1.0, np.nan], (rows, n_classes), p=draw.dirichlet(np.ones(3)))
+    probabilities = draw.random((rows, n_classes)).round(digits).astype(np.float32)
+    tally = counted(targets, probabilities, "multilabel")
+    assert tally.rows == rows
+    assert tally.scores() == pytest.approx(metrics.multilabel(targets, probabilities), abs=1e-12, nan_ok=True)
+    each = metrics.each_label(targets, probabilities, meaning(n_classes).classes)
+    for name, values in tally.per_class().items():
+        assert values == pytest.approx(each[name], abs=1e-12, nan_ok=True)
 
 
 def test_a_subset_is_counted_between_scores_of_all():
     draw = np.random.default_rng(1)
     targets, positive = draw.integers(0, 2, 500), draw.random(500).round(2).astype(np.float32)
     probabilities = np.stack([1 - positive, positive], axis=1)
-    tally = Tally(thresholds([(targets, probabilities)], 2), 2)
+    tally = Tally(Tally.thresholds([(targets, probabilities)], meaning(2)), meaning(2))
     tally.add(targets[:50], probabilities[:50])
     expected = metrics.classification(targets[:50], probabilities[:50])
     assert tally.scores() == pytest.approx(expected, abs=1e-12)
@@ -48,12 +67,13 @@ def test_without_rows_or_with_one_class_areas_are_not_defined():
     tally = counted(np.array([0, 0]), np.array([[0.5, 0.5], [1, 0]]))
     assert math.isnan(tally.scores()["roc_auc"])
     assert tally.scores()["accuracy"] == 1
-    assert math.isnan(Tally([np.empty(0)], 2).scores()["accuracy"])
+    assert math.isnan(Tally([np.empty(0)], meaning(2)).scores()["accuracy"])
+    assert math.isnan(LabelTally([np.empty(0)], meaning(1, "multilabel")).scores()["accuracy"])
 
 
 def test_memory_grows_with_the_rare_class_alone():
     targets = np.zeros(100_000, dtype=int)
     targets[:10] = 1
     probabilities = np.random.default_rng(0).dirichlet([1, 1], len(targets))
-    [table] = counted(targets, probabilities).counts
-    assert table.shape == (2, 21)
+    [curve] = counted(targets, probabilities).curves
+    assert curve.counts.shape == (2, 21)

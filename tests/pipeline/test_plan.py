@@ -95,6 +95,7 @@ KEYS = {
     "labels.quality": ("regression", {"GOOD": 1.0}, ENCODING),
     "labels.per": ("regression", "token", ENCODING, {}, {"model": {"name": "frames"}, "interpret": {}}),
     "labels.sep": ("positions", ";", ENCODING),
+    "labels.classes": ("named", ["x"], ENCODING),
     "labels.positive_weight": ("positions", 2.0, TRAINING),
     "labels.class_weights": ("classes", True, TRAINING),
     "folds.validation_percent": ("regression", 20, FOLDING, {"method": "kfold", "n": 3}),

@@ -194,9 +194,9 @@ def test_a_site_is_described_by_what_its_sequence_tells():
     label[2] = "1"
     track = tracks.Track("t1", None, letters, label, values)
     best = sites.Best({None: 2}, "ATG")
-    best.add(track, values[:, 0])
+    best.add(track, values[:, 0], np.array(label == "1", float))
     [(_, ranked)] = best.ranked()
-    first, second = (dict(zip(sites.COLUMNS, sites._row(site, 1, 1, 2, "1"), strict=True)) for site in ranked)
+    first, second = (dict(zip(sites.COLUMNS, sites._row(site, 1, 1, 2), strict=True)) for site in ranked)
     assert first | {"output": ""} == {
         **{"output_rank": 1, "top_k": 1, "split": "", "tr_ID": "t1", "position": 2, "pos_on_tr": 3, "output": "", "target": 1},
         **{"tr_len": 18, "TIS_on_tr": 2, "tr_has_target": 1, "dist_from_target": 0, "frame_wrt_target": 0, "codon": "ATG"},

@@ -18,7 +18,8 @@ def encoded(tmp_path):
         names = ["id", "sequence", *(["sites"] if options.pop("sites", False) else ["label"])]
         lines = ["\t".join(names), *("\t".join([name, *row]) for name, row in rows.items())]
         (tmp_path / "table.tsv").write_text("\n".join(lines) + "\n")
-        columns = {name: name for name in names if bed is None or name != "label"}
+        columns: dict = {name: name for name in names if bed is None or name != "label"}
+        columns |= {"label": ["label"]} if options.pop("several", False) else {}
         if bed is not None:
             (tmp_path / "known.bed").write_text(bed)
         known = {"sites": str(tmp_path / "known.bed")} if bed is not None else {}
@@ -70,6 +71,41 @@ def test_sites_of_a_bed_file_have_names_and_may_be_long(encoded, fasta):
     assert shown(labels) == [["0", "donor", "donor", "acceptor"], ["1", "0", "0"], ["0", "0"]]
 
 
+SEVERAL = {
+    "lists": {"label": ["x", "y"]},
+    "columns": {"sites": ["x", "y"]},
+    "bed": {},
+}
+
+
+@pytest.mark.parametrize("how", SEVERAL)
+def test_a_token_may_have_several_classes(tmp_path, how):
+    rows = {"lists": "a\tACGT\t0,1,1,0\t0,0,1,\nb\tAC\t\t,1", "columns": "a\tACGT\t1,2\t2\nb\tAC\t\t1", "bed": "a\tACGT\nb\tAC"}
+    header = "id\tsequence" + ("\tx\ty" if how != "bed" else "")
+    (tmp_path / "t.tsv").write_text(f"{header}\n{rows[how]}\n")
+    (tmp_path / "k.bed").write_text("a\t1\t3\tx\na\t2\t3\ty\nb\t1\t2\ty\n")
+    columns = {"id": "id", "sequence": "sequence"} | SEVERAL[how]
+    source = Table(path=str(tmp_path / "t.tsv"), columns=columns, sites=str(tmp_path / "k.bed") if how == "bed" else None)
+    labels = Labels(per="token", classes=["x", "y"] if how == "bed" else None)
+    encode.encode(source, learn.learn(source), tmp_path / "e.parquet", task="multilabel", labels=labels)
+    first, second = [one.label for group in dataset.read(tmp_path / "e.parquet") for one in group]
+    none = np.nan if how == "lists" else 0
+    np.testing.assert_array_equal(first, np.array([[0, 0], [1, 0], [1, 1], [0, none]], np.float32))
+    np.testing.assert_array_equal(second, np.array([[none, none], [none, 1]], np.float32))
+    about = encode.metadata(tmp_path / "e.parquet")
+    assert (about["classes"], about["positions"]) == (["x", "y"], 5 if how == "lists" else 6)
+
+
+def test_columns_of_sites_are_classes_where_a_position_has_one(tmp_path, refusal):
+    (tmp_path / "t.tsv").write_text("id\tsequence\tx\ty\na\tACGT\t0\t2,3\n")
+    source = Table(path=str(tmp_path / "t.tsv"), columns={"id": "id", "sequence": "sequence", "sites": ["x", "y"]})
+    encode.encode(source, learn.learn(source), tmp_path / "e.parquet", task="classification", labels=TOKENS)
+    assert shown([one.label for group in dataset.read(tmp_path / "e.parquet") for one in group]) == [["x", "0", "y", "y"]]
+    (tmp_path / "t.tsv").write_text("id\tsequence\tx\ty\na\tACGT\t0\t0\n")
+    message = refusal(encode.encode, source, learn.learn(source), tmp_path / "e", task="classification", labels=TOKENS)
+    assert message.endswith("position 0 of 'a' is a site called x and one called y; expected one class a position")
+
+
 def test_attributes_of_fasta_have_labels_or_sites_too(tmp_path):
     (tmp_path / "a.fa").write_text(">a\nACG\n>b\nAC\n>c\nGT\n")
     (tmp_path / "t.tsv").write_text("id\tsites\na\t2\nb\t\n")
@@ -104,6 +140,17 @@ def test_sequences_of_which_nothing_is_known_are_refused_or_left_out(encoded, re
         (("ACG", "3"), {"sites": True}, "'a' has 3 tokens, but a site at 3; positions begin at 0"),
         (("ACG", ""), {"bed": "a\t1\t9\n"}, "'a' has 3 tokens, but a site at 1-9; positions begin at 0"),
         (("ACG", ""), {"bed": "a\t1\t2\t0\n"}, "a site of 'a' is called '0', as positions without one are"),
+        (
+            ("ACG", ""),
+            {"bed": "a\t1\t2\tdoner\n", "task": "multilabel", "labels": {"classes": ["donor", "acceptor"]}},
+            "a site of 'a' is called 'doner', which is none of labels.classes; did you mean 'donor'?",
+        ),
+        (
+            ("ACG", "1,0,2"),
+            {"task": "multilabel", "several": True},
+            "label 3 of 'a' is '2', expected 1, 0 or, where it is not known, nothing",
+        ),
+        (("ACG", "1,0"), {"task": "multilabel", "several": True}, "'a' has 2 labels and 3 tokens; expected one for each,"),
         (
             ("ACG", ""),
             {"bed": "a\t0\t2\tx\na\t1\t3\ty\n"},

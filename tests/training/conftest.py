@@ -34,6 +34,7 @@ def prepare() -> Callable[..., Job]:
         encoding: dict[str, Any] | None = None,
         task: str = "regression",
         labels: Labels | None = None,
+        several: bool = False,
         **options: Any,
     ) -> Job:
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +42,8 @@ def prepare() -> Callable[..., Job]:
         texts = ["".join(draw.choice(list("ACGT"), draw.integers(*lengths))) for _ in range(60)]
         rows = [f"s{row}\t{text}\t{label(row, text)}\t{weight(row) if weight else 1}\n" for row, text in enumerate(texts)]
         (folder / "table.tsv").write_text("".join(["id\tsequence\tlabel\tweight\n", *rows]))
-        columns = Columns(id="id", sequence="sequence", label="label", weight="weight" if weight else None)
+        own = ["label"] if several else "label"
+        columns = Columns(id="id", sequence="sequence", label=own, weight="weight" if weight else None)
         source = Table(path=str(folder / "table.tsv"), columns=columns)
         tokenizer = learn.learn(source, Tokenizer(**{"special_tokens": special_tokens} if special_tokens else {}))
         save_tokenizer(tokenizer, folder / "tokenizer.json")

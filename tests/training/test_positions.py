@@ -76,6 +76,39 @@ def test_unknown_tokens_and_padding_have_no_gradient(task):
     torch.testing.assert_close(loss, (each * torch.tensor([1.0, 1, 2, 2, 2])).sum() / 5)
 
 
+def test_each_class_of_a_token_counts_where_it_is_known():
+    logits = torch.randn(2, 3, 2, requires_grad=True)
+    targets = torch.tensor([[[1, 0], [torch.nan, 1], [torch.nan, torch.nan]], [[0, torch.nan], [1, 1], [0, 0]]])
+    weights, positive = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 1.0])
+    loss = losses.of_batch("multilabel", logits, targets, weights, positive)
+    loss.backward()
+    assert torch.equal(logits.grad != 0, ~targets.isnan())
+    expected = []
+    for row, weight in enumerate(weights):
+        for at in range(3):
+            own = [number for number in range(2) if not targets[row, at, number].isnan()]
+            probability = logits[row, at].sigmoid()
+            each = [-(positive[n] * probability[n].log() if targets[row, at, n] else (1 - probability[n]).log()) for n in own]
+            expected += [weight * sum(each) / len(own)] if own else []
+    torch.testing.assert_close(loss, sum(expected) / 5)
+
+
+def test_several_classes_of_a_token_are_learned(tmp_path, prepare):
+    def label(row: int, text: str) -> str:
+        return ",".join(["", *("1" if letter == "A" else "0" for letter in text[:-1])])
+
+    job = prepare(
+        **{"folder": tmp_path, "label": label, "task": "multilabel", "labels": Labels(per="token"), "gpus": 0, "several": True},
+        **{"fields": {"model": FRAMES, "per": "token"}, "epochs": 15, "learning_rate": 0.02},
+    )
+    finetune.finetune(job)
+    model, meaning = registry.load(job.output), finetune.load_fold(job).meaning
+    assert meaning.classes == ("label",)
+    sequences = [sequence for group in dataset.read(job.encoded) for sequence in group]
+    for sequence, outputs in zip(sequences, predict(model, sequences), strict=True):
+        assert ((meaning.to_scores(outputs)[1:, 0] >= 0.5) == (sequence.label[1:, 0] == 1)).mean() > 0.9
+
+
 def test_a_batch_without_a_known_token_has_no_loss():
     loss = losses.of_batch("classification", torch.randn(1, 3, 2), torch.full((1, 3), -100), torch.ones(1), None)
     assert loss == 0

@@ -27,6 +27,63 @@ def table(rows: int, seed: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def test_several_classes_of_a_token_are_learned_predicted_and_explained(make_experiment, tmp_path):
+    experiment = make_experiment(tmp_path)
+    draw = np.random.default_rng(0)
+    texts = {f"s{row}": "".join(draw.choice(list("ACGT"), draw.integers(20, 60))) for row in range(60)}
+    bed = [
+        f"{name}\t{at}\t{at + 1}\t{of}\n"
+        for name, text in texts.items()
+        for at in range(1, len(text))
+        for of, letter, place in (("has A", "A", at), ("after G", "G", at - 1))
+        if text[place] == letter
+    ]
+    (experiment.folder / "known.bed").write_text("".join(bed))
+    (experiment.folder / "s.fa").write_text("".join(f">{name}\n{text}\n" for name, text in texts.items()))
+    experiment.config = {
+        "output": "out",
+        "task": "multilabel",
+        "source": {"path": "s.fa", "sites": "known.bed"},
+        "labels": {"per": "token", "classes": ["has A", "after G"], "class_weights": True},
+        "model": {"name": "dilated", "width": 8, "kernel_size": 3, "dilations": [1, 2]},
+        "finetune": {"epochs": 12, "learning_rate": 0.02, "batch_tokens": 400, "metric": "f1_micro"},
+        "predict": {"sites": {"of": "after G", "top": 1}, "formats": ["bedgraph", "npy"]},
+        "interpret": {"modes": ["mask"], "shards": 1},
+    }
+    experiment.succeed()
+    plan, out = Plan(load(experiment.config)), experiment.output
+    there = {str(path.relative_to(experiment.folder)) for path in out.rglob("*") if path.is_file()}
+    assert set(plan.targets("all")) <= there
+    results = json.loads((out / "tracks/results.json").read_text())
+    assert list(results["per_class"]) == ["has A", "after G"]
+    frame = pd.read_parquet(out / "tracks/predictions.parquet")
+    for number, name in enumerate(results["per_class"]):
+        truth = np.concatenate([np.stack(label)[:, number] for label in frame["label"]])
+        expected = sk.roc_auc_score(truth, np.concatenate(frame[f"prob_{name}"]))
+        assert results["per_class"][name]["roc_auc"] == pytest.approx(expected, abs=1e-9)
+        assert expected > 0.95
+    assert results["best_right"] > 0.9
+    assert results["recall_listed"] > 0.9
+    scores = pd.read_parquet(out / "interpret/loo_scores_mask.parquet")
+    assert set(scores["class"]) == {"after G"}
+    before = scores[scores["start_offset"] == scores["explained_position"] - 1]
+    assert before["loo"].mean() < -0.3, "the G before it makes it one"
+    assert scores["label"].str.contains("after G").mean() > 0.9
+    report = (out / "report.html").read_text()
+    assert "has A all tokens: " in report
+    # Given models tell which names of sites are classes.
+    experiment.config = {
+        "output": "applied",
+        "task": "multilabel",
+        "model": ["out/fine-tune/0"],
+        "source": {"path": "s.fa", "sites": "known.bed"},
+    }
+    experiment.succeed()
+    applied = json.loads((experiment.folder / "applied/tracks/results.json").read_text())
+    assert applied["per_class"]["after G"]["rows"] == sum(map(len, texts.values()))
+    assert "has A" in (experiment.folder / "applied/report.html").read_text()
+
+
 def test_several_classes_are_learned_predicted_and_explained(make_experiment, tmp_path):
     experiment = make_experiment(tmp_path)
     (experiment.folder / "several.tsv").write_text(table(240, seed=0))
