@@ -28,7 +28,7 @@ from transformers import TrainerCallback
 
 from rnalm import compute
 from rnalm.config import Encode, Finetune, Folds, HuggingFace, Saluki, Table, Tokenizer
-from rnalm.config.source import Columns
+from rnalm.config import Columns
 from rnalm.labels import folds
 from rnalm.models import registry
 from rnalm.prediction.predict import Predictor

@@ -3,13 +3,15 @@
 The JSON schema in ``workflow/schemas/`` and the tables of ``config/README.md`` are generated from these models.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from rnalm.config.columns import Columns
 from rnalm.config.data import Cluster, Encode, Folds, Labels, Tokenizer
+from rnalm.config.fasta import Attributes, Chunk, Fasta
 from rnalm.config.folder import spelled
+from rnalm.config.genome import Features, Genome, Sample, placed_genomes
 from rnalm.config.learning import (
     ARCHITECTURES,
     FILLING,
@@ -26,8 +28,10 @@ from rnalm.config.learning import (
 )
 from rnalm.config.results import Interpret, Powerlaw, Predict, Report
 from rnalm.config.section import Section
-from rnalm.config.source import Attributes, Case, Chunk, Fasta, Source, SourceSection, Table, read_source
+from rnalm.config.source import Case, SourceSection
+from rnalm.config.sources import Source, read_source
 from rnalm.config.sweep import OptionalSweep
+from rnalm.config.table import Table
 from rnalm.errors import nearest
 
 __all__ = [
@@ -44,9 +48,11 @@ __all__ = [
     "Dilated",
     "Encode",
     "Fasta",
+    "Features",
     "Finetune",
     "Folds",
     "Frames",
+    "Genome",
     "HuggingFace",
     "Interpret",
     "Labels",
@@ -56,6 +62,7 @@ __all__ = [
     "Pretrain",
     "Report",
     "Saluki",
+    "Sample",
     "Section",
     "Source",
     "SourceSection",
@@ -101,6 +108,16 @@ as Weights & Biases writes it."""
     powerlaw: Powerlaw | None = None
     """Compare the spectra of weights in the report too; null: only when asked for by `snakemake powerlaw`."""
     report: Report = Report()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _place_genomes(cls, given: Any) -> Any:
+        """Tell genomes what is the experiment's: the seed, and where it writes."""
+        if not isinstance(given, dict):
+            return given
+        seed, index = given.get("seed", 1), f"{given.get('output', '')}/genome"
+        where = {"source", "inference", "tokenizer", "pretrain"} & given.keys()
+        return given | {key: placed_genomes(given[key], seed, index) for key in where}
 
     @property
     def trains(self) -> bool:
@@ -148,12 +165,12 @@ as Weights & Biases writes it."""
 
     def _check_training(self) -> None:
         source, model = self.training_source, self.architecture
-        columns = source.columns_key
         if not source.gives("label") and not source.gives("sites"):
             also = " (or source.classes)" if "classes" in type(source).model_fields else ""
-            raise ValueError(f"{columns}.label{also} is missing: training needs labels")
+            raise ValueError(f"{source.label_key}{also} is missing: training needs labels")
         if self.folds.method in ("column", "rotate") and not source.gives("split"):
-            raise ValueError(f"{columns}.split is missing: folds.method {self.folds.method} reads splits from a column")
+            key = f"{source.columns_key}.split"
+            raise ValueError(f"{key} is missing: folds.method {self.folds.method} reads splits from a column")
         if self.pretrain and model.name not in FILLING:
             raise ValueError(
                 f"pretrain is for models that fill in tokens ({', '.join(FILLING)}), found model.name: {model.name}"
@@ -178,10 +195,10 @@ as Weights & Biases writes it."""
             self._check_columns(name, source)
         named = {name: self.classes_of(source) for name, source in self._named_sources.items() if self.classes_of(source)}
         for name, classes in named.items() if self.trains and self.task == "multilabel" else ():
-            if classes != (own := self.classes_of(self.training_source)):
+            own = self.classes_of(self.training_source)
+            if own and classes != own:
                 source = self._named_sources[name]
-                columns = source.columns_key.replace("source", name, 1)
-                key = f"{name}.sites" if source.sites else f"{columns}.{'label' if source.gives('label') else 'sites'}"
+                key = f"{name}.sites" if source.sites else source.label_key.replace("source", name, 1)
                 raise ValueError(f"{key}: found {classes}; expected those of source, in their order: {own}")
         if self.task == "regression":
             for key in ("class_weights", "positive_weight"):
@@ -214,15 +231,17 @@ as Weights & Biases writes it."""
     def _check_columns(self, name: str, source: SourceSection) -> None:
         """Refuse columns that do not name the classes of a task, or name them where there are none."""
         several, listed = self.task == "multilabel", source.label_classes
-        key = source.columns_key.replace("source", name, 1)
-        of = "label" if source.gives("label") else "sites"
+        key, labelled = source.label_key.replace("source", name, 1), source.gives("label")
         if several and source.sites and self.trains and not self.labels.classes:
             raise ValueError(f"labels.classes is missing: which names of sites in {source.sites} are classes")
-        if (several and source.gives(of) and not listed and not source.sites) or (
-            listed and (self.task == "regression" or (of == "label" and not several))
+        if isinstance(source, Genome):
+            if source.several and not several:
+                raise ValueError(f"{key}: each feature is a class by itself; expected task: multilabel, found {self.task}")
+        elif (several and (labelled or source.gives("sites")) and not source.several and not source.sites) or (
+            listed and (self.task == "regression" or (labelled and not several))
         ):
             kind = "a list of columns, one a class" if several else "one column"
-            raise ValueError(f"{key}.{of}: found {listed or 'one column'}; task: {self.task} has {kind}")
+            raise ValueError(f"{key}: found {listed or 'one column'}; task: {self.task} has {kind}")
 
     def _check_tokens(self) -> None:
         """Refuse what only whole letters, or single strands, can have."""

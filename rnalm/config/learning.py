@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from rnalm.config.section import Section
-from rnalm.config.source import Source
+from rnalm.config.sources import Source
 
 #: Validation metrics that can select a model, and whether greater is better.
 METRICS: dict[str, dict[str, bool]] = {

@@ -10,6 +10,7 @@ from rnalm.config import Config, Source, Tokenizer
 from rnalm.errors import Problems, RnalmError, nearest
 from rnalm.labels import folds
 from rnalm.labels.labels import fit
+from rnalm.sequences import read
 from rnalm.sequences.numbers import to_number
 from rnalm.sequences.read import in_case, read_written
 from rnalm.sequences.records import Record
@@ -185,7 +186,8 @@ def _check_labels(settings: Config, columns: _Columns, decimal: str, found: Chec
     if found.problems:
         return
     if settings.task == "multilabel":
-        found.classes = len(settings.training_source.label_classes)
+        source = settings.training_source
+        found.classes = len(read.classes(source) or settings.classes_of(source))
         return
     classes: set = set()
     numbers: list = []

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from rnalm.config import Fasta, Source, Table
-from rnalm.sequences import fasta, tables
+from rnalm.config import Fasta, Genome, Source, Table
+from rnalm.sequences import fasta, features, genome, tables
 from rnalm.sequences.records import Record
 from rnalm.sequences.sites import marked
 
 #: What reads a source of a kind: a new kind is a section of the configuration, a module here, and an entry.
-READERS: dict[type, Callable[..., Iterator[Record]]] = {Table: tables.read, Fasta: fasta.read}
+READERS: dict[type, Callable[..., Iterator[Record]]] = {Table: tables.read, Fasta: fasta.read, Genome: genome.read}
 
 
 def read_records(source: Source) -> Iterator[Record]:
@@ -50,6 +50,22 @@ def read_records(source: Source) -> Iterator[Record]:
     ('YAL1', 'a gene', 'ACGTNN')
     """
     return (in_case(record, source.case or source.usual_case) for record in read_written(source))
+
+
+def classes(source: Source) -> list[str]:
+    """Name the classes of a source of which each has a label of its own, in the order of their labels.
+
+    Parameters
+    ----------
+    source : Source
+        Whose configuration tells, or whose files do.
+
+    Raises
+    ------
+    RnalmError
+        If the files do not.
+    """
+    return features.classes(source) if isinstance(source, Genome) else source.label_classes
 
 
 def read_written(source: Source) -> Iterator[Record]:

@@ -80,8 +80,9 @@ class Record:
         Letters or, where the source separates them, tokens.
     modifiers : numpy.ndarray or None
         float32 ``(channels, length)``; None where the source has no modifiers. A missing modifier is 0.
-    label : str, tuple of str, or None
-        None where the source names no such column or the field is empty; of several columns, that of each, None where empty.
+    label : str, tuple of str, numpy.ndarray or None
+        None where the source names no such column or the field is empty; of several columns, that of each, None where empty; or
+        float32 1, 0 or NaN ``(classes,)``, where the source says so itself.
     weight, group, split : str or None
         None where the source names no such column or the field is empty.
     description : str or None
@@ -94,7 +95,7 @@ class Record:
     id: str
     sequence: Sequence[str]
     modifiers: np.ndarray | None
-    label: str | tuple[str | None, ...] | None
+    label: str | tuple[str | None, ...] | np.ndarray | None
     weight: str | None
     group: str | None
     split: str | None

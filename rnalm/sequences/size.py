@@ -4,7 +4,8 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from rnalm.config import Fasta, Source, Table
+from rnalm.config import Fasta, Genome, Source, Table
+from rnalm.sequences import genome
 from rnalm.sequences.read import read_records
 from rnalm.sequences.text import COMPRESSIONS, open_text
 
@@ -25,8 +26,11 @@ def size(source: Source) -> tuple[float, float]:
     RnalmError
         If the beginning cannot be read.
     """
-    lengths = [len(record.sequence) for record in islice(read_records(source), RECORDS)]
-    length = sum(lengths) / len(lengths)
+    if isinstance(source, Genome) and source.length is not None:
+        length = float(source.length)  # to draw windows takes too long for an estimate
+    else:
+        lengths = [len(record.sequence) for record in islice(read_records(source), RECORDS)]
+        length = sum(lengths) / len(lengths)
     return max(1.0, COUNTS[type(source)](source, length)), length
 
 
@@ -46,7 +50,7 @@ def _letters(source: Fasta, length: float) -> float:
 
 
 #: What counts the sequences of a kind of source, given their mean length.
-COUNTS: dict[type, Callable[..., float]] = {Table: _rows, Fasta: _letters}
+COUNTS: dict[type, Callable[..., float]] = {Table: _rows, Fasta: _letters, Genome: genome.count}
 
 
 def look(path: str) -> tuple[str, int]:

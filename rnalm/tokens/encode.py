@@ -16,6 +16,7 @@ import rnalm
 from rnalm.config import Case, Encode, Labels, Source
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import read_json, replacing
+from rnalm.sequences import read
 from rnalm.tokens.rows import Summary, make_rows
 from rnalm.tokens.tokenize import RecordTokenizer
 from rnalm.tokens.tokenizer import plain_tokens
@@ -94,7 +95,7 @@ def encode(
     tokenize = RecordTokenizer(tokenizer, uncut(options) if positions else options)
     if positions and not tokenize.atomic:
         raise RnalmError("labels.per: token: a token must be a position, but those of the tokenizer can be of several letters")
-    classes = source.label_classes or labels.classes or [] if task == "multilabel" else []
+    classes = (read.classes(source) or labels.classes or []) if task == "multilabel" else []
     schema = _schema(source, tokenize, task, positions, classes)
     summary = Summary()
     rows = make_rows(source, tokenize, task, labels, require_labels, summary)

@@ -56,7 +56,7 @@ def read_labels(record: Record, task: str, source: Source, labels: Labels) -> np
         assert isinstance(record.label, str), "several columns are for multilabel"
         return _of_list(record.label, task, record, source, labels.sep)
     values = np.full((len(record.sequence), len(source.label_classes)), np.nan, dtype=np.float32)
-    for number, text in enumerate(record.label):
+    for number, text in enumerate(record.label or ()):
         if text is not None and (own := _of_list(text, task, record, source, labels.sep)) is not None:
             values[:, number] = own
     return None if np.isnan(values).all() else values

@@ -63,6 +63,8 @@ def read_classes(record: Record, source: Source) -> np.ndarray:
     RnalmError
         If it is written in another way; it names file and line.
     """
+    if isinstance(record.label, np.ndarray):
+        return record.label
     values = np.full(len(source.label_classes), np.nan, dtype=np.float32)
     for number, (name, text) in enumerate(zip(source.label_classes, record.label or (), strict=True)):
         if text is not None and (written := WRITTEN.get(text.casefold())) is None:

@@ -1,0 +1,192 @@
+"""The contigs of a genome: how they are called, how long they are, and their letters."""
+
+import fnmatch
+import gzip
+import logging
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pysam
+
+from rnalm.config.genome import Contigs, Genome
+from rnalm.errors import RnalmError, nearest
+from rnalm.files import replacing
+from rnalm.sequences.intervals import Union
+
+log = logging.getLogger(__name__)
+
+#: Bases that are known.
+KNOWN = b"ACGTacgt"
+#: Letters that are looked at together, where unknown ones are searched for.
+BLOCK = 2**24
+
+
+class Reference:
+    """A genome that is open for reading.
+
+    Parameters
+    ----------
+    source : Genome
+        Which says where it is, and which contigs are read.
+
+    Attributes
+    ----------
+    lengths : dict of str to int
+        Bases of the contigs that are read, in the order of the file.
+
+    Raises
+    ------
+    RnalmError
+        If there is no such file, it is no FASTA, its index is older than it is, or none of its contigs is to be read.
+    """
+
+    def __init__(self, source: Genome) -> None:
+        self.path = source.genome
+        self.fasta = _open(Path(source.genome), Path(source.index or f"{source.genome}.index"))
+        every = dict(zip(self.fasta.references, self.fasta.lengths, strict=True))
+        self.lengths = {name: length for name, length in every.items() if _wanted(name, source.contigs)}
+        if not self.lengths:
+            given = f"include {source.contigs.include}, exclude {source.contigs.exclude}"
+            raise RnalmError(f"{self.path}: source.contigs ({given}) leaves none of {', '.join(list(every)[:5])}")
+        if left := [name for name in every if name not in self.lengths]:
+            log.info("%s: %d contigs are passed over (source.contigs), such as %s", self.path, len(left), left[0])
+        self.every = every
+        self.contigs = source.contigs
+
+    def letters(self, contig: str, start: int, end: int) -> str:
+        """Read a part of a contig.
+
+        Parameters
+        ----------
+        contig : str
+            Its name.
+        start, end : int
+            Half-open, 0-based.
+        """
+        return self.fasta.fetch(contig, start, end)
+
+    def named(self, frame: pd.DataFrame, path: str) -> pd.DataFrame:
+        """Call the contigs of intervals as they are called here, and leave out those of contigs that are not read.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            From :func:`rnalm.sequences.intervals.read`.
+        path : str
+            Its file, for messages.
+
+        Raises
+        ------
+        RnalmError
+            If an interval is on a contig that there is not, or reaches beyond its end.
+        """
+        given = [str(name) for name in frame["contig"].cat.categories]
+        own = {name: self._call(name) for name in given}
+        if other := next((name for name in given if own[name] and own[name] != name), None):
+            log.info("%s: contigs are called as in %s, which has %r, not %r", path, self.path, own[other], other)
+        for name in given:
+            if own[name] is None and _wanted(name, self.contigs):
+                known = f"{nearest(name, self.every)}; or set source.contigs.exclude"
+                raise RnalmError(f"{path}: has the contig {name!r}, which {self.path} has not; {known}")
+        kept = {name: called for name, called in own.items() if called in self.lengths}
+        frame = frame.loc[frame["contig"].isin(list(kept))]
+        contig = frame["contig"].astype(str).replace(kept)
+        beyond = np.flatnonzero(frame["end"].to_numpy() > np.array([self.every[name] for name in contig]))
+        if len(beyond):
+            name, (start, end) = contig.iloc[beyond[0]], frame[["start", "end"]].iloc[beyond[0]]
+            problem = f"{name}:{start}-{end} reaches beyond the contig, of {self.every[name]} bases"
+            raise RnalmError(f"{path}: {problem}; is it of another version of the genome than {self.path}?")
+        return frame.assign(contig=contig.astype("category"))
+
+    def _call(self, name: str) -> str | None:
+        """Give the name that a contig has here, with ``chr`` or without."""
+        return next((own for own in (name, name.removeprefix("chr"), f"chr{name}") if own in self.every), None)
+
+    def unknown(self, contig: str) -> Union:
+        """Find the bases of a contig that are not known.
+
+        Parameters
+        ----------
+        contig : str
+            Its name.
+        """
+        starts, ends = [], []
+        for first in range(0, self.lengths[contig], BLOCK):
+            text = self.fasta.fetch(contig, first, first + BLOCK).encode()
+            unknown = ~np.isin(np.frombuffer(text, dtype=np.uint8), np.frombuffer(KNOWN, dtype=np.uint8))
+            edges = np.flatnonzero(np.diff(np.concatenate([[False], unknown, [False]]).astype(np.int8)))
+            starts.append(first + edges[::2])
+            ends.append(first + edges[1::2])
+        return Union.of(np.concatenate(starts), np.concatenate(ends))
+
+
+def _wanted(name: str, contigs: Contigs) -> bool:
+    """Say whether a contig is to be read; patterns match with and without ``chr``."""
+    bare = name.removeprefix("chr")
+
+    def matches(patterns: Iterable[str]) -> bool:
+        return any(fnmatch.fnmatchcase(own, pattern) for pattern in patterns for own in (name, bare, f"chr{bare}"))
+
+    return (contigs.include is None or matches(contigs.include)) and not matches(contigs.exclude)
+
+
+def _open(path: Path, folder: Path) -> pysam.FastaFile:
+    """Open a FASTA file, with the index beside it or one of our own."""
+    if not path.is_file():
+        raise RnalmError(f"{path}: no such file")
+    if _compression(path) == "gzip":
+        path = _unpack(path, folder)
+    packed = _compression(path) == "bgzip"
+    index, blocks = Path(f"{path}.fai"), Path(f"{path}.gzi")
+    if index.is_file() and index.stat().st_mtime < path.stat().st_mtime:
+        raise RnalmError(f"{index}: older than {path}; index it anew (samtools faidx), or remove the index")
+    if not index.is_file() or (packed and not blocks.is_file()):
+        index, blocks = (folder / f"{path.name}.{end}" for end in ("fai", "gzi"))
+        if not index.is_file() or index.stat().st_mtime < path.stat().st_mtime:
+            _index(path, index, blocks if packed else None)
+    try:
+        compressed = {"filepath_index_compressed": str(blocks)} if packed else {}
+        return pysam.FastaFile(str(path), filepath_index=str(index), **compressed)
+    except (OSError, ValueError) as error:
+        raise RnalmError(f"{path}: cannot be read as FASTA ({error})") from None
+
+
+def _index(path: Path, index: Path, blocks: Path | None) -> None:
+    """Write an index, and one of the blocks of a compressed file, whole or not at all."""
+    index.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with replacing(index) as temporary:
+            if blocks is None:
+                pysam.faidx(str(path), "--fai-idx", str(temporary))  # pyright: ignore[reportAttributeAccessIssue]
+            else:
+                with replacing(blocks) as compressed:
+                    pysam.faidx(str(path), "--fai-idx", str(temporary), "--gzi-idx", str(compressed))  # pyright: ignore[reportAttributeAccessIssue]
+    except pysam.SamtoolsError as error:  # pyright: ignore[reportAttributeAccessIssue]
+        problem = str(error).splitlines()[-1]
+        raise RnalmError(f"{path}: cannot be indexed; expected FASTA with lines of one length ({problem})") from None
+
+
+def _compression(path: Path) -> str | None:
+    """Say how a file is compressed; blocks of bgzip have a field of their own in their header (SAM specification, 4.1)."""
+    with path.open("rb") as file:
+        head = file.read(14)
+    if head[:2] != b"\x1f\x8b":
+        return None
+    return "bgzip" if head[12:14] == b"BC" else "gzip"
+
+
+def _unpack(path: Path, folder: Path) -> Path:
+    """Unpack a file of which no part can be read by itself."""
+    whole = folder / path.stem
+    if not whole.is_file() or whole.stat().st_mtime < path.stat().st_mtime:
+        log.info("%s: unpacked into %s; compressed with bgzip, it would be read as it is", path, whole)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with replacing(whole) as temporary, gzip.open(path) as packed, open(temporary, "wb") as file:
+                shutil.copyfileobj(packed, file)
+        except (OSError, EOFError) as error:
+            raise RnalmError(f"{path}: cannot be unpacked ({error})") from None
+    return whole

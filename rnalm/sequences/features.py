@@ -1,0 +1,127 @@
+"""Features of a genome ─► which of them the bins of windows have."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from rnalm.config.genome import Features, Genome
+from rnalm.errors import RnalmError, nearest
+from rnalm.sequences import intervals
+from rnalm.sequences.contigs import Reference
+from rnalm.sequences.intervals import Union
+from rnalm.sequences.sample import Part, Windows
+from rnalm.sequences.text import open_text
+
+
+class Labeller:
+    """Labels windows by the features of their bins.
+
+    Parameters
+    ----------
+    source : Genome
+        With features.
+    reference : Reference
+        The genome.
+    parts : sequence of Part
+        Of it.
+    regions : pandas.DataFrame or None
+        The regions, which may have labels of their own.
+
+    Attributes
+    ----------
+    classes : list of str
+        Their names.
+
+    Raises
+    ------
+    RnalmError
+        If a threshold is for no class, a class has no interval, or a label of a region is none.
+    """
+
+    def __init__(self, source: Genome, reference: Reference, parts: Sequence[Part], regions: pd.DataFrame | None) -> None:
+        assert source.features is not None, "it has features"
+        self.features, self.span, self.parts, self.classes = source.features, source.span, parts, classes(source)
+        if odd := next((name for name in self.features.thresholds if name not in self.classes), None):
+            raise RnalmError(f"source.features.thresholds: {odd!r} is no class; {nearest(odd, self.classes)}")
+        self.saved, self.known = None, {}
+        if self.features.path is None:
+            assert regions is not None, "the configuration is checked for it"
+            self.saved = _saved(regions, self.classes, source.sample.path or "")
+        else:
+            self.known = _by_class(self.features, reference, self.classes)
+
+    def __call__(self, windows: Windows) -> np.ndarray:
+        """Label windows: float32 1 or 0 ``(windows, classes)``."""
+        if self.saved is not None:
+            return self.saved[windows.line]
+        labels = np.zeros((len(windows), len(self.classes)), dtype=np.float32)
+        for number in np.unique(windows.part):
+            own = np.flatnonzero(windows.part == number)
+            start, end = windows.start[own], windows.end[own]
+            if self.span is not None:
+                start, end = start + self.span[0], start + self.span[1]
+            sizes, place = np.unique(end - start, return_inverse=True)
+            for index, union in self.known.get(self.parts[number].contig, ()):
+                least = np.array([self.features.least(self.classes[index], int(size)) for size in sizes])
+                labels[own, index] = union.covered(start, end) >= least[place]
+        return labels
+
+
+def classes(source: Genome) -> list[str]:
+    """Name the classes of a genome's features.
+
+    Parameters
+    ----------
+    source : Genome
+        With a list of them, the file that has one, or all that the features have.
+
+    Raises
+    ------
+    RnalmError
+        If a class is listed twice, or there is none.
+    """
+    features = source.features
+    if features is None:
+        return []
+    if isinstance(features.classes, list):
+        names, where = list(features.classes), "source.features.classes"
+    elif features.classes is not None:
+        with open_text(features.classes) as text:
+            names, where = [line.strip() for line in text if line.strip()], features.classes
+    else:
+        assert features.path is not None, "the configuration is checked for it"
+        names, where = sorted({str(name) for name in intervals.read(features.path)["3"].cat.categories} - {""}), features.path
+    if not names:
+        raise RnalmError(f"{where}: names no class; expected contig, start, end and class, separated by tabs")
+    if len(set(names)) < len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise RnalmError(f"{where}: the class {repeated!r} is named twice")
+    return names
+
+
+def _by_class(features: Features, reference: Reference, names: list[str]) -> Mapping[str, list[tuple[int, Union]]]:
+    """Join the intervals of each class on each contig: by contig, numbers of classes and their unions."""
+    assert features.path is not None, "the configuration is checked for it"
+    frame = intervals.read(features.path)
+    found = {str(name) for name in frame["3"].cat.categories}
+    if missing := next((name for name in names if name not in found), None):
+        raise RnalmError(f"{features.path}: no interval is of the class {missing!r}; {nearest(missing, sorted(found))}")
+    frame = reference.named(frame.loc[frame["3"].isin(names)], features.path)
+    known: dict[str, list[tuple[int, Union]]] = {}
+    for index, name in enumerate(names):
+        for contig, union in intervals.unions(frame.loc[frame["3"] == name]).items():
+            known.setdefault(contig, []).append((index, union))
+    return known
+
+
+def _saved(regions: pd.DataFrame, names: list[str], path: str) -> np.ndarray:
+    """Read the labels that Selene saves with regions, numbers of classes: float32 ``(regions, classes)``."""
+    labels = np.zeros((len(regions), len(names)), dtype=np.float32)
+    for row, text in enumerate(regions["4"].astype(str)):
+        for written in filter(None, text.strip().split(";")):
+            if not written.isdecimal() or int(written) >= len(names):
+                hint = f"expected numbers from 0 to {len(names) - 1}, separated by ';'"
+                raise RnalmError(f"{path}: region {row + 1} has the label {written!r}, {hint}")
+            labels[row, int(written)] = 1
+    return labels
