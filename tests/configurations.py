@@ -87,6 +87,15 @@ BASES = {
         "model": {"name": "frames"},
         "interpret": {"shards": 2},
     },
+    "genome": {
+        "output": "out",
+        "task": "multilabel",
+        "source": {
+            **{"genome": "a.fa", "features": {"path": "table.tsv", "classes": ["x"]}, "length": 100},
+            "sample": {"method": "intervals", "path": "more.tsv", "n": 9},
+        },
+        "interpret": {"shards": 2},
+    },
     "several": {
         "output": "out",
         "task": "multilabel",

@@ -16,6 +16,9 @@ from rnalm.pipeline import fingerprint
 
 ROOT = Path(__file__).parents[1]
 
+# Tests share the cores: a thread that waits for others lets them have its core, rather than spin on it.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # No test depends on how busy the machine is.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")

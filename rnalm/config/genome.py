@@ -33,12 +33,16 @@ name ends in `.gz` and the like; neither order nor an index matters. null: label
     classes: Annotated[list[str] | str | None, BeforeValidator(_all)] = None
     """The classes that are learned: a list, a file with one in each line, or `all` (null): those of the file, in the order of \
 their names. Intervals of others are passed over."""
+    least_intervals: int = Field(default=1, ge=1)
+    """For `all` classes: those of fewer intervals are passed over."""
+    widen: int = Field(default=0, ge=0)
+    """Bases by which each interval grows at either end, as points have to."""
     threshold: Share = 0.5
     """A bin is of a class if the intervals of that, together, cover at least this share of its bases, and at least one."""
     thresholds: dict[str, Share] = {}
     """Other thresholds for some of the classes."""
 
-    def least(self, name: str, length: int) -> int:
+    def covered(self, name: str, length: int) -> int:
         """Say how many bases of a bin must be covered: exactly, as the threshold is written.
 
         Parameters
@@ -50,7 +54,7 @@ their names. Intervals of others are passed over."""
 
         Examples
         --------
-        >>> Features(path="a.bed", threshold=0.7).least("Reb1", 10)
+        >>> Features(path="a.bed", threshold=0.7).covered("Reb1", 10)
         7
         """
         return max(1, math.ceil(Fraction(str(self.thresholds.get(name, self.threshold))) * length))

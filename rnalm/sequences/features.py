@@ -63,7 +63,7 @@ class Labeller:
                 start, end = start + self.span[0], start + self.span[1]
             sizes, place = np.unique(end - start, return_inverse=True)
             for index, union in self.known.get(self.parts[number].contig, ()):
-                least = np.array([self.features.least(self.classes[index], int(size)) for size in sizes])
+                least = np.array([self.features.covered(self.classes[index], int(size)) for size in sizes])
                 labels[own, index] = union.covered(start, end) >= least[place]
         return labels
 
@@ -91,7 +91,8 @@ def classes(source: Genome) -> list[str]:
             names, where = [line.strip() for line in text if line.strip()], features.classes
     else:
         assert features.path is not None, "the configuration is checked for it"
-        names, where = sorted({str(name) for name in intervals.read(features.path)["3"].cat.categories} - {""}), features.path
+        counts, where = intervals.read(features.path)["3"].value_counts(), features.path
+        names = sorted(str(name) for name, count in counts.items() if count >= features.least_intervals and name != "")
     if not names:
         raise RnalmError(f"{where}: names no class; expected contig, start, end and class, separated by tabs")
     if len(set(names)) < len(names):
@@ -108,6 +109,7 @@ def _by_class(features: Features, reference: Reference, names: list[str]) -> Map
     if missing := next((name for name in names if name not in found), None):
         raise RnalmError(f"{features.path}: no interval is of the class {missing!r}; {nearest(missing, sorted(found))}")
     frame = reference.named(frame.loc[frame["3"].isin(names)], features.path)
+    frame = frame.assign(start=(frame["start"] - features.widen).clip(lower=0), end=frame["end"] + features.widen)
     known: dict[str, list[tuple[int, Union]]] = {}
     for index, name in enumerate(names):
         for contig, union in intervals.unions(frame.loc[frame["3"] == name]).items():

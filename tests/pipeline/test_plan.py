@@ -68,6 +68,39 @@ KEYS = {
             *((f"columns.{name}", "weight" if name == "id" else "sequence") for name in ("id", "label", "group", "split")),
         )
     },
+    **{
+        f"source<Genome>.{key}": ("genome", value, EVERYTHING, *also)
+        for key, value, *also in (
+            ("genome", "b.fa"),
+            ("sample.method", "random", {"path": None}),
+            ("sample.n", 8),
+            ("sample.path", "table.tsv"),
+            ("sample.step", 9, {"method": "tiles", "n": None, "path": None}),
+            ("sample.negatives", False),
+            ("sample.seed", 3),
+            ("length", 50),
+            ("strand", "both"),
+            ("contigs.include", ["chr1"]),
+            ("contigs.exclude", []),
+            ("contigs.parts", 2),
+            ("blacklist", "table.tsv"),
+            ("max_unknown", 0.1),
+            ("case", "keep"),
+            ("index", "elsewhere"),
+        )
+    },
+    **{
+        f"source<Genome>.{key}": ("genome", value, ENCODING)
+        for key, value in (
+            ("features.path", "b.fa"),
+            ("features.classes", ["x", "y"]),
+            ("features.least_intervals", 5),
+            ("features.widen", 50),
+            ("features.threshold", 0.3),
+            ("features.thresholds", {"x": 0.1}),
+            ("bin", 50),
+        )
+    },
     "source.columns.sites": ("positions", "label", ENCODING),
     "source.sites": ("positions", "more.tsv", ENCODING, {"columns": {"id": "id", "sequence": "sequence"}}),
     "inference.more.columns.sites": ("positions", "label", PASSING),

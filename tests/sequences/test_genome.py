@@ -279,6 +279,16 @@ def test_features_that_do_not_fit_are_refused(made, refusal, bed, options, messa
     assert message in refusal(genome.read, sample={"n": 3}, length=20, features=features)
 
 
+def test_points_can_be_widened_and_rare_classes_left_out(made):
+    genome = made()
+    bed = genome.bed("f.bed", ("chr1", 2, 3, "x"), ("chr1", 40, 41, "x"), ("chr1", 50, 51, "y"))
+    features = {"path": bed, "widen": 5, "threshold": 0.5}
+    records = genome.read(sample={"method": "tiles", "step": 10}, length=10, features=features)
+    assert [record.label.tolist() for record in records[:7]] == [[1, 0], [0, 0], [0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]
+    few = genome.source(sample={"n": 1}, length=10, features=features | {"least_intervals": 2})
+    assert classes(few) == ["x"]
+
+
 def test_lines_of_a_browser_are_passed_over(made):
     genome = made()
     (genome.folder / "f.bed").write_text("track name=x\n# a comment\n\nchr1\t0\t100\tx\nchr1\t5\t10\ty\tmore\n")

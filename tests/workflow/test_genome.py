@@ -1,0 +1,67 @@
+"""Windows of a genome, from its FASTA file and peaks to the report; then regions by the trained model."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from rnalm.config.load import load
+from rnalm.pipeline.plan import Plan
+
+pytestmark = pytest.mark.e2e
+
+MOTIFS = {"Abf1": "CGTGAT", "Reb1": "TTACCC"}
+
+
+def genome(draw: np.random.Generator) -> tuple[str, str]:
+    """Make three contigs with motifs, as FASTA, and points where these are, as BED."""
+    fasta, bed = [], []
+    for contig in ("chrI", "chrII", "chrIII"):
+        letters = draw.choice(list("ACGT"), 6000)
+        for name, motif in MOTIFS.items():
+            for at in np.sort(draw.choice(290, 60, replace=False)) * 20:
+                letters[at : at + len(motif)] = list(motif)
+                bed.append(f"{contig}\t{at + 3}\t{at + 4}\t{name}\n")
+        fasta.append(f">{contig}\n{''.join(letters)}\n")
+    return "".join(fasta), "".join(bed)
+
+
+def test_features_of_a_genome_are_learned_and_predicted(make_experiment, tmp_path):
+    experiment = make_experiment(tmp_path)
+    fasta, bed = genome(np.random.default_rng(0))
+    (experiment.folder / "g.fa").write_text(fasta)
+    (experiment.folder / "peaks.bed").write_text(bed)
+    (experiment.folder / "regions.bed").write_text("chrIII\t500\t501\there\t0\t+\nchrIII\t500\t501\there\t0\t-\n")
+    windows = {"genome": "g.fa", "length": 30}
+    experiment.config = {
+        "output": "out",
+        "task": "multilabel",
+        "source": windows
+        | {"features": {"path": "peaks.bed", "widen": 5, "threshold": 0.3}, "sample": {"method": "tiles", "step": 10}},
+        "inference": {"asked": windows | {"sample": {"method": "regions", "path": "regions.bed"}}},
+        "folds": {"method": "column", "validation": ["chrII"], "test": ["chrIII"]},
+        "model": {"name": "dilated", "width": 24, "kernel_size": 7, "dilations": [1]},
+        "labels": {"class_weights": True},
+        "finetune": {"epochs": 10, "learning_rate": 0.005, "batch_size": 16, "metric": "pr_auc"},
+        "interpret": {"modes": ["mask"], "explain": "all", "sample_size": 6, "shards": 1},
+    }
+    experiment.succeed()
+    plan, out = Plan(load(experiment.config)), experiment.output
+    there = {str(path.relative_to(experiment.folder)) for path in out.rglob("*") if path.is_file()}
+    assert set(plan.targets("all")) <= there
+    assert {path.name for path in experiment.folder.glob("g.fa*")} == {"g.fa"}, "nothing is written beside the genome"
+    encoded = pq.read_table(out / "encoded/source.parquet").to_pandas()
+    assert set(encoded["split"]) == {"chrI", "chrII", "chrIII"}
+    results = json.loads((out / "predict/results.json").read_text())
+    assert list(results["per_class"]) == list(MOTIFS)
+    assert all(of_class["roc_auc"] > 0.9 for of_class in results["per_class"].values())
+    frame = pd.read_parquet(out / "predict/predictions.parquet")
+    assert frame["id"].str.startswith("chrIII:").all()
+    asked = pd.read_parquet(out / "predict/asked/predictions.parquet")
+    assert asked["id"].tolist() == ["chrIII:485-515", "chrIII:485-515(-)"]
+    # Nothing to do, and then nothing but what another threshold changes.
+    assert "Nothing to be done" in experiment.succeed()
+    experiment.config["source"]["features"]["threshold"] = 0.2
+    assert "train_tokenizer" not in experiment.plan()
