@@ -27,8 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import TrainerCallback
 
 from rnalm import compute
-from rnalm.config import Encode, Finetune, Folds, HuggingFace, Saluki, Table, Tokenizer
-from rnalm.config import Columns
+from rnalm.config import Columns, Encode, Finetune, Folds, HuggingFace, Saluki, Table, Tokenizer
 from rnalm.labels import folds
 from rnalm.models import registry
 from rnalm.prediction.predict import Predictor

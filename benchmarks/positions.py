@@ -144,8 +144,8 @@ def rules(training: list[Transcript], tested: list[Transcript]) -> dict[str, lis
         at, _, own = features.of(one)
         values = (np.ones(len(at)), np.arange(len(at)) == 0, own[:, 0], boosting.predict_proba(own)[:, 1] if len(at) else [])
         for made, value in zip(scores.values(), values, strict=True):
-            # Elsewhere no site is expected: probabilities are 0 there, and the logarithms of the matrix far below others.
-            each = np.full(len(one.sequence), -1e3 if made is scores["Kozak matrix"] else 0.0)
+            # Elsewhere no site is expected: below all that stands at an ATG, and a probability of 0.
+            each = np.full(len(one.sequence), 0.0 if made is scores[BOOSTING] else -1e3)
             each[at] = value
             made.append(each)
     return scores

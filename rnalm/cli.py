@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     ask = commands.add_parser("predict", help="ask trained models about a sequence, or those of a file")
     ask.add_argument("what", metavar="SEQUENCE", help="letters; or a file: FASTA, or .npy as TIS Transformer has it")
     ask.add_argument("--model", nargs="+", required=True, metavar="FOLDER", help="model folders, of which the mean predicts")
+    ask.add_argument("--trust", action="store_true", help="run code of a user's own that the models hold (model.name: file)")
     ask.set_defaults(run=_predict)
     bring = commands.add_parser("import", help="turn files of another system into a table")
     systems = bring.add_subparsers(required=True, metavar="SYSTEM")
@@ -71,7 +72,7 @@ def _predict(options: argparse.Namespace) -> None:
     from rnalm.prediction.ask import ask
 
     logging.basicConfig(format="rnalm: %(levelname)s: %(message)s")
-    for row in ask(options.model, options.what):
+    for row in ask(options.model, options.what, trust=options.trust):
         print(*row, sep="\t")
 
 
@@ -103,7 +104,7 @@ def _check(options: argparse.Namespace) -> None:
     experiment = Experiment(settings)
     if configs := [f"{model}/config.json" for model in experiment.given]:
         encode = inherit(settings.encode.model_dump(exclude_unset=True), configs)
-        labels = settings.labels.model_copy(update={"per": experiment.per})
+        labels = settings.labels.model_copy(update=experiment.labelled)
         settings = settings.model_copy(update={"encode": encode, "labels": labels})
     problems, more = _of_start(settings), 0
     for name, source, learned in _sources(experiment, configs):

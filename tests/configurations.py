@@ -87,6 +87,13 @@ BASES = {
         "model": {"name": "frames"},
         "interpret": {"shards": 2},
     },
+    "own": {
+        "output": "out",
+        "source": source("table.tsv", columns={key: name for key, name in COLUMNS.items() if key != "weight"}),
+        "task": "classification",
+        "model": {"name": "file", "path": "my.py", "class": "Tiny"},
+        "interpret": {"shards": 2},
+    },
     "genome": {
         "output": "out",
         "task": "multilabel",

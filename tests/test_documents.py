@@ -37,6 +37,8 @@ FILES = {
     "data/utr3_mpra.tsv.gz": "id\tsequence\tactivity\n" + "".join(f"u{row}\tACGTACGT\t1.5\n" for row in range(20)),
     "data/ecoli_promoter.fasta.gz": "".join(f">p{row}\nACGTACGT\n" for row in range(20)),
     "data/ecoli_non_promoter.fasta.gz": "".join(f">n{row}\nACGTACGA\n" for row in range(20)),
+    "data/genome/yeast/chrIV.fa.gz": ">chrIV\n" + 1000 * "ACGT" + "\n",
+    "data/genome/yeast/rossi2021_chrIV_points.bed.gz": "chrIV\t955\t956\tSko1\n",
 }
 
 
@@ -82,6 +84,8 @@ class Terminal:
         for name in ("workflow", "config", "rnalm", "benchmarks", "Makefile", "pyproject.toml", "constraints.txt"):
             (folder / name).symlink_to(ROOT / name)
         (folder / "data").mkdir()
+        (folder / "data/genome/yeast").mkdir(parents=True)
+        (folder / "data/genome/yeast/blacklist_chrIV.bed").write_text("chrIV\t0\t10\n")
         for name, text in FILES.items():
             (folder / name).write_bytes(gzip.compress(text.encode()))
         (folder / "data/tis").mkdir()
@@ -142,11 +146,16 @@ def test_every_command_of_a_page_can_be_given(page, tmp_path, read_code):
             profile.write_text(yaml.safe_dump(yaml.safe_load(profile.read_text()) | block))
 
 
+#: What blocks of a page stand beside, where it is not the demo.
+STUDIES = {"promoters": "promoters", "genome": "yeast_factors"}
+
+
 @pytest.mark.parametrize(("page", "piece"), [(page, piece) for page in PAGES for kind, piece in code(page) if kind == "yaml"])
 def test_a_block_of_yaml_is_a_configuration(page, piece):
     block = yaml.safe_load(piece)
     if not is_profile(block):
-        study = ROOT / "config" / ("examples/promoters.yaml" if "promoters" in page else "config.yaml")
+        name = next((f"examples/{file}.yaml" for key, file in STUDIES.items() if key in page), "config.yaml")
+        study = ROOT / "config" / name
         load(block if "output" in block else yaml.safe_load(study.read_text()) | block, page)
 
 

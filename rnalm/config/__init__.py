@@ -7,25 +7,25 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from rnalm.config.architectures import (
+    ARCHITECTURES,
+    FILLING,
+    Architecture,
+    Dilated,
+    Frames,
+    Given,
+    HuggingFace,
+    Model,
+    OwnModel,
+    Performer,
+    Saluki,
+)
 from rnalm.config.columns import Columns
 from rnalm.config.data import Cluster, Encode, Folds, Labels, Tokenizer
 from rnalm.config.fasta import Attributes, Chunk, Fasta
 from rnalm.config.folder import spelled
 from rnalm.config.genome import Features, Genome, Sample, placed_genomes
-from rnalm.config.learning import (
-    ARCHITECTURES,
-    FILLING,
-    METRICS,
-    Architecture,
-    Dilated,
-    Finetune,
-    Frames,
-    HuggingFace,
-    Model,
-    Performer,
-    Pretrain,
-    Saluki,
-)
+from rnalm.config.learning import METRICS, Finetune, Pretrain
 from rnalm.config.results import Interpret, Powerlaw, Predict, Report
 from rnalm.config.section import Section
 from rnalm.config.source import Case, SourceSection
@@ -53,9 +53,11 @@ __all__ = [
     "Folds",
     "Frames",
     "Genome",
+    "Given",
     "HuggingFace",
     "Interpret",
     "Labels",
+    "OwnModel",
     "Performer",
     "Powerlaw",
     "Predict",
@@ -122,7 +124,7 @@ as Weights & Biases writes it."""
     @property
     def trains(self) -> bool:
         """Whether models are trained here, rather than given."""
-        return not isinstance(self.model, list)
+        return not isinstance(self.model, Given)
 
     @property
     def architecture(self) -> Architecture:

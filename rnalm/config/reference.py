@@ -68,7 +68,7 @@ def _table(path: str, section: type[Section], one_of_several: bool) -> str:
     kind = f" ({vars(section)['title']})" if one_of_several else ""
     title = f"## `{path}`{kind}" if path else "## Top level"
     rows = [
-        f"| `{name}` | {_kind(info)} | {_default(info)} | {_meaning(info)} |" for name, info in section.model_fields.items()
+        f"| `{info.alias or name}` | {_kind(info)} | {_default(info)} | {_meaning(info)} |" for name, info in section.model_fields.items()
     ]
     head = ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
     return "\n".join([title, "", f"{section.__doc__}", "", *head, *rows, ""])

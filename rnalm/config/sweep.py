@@ -10,7 +10,8 @@ from pydantic_core import ErrorDetails
 
 import rnalm.config.importers.wandb as wandb
 from rnalm.config import document
-from rnalm.config.learning import ARCHITECTURES, METRICS, Finetune
+from rnalm.config.architectures import ARCHITECTURES
+from rnalm.config.learning import METRICS, Finetune
 from rnalm.config.parameter import Parameter
 from rnalm.config.section import Section
 from rnalm.errors import RnalmError, nearest

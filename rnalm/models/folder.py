@@ -1,11 +1,13 @@
 """What a model folder consists of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rnalm.config import contract
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import read_json, sha256, write_json
+from rnalm.models import code
 
 #: Names the files where the weights of a large model are, instead of one.
 INDEX = "model.safetensors.index.json"
@@ -62,6 +64,42 @@ def gather(folders: Sequence[str | Path], output: str | Path) -> None:
         If one of the folders is not whole.
     """
     write_json(output, {str(folder): sha256(*(check(folder) / name for name in contract.MODEL)) for folder in folders})
+
+
+def check_trust(folder: str | Path) -> None:
+    """Refuse a model that holds code of a user's own, unless it was said that it may be run.
+
+    Parameters
+    ----------
+    folder : path
+        Of a trained model.
+
+    Raises
+    ------
+    RnalmError
+        If there is code in it.
+    """
+    if read_json(Path(folder) / contract.CONFIG).get("model_type") == "file":
+        hint = "to run it, set model: {folders: [...], trust: true} (or --trust)"
+        raise RnalmError(f"{folder}: holds code of its own, which runs when the model is loaded; {hint}")
+
+
+def starting_files(section: Mapping[str, Any]) -> list[Path]:
+    """List the files of which a new model is made.
+
+    Parameters
+    ----------
+    section : mapping
+        The ``model`` section of the configuration, as plain values.
+
+    Raises
+    ------
+    RnalmError
+        If code is named that is not there.
+    """
+    own = code.files(section["path"]) if section["name"] == "file" else []
+    weights = [Path(section["weights"])] if section.get("weights") else []
+    return [*pretrained_files(section.get("pretrained")), *own, *weights]
 
 
 def pretrained_files(pretrained: str | None) -> list[Path]:

@@ -10,7 +10,7 @@ from transformers.utils import logging as transformers_logging
 
 from rnalm.config import ARCHITECTURES, FILLING
 from rnalm.errors import RnalmError
-from rnalm.models.folder import check
+from rnalm.models.folder import check, check_trust
 from rnalm.models.framed import framed_class, plain_class
 from rnalm.models.pretrained import as_data, differences, load_weights
 from rnalm.tokens.dataset import PAD
@@ -101,7 +101,7 @@ def create_filling(options: dict, vocab_size: int, special: dict[str, int], **ex
     return fill(sizes, vocab_size, special, **extra)
 
 
-def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedModel:
+def load(folder: str | Path, device: str | torch.device = "cpu", trust: bool = False) -> PreTrainedModel:
     """Load a trained model in evaluation mode.
 
     Parameters
@@ -110,13 +110,17 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> PreTrainedMo
         A model folder.
     device : str or torch.device
         Where the model is to be.
+    trust : bool
+        Whether to run code of a user's own, if the folder holds some.
 
     Raises
     ------
     RnalmError
-        If the folder holds no whole model, or weights of another one.
+        If the folder holds no whole model, weights of another one, or code that is not to be run.
     """
     folder = check(folder)
+    if not trust:
+        check_trust(folder)
     try:
         config = as_data(folder)
         ours = config.model_type in ARCHITECTURES

@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import Any
 
-from rnalm.config import Config, Interpret, Pretrain, Source
+from rnalm.config import Config, Given, Interpret, OwnModel, Pretrain, Source
 from rnalm.config.contract import LABELS, LANGUAGE_MODEL, MODEL, place
 from rnalm.config.sweep import Sweep
 from rnalm.errors import RnalmError
@@ -54,7 +54,7 @@ class Experiment:
 
     def __init__(self, settings: Config) -> None:
         self.settings, self.out = settings, settings.output
-        given = settings.model if isinstance(settings.model, list) else []
+        given = settings.model.folders if isinstance(settings.model, Given) else []
         self.given = [str(folder.check(path)) for path in given]
         self.folds = list(range(settings.folds.count)) if settings.trains else []
         self.replicates = settings.finetune.replicates
@@ -84,6 +84,9 @@ class Experiment:
             raise RnalmError(f"predict.{key}: {self.given[0]} has no outputs for tokens; expected models that have")
         if self.given and self.per == "sequence" and interpret.explain_at != Interpret().explain_at:
             raise RnalmError(f"interpret.explain_at: {self.given[0]} has no outputs for tokens; expected models that have")
+        if self.given and not self.trusts:
+            for model in self.given:
+                folder.check_trust(model)
         if self.given and self.per == "token" and interpret.method != ["loo"]:
             raise RnalmError(f"interpret.method: {self.given[0]} has outputs for each token; expected loo")
 
@@ -95,6 +98,12 @@ class Experiment:
         meaning = read_json(f"{self.given[0]}/{LABELS}")
         several = meaning.get("task") == "multilabel" and meaning.get("per") == "token"
         return {"per": meaning.get("per", "sequence"), "classes": meaning["classes"] if several else None}
+
+    @property
+    def trusts(self) -> bool:
+        """Whether code that models hold may be run: it is that which the configuration names, or it says so."""
+        model = self.settings.model
+        return model.trust if isinstance(model, Given) else isinstance(model, OwnModel)
 
     @property
     def per(self) -> str:
@@ -215,8 +224,8 @@ class Experiment:
         return [f"{self.models[model]}/{name}" for model in models for name in names]
 
     def starting_point(self) -> list[str]:
-        """List the files of a pretrained model that the user names; none for one of the Hugging Face hub."""
-        return [str(path) for path in folder.pretrained_files(getattr(self.settings.model, "pretrained", None))]
+        """List the files of the user that models are made of: a pretrained model, unless on the hub, code and weights."""
+        return [] if self.given else [str(path) for path in folder.starting_files(self.settings.architecture.model_dump())]
 
     def pretrained_for(self, fold: int) -> str:
         """Give the folder of the model from which the training of a fold starts, where it starts from one pretrained here.

@@ -135,7 +135,8 @@ def summarize_folds(experiment: Experiment) -> Params:
 def predict_source(experiment: Experiment, source: str, model: str) -> Params:
     """Give the model that predicts, and how much at once."""
     batch_tokens = experiment.settings.predict.batch_tokens
-    return {"model": experiment.models[model], "batch_tokens": batch_tokens, "fold": fold_of(model)}
+    means = {"batch_tokens": batch_tokens, "trust": experiment.trusts}
+    return {"model": experiment.models[model], "fold": fold_of(model)} | means
 
 
 def gather_models(experiment: Experiment, **_: str) -> Params:
@@ -169,6 +170,7 @@ def score_shard(experiment: Experiment, source: str, mode: str, shard: str, shar
         "mode": mode,
         "replacements": interpret.replacements if mode == "replace" else {},
         "replace_modifiers": interpret.replace_modifiers and mode == "replace",
+        "trust": experiment.trusts,
         "shard": int(shard),
         "shards": int(shards),
         "sites": _sites(experiment),

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 ARRAYS = (".npy", ".npy.gz")
 
 
-def ask(models: Sequence[str | Path], what: str, batch_tokens: int = 2**18) -> Iterator[list[str]]:
+def ask(models: Sequence[str | Path], what: str, batch_tokens: int = 2**18, trust: bool = False) -> Iterator[list[str]]:
     """Predict a sequence or those of a file, by the mean over models.
 
     Parameters
@@ -41,6 +41,8 @@ def ask(models: Sequence[str | Path], what: str, batch_tokens: int = 2**18) -> I
         The letters of a sequence, or a file: FASTA, or ``.npy`` as TIS Transformer has it; either may be compressed.
     batch_tokens : int
         Tokens in one forward pass, at most.
+    trust : bool
+        Whether to run code of a user's own, if the models hold some.
 
     Yields
     ------
@@ -65,7 +67,9 @@ def ask(models: Sequence[str | Path], what: str, batch_tokens: int = 2**18) -> I
     config = read_json(folders[0] / contract.CONFIG)
     options = Encode(**{key: config[key] for key in Encode.model_fields if key in config})
     tokenize = RecordTokenizer(tokenizer, encode.uncut(options) if of_tokens else options)
-    predictors = [Predictor(registry.load(path), batch_tokens, own) for path, own in zip(folders, labels, strict=True)]
+    predictors = [
+        Predictor(registry.load(path, trust=trust), batch_tokens, own) for path, own in zip(folders, labels, strict=True)
+    ]
     names = tracks.columns(meaning) if of_tokens else score_columns(meaning)
     yield ["id", *(["position", "token"] if of_tokens else []), *names]
     for record in _records(what):

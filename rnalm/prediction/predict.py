@@ -184,6 +184,7 @@ def predict_file(
     rows: np.ndarray | None = None,
     batch_tokens: int = 2**18,
     device: str | torch.device = "cpu",
+    trust: bool = False,
 ) -> None:
     """Predict rows of an encoded file with one model, in a stream.
 
@@ -202,6 +203,8 @@ def predict_file(
         Tokens in one forward pass, at most.
     device : str or torch.device
         Where to compute.
+    trust : bool
+        Whether to run code of a user's own, if the model holds some.
 
     Raises
     ------
@@ -210,7 +213,7 @@ def predict_file(
     """
     labels = Labels.load(folder.check(model_folder) / contract.LABELS)
     check_fit(model_folder, encoded, labels)
-    model = registry.load(model_folder, device)
+    model = registry.load(model_folder, device, trust)
     predictor = Predictor(model, batch_tokens, labels)
     longest = encode.metadata(encoded)["longest"]
     check_length(model.config, min(longest, predictor.most or longest))

@@ -51,6 +51,8 @@ class Job:
         Draws the sample.
     explain_at : str or list of int
         Where tokens have labels: ``sites``, ``labels``, ``all``, or the positions whose predictions are explained.
+    trust : bool
+        Whether to run code of a user's own that models hold.
     sites : dict or None
         Likewise, what a site is: what a :class:`rnalm.config.results.Sites` is made of.
     """
@@ -73,6 +75,7 @@ class Job:
     batch_tokens: int | None = None
     seed: int | None = None
     explain_at: str | list[int] = DEFAULT.explain_at
+    trust: bool = False
     sites: dict | None = None
 
     def site_of(self, labels: Labels) -> str | None:

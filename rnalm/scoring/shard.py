@@ -100,7 +100,7 @@ def _method(job: Job, device: str | torch.device) -> Method:
         check_fit(path, job.encoded, meaning)
     explained = explained_classes(job.explain or job.site_of(labels[0]), labels[0])
     tokenizer = load_tokenizer(job.model_folders[0])
-    models = [registry.load(path, device) for path in job.model_folders]
+    models = [registry.load(path, device, job.trust) for path in job.model_folders]
     return MODES[job.mode](job, Subject(models, labels, explained, job.scale), tokenizer)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rnalm.config.genome import Genome
+from rnalm.errors import RnalmError
 from rnalm.sequences import intervals, sample
 from rnalm.sequences.contigs import Reference
 from rnalm.sequences.features import Labeller
@@ -123,12 +124,19 @@ def count(source: Genome, length: float) -> float:
         Which says how many, or from which file.
     length : float
         Of a window; not looked at.
+
+    Raises
+    ------
+    RnalmError
+        If there is no such file.
     """
     own, strands = source.sample, 2 if source.strand == "both" else 1
     if own.n is not None:
         return own.n * strands
     if own.path is not None:
         return len(intervals.read(own.path, 3)) * strands
+    if not Path(source.genome).is_file():
+        raise RnalmError(f"{source.genome}: no such file")
     # A letter of a packed file takes a quarter of a byte, or more.
     packed = Path(source.genome).stat().st_size * (4 if source.genome.endswith("gz") else 1)
     return packed / (own.step or 1) * strands

@@ -147,6 +147,18 @@ def all_special_ids(tokenizer: Tokenizer) -> dict[str, int]:
     return roles | {name: index for name, index in others.items() if index not in roles.values()}
 
 
+def token_names(tokenizer: Tokenizer) -> list[str]:
+    """List all tokens by their ids; an id without a token has an empty name.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        Any tokenizer.
+    """
+    names = {index: token for token, index in tokenizer.get_vocab().items()}
+    return [names.get(index, "") for index in range(max(names) + 1)]
+
+
 def plain_tokens(tokenizer: Tokenizer) -> list[str]:
     """List the non-special tokens in the order of their ids.
 

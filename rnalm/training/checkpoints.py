@@ -12,7 +12,7 @@ from typing import Any
 
 from rnalm.config import contract
 from rnalm.files import sha256, write_json
-from rnalm.models.folder import pretrained_files
+from rnalm.models.folder import starting_files
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,9 @@ SEAL = "sizes.json"
 
 #: Under which ``run.json`` holds the hash of the settings: the name that it has in folders of every version.
 HASH_KEY = "identity"
+
+#: Keys of the model that name files.
+NAMING_FILES = ("pretrained", "path", "weights")
 
 #: What a training may be given more or less of, or write elsewhere, and go the same course.
 FREE = ("output", "threads", "gpus")
@@ -170,8 +173,9 @@ def settings_hash(job: Any, files: Sequence[str], **replaced: Any) -> str:
     contents = [path for path in map(settings.pop, files) if path]
     for name in FREE:
         del settings[name]
-    if start := pretrained_files(job.model.get("pretrained")):
-        del settings["model"]["pretrained"]
+    start = starting_files(job.model)
+    # What is in these files counts, not where they are.
+    settings["model"] = {key: value for key, value in job.model.items() if not start or key not in NAMING_FILES}
     settings["files"] = sha256(*contents, *start)
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 

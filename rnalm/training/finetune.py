@@ -20,10 +20,11 @@ from rnalm.labels.labels import Labels
 from rnalm.labels.scaling import check_positive
 from rnalm.models import registry
 from rnalm.models.heads import TokenHead
+from rnalm.models.own import OwnNetwork
 from rnalm.tokens import dataset, encode, windows
 from rnalm.tokens.batches import TrainingSet, is_known
 from rnalm.tokens.dataset import Encoded
-from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer
+from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer, token_names
 from rnalm.training import processes, start, write
 from rnalm.training.checkpoints import State
 from rnalm.training.loop import is_main
@@ -68,7 +69,7 @@ def finetune(job: Job) -> None:
 
     def score() -> dict[str, float]:
         # What was written is what is validated: loaded anew, and in full precision.
-        values = validate(registry.load(job.output, compute.choose(job.gpus)), data)
+        values = validate(registry.load(job.output, compute.choose(job.gpus), trust=True), data)
         return {f"eval_{name}": value for name, value in values.items()} | {"eval_rows": len(data.validation)}
 
     data.meaning.save(Path(job.output) / contract.LABELS)
@@ -313,11 +314,16 @@ def new_model(job: Job, data: FoldData) -> PreTrainedModel:
             entries["label2id"] = {name: index for index, name in enumerate(data.meaning.classes)}
         if data.meaning.per == "token":
             entries["per"] = "token"
+        if job.model["name"] == "file":
+            entries |= {"task": job.task, "tokens": token_names(tokenizer)}
         channels = encode.metadata(job.encoded)["modifier_channels"]
         sizes = (tokenizer.get_vocab_size(), channels, data.meaning.n_outputs)
         model = registry.create(job.model, *sizes, all_special_ids(tokenizer), **entries)
         if isinstance(head := getattr(model, "head", None), TokenHead) and data.meaning.classes:
             head.expect(torch.from_numpy(labels.expected(data.meaning, data.training.known()[0])))
+        if isinstance(model, OwnNetwork):
+            lengths = np.concatenate([data.training.lengths, data.validation.lengths])
+            model.check([int(lengths.min()), int(lengths.max())])
         return model
 
     return start.new_model(job, create)

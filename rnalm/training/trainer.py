@@ -1,5 +1,7 @@
 """One fine-tuning: what decides it, what it learns from, its loss and its validation."""
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,6 +11,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 
 from rnalm.config import METRICS
+from rnalm.errors import RnalmError
 from rnalm.labels import losses, metrics
 from rnalm.labels.labels import Labels
 from rnalm.models import registry
@@ -20,6 +23,8 @@ from rnalm.training.checkpoints import Checkpoints, settings_hash
 from rnalm.training.loop import EpochTrainer, Run
 from rnalm.training.masking import Blanking
 from rnalm.training.start import TrainingJob
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,16 +139,60 @@ class FoldTrainer(EpochTrainer):
         """Compute the weighted loss of a batch, and the model's own penalty."""
         targets, weights = inputs.pop("labels"), inputs.pop("weights")
         outputs = model(**inputs)
-        data = self.data
-        loss = losses.of_batch(data.meaning.task, outputs.logits, targets, weights, data.class_weights, unit(self.network))
+        loss = self._loss(outputs.logits, targets, weights)
         if penalty := getattr(self.network, "penalty", None):
             loss = loss + penalty()
         return (loss, outputs) if return_outputs else loss
+
+    def _loss(self, logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        task, network = self.data.meaning.task, self.network
+        if own := own_loss(network, logits, targets):
+            return own()
+        return losses.of_batch(task, logits, targets, weights, self.data.class_weights, unit(network))
+
+    def create_optimizer(self, model=None):
+        """Make the optimizer: that of a network's own file, or Adam."""
+        given = getattr(self.network, "optimizer", lambda rate: None)(self.args.learning_rate)
+        if given is None:
+            return super().create_optimizer(model)
+        kind, options = given
+        self.optimizer = kind(self.network.parameters(), **options)
+        log.info("the optimizer is %s, of the network's own file; finetune.betas and weight_decay are Adam's", kind.__name__)
+        return self.optimizer
 
     def validate(self) -> dict[str, float]:
         """Compute the loss, weighted as in training, and all metrics on the validation rows, by a calibrated model."""
         calibrate(self.network, self.data.training.sequences, self.batch_tokens, self.data.meaning)
         return validate(self.network, self.data, self.batch_tokens)
+
+
+def own_loss(model: PreTrainedModel, logits: torch.Tensor, targets: torch.Tensor) -> Callable[[], torch.Tensor] | None:
+    """Give the loss that the file of a user's own network has, if it has one.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Any model.
+    logits, targets : Tensor
+        As for :func:`rnalm.labels.losses.of_batch`.
+
+    Returns
+    -------
+    callable or None
+        Computes it of what the network gives.
+
+    Raises
+    ------
+    RnalmError
+        If a label is not known, of which such a loss knows nothing.
+    """
+    criterion = getattr(model, "criterion", None)
+    if criterion is None:
+        return None
+    if targets.is_floating_point() and targets.isnan().any():
+        raise RnalmError("model.path: the loss of this file (criterion) knows no unknown labels; expected known ones, or none")
+    own = targets if targets.dim() > 1 or not targets.is_floating_point() else targets[:, None]
+    return lambda: criterion(model.native(logits), own)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
 
 
 def blanking(job: Job) -> Blanking:
@@ -198,4 +247,6 @@ def validate(model: PreTrainedModel, data: FoldData, batch_tokens: int = 2**16) 
     targets, weights = map(torch.from_numpy, validation.known())
     each = losses.per_row(data.meaning.task, torch.from_numpy(outputs), targets, unit(model), data.class_weights)
     loss = losses.weighted_mean(each, losses.weigh(weights, targets, data.class_weights))
+    if own := own_loss(model, torch.from_numpy(outputs), targets):
+        loss = own()
     return {"loss": loss.item(), **metrics.score(data.meaning, truth, outputs)}

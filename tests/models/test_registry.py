@@ -15,7 +15,11 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_all_are_tried_but_that_of_a_users_own():
+    assert set(OPTIONS) == set(ARCHITECTURES) - {"file"}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
 def test_an_architecture_is_called_local_whose_models_say_how(name):
     model = registry.create({"name": name} | OPTIONS[name], 11, 0, 1)
     assert hasattr(model, "local") == (ARCHITECTURES[name].local == "sequence")

@@ -163,6 +163,18 @@ KEYS = {
             **{"features": 8, "redraw": None, "glu": False, "norm": "rezero", "dropout": 0.2, "recompute": False},
         }.items()
     },
+    "model<OwnModel>.name": None,
+    **{
+        f"model<OwnModel>.{key}": ("own", value, TRAINING)
+        for key, value in {
+            **{"path": "other.py", "class": "Other", "args": {"n": 3}, "outputs": "logits"},
+            **{"strands": "mean", "weights": "more.tsv"},
+        }.items()
+    },
+    "model<OwnModel>.input": ("own", "ids", TRAINING),
+    "model<OwnModel>.by_order": ("own", True, TRAINING, {"weights": "more.tsv"}),
+    "model<Given>.folders": None,  # of other models all is other
+    "model<Given>.trust": None,
     "model<HuggingFace>.name": None,
     "model<HuggingFace>.type": ("language", "bert", PRETRAINING),
     "model<HuggingFace>.config": ("language", {"dim": 32}, PRETRAINING),
@@ -268,7 +280,7 @@ def sections(annotation: object) -> list[type[BaseModel]]:
 def leaves(section: type[BaseModel] = Config, path: str = "") -> Iterator[str]:
     """Name every key that holds a value; where a section is one of several, the second by its kind."""
     for name, info in section.model_fields.items():
-        key = f"{path}.{name}".lstrip(".") + (".more" if name == "inference" else "")
+        key = f"{path}.{info.alias or name}".lstrip(".") + (".more" if name == "inference" else "")
         kinds = [] if key in WHOLE else sections(info.annotation)
         if not kinds:
             yield key
@@ -292,6 +304,8 @@ def files(tmp_path, monkeypatch):
     """Let the current folder hold all files that the configurations name."""
     monkeypatch.chdir(tmp_path)
     for name in ("table.tsv", "more.tsv", "a.fa", "b.fa"):
+        (tmp_path / name).write_text(name)
+    for name in ("my.py", "other.py"):
         (tmp_path / name).write_text(name)
     (tmp_path / "given").mkdir()
     for name in contract.MODEL:

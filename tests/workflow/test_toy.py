@@ -48,7 +48,7 @@ AutoConfig.register("toy", ToyConfig)
 AutoModelForSequenceClassification.register(ToyConfig, Toy)
 '''
 
-#: The entry: its section in ``rnalm/config/learning.py``.
+#: The entry: its section in ``rnalm/config/architectures.py``.
 SECTION = '''\
 class Toy(Architecture):
     """The mean of embeddings."""
@@ -70,7 +70,7 @@ def extended(repository, tmp_path):
     root = tmp_path / "extended"
     shutil.copytree(repository, root)
     (root / "rnalm/models/toy.py").write_text(FILE)
-    learning = root / "rnalm/config/learning.py"
+    learning = root / "rnalm/config/architectures.py"
     before, entry, after = learning.read_text().partition("#: All architectures by name")
     learning.write_text(before + SECTION + entry + after.replace('"hf": HuggingFace', '"hf": HuggingFace, "toy": Toy'))
     return root

@@ -15,4 +15,5 @@ def work():
     torch.set_num_threads(snakemake.threads)
     rows = folds.test_rows(snakemake.input.folds, settings["fold"]) if snakemake.input.folds else None
     device = compute.choose(gpus(snakemake.resources))
-    predict_file(settings["model"], snakemake.input.encoded, snakemake.output[0], rows, settings["batch_tokens"], device)
+    options = {name: settings[name] for name in ("batch_tokens", "trust")}
+    predict_file(settings["model"], snakemake.input.encoded, snakemake.output[0], rows, device=device, **options)

@@ -1,0 +1,318 @@
+"""A network of one's own: its file runs as it stands, in and out of the model folder, and what does not fit is told."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rnalm.config import Encode, Fasta, Folds, Table
+from rnalm.config.sources import read_source
+from rnalm.labels import folds
+from rnalm.models import registry
+from rnalm.prediction.predict import predict
+from rnalm.sequences.read import read_records
+from rnalm.tokens import dataset, encode, learn
+from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer, save_tokenizer, token_names
+from rnalm.training import finetune
+from rnalm.training.trainer import Job
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "data/genome/golden"
+golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="needs data/genome")
+
+#: As networks for Selene are: probabilities, a loss, an optimizer.
+SELENE = """
+import torch
+from torch import nn
+
+
+class Tiny(nn.Module):
+    def __init__(self, sequence_length, n_genomic_features):
+        super().__init__()
+        self.convolution = nn.Conv1d(4, 8, 5)
+        self.classifier = nn.Linear(8 * (sequence_length - 4), n_genomic_features)
+
+    def forward(self, x):
+        return torch.sigmoid(self.classifier(torch.relu(self.convolution(x)).flatten(1)))
+
+
+def criterion():
+    return nn.BCELoss()
+
+
+def get_optimizer(lr):
+    return torch.optim.SGD, {"lr": lr, "momentum": 0.9}
+"""
+#: Takes any length, and ids.
+BAGS = """
+from torch import nn
+
+
+class Bags(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.table, self.out = nn.Embedding(20, size), nn.Linear(size, 1)
+
+    def forward(self, ids):
+        return self.out(self.table(ids).mean(dim=1))
+"""
+
+
+class Own:
+    """A file with a network, and the section that names it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.source = Fasta(path=str(folder / "s.fa"))
+        (folder / "s.fa").write_text(">a\nACGTACGTNC\n>b\nTTGACCATGA\n")
+        self.tokenizer = learn.learn(self.source)
+
+    def section(self, text: str = SELENE, **options) -> dict:
+        (self.folder / "my.py").write_text(text)
+        args = {"size": 4} if text == BAGS else {"sequence_length": 10, "n_genomic_features": 2}
+        own = {"name": "file", "path": str(self.folder / "my.py"), "class": "Bags" if text == BAGS else "Tiny", "args": args}
+        defaults = {"input": "one_hot", "outputs": None, "strands": "none", "weights": None, "by_order": False}
+        return own | defaults | options
+
+    def create(self, text: str = SELENE, task: str = "multilabel", outputs: int = 2, **options):
+        entries = {"task": task, "tokens": token_names(self.tokenizer)}
+        sizes = (self.tokenizer.get_vocab_size(), 0, outputs, all_special_ids(self.tokenizer))
+        torch.manual_seed(0)
+        return registry.create(self.section(text, **options), *sizes, **entries).eval()
+
+    def ids(self) -> torch.Tensor:
+        encode.encode(self.source, self.tokenizer, self.folder / "e.parquet", Encode())
+        return torch.tensor(np.stack([one.input_ids for group in dataset.read(self.folder / "e.parquet") for one in group]))
+
+
+@pytest.fixture
+def own(tmp_path):
+    return Own(tmp_path)
+
+
+def one_hot(text: str) -> torch.Tensor:
+    return torch.tensor([[0.25 if letter == "N" else float(letter == base) for letter in text] for base in "ACGT"])
+
+
+def test_letters_are_one_hot_and_an_unknown_base_has_a_quarter_of_each(own):
+    model = own.create()
+    inputs = torch.stack([one_hot("ACGTACGTNC"), one_hot("TTGACCATGA")])
+    logits = model(own.ids()).logits
+    torch.testing.assert_close(logits.sigmoid(), model.network(inputs))
+
+
+@pytest.mark.parametrize("how", ["mean", "max"])
+def test_both_strands_are_combined_as_probabilities(own, how):
+    model = own.create(strands=how)
+    inputs = torch.stack([one_hot("ACGTACGTNC"), one_hot("TTGACCATGA")])
+    other = torch.stack([one_hot("GNACGTACGT"), one_hot("TCATGGTCAA")])
+    each = torch.stack([model.network(inputs), model.network(other)])
+    torch.testing.assert_close(model(own.ids()).logits.sigmoid(), each.mean(0) if how == "mean" else each.max(0).values)
+
+
+def test_a_folder_holds_the_code_and_runs_it_where_that_is_asked_for(own, tmp_path, refusal):
+    model = own.create()
+    expected = model(own.ids()).logits
+    model.save_pretrained(tmp_path / "model")
+    for name in ("tokenizer.json", "labels.json"):
+        (tmp_path / "model" / name).write_text("{}")
+    (own.folder / "my.py").unlink()
+    message = refusal(registry.load, tmp_path / "model")
+    assert message.startswith(f"{tmp_path / 'model'}: holds code of its own, which runs when the model is loaded; to run it,")
+    torch.testing.assert_close(registry.load(tmp_path / "model", trust=True)(own.ids()).logits, expected)
+
+
+def test_a_package_imports_its_own_modules(own):
+    package = own.folder / "net"
+    (package / "parts").mkdir(parents=True)
+    (package / "__init__.py").write_text("from .parts.head import size\nfrom net.tiny import Tiny\n")
+    (package / "parts/__init__.py").write_text("")
+    (package / "parts/head.py").write_text("size = 8\n")
+    (package / "tiny.py").write_text(SELENE.replace("import torch\n", "import torch\nfrom net.parts.head import size\n", 1))
+    model = own.create(path=str(package))
+    assert set(model.config.code) == {"net/__init__.py", "net/tiny.py", "net/parts/__init__.py", "net/parts/head.py"}
+    assert model(own.ids()).logits.shape == (2, 2)
+
+
+def test_ids_of_any_length_never_meet_padding(own):
+    model = own.create(BAGS, "regression", 1, input="ids")
+    ids = own.ids()
+    padded = ids.clone()
+    padded[1, 6:] = 0
+    mask = (torch.arange(10) < torch.tensor([[10], [6]])).long()
+    together = model(padded, attention_mask=mask).logits
+    torch.testing.assert_close(together[0], model(ids[:1]).logits[0])
+    torch.testing.assert_close(together[1], model(ids[1:, :6]).logits[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        (SELENE, {"class": "Tyni"}, "my.py: has no class 'Tyni'; did you mean 'Tiny'?"),
+        (SELENE, {"args": {"sequence_length": 10}}, "my.py: Tiny cannot be made with model.args: "),
+        ("import nothing_like_that\n", {}, "my.py: cannot be run (ModuleNotFoundError: No module named 'nothing_like_that')"),
+        (
+            "class Tiny:\n    def __init__(self, **args): pass\n",
+            {"class": "Tiny"},
+            "my.py: Tiny is no torch.nn.Module, found Tiny",
+        ),
+        (SELENE, {"path": "elsewhere.py"}, "elsewhere.py: no such file; "),
+        (SELENE, {"task": "regression", "outputs": "logits"}, "model.outputs: logits is for classes, found task: regression"),
+    ],
+)
+def test_what_cannot_be_made_is_told(own, refusal, text, options, message):
+    task = options.pop("task", "multilabel")
+    outputs = options.pop("outputs", None)
+
+    def make() -> None:
+        section = own.section(text, **options, outputs=outputs)
+        entries = {"task": task, "tokens": token_names(own.tokenizer)}
+        registry.create(section, own.tokenizer.get_vocab_size(), 0, 2, all_special_ids(own.tokenizer), **entries)
+
+    assert message in refusal(make)
+
+
+def test_shapes_that_do_not_fit_are_both_told(own, refusal):
+    message = refusal(own.create().check, [10, 12])
+    assert "my.py: Tiny does not take (2, 4, 12) (mat1 and mat2 shapes cannot be multiplied (2x64 and 48x2))" in message
+    message = refusal(own.create(outputs=3).check, [10])
+    assert message.endswith("my.py: Tiny gives (2, 2), expected (2, 3) (batch, outputs)")
+    plain = SELENE.replace("torch.sigmoid(", "(2 + ")
+    message = refusal(own.create(plain).check, [10])
+    assert "as a probability, expected numbers from 0 to 1, or model.outputs: logits" in message
+
+
+def test_letters_that_are_no_bases_need_ids(own, refusal):
+    (own.folder / "s.fa").write_text(">a\nMKLV\n>b\nACDE\n")
+    own.tokenizer = learn.learn(own.source)
+    assert "model.input: one_hot is for nucleotides, and " in refusal(own.create)
+
+
+@pytest.mark.parametrize("how", ["plain", "selene", "wrapped", "by order"])
+def test_weights_start_from_what_other_programs_saved(own, how):
+    model = own.create()
+    state = {name: torch.full_like(tensor, 0.5) for name, tensor in model.network.state_dict().items()}
+    saved = {
+        "plain": state,
+        "selene": {"state_dict": state, "arch": "Tiny", "step": 3},
+        "wrapped": {f"module.{name}": tensor for name, tensor in state.items()},
+        "by order": {f"{k}": tensor for k, tensor in enumerate(state.values())},
+    }[how]
+    torch.save(saved, own.folder / "w.pth")
+    again = own.create(weights=str(own.folder / "w.pth"), by_order=how == "by order")
+    assert all((tensor == 0.5).all() for tensor in again.network.state_dict().values())
+
+
+def test_weights_of_another_network_are_refused(own, refusal):
+    state = own.create().network.state_dict()
+    path, options = own.folder / "w.pth", {"weights": str(own.folder / "w.pth")}
+    torch.save({name: tensor for name, tensor in state.items() if "bias" not in name}, path)
+    assert "w.pth lacks classifier.bias, convolution.bias; expected the names of" in refusal(own.create, **options)
+    torch.save({**state, "more": torch.zeros(1)}, path)
+    assert "w.pth has also more; expected the names of" in refusal(own.create, **options)
+    torch.save({**state, "classifier.bias": torch.zeros(5)}, path)
+    assert refusal(own.create, **options).endswith("w.pth: classifier.bias (5,), expected (2,)")
+    torch.save({"lr": 3}, path)
+    assert refusal(own.create, **options).endswith("holds no state dict; expected one, or what Selene saves")
+    torch.save({"state_dict": Path("/")}, path)
+    assert "w.pth: no weights can be read" in refusal(own.create, **options)
+    assert "w.pth has 6 weights" not in refusal(own.create, **options)
+
+
+@golden
+@pytest.mark.parametrize("strands", ["none"])
+def test_predictions_are_those_of_selene(tmp_path, strands):
+    h5py = pytest.importorskip("h5py")
+    made = Own(tmp_path)
+    length, place = 100, GOLDEN / "selene_L100_single"
+    args = {"sequence_length": length, "n_genomic_features": 3}
+    options = {"path": str(GOLDEN / "tiny_model.py"), "class": "Tiny", "args": args, "strands": strands}
+    made.tokenizer = learn.learn(Fasta(path=str(GOLDEN / "seqs.fa")))
+    model = made.create(outputs=3, weights=str(GOLDEN / "tiny_100.pth"), **options)
+
+    def probabilities(source) -> dict[str, np.ndarray]:
+        encode.encode(source, made.tokenizer, tmp_path / "e.parquet", Encode())
+        rows = [one for group in dataset.read(tmp_path / "e.parquet") for one in group]
+        outputs = predict(model, rows).astype(float)
+        return {row.id: value for row, value in zip(rows, 1 / (1 + np.exp(-outputs)), strict=True)}
+
+    with h5py.File(place / "fasta/seqs_predictions.h5") as file:
+        expected = dict(zip(("short", "exact", "long", "withN"), file["data"][:], strict=True))
+    texts = {record.id: record for record in read_records(Fasta(path=str(GOLDEN / "seqs.fa")))}
+    (tmp_path / "whole.fa").write_text("".join(f">{name}\n{texts[name].sequence}\n" for name in ("exact", "withN")))
+    for name, found in probabilities(Fasta(path=str(tmp_path / "whole.fa"))).items():
+        np.testing.assert_allclose(found, expected[name], atol=1e-6)
+    regions = {
+        "sample": {"method": "regions", "path": str(GOLDEN / "regions.bed")},
+        "length": length,
+        "contigs": {"exclude": []},
+    }
+    genome = {"genome": str(ROOT / "data/genome/human20/z.fa.gz"), "index": str(tmp_path / "index"), "max_unknown": 1.0}
+    found = probabilities(read_source(genome | regions))
+    with h5py.File(place / "bed/regions_predictions.h5") as file:
+        wanted = file["data"][:]
+    labels = [line.split("\t") for line in (place / "bed/regions_row_labels.txt").read_text().splitlines()[1:]]
+    assert len(labels) == len(found) == len(wanted) > 2
+    for (_, contig, start, end, strand, *_), values in zip(labels, wanted, strict=True):
+        # Selene names the region, we name the window around its middle.
+        middle = int(start) + (int(end) - int(start)) // 2
+        name = f"{contig}:{middle - 50}-{middle + 50}{'(-)' if strand == '-' else ''}"
+        np.testing.assert_allclose(found[name], values, atol=1e-6)
+
+
+@pytest.fixture
+def job(own, tmp_path):
+    def make(text: str = SELENE, known: bool = True, **options) -> Job:
+        draw = np.random.default_rng(0)
+        texts = ["".join(draw.choice(list("ACGT"), 10)) for _ in range(120)]
+        last = [f"{int('A' in text[:3])}" if known or row else "" for row, text in enumerate(texts)]
+        rows = [f"s{row}\t{text}\t{int(text[4] == 'G')}\t{last[row]}\n" for row, text in enumerate(texts)]
+        (tmp_path / "t.tsv").write_text("id\tsequence\tx\ty\n" + "".join(rows))
+        source = Table(path=str(tmp_path / "t.tsv"), columns={"id": "id", "sequence": "sequence", "label": ["x", "y"]})
+        tokenizer = learn.learn(source)
+        save_tokenizer(tokenizer, tmp_path / "tokenizer.json")
+        encode.encode(source, tokenizer, tmp_path / "e.parquet", Encode(), "multilabel")
+        folds.assign_file(tmp_path / "e.parquet", tmp_path / "folds.parquet", Folds(), "multilabel", seed=1)
+        from rnalm.config import Finetune
+
+        settings = {"epochs": 30, "batch_size": 8, "learning_rate": 0.1, "patience": None} | options
+        files = {"encoded": "e.parquet", "folds": "folds.parquet", "tokenizer": "tokenizer.json", "output": "model"}
+        return Job(
+            **{name: str(tmp_path / file) for name, file in files.items()},
+            **{"fold": 0, "replicate": 0, "task": "multilabel", "scaling": "none", "class_weights": False, "seed": 3},
+            **{"threads": 1, "gpus": 0, "model": own.section(text)},
+            options=Finetune(**settings).model_dump(mode="json", exclude={"replicates", "gpus"}),
+        )
+
+    return make
+
+
+def test_it_is_trained_with_its_own_loss_and_optimizer(job, caplog):
+    caplog.set_level("INFO")
+    one = job()
+    finetune.finetune(one)
+    assert "the optimizer is SGD, of the network's own file" in caplog.text
+    model = registry.load(one.output, trust=True)
+    rows = [row for group in dataset.read(one.encoded) for row in group]
+    right = (predict(model, rows) > 0) == np.stack([row.label for row in rows])
+    assert right.mean() > 0.95
+    assert load_tokenizer(one.output).get_vocab() == load_tokenizer(one.tokenizer).get_vocab()
+
+
+def test_its_loss_knows_no_unknown_labels(job, refusal):
+    message = refusal(finetune.finetune, job(known=False))
+    assert message == "model.path: the loss of this file (criterion) knows no unknown labels; expected known ones, or none"
+    without = SELENE.partition("def criterion")[0]
+    finetune.finetune(job(without, known=False, epochs=1))
+
+
+def test_an_edit_of_the_file_is_another_training(job):
+    one = job()
+    before = one.settings_hash()
+    path = Path(one.model["path"])
+    moved = path.with_name("moved.py")
+    moved.write_text(path.read_text())
+    assert Job(**vars(one) | {"model": one.model | {"path": str(moved)}}).settings_hash() == before
+    path.write_text(SELENE.replace("Conv1d(4, 8, 5)", "Conv1d(4, 6, 5)"))
+    assert one.settings_hash() != before
