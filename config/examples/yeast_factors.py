@@ -1,8 +1,9 @@
-"""A small network for windows of 500 bp, after DeepSEA (Zhou & Troyanskaya 2015): two convolutions, and a layer that knows where.
+"""A small network for windows of 500 bp: what stands in the middle, and what is anywhere around it.
 
-It is written as networks for Selene are; a loss and an optimizer of its own it has not, so that those of the configuration apply.
+It is written as networks for Selene are. It has no loss and no optimizer of its own: those of the configuration apply.
 """
 
+import torch
 from torch import Tensor, nn
 
 
@@ -11,24 +12,28 @@ class Factors(nn.Module):
 
     Parameters
     ----------
-    sequence_length : int
-        Bases of a window.
     n_genomic_features : int
         Classes.
     width : int
         Channels of the convolutions.
+    dropout : float
+        Before the last layer.
     """
 
-    def __init__(self, sequence_length: int, n_genomic_features: int, width: int = 64) -> None:
+    def __init__(self, n_genomic_features: int, width: int = 48, dropout: float = 0.3) -> None:
         super().__init__()
         self.convolutions = nn.Sequential(
-            *(nn.Conv1d(4, width, 15, padding=7), nn.BatchNorm1d(width), nn.ReLU(), nn.MaxPool1d(5)),
-            *(nn.Conv1d(width, width, 7, padding=3), nn.BatchNorm1d(width), nn.ReLU(), nn.MaxPool1d(5)),
+            *(nn.Conv1d(4, width, 15, padding=7), nn.BatchNorm1d(width), nn.ReLU(), nn.MaxPool1d(5), nn.Dropout1d(0.1)),
+            *(nn.Conv1d(width, width, 9, padding=4), nn.BatchNorm1d(width), nn.ReLU(), nn.MaxPool1d(5)),
         )
-        self.classifier = nn.Sequential(
-            nn.Dropout(0.5), nn.Linear(width * (sequence_length // 25), 128), nn.ReLU(), nn.Linear(128, n_genomic_features)
-        )
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(8 * width, n_genomic_features)
+        # Classes are rare, about one window in eighty.
+        nn.init.constant_(self.classifier.bias, -4.4)
 
     def forward(self, x: Tensor) -> Tensor:
         """Take letters ``(batch, 4, length)`` to logits ``(batch, classes)``."""
-        return self.classifier(self.convolutions(x).flatten(1))
+        states = self.convolutions(x)  # each of 25 bases
+        center = states.shape[2] // 2
+        middle = states[:, :, center - 3 : center + 3].flatten(1)
+        return self.classifier(self.dropout(torch.cat([middle, states.mean(2), states.amax(2)], dim=1)))

@@ -81,7 +81,7 @@ def _fields(location: tuple[Any, ...], settings: Any) -> list[str]:
         settings = settings[part]
         inside = section["*"] if isinstance(section, dict) else section.model_fields[part]
         section = _section(inside, settings)
-    return list(section.model_fields)
+    return [info.alias or name for name, info in section.model_fields.items()]
 
 
 def _section(annotation: Any, value: Any) -> type[Section] | dict[str, Any] | None:

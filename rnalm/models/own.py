@@ -148,7 +148,18 @@ class OwnNetwork(PreTrainedModel):
         return SequenceClassifierOutput(logits=torch.stack([found[row] for row in range(len(lengths))]))
 
     def logits(self, input_ids: Tensor) -> Tensor:
-        """Compute the logits or numbers of sequences of one length ``(batch, length)``: ``(batch, outputs)``."""
+        """Compute logits, or numbers.
+
+        Parameters
+        ----------
+        input_ids : Tensor
+            Of sequences of one length ``(batch, length)``.
+
+        Returns
+        -------
+        Tensor
+            ``(batch, outputs)``
+        """
         if self.config.input == "ids":
             return self._logits(self._run(input_ids))
         one_hot = self._one_hot(input_ids)

@@ -151,7 +151,13 @@ class FoldTrainer(EpochTrainer):
         return losses.of_batch(task, logits, targets, weights, self.data.class_weights, unit(network))
 
     def create_optimizer(self, model=None):
-        """Make the optimizer: that of a network's own file, or Adam."""
+        """Make the optimizer: that of a network's own file, or Adam.
+
+        Parameters
+        ----------
+        model : PreTrainedModel, optional
+            As the Trainer hands it over.
+        """
         given = getattr(self.network, "optimizer", lambda rate: None)(self.args.learning_rate)
         if given is None:
             return super().create_optimizer(model)

@@ -81,11 +81,26 @@ def test_the_configuration_cannot_be_changed_afterwards():
         load.load(MINIMAL).seed = 2
 
 
-@pytest.mark.parametrize("trained", ["models/one", ["models/one", "models/two"]])
+@pytest.mark.parametrize("trained", ["models/one", ["models/one", "models/two"], {"folders": ["models/one"], "trust": True}])
 def test_a_trained_model_is_a_path_or_a_list_of_paths_and_needs_no_labels(trained):
     loaded = load.load({"output": "o", "model": trained, "source": UNLABELLED})
     assert not loaded.trains
-    assert loaded.model == ([trained] if isinstance(trained, str) else trained)
+    given = trained if isinstance(trained, dict) else {"folders": [trained] if isinstance(trained, str) else trained}
+    assert loaded.model.model_dump() == {"trust": False} | given
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"input": "ids", "strands": "mean"}, "model.strands: the other strand of ids is not known; expected none, or"),
+        ({"by_order": True}, "model.by_order: how weights are matched; expected weights"),
+        ({"class": None}, "model.class: "),
+        ({"klass": "Tiny"}, "unknown key 'model.klass'; did you mean 'class'?"),
+    ],
+)
+def test_what_a_network_of_ones_own_cannot_have_is_refused(refusal, changes, message):
+    own = {"name": "file", "path": "my.py", "class": "Tiny"} | changes
+    assert message in refusal(load.load, MINIMAL | {"model": own})
 
 
 def test_a_trained_model_with_inference_needs_no_source():

@@ -12,6 +12,25 @@ from rnalm.pipeline.plan import Plan
 
 pytestmark = pytest.mark.e2e
 
+#: As networks for Selene are written.
+NETWORK = """
+import torch
+from torch import nn
+
+
+class Tiny(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.convolution, self.out = nn.Conv1d(4, 24, 7), nn.Linear(24, classes)
+
+    def forward(self, x):
+        return torch.sigmoid(self.out(torch.relu(self.convolution(x)).amax(dim=2)))
+
+
+def criterion():
+    return nn.BCELoss()
+"""
+
 MOTIFS = {"Abf1": "CGTGAT", "Reb1": "TTACCC"}
 
 
@@ -33,6 +52,7 @@ def test_features_of_a_genome_are_learned_and_predicted(make_experiment, tmp_pat
     fasta, bed = genome(np.random.default_rng(0))
     (experiment.folder / "g.fa").write_text(fasta)
     (experiment.folder / "peaks.bed").write_text(bed)
+    (experiment.folder / "tiny.py").write_text(NETWORK)
     (experiment.folder / "regions.bed").write_text("chrIII\t500\t501\there\t0\t+\nchrIII\t500\t501\there\t0\t-\n")
     windows = {"genome": "g.fa", "length": 30}
     experiment.config = {
@@ -42,9 +62,8 @@ def test_features_of_a_genome_are_learned_and_predicted(make_experiment, tmp_pat
         | {"features": {"path": "peaks.bed", "widen": 5, "threshold": 0.3}, "sample": {"method": "tiles", "step": 10}},
         "inference": {"asked": windows | {"sample": {"method": "regions", "path": "regions.bed"}}},
         "folds": {"method": "column", "validation": ["chrII"], "test": ["chrIII"]},
-        "model": {"name": "dilated", "width": 24, "kernel_size": 7, "dilations": [1]},
-        "labels": {"class_weights": True},
-        "finetune": {"epochs": 10, "learning_rate": 0.005, "batch_size": 16, "metric": "pr_auc"},
+        "model": {"name": "file", "path": "tiny.py", "class": "Tiny", "args": {"classes": 2}, "strands": "none"},
+        "finetune": {"epochs": 15, "learning_rate": 0.01, "batch_size": 16, "metric": "pr_auc"},
         "interpret": {"modes": ["mask"], "explain": "all", "sample_size": 6, "shards": 1},
     }
     experiment.succeed()
@@ -61,6 +80,22 @@ def test_features_of_a_genome_are_learned_and_predicted(make_experiment, tmp_pat
     assert frame["id"].str.startswith("chrIII:").all()
     asked = pd.read_parquet(out / "predict/asked/predictions.parquet")
     assert asked["id"].tolist() == ["chrIII:485-515", "chrIII:485-515(-)"]
+    # Given to others, the model holds its code, which runs where that is allowed.
+    given, configuration = {"folders": ["out/fine-tune/0"]}, experiment.config
+    (experiment.folder / "tiny.py").rename(experiment.folder / "elsewhere.py")
+    experiment.config = {
+        "output": "applied",
+        "task": "multilabel",
+        "model": given,
+        "source": configuration["inference"]["asked"],
+    }
+    assert "out/fine-tune/0: holds code of its own, which runs when the model is loaded; to run it, set" in experiment.refusal()
+    given["trust"] = True
+    experiment.succeed("predict")
+    again = pd.read_parquet(experiment.folder / "applied/predict/predictions.parquet")
+    pd.testing.assert_series_equal(again["prob_Abf1"], asked["prob_Abf1"])
+    (experiment.folder / "elsewhere.py").rename(experiment.folder / "tiny.py")
+    experiment.config = configuration
     # Nothing to do, and then nothing but what another threshold changes.
     assert "Nothing to be done" in experiment.succeed()
     experiment.config["source"]["features"]["threshold"] = 0.2
