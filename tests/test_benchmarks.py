@@ -43,6 +43,12 @@ def test_encoding():
 
 
 @pytest.mark.slow
+def test_windows_of_a_genome():
+    _, _, *rows = run("genome.py", "200", "400")
+    assert [row[0] for row in rows] == ["bins, 400", "windows, 200", "windows, 400"]
+
+
+@pytest.mark.slow
 def test_clustering_by_kind_of_sequences():
     kinds = ["all the same", "random", "pairs, 3 % of letters substituted"]
     *_, same, random, pairs = run("cluster.py", "--sequences", "20", "--kinds", *kinds)

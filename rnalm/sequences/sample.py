@@ -170,6 +170,8 @@ class Legal:
         return f"{before}{reasons}" if reasons else ""
 
     def _unknown(self, contig: str) -> Union:
+        if self.source.max_unknown == 1:
+            return NOWHERE  # any number is allowed, so that the genome need not be read for it
         if contig not in self.unknown:
             self.unknown[contig] = self.reference.unknown(contig)
         return self.unknown[contig]
