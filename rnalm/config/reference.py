@@ -67,9 +67,8 @@ def _sections_of(annotation: Any) -> list[type[Section]]:
 def _table(path: str, section: type[Section], one_of_several: bool) -> str:
     kind = f" ({vars(section)['title']})" if one_of_several else ""
     title = f"## `{path}`{kind}" if path else "## Top level"
-    rows = [
-        f"| `{info.alias or name}` | {_kind(info)} | {_default(info)} | {_meaning(info)} |" for name, info in section.model_fields.items()
-    ]
+    fields = [(info.alias or name, info) for name, info in section.model_fields.items()]
+    rows = [f"| `{name}` | {_kind(info)} | {_default(info)} | {_meaning(info)} |" for name, info in fields]
     head = ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
     return "\n".join([title, "", f"{section.__doc__}", "", *head, *rows, ""])
 
