@@ -45,7 +45,7 @@ def test_encoding():
 @pytest.mark.slow
 def test_windows_of_a_genome():
     _, _, *rows = run("genome.py", "200", "400")
-    assert [row[0] for row in rows] == ["bins, 400", "windows, 200", "windows, 400"]
+    assert [row[0] for row in rows] == ["bins, 400 by 100 classes", "windows, 200", "windows, 400"]
 
 
 @pytest.mark.slow

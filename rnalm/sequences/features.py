@@ -57,15 +57,23 @@ class Labeller:
             return self.saved[windows.line]
         labels = np.zeros((len(windows), len(self.classes)), dtype=np.float32)
         for number in np.unique(windows.part):
-            own = np.flatnonzero(windows.part == number)
-            start, end = windows.start[own], windows.end[own]
-            if self.span is not None:
-                start, end = start + self.span[0], start + self.span[1]
-            sizes, place = np.unique(end - start, return_inverse=True)
-            for index, union in self.known.get(self.parts[number].contig, ()):
-                least = np.array([self.features.covered(self.classes[index], int(size)) for size in sizes])
-                labels[own, index] = union.covered(start, end) >= least[place]
+            own, known = np.flatnonzero(windows.part == number), self.known.get(self.parts[number].contig, ())
+            if self.span is None:
+                self._label_any(labels, windows.take(own), own, known)
+                continue
+            own = own[np.argsort(windows.start[own], kind="stable")]
+            start, end = (windows.start[own] + bound for bound in self.span)
+            for index, union in known:
+                least = self.features.covered(self.classes[index], self.span[1] - self.span[0])
+                labels[own[union.covered_in_order(start, end) >= least], index] = 1
         return labels
+
+    def _label_any(self, labels: np.ndarray, windows: Windows, rows: np.ndarray, known: Sequence[tuple[int, Union]]) -> None:
+        """Label windows that are bins themselves, of any lengths."""
+        sizes, place = np.unique(windows.end - windows.start, return_inverse=True)
+        for index, union in known:
+            least = np.array([self.features.covered(self.classes[index], int(size)) for size in sizes])
+            labels[rows, index] = union.covered(windows.start, windows.end) >= least[place]
 
 
 def classes(source: Genome) -> list[str]:

@@ -66,6 +66,29 @@ class Union:
         """
         return self._until(end) - self._until(start)
 
+    def covered_in_order(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Count the bases as :meth:`covered` does, of windows in order: in time that grows with what overlaps.
+
+        Parameters
+        ----------
+        start, end : numpy.ndarray
+            Half-open, both ascending ``(windows,)``, of which there are some.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64 ``(windows,)``
+        """
+        near = slice(np.searchsorted(self.end, start[0], side="right"), np.searchsorted(self.start, end[-1]))
+        own_start, own_end = self.start[near], self.end[near]
+        # The windows that an interval overlaps are a run.
+        first, after = np.searchsorted(end, own_start, side="right"), np.searchsorted(start, own_end)
+        count = after - first
+        window = np.repeat(first - (np.cumsum(count) - count), count) + np.arange(count.sum())
+        own = np.repeat(np.arange(len(count)), count)
+        bases = np.minimum(end[window], own_end[own]) - np.maximum(start[window], own_start[own])
+        return np.bincount(window, bases, minlength=len(start))
+
     def _until(self, position: np.ndarray) -> np.ndarray:
         """Count the bases in intervals that lie before positions."""
         if not len(self.start):

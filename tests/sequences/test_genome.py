@@ -152,8 +152,10 @@ def test_regions_are_windows_around_their_middle_or_as_they_are(made, caplog):
     assert [record.description for record in records] == ["r3", "r1", "r2"]
     assert "1 of 5 windows are left out: 1 leave their contig" in caplog.text
     assert "1 regions give a window that another one gives; each is taken once" in caplog.text
-    whole = genome.read(**options)
+    features = {"path": genome.bed("f.bed", ("chr1", 70, 101, "x"), ("chr2", 0, 9, "y")), "thresholds": {"x": 0.6}}
+    whole = genome.read(**options, features=features)
     assert [place(record)[1:] for record in whole] == [(60, 80), (100, 101), (100, 101), (2, 4)]
+    assert [record.label.tolist() for record in whole] == [[0, 0], [1, 0], [1, 0], [0, 1]]
 
 
 def test_data_sets_of_selene_have_their_labels(made, refusal):
@@ -327,4 +329,6 @@ def test_unions_count_each_base_once(rows, asked):
     first, size = np.array(asked).T
     expected = [covered[a : a + b].sum() for a, b in asked]
     assert union.covered(first, first + size).tolist() == expected
+    ordered = np.sort(first)
+    assert union.covered_in_order(ordered, ordered + 7).tolist() == [covered[a : a + 7].sum() for a in ordered]
     assert (union.start[1:] > union.end[:-1]).all()
