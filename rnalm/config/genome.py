@@ -104,7 +104,8 @@ class Genome(SourceSection):
     """Windows of a genome: `split` is their contig, and windows that overlap are a `group`."""
 
     title = "a genome"
-    kind = "genome"
+    # Not called like its key, with which it would be confused in messages.
+    kind = "windows"
     usual_case = "upper"
     described: ClassVar[bool] = True
     genome: str

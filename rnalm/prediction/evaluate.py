@@ -128,13 +128,17 @@ def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.n
         names = [labels.written(own) for own in truth]
         likely = [labels.written((own >= 0.5).astype(float)) for own in scores]
         frame = pd.DataFrame({"id": ids, "label": pd.Series(names, dtype=object), "pred": likely})
-        own = dict(zip(label_columns(labels), truth.T, strict=True))
-        return frame.assign(**own, **dict(zip(score_columns(labels), scores.T, strict=True)))
+        return _beside(frame, [*label_columns(labels), *score_columns(labels)], np.concatenate([truth, scores], axis=1))
     frame = pd.DataFrame({"id": ids, "label": truth})
     if labels.task == "regression":
         return frame.assign(pred=scores[:, 0])
     frame["pred"] = np.array(labels.classes, dtype=object)[scores.argmax(axis=1)]
-    return frame.assign(**dict(zip(score_columns(labels), scores.T, strict=True)))
+    return _beside(frame, score_columns(labels), scores)
+
+
+def _beside(frame: pd.DataFrame, columns: Sequence[str], values: np.ndarray) -> pd.DataFrame:
+    """Put columns beside those that are there, all at once: one by one, a thousand classes would take long."""
+    return pd.concat([frame, pd.DataFrame(values, columns=list(columns), index=frame.index)], axis=1)
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path, index: bool = False) -> None:
@@ -233,7 +237,7 @@ def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels]) -> tuple[pd.
         count[:, None] > 1, np.sqrt(np.nansum((scores - mean) ** 2, axis=0) / np.maximum(count - 1, 1)[:, None]), np.nan
     )
     frame = describe(labels[0], known["id"].to_numpy(), truth_of(labels[0], known["label"]), mean)
-    frame = frame.assign(**dict(zip(spread_columns(labels[0]), deviation.T, strict=True)), models=count)
+    frame = _beside(frame, spread_columns(labels[0]), deviation).assign(models=count)
     own = [pd.DataFrame(each, columns=score_columns(labels[0], model)) for model, each in enumerate(scores)]
     return frame, pd.concat(own, axis=1)
 

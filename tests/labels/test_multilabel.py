@@ -12,6 +12,7 @@ from rnalm.config import METRICS, Encode, Fasta, Labels, Table
 from rnalm.config.load import load
 from rnalm.labels import check, losses, metrics
 from rnalm.labels import labels as meanings
+from rnalm.prediction import evaluate
 from rnalm.prediction.predict import check_fit
 from rnalm.sequences.read import read_written
 from rnalm.tokens import dataset, encode, learn
@@ -220,3 +221,12 @@ def test_classes_of_which_nothing_can_be_learned_are_told(caplog):
     caplog.clear()
     finetune._tell_classes(SimpleNamespace(fold=2), labels, np.array([[1, 0, 1, 0], [0, 1, 0, 1]]))
     assert not caplog.text
+
+
+def test_many_classes_are_described_without_a_warning(recwarn):
+    labels = meanings.Labels("multilabel", classes=tuple(f"class{k}" for k in range(200)))
+    truth, scores = np.ones((3, 200)), np.full((3, 200), 0.25)
+    frame = evaluate.describe(labels, ["a", "b", "c"], truth, scores)
+    assert frame.shape == (3, 3 + 400)
+    assert frame["prob_class7"].tolist() == [0.25] * 3
+    assert not recwarn.list

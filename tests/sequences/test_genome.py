@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from rnalm.config.load import load
 from rnalm.config.sources import read_source
 from rnalm.sequences import sample
 from rnalm.sequences.intervals import Union
@@ -332,3 +333,40 @@ def test_unions_count_each_base_once(rows, asked):
     ordered = np.sort(first)
     assert union.covered_in_order(ordered, ordered + 7).tolist() == [covered[a : a + 7].sum() for a in ordered]
     assert (union.start[1:] > union.end[:-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sample": {"method": "tiles"}}, "source.sample.step is missing, which tiles needs"),
+        ({"sample": {"n": 3, "step": 2}}, "source.sample.step is not for method random; expected none"),
+        ({"sample": {"method": "rndom"}}, "source.sample.method: found 'rndom'; did you mean 'random'?"),
+        ({"length": None}, "source.length is missing: bases of a window; only regions can have lengths of their own"),
+        ({"bin": 400}, "source.bin: 400 bases are more than a window has, 300"),
+        ({"bin": [200, 301]}, "source.bin: found [200, 301]; expected a start and an end within a window, 0 to 300"),
+        (
+            {"sample": {"n": 3, "negatives": False}},
+            "source.sample.negatives: without features all windows are without a class;",
+        ),
+        (
+            {"features": {"classes": ["x"]}},
+            "source.features: path is missing; or, for regions with labels as Selene saves them,",
+        ),
+        (
+            {"features": {"path": "f.bed", "tresholds": {}}},
+            "unknown key 'source.features.tresholds'; did you mean 'thresholds'?",
+        ),
+        ({"blaclist": "b.bed"}, "unknown key 'source.blaclist'; did you mean 'blacklist'?"),
+    ],
+)
+def test_what_a_genome_cannot_have_is_told_with_its_key(refusal, changes, message):
+    source = {"genome": "g.fa", "sample": {"n": 3}, "length": 300} | changes
+    assert message in refusal(load, {"output": "o", "task": "multilabel", "finetune": {"metric": "pr_auc"}, "source": source})
+
+
+def test_features_need_several_classes_and_training_needs_features(refusal):
+    source = {"genome": "g.fa", "sample": {"n": 3}, "length": 300}
+    message = refusal(load, {"output": "o", "source": source | {"features": {"path": "f.bed"}}})
+    assert message == "config: source.features: each feature is a class by itself; expected task: multilabel, found regression"
+    message = refusal(load, {"output": "o", "task": "multilabel", "finetune": {"metric": "pr_auc"}, "source": source})
+    assert message == "config: source.features is missing: training needs labels"
