@@ -178,7 +178,8 @@ as Weights & Biases writes it."""
                 f"pretrain is for models that fill in tokens ({', '.join(FILLING)}), found model.name: {model.name}"
             )
         if self.finetune.batch_tokens and not model.per_token:
-            problem = f"model.name: {model.name} normalizes over the sequences of a batch, which must be several"
+            able = ", ".join(name for name, section in ARCHITECTURES.items() if section.per_token)
+            problem = f"for model.name: {able}, of which a sequence may go alone, found {model.name}"
             raise ValueError(f"finetune.batch_tokens: {problem}; expected batch_size")
         if self.finetune.from_scratch and getattr(model, "pretrained", None):
             raise ValueError("finetune.from_scratch: model.pretrained has weights to start from; expected a model without them")

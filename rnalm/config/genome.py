@@ -42,6 +42,15 @@ their names. Intervals of others are passed over."""
     thresholds: dict[str, Share] = {}
     """Other thresholds for some of the classes."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.classes is not None and self.least_intervals != 1:
+            raise ValueError("least_intervals: which of all classes are taken; expected none where classes are named")
+        for key in ("widen", "threshold", "thresholds") if self.path is None else ():
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key}: how intervals are counted; expected none where path names no intervals")
+        return self
+
     def covered(self, name: str, length: int) -> int:
         """Say how many bases of a bin must be covered: exactly, as the threshold is written.
 
@@ -142,6 +151,8 @@ as a model was trained, else `upper`."""
             raise ValueError(f"bin: found {list(self.bin)}; expected a start and an end within a window, 0 to {self.length}")
         if self.features and self.features.path is None and (self.sample.method != "regions" or not self.features.classes):
             raise ValueError("features: path is missing; or, for regions with labels as Selene saves them, classes")
+        if self.bin is not None and not self.features:
+            raise ValueError("bin: the part that features must cover, of which there are none; expected features, or no bin")
         if not self.sample.negatives and not self.features:
             raise ValueError("sample.negatives: without features all windows are without a class; expected features")
         return self
@@ -155,7 +166,7 @@ as a model was trained, else `upper`."""
         value : dict
             What stands in the configuration.
         """
-        return "genome" in value
+        return isinstance(value.get("genome"), str)
 
     @property
     def paths(self) -> list[str]:

@@ -179,8 +179,10 @@ class OwnNetwork(PreTrainedModel):
     def _run(self, inputs: Tensor) -> Tensor:
         try:
             outputs = self.network(inputs)
-        except RuntimeError as error:
-            shape, problem = tuple(inputs.shape), str(error).splitlines()[0]
+        except torch.OutOfMemoryError:
+            raise  # who asked can ask for less
+        except Exception as error:
+            shape, problem = tuple(inputs.shape), (str(error).splitlines() or [type(error).__name__])[0]
             raise RnalmError(f"{self.config.origin}: {self.config.network} does not take {shape} ({problem})") from error
         expected = (len(inputs), self.config.num_labels or 1)
         if tuple(outputs.shape) != expected:

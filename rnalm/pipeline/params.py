@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rnalm.config import contract
+from rnalm.config import OwnModel, contract
 from rnalm.config.contract import source_of
 from rnalm.config.results import CHECKED, Sites
 from rnalm.pipeline.experiment import Experiment, fold_of
@@ -151,7 +151,10 @@ def merge_tracks(experiment: Experiment, tracks: str) -> Params:
 
 def check_interpretation(experiment: Experiment) -> Params:
     """Give what of the interpretation is held against the data."""
-    return {"interpret": experiment.settings.interpret.model_dump(include=CHECKED), "sites": _sites(experiment)}
+    model = experiment.settings.model
+    own = model if isinstance(model, OwnModel) else None
+    interpret = experiment.settings.interpret.model_dump(include=CHECKED)
+    return {"interpret": interpret, "sites": _sites(experiment), "own": own}
 
 
 def _sites(experiment: Experiment) -> Params | None:

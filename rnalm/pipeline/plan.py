@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnalm.config import contract
+from rnalm.config import OwnModel, contract
 from rnalm.config.contract import place
 from rnalm.pipeline import params
 from rnalm.pipeline.experiment import Experiment
@@ -172,7 +172,8 @@ class Plan(Experiment):
         if rule == "compare_spectra":
             return [*self._of_given("model.safetensors"), *self.further_weights]
         if rule == "check_interpretation":
-            return [*self.annotations, *self._of_given("labels.json")]
+            own = self.starting_point() if isinstance(self.settings.model, OwnModel) else []
+            return [*self.annotations, *self._of_given("labels.json"), *own]
         return self.annotations if rule == "write_report" else []
 
     def all_provided(self) -> list[str]:

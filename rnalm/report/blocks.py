@@ -79,19 +79,22 @@ def render(output: str | Path, title: str, lead: str, cards: Sequence[tuple[str,
         temporary.write_text(template.render(title=title, lead=lead, cards=cards, sections=sections), encoding="utf-8")
 
 
-def by_class(per_class: Mapping[str, Mapping[str, float | None]], folded: str = "") -> Block:
+#: A longer table of classes is folded.
+MOST_CLASSES = 20
+
+
+def by_class(per_class: Mapping[str, Mapping[str, float | None]]) -> Block:
     """Tabulate what is said of each class.
 
     Parameters
     ----------
     per_class : mapping
         For each class its metrics by name, all the same ones.
-    folded : str
-        See :class:`Block`.
     """
     names = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "f1": "F1"}
     columns = [names.get(key, key) for key in next(iter(per_class.values()))]
     rows = [[name, *(number(value) for value in of_class.values())] for name, of_class in per_class.items()]
+    folded = f"Metrics of each of {len(rows)} classes" if len(rows) > MOST_CLASSES else ""
     return Block(table={"columns": ["class", *columns], "rows": rows}, folded=folded)
 
 

@@ -32,6 +32,8 @@ LOWER, RAISE = "#2166ac", "#b2182b"
 GREY = "#8a8f98"
 #: A profile has no more bars than a screen has columns.
 MAX_BARS = 1000
+#: More classes than this are drawn without their names.
+MOST_NAMED = 30
 #: How far from an explained position the tokens are told apart.
 NEARBY = 15
 
@@ -106,8 +108,13 @@ def data(lengths: np.ndarray, labels: pd.Series, log_labels: bool = False, of: s
         right.hist(labels, bins=bins, color=GREY)
         right.set(xlabel="label", ylabel=of, title="Labels", xscale="log" if logarithmic else "linear")
     elif len(labels):
-        counts = labels.value_counts().sort_index()
+        counts = labels.value_counts()
+        few = len(counts) <= MOST_NAMED
+        counts = counts.sort_index() if few else counts
         right.barh(counts.index.map(plain), counts, color=GREY)
+        if not few:
+            # Their names would lie over each other; a table has them.
+            right.set(yticks=[], ylabel=f"{len(counts)} classes")
         right.set(xlabel=of, title="Classes")
         if of == "tokens":
             # Of tokens one class can be a thousand times as frequent as another; a bar of one token is to be seen, too.

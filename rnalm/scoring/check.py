@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -13,7 +14,7 @@ from rnalm.labels.labels import Labels
 from rnalm.prediction.positions import site_class
 from rnalm.sequences.strands import is_nucleic
 from rnalm.tokens import dataset, encode
-from rnalm.tokens.tokenizer import is_atomic, letters_for_tokens, load_tokenizer, plain_tokens
+from rnalm.tokens.tokenizer import all_special_ids, is_atomic, letters_for_tokens, load_tokenizer, plain_tokens, token_names
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ def check_files(
     encoded: str | Path,
     tokenizer: str | Path,
     labels: Sequence[str | Path] = (),
+    own: dict[str, Any] | None = None,
 ) -> None:
     """Check the ``interpret`` section against files of an experiment.
 
@@ -42,6 +44,8 @@ def check_files(
         The tokenizer.
     labels : sequence of path
         ``labels.json`` of given models; empty where models are still to be trained.
+    own : dict, optional
+        The ``model`` section of a network of a user's own that is to be trained.
 
     Raises
     ------
@@ -62,6 +66,8 @@ def check_files(
             shown = f"interpret.explain_at: no sequence of {encoded} has the position {beyond[0]}"
             more = f" (and {len(beyond) - 1} more)" if len(beyond) > 1 else ""
             log.warning("%s%s; the longest has %d tokens", shown, more, longest)
+    if own and "loo" in interpret.method and "remove" in interpret.modes:
+        check_shorter(own, meaning, load_tokenizer(tokenizer), stored["longest"] - 1)
     both_strands = stored["reverse_complement"] == "average"
     check(interpret, both_strands, stored["modifier_channels"], load_tokenizer(tokenizer), meaning.classes)
 
@@ -99,6 +105,35 @@ def check(interpret: Interpret, both_strands: bool, modifiers: int, tokenizer: T
         (replacement_letters if bases else replacement_ids)(interpret.replacements, tokenizer, both_strands)
     if interpret.explain not in (None, "predicted", "all"):
         class_index(interpret.explain, classes)
+
+
+def check_shorter(own: dict[str, Any], meaning: Labels, tokenizer: Tokenizer, length: int) -> None:
+    """Refuse to remove tokens where a network of a user's own takes one length only.
+
+    Parameters
+    ----------
+    own : dict
+        The ``model`` section.
+    meaning : Labels
+        What its outputs will mean.
+    tokenizer : tokenizers.Tokenizer
+        The vocabulary.
+    length : int
+        Tokens of the longest sequence, but one.
+
+    Raises
+    ------
+    RnalmError
+        If the network does not take them.
+    """
+    from rnalm.models import registry
+
+    special, entries = all_special_ids(tokenizer), {"task": meaning.task, "tokens": token_names(tokenizer)}
+    model: Any = registry.create(own, tokenizer.get_vocab_size(), 0, meaning.n_outputs, special, **entries)
+    try:
+        model.check([length] if length else [])
+    except RnalmError as error:
+        raise RnalmError(f"interpret.modes: remove makes sequences shorter, but {error}; expected mask or replace") from None
 
 
 def check_strands(setting: str, instead: str, tokenizer: Tokenizer) -> None:

@@ -2,6 +2,7 @@
 
 import fnmatch
 import gzip
+import hashlib
 import logging
 import shutil
 from collections.abc import Iterable
@@ -91,8 +92,10 @@ class Reference:
             if own[name] is None and _wanted(name, self.contigs):
                 known = f"{nearest(name, self.every)}; or set source.contigs.exclude"
                 raise RnalmError(f"{path}: has the contig {name!r}, which {self.path} has not; {known}")
-        kept = {name: called for name, called in own.items() if called in self.lengths}
+        kept, every = {name: called for name, called in own.items() if called in self.lengths}, len(frame)
         frame = frame.loc[frame["contig"].isin(list(kept))]
+        if left := every - len(frame):
+            log.warning("%s: %d of %d intervals are on contigs that are passed over (source.contigs)", path, left, every)
         contig = frame["contig"].astype(str).replace(kept)
         beyond = np.flatnonzero(frame["end"].to_numpy() > np.array([self.every[name] for name in contig]))
         if len(beyond):
@@ -144,8 +147,8 @@ def _open(path: Path, folder: Path) -> pysam.FastaFile:
     if index.is_file() and index.stat().st_mtime < path.stat().st_mtime:
         raise RnalmError(f"{index}: older than {path}; index it anew (samtools faidx), or remove the index")
     if not index.is_file() or (packed and not blocks.is_file()):
-        index, blocks = (folder / f"{path.name}.{end}" for end in ("fai", "gzi"))
-        if not index.is_file() or index.stat().st_mtime < path.stat().st_mtime:
+        index, blocks = (folder / f"{path.name}.{_mark(path)}.{end}" for end in ("fai", "gzi"))
+        if not index.is_file() or (packed and not blocks.is_file()):
             _index(path, index, blocks if packed else None)
     try:
         compressed = {"filepath_index_compressed": str(blocks)} if packed else {}
@@ -178,10 +181,16 @@ def _compression(path: Path) -> str | None:
     return "bgzip" if head[12:14] == b"BC" else "gzip"
 
 
+def _mark(path: Path) -> str:
+    """Tell a file from others of its name, and from what it was before it was changed."""
+    status = path.stat()
+    return hashlib.sha256(f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {status.st_ino}".encode()).hexdigest()[:8]
+
+
 def _unpack(path: Path, folder: Path) -> Path:
     """Unpack a file of which no part can be read by itself."""
-    whole = folder / path.stem
-    if not whole.is_file() or whole.stat().st_mtime < path.stat().st_mtime:
+    whole = folder / f"{Path(path.stem).stem}.{_mark(path)}.fa"
+    if not whole.is_file():
         log.info("%s: unpacked into %s; compressed with bgzip, it would be read as it is", path, whole)
         folder.mkdir(parents=True, exist_ok=True)
         try:

@@ -125,8 +125,25 @@ def _by_class(features: Features, reference: Reference, names: list[str]) -> Map
     return known
 
 
+def saved_by_selene(regions: pd.DataFrame) -> bool:
+    """Tell whether strands stand in the fourth column, where other files have names.
+
+    Parameters
+    ----------
+    regions : pandas.DataFrame
+        From :func:`rnalm.sequences.intervals.read`.
+    """
+    return {str(text) for text in regions["3"].cat.categories} <= {"+", "-", "."}
+
+
 def _saved(regions: pd.DataFrame, names: list[str], path: str) -> np.ndarray:
     """Read the labels that Selene saves with regions, numbers of classes: float32 ``(regions, classes)``."""
+    if not saved_by_selene(regions):
+        found = next(str(text) for text in regions["3"] if str(text) not in ("+", "-", "."))
+        problem = (
+            f"found {found!r} in the fourth column, expected a strand, and numbers of classes in the fifth, as Selene saves"
+        )
+        raise RnalmError(f"{path}: {problem}; or set source.features.path")
     labels = np.zeros((len(regions), len(names)), dtype=np.float32)
     for row, text in enumerate(regions["4"].astype(str)):
         for written in filter(None, text.strip().split(";")):

@@ -11,7 +11,7 @@ from rnalm.config.genome import Genome
 from rnalm.errors import RnalmError
 from rnalm.sequences import intervals, sample
 from rnalm.sequences.contigs import Reference
-from rnalm.sequences.features import Labeller
+from rnalm.sequences.features import Labeller, saved_by_selene
 from rnalm.sequences.records import Record
 from rnalm.sequences.sample import Legal, Part, Windows
 from rnalm.sequences.strands import reverse_complement
@@ -68,14 +68,9 @@ def read(source: Genome) -> Iterator[Record]:
             )
 
 
-def _saved_by_selene(regions: pd.DataFrame) -> bool:
-    """Tell whether strands stand in the fourth column, where other files have names."""
-    return {str(text) for text in regions["3"].cat.categories} <= {"+", "-", "."}
-
-
 def _names(windows: Windows, regions: pd.DataFrame | None) -> Sequence[str | None]:
     """Give what the regions of windows are called, None where they have no name."""
-    if windows.line is None or regions is None or _saved_by_selene(regions):
+    if windows.line is None or regions is None or saved_by_selene(regions):
         return [None] * len(windows)
     return [str(name) or None for name in regions["3"].iloc[windows.line]]
 
@@ -86,7 +81,7 @@ def _strands(source: Genome, windows: Windows, regions: pd.DataFrame | None) -> 
         # Of another stream than the windows, so that these stay where they are.
         return np.random.default_rng([source.sample.seed or 0, 1]).choice([1, -1], len(windows))
     if source.strand is None and windows.line is not None and regions is not None:
-        column = "3" if _saved_by_selene(regions) else "5"
+        column = "3" if saved_by_selene(regions) else "5"
         return np.where(regions[column].astype(str).to_numpy()[windows.line] == "-", -1, 1)
     return np.full(len(windows), -1 if source.strand == "-" else 1)
 

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 #: Places among which all are tried, in random order; of more, some are drawn until there are enough.
 MOST_PLACES = 2**25
 #: Why windows are not taken.
-REASONS = ("leave their contig", "touch the blacklist", "have too many unknown letters", "have no class")
+REASONS = ("leave their contig, or its part", "touch the blacklist", "have too many unknown letters", "have no class")
 #: Draws for a window, on average, after which there is said to be no room for more.
 MOST_DRAWS = 200
 
@@ -265,7 +265,7 @@ def _some(source: Genome, territory: _Territory, legal: Legal) -> Windows:
         found += len(windows)
     if found < wanted:
         hint = legal.told("; of the places that were tried, ")
-        raise RnalmError(f"source.sample.n: {wanted} windows are wanted, and {found} can be found in {source.genome}{hint}")
+        raise RnalmError(f"source.sample.n: {wanted} windows are wanted, and {found} were found in {source.genome}{hint}")
     return Windows.joined(kept)
 
 

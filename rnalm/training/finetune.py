@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedModel, TrainerCallback
 
 from rnalm import compute
-from rnalm.config import contract
+from rnalm.config import Finetune, contract
 from rnalm.errors import RnalmError
 from rnalm.labels import folds, labels
 from rnalm.labels.labels import Labels
@@ -324,9 +324,40 @@ def new_model(job: Job, data: FoldData) -> PreTrainedModel:
         if isinstance(model, OwnNetwork):
             lengths = np.concatenate([data.training.lengths, data.validation.lengths])
             model.check([int(lengths.min()), int(lengths.max())])
+            check_own(job, model, data)
         return model
 
     return start.new_model(job, create)
+
+
+def check_own(job: Job, model: OwnNetwork, data: FoldData) -> None:
+    """Refuse what the loss and the optimizer of a network's own file do not know.
+
+    Parameters
+    ----------
+    job : Job
+        What to train.
+    model : OwnNetwork
+        The network.
+    data : FoldData
+        What to train it with.
+
+    Raises
+    ------
+    RnalmError
+        If classes or rows weigh and the file has a loss, or options of Adam are set and it has an optimizer.
+    """
+    file = job.model["path"]
+    if model.criterion is not None and (data.class_weights is not None or (data.training.weights != 1).any()):
+        what = "labels: classes" if data.class_weights is not None else "columns.weight: rows"
+        raise RnalmError(f"{what} weigh, of which the loss of {file} (criterion) knows nothing; leave one of them out")
+    if model.optimizer(job.options["learning_rate"]) is not None:
+        usual = Finetune().model_dump(mode="json")
+        for key in ("betas", "weight_decay"):
+            if list(np.ravel(job.options[key])) != list(np.ravel(usual[key])):
+                raise RnalmError(
+                    f"finetune.{key} is of Adam, and {file} has an optimizer (get_optimizer); leave one of them out"
+                )
 
 
 def mean_and_sd(targets: np.ndarray, weights: np.ndarray) -> tuple[float, float]:

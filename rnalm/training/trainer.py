@@ -163,7 +163,7 @@ class FoldTrainer(EpochTrainer):
             return super().create_optimizer(model)
         kind, options = given
         self.optimizer = kind(self.network.parameters(), **options)
-        log.info("the optimizer is %s, of the network's own file; finetune.betas and weight_decay are Adam's", kind.__name__)
+        log.info("the optimizer is %s, of the network's own file", kind.__name__)
         return self.optimizer
 
     def validate(self) -> dict[str, float]:

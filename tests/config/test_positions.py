@@ -105,7 +105,7 @@ def test_what_labels_of_tokens_cannot_have_is_refused(refusal, changes, message)
         ({"labels": {"positive_weight": 2}}, "labels.positive_weight is for task: classification, found task: regression"),
         (
             {"finetune": {"batch_tokens": 9}},
-            "finetune.batch_tokens: model.name: saluki normalizes over the sequences of a batch",
+            "finetune.batch_tokens: for model.name: frames, dilated, performer, hf, of which a sequence may go alone, found",
         ),
     ],
 )

@@ -9,8 +9,10 @@ import torch
 from rnalm.config import Encode, Fasta, Folds, Table
 from rnalm.config.sources import read_source
 from rnalm.labels import folds
+from rnalm.labels.labels import Labels
 from rnalm.models import registry
 from rnalm.prediction.predict import predict
+from rnalm.scoring import check
 from rnalm.sequences.read import read_records
 from rnalm.tokens import dataset, encode, learn
 from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer, save_tokenizer, token_names
@@ -305,6 +307,32 @@ def test_its_loss_knows_no_unknown_labels(job, refusal):
     assert message == "model.path: the loss of this file (criterion) knows no unknown labels; expected known ones, or none"
     without = SELENE.partition("def criterion")[0]
     finetune.finetune(job(without, known=False, epochs=1))
+
+
+def test_what_its_loss_and_optimizer_do_not_know_is_refused(job, refusal):
+    one = job()
+    weighted = Job(**vars(one) | {"class_weights": True})
+    message = refusal(finetune.finetune, weighted)
+    assert message.startswith("labels: classes weigh, of which the loss of ")
+    assert message.endswith("my.py (criterion) knows nothing; leave one of them out")
+    message = refusal(finetune.finetune, job(weight_decay=0.1))
+    assert message.startswith("finetune.weight_decay is of Adam, and ")
+
+
+def test_memory_that_runs_out_is_passed_on(own, monkeypatch):
+    model = own.create()
+    monkeypatch.setattr(model.network, "forward", lambda x: (_ for _ in ()).throw(torch.OutOfMemoryError("out of memory")))
+    with pytest.raises(torch.OutOfMemoryError):
+        model(own.ids())
+
+
+def test_tokens_cannot_be_removed_where_one_length_is_taken(own, refusal):
+    meaning = Labels("multilabel", classes=("x", "y"))
+    message = refusal(check.check_shorter, own.section(), meaning, own.tokenizer, 9)
+    assert message.startswith("interpret.modes: remove makes sequences shorter, but ")
+    assert "my.py: Tiny does not take (2, 4, 9) (" in message
+    assert message.endswith("; expected mask or replace")
+    check.check_shorter(own.section(BAGS, input="ids"), Labels("regression"), own.tokenizer, 9)
 
 
 def test_an_edit_of_the_file_is_another_training(job):

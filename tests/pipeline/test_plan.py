@@ -90,11 +90,11 @@ KEYS = {
         )
     },
     **{
-        f"source<Genome>.{key}": ("genome", value, ENCODING)
-        for key, value in (
+        f"source<Genome>.{key}": ("genome", value, ENCODING, *also)
+        for key, value, *also in (
             ("features.path", "b.fa"),
             ("features.classes", ["x", "y"]),
-            ("features.least_intervals", 5),
+            ("features.least_intervals", 5, {"classes": None}),
             ("features.widen", 50),
             ("features.threshold", 0.3),
             ("features.thresholds", {"x": 0.1}),
@@ -165,14 +165,14 @@ KEYS = {
     },
     "model<OwnModel>.name": None,
     **{
-        f"model<OwnModel>.{key}": ("own", value, TRAINING)
+        f"model<OwnModel>.{key}": ("own", value, TRAINING | {"check_interpretation"})
         for key, value in {
             **{"path": "other.py", "class": "Other", "args": {"n": 3}, "outputs": "logits"},
             **{"strands": "mean", "weights": "more.tsv"},
         }.items()
     },
-    "model<OwnModel>.input": ("own", "ids", TRAINING),
-    "model<OwnModel>.by_order": ("own", True, TRAINING, {"weights": "more.tsv"}),
+    "model<OwnModel>.input": ("own", "ids", TRAINING | {"check_interpretation"}),
+    "model<OwnModel>.by_order": ("own", True, TRAINING | {"check_interpretation"}, {"weights": "more.tsv"}),
     "model<Given>.folders": None,  # of other models all is other
     "model<Given>.trust": None,
     "model<HuggingFace>.name": None,

@@ -151,7 +151,7 @@ def test_regions_are_windows_around_their_middle_or_as_they_are(made, caplog):
     records = genome.read(**options, length=21)
     assert [record.id for record in records] == ["chr1:60-81", "chr1:90-111", "chr1:90-111(-)"]
     assert [record.description for record in records] == ["r3", "r1", "r2"]
-    assert "1 of 5 windows are left out: 1 leave their contig" in caplog.text
+    assert "1 of 5 windows are left out: 1 leave their contig, or its part" in caplog.text
     assert "1 regions give a window that another one gives; each is taken once" in caplog.text
     features = {"path": genome.bed("f.bed", ("chr1", 70, 101, "x"), ("chr2", 0, 9, "y")), "thresholds": {"x": 0.6}}
     whole = genome.read(**options, features=features)
@@ -244,6 +244,43 @@ def test_an_index_is_made_elsewhere(made, how):
     assert [one.name for one in own.iterdir()] == [path.name]
 
 
+def test_genomes_of_one_name_and_what_they_were_before_are_told_apart(made):
+    genome, sample = made(), {"method": "tiles", "step": 50}
+    for name, letters in (("one", "AC"), ("two", "GT")):
+        (genome.folder / name).mkdir()
+        packed = gzip.compress(f">c\n{letters * 50}\n".encode())
+        (genome.folder / name / "g.fa.gz").write_bytes(packed)
+        (genome.folder / name / "g.fa").write_text(f">c\n{letters * 50}\n")
+    for end in ("fa", "fa.gz"):
+        for name, letters in (("one", "AC"), ("two", "GT")):
+            source = {"genome": str(genome.folder / name / f"g.{end}"), "index": str(genome.folder / "index")}
+            records = list(read_records(read_source(source | {"sample": sample, "length": 50})))
+            assert [record.sequence for record in records] == [letters * 25] * 2
+    changed = genome.folder / "one/g.fa"
+    changed.write_text(f">another\n{'TTTTT' * 30}\n")
+    os.utime(changed, (1, 1))  # older than what was made of it before
+    source = {"genome": str(changed), "index": str(genome.folder / "index"), "sample": sample, "length": 50}
+    assert [record.split for record in read_records(read_source(source))] == ["another"] * 3
+
+
+def test_intervals_of_contigs_that_are_passed_over_are_counted(made, caplog):
+    genome = made()
+    bed = genome.bed("r.bed", ("chr1", 0, 30), ("chr2", 0, 30), ("chr2", 40, 70))
+    records = genome.read(sample={"method": "regions", "path": bed}, contigs={"exclude": ["chr2"]})
+    assert len(records) == 1
+    assert "r.bed: 2 of 3 intervals are on contigs that are passed over (source.contigs)" in caplog.text
+
+
+def test_scores_of_a_bed_file_are_no_labels(made, refusal):
+    genome = made()
+    bed = genome.bed("r.bed", ("chr1", 0, 30, "peak7", 0, "+"))
+    message = refusal(genome.read, sample={"method": "regions", "path": bed}, length=20, features={"classes": ["x", "y"]})
+    assert (
+        "r.bed: found 'peak7' in the fourth column, expected a strand, and numbers of classes in the fifth, as Selene"
+        in message
+    )
+
+
 def test_classes_may_stand_in_a_file(made, refusal):
     genome = made()
     bed = genome.bed("f.bed", ("chr1", 0, 9, "b"), ("chr1", 0, 9, "a"), ("chr1", 0, 9, "c"))
@@ -309,7 +346,7 @@ def test_an_index_that_is_older_than_its_genome_is_refused(made, refusal):
 
 def test_more_windows_than_there_are_cannot_be_drawn(made, refusal):
     message = refusal(made(c="ACGT" * 5 + "N" * 20).read, sample={"n": 30, "seed": 1}, length=10)
-    assert "source.sample.n: 30 windows are wanted, and 14 can be found in " in message
+    assert "source.sample.n: 30 windows are wanted, and 14 were found in " in message
     assert message.endswith("of the places that were tried, 17 have too many unknown letters")
     message = refusal(made(c="ACGT").read, sample={"method": "tiles", "step": 3}, length=10)
     assert message.endswith("g.fa: no window can be taken")
@@ -342,8 +379,11 @@ def test_unions_count_each_base_once(rows, asked):
         ({"sample": {"n": 3, "step": 2}}, "source.sample.step is not for method random; expected none"),
         ({"sample": {"method": "rndom"}}, "source.sample.method: found 'rndom'; did you mean 'random'?"),
         ({"length": None}, "source.length is missing: bases of a window; only regions can have lengths of their own"),
-        ({"bin": 400}, "source.bin: 400 bases are more than a window has, 300"),
-        ({"bin": [200, 301]}, "source.bin: found [200, 301]; expected a start and an end within a window, 0 to 300"),
+        ({"bin": 400, "features": {"path": "f.bed"}}, "source.bin: 400 bases are more than a window has, 300"),
+        (
+            {"bin": [200, 301], "features": {"path": "f.bed"}},
+            "source.bin: found [200, 301]; expected a start and an end within a window, 0 to 300",
+        ),
         (
             {"sample": {"n": 3, "negatives": False}},
             "source.sample.negatives: without features all windows are without a class;",
@@ -355,6 +395,15 @@ def test_unions_count_each_base_once(rows, asked):
         (
             {"features": {"path": "f.bed", "tresholds": {}}},
             "unknown key 'source.features.tresholds'; did you mean 'thresholds'?",
+        ),
+        ({"bin": 100}, "source.bin: the part that features must cover, of which there are none; expected features, or no bin"),
+        (
+            {"features": {"path": "f.bed", "classes": ["x"], "least_intervals": 3}},
+            "source.features.least_intervals: which of all classes are taken; expected none where classes are named",
+        ),
+        (
+            {"features": {"classes": ["x"], "widen": 3}, "sample": {"method": "regions", "path": "r.bed"}},
+            "source.features.widen: how intervals are counted; expected none where path names no intervals",
         ),
         ({"blaclist": "b.bed"}, "unknown key 'source.blaclist'; did you mean 'blacklist'?"),
     ],
