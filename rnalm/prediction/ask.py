@@ -99,9 +99,17 @@ def _tell(record: Record, tokens: Tokens, unknown: int) -> None:
         log.warning("%s: cut to the block size, %d of %d tokens", record.id, summary.tokens, tokens.total)
 
 
+def _is_file(what: str) -> bool:
+    """Say whether a text names a file; letters of a transcript are longer than a name can be, which is an error to some."""
+    try:
+        return Path(what).is_file()
+    except OSError:
+        return False
+
+
 def _records(what: str) -> Iterator[Record]:
     """Read what is asked about."""
-    if not Path(what).is_file():
+    if not _is_file(what):
         if not what.isalpha():
             raise RnalmError(f"{what[:60]}: no such file, and no letters of a sequence; expected one of them")
         yield Record("the command line", "sequence", what, None, None, None, None, None)

@@ -72,6 +72,11 @@ def test_what_models_do_not_see_is_told(folder, caplog, refusal):
     assert refusal(rows, [folder("other")], "UUU") == "the command line: the models know none of the tokens of 'sequence'"
 
 
+def test_a_sequence_may_be_longer_than_the_name_of_a_file(folder):
+    _, *told = rows([folder(per="token")], 1500 * "ACGT")
+    assert len(told) == 6000
+
+
 def test_the_mean_of_several_models_predicts(folder):
     models = [folder("a", 0, per="token"), folder("b", 1, per="token")]
     asked = ([models[0]], [models[1]], models)
