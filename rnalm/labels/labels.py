@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -28,17 +28,25 @@ class Labels:
         The names, sorted or, for multilabel, as their columns stand; a name's position is its index.
     per : {'sequence', 'token'}
         What has a label, and an output.
+    thresholds : tuple of float
+        For multilabel: the probability from which on each class is told, from validation rows; empty: 0.5 for all.
     """
 
     task: str
     scaler: Scaler = UNSCALED
     classes: tuple[str, ...] = ()
     per: str = "sequence"
+    thresholds: tuple[float, ...] = ()
 
     @property
     def n_outputs(self) -> int:
         """Number of outputs of a model."""
         return len(self.classes) or 1
+
+    @property
+    def limits(self) -> np.ndarray:
+        """The probability from which on each class of multilabel is told: float64 ``(classes,)``."""
+        return np.array(self.thresholds or [0.5] * self.n_outputs)
 
     @property
     def measured(self) -> list[int]:
@@ -185,7 +193,8 @@ class Labels:
         path : path
             The file.
         """
-        write_json(path, {**asdict(self), "classes": list(self.classes)})
+        content = asdict(self) | {"classes": list(self.classes), "thresholds": list(self.thresholds)}
+        write_json(path, {key: value for key, value in content.items() if value or key != "thresholds"})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -204,7 +213,8 @@ class Labels:
         content = read_json(path)
         try:
             scaler = Scaler(**content["scaler"])
-            return cls(content["task"], scaler, tuple(content["classes"]), content.get("per", "sequence"))
+            given = tuple(content["classes"]), content.get("per", "sequence"), tuple(content.get("thresholds", ()))
+            return cls(content["task"], scaler, *given)
         except (KeyError, TypeError) as error:
             raise RnalmError(f"{path}: not a labels file of rnalm ({error})") from None
 
@@ -343,6 +353,19 @@ def check_same(labels: Sequence[Labels], model_folders: Sequence[str | Path]) ->
                 f"{folder}: predicts {_meaning(other)}, but {model_folders[0]} predicts {_meaning(labels[0])}; "
                 "models can be combined only if they predict the same"
             )
+
+
+def together(labels: Sequence[Labels]) -> Labels:
+    """Say what the mean of what several models predict means: thresholds are the means of theirs.
+
+    Parameters
+    ----------
+    labels : sequence of Labels
+        Of models that predict the same (see :func:`check_same`).
+    """
+    if not any(own.thresholds for own in labels):
+        return labels[0]
+    return replace(labels[0], thresholds=tuple(np.mean([own.limits for own in labels], axis=0).tolist()))
 
 
 def _meaning(labels: Labels) -> str:

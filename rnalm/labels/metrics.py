@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, f
         If predictions are not finite in the units of the labels, or a class is none that the model knows.
     """
     if labels.task == "multilabel":
-        return multilabel(truth, labels.to_scores(outputs))
+        return multilabel(truth, labels.to_scores(outputs), labels.limits)
     if labels.task == "classification":
         return classification(labels.to_targets(truth), labels.to_scores(outputs))
     values = check_finite(labels.to_scores(outputs)[:, 0])
@@ -113,7 +114,7 @@ def classification(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, 
     return {name: float(metric(targets, probabilities)) for name, metric in METRICS["classification"].items()}
 
 
-def multilabel(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+def multilabel(targets: np.ndarray, probabilities: np.ndarray, limits: np.ndarray | float = 0.5) -> dict[str, float]:
     """Compare the probabilities of classes with which of them rows have.
 
     Parameters
@@ -122,6 +123,8 @@ def multilabel(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, floa
         1, 0 or NaN, where it is not known ``(rows, classes)``.
     probabilities : numpy.ndarray
         ``(rows, classes)``
+    limits : numpy.ndarray or float
+        The probability from which on each class is told ``(classes,)``.
 
     Returns
     -------
@@ -129,28 +132,68 @@ def multilabel(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, floa
         Each metric of :data:`METRICS` by name: ``macro`` are means over classes, as are areas without a word; ``micro`` are of
         all known pairs of row and class together. A class without positives or without negatives is left out of the former.
     """
-    return {name: float(metric(targets, probabilities)) for name, metric in METRICS["multilabel"].items()}
+    told = probabilities >= limits
+    metrics = METRICS["multilabel"].items()
+    return {name: float(metric(targets, told if name in OF_TOLD else probabilities)) for name, metric in metrics}
 
 
-def each_label(targets: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, float]]:
+def each_label(targets: np.ndarray, probabilities: np.ndarray, labels: Labels) -> dict[str, dict[str, float]]:
     """Compute what is asked of each class by itself.
 
     Parameters
     ----------
     targets, probabilities : numpy.ndarray
         As for :func:`multilabel`.
-    classes : sequence of str
-        Names of the classes.
+    labels : Labels
+        Which classes there are, and from which probability on each is told.
 
     Returns
     -------
     dict
-        For each class by name: ``roc_auc``, ``pr_auc``, ``f1`` (from a probability of 0.5 on), each NaN for a class without
-        positives or without negatives; ``positives``, and ``rows``, of which it is known.
+        For each class by name: ``roc_auc``, ``pr_auc``, ``f1``, each NaN for a class without positives or without negatives;
+        ``threshold``, from which on F1 takes a row to be of it; ``positives``, and ``rows``, of which it is known.
     """
-    values = {name: _by_class(score, targets, probabilities) for name, score in OF_A_CLASS.items()}
+    values = {name: _by_class(score, targets, probabilities) for name, score in AREAS.items()}
+    values |= {"f1": _by_class(sk.f1_score, targets, probabilities >= labels.limits), "threshold": labels.limits}
     counts = {"positives": (targets == 1).sum(axis=0), "rows": (~np.isnan(targets)).sum(axis=0)}
-    return {name: {key: own[k].item() for key, own in (values | counts).items()} for k, name in enumerate(classes)}
+    return {name: {key: own[k].item() for key, own in (values | counts).items()} for k, name in enumerate(labels.classes)}
+
+
+def choose_thresholds(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> Labels:
+    """Let each class of multilabel be told from that probability on which has the greatest F1; 0.5 where none has one.
+
+    Parameters
+    ----------
+    labels : Labels
+        What the outputs mean; of other tasks as it stands.
+    truth : numpy.ndarray
+        1, 0 or NaN ``(rows, classes)``, of rows that were not learned from.
+    outputs : numpy.ndarray
+        Raw outputs of the model ``(rows, classes)``.
+    """
+    if labels.task != "multilabel":
+        return labels
+    found = _by_class(_best_threshold, truth, labels.to_scores(outputs))
+    return replace(labels, thresholds=tuple(np.where(np.isnan(found), 0.5, found).tolist()))
+
+
+def _best_threshold(positive: np.ndarray, probability: np.ndarray) -> float:
+    """Give the threshold of the greatest F1: midway from the last row that is taken to the first that is not."""
+    precision, recall, thresholds = sk.precision_recall_curve(positive, probability)
+    best = int(f1_of(precision, recall)[:-1].argmax())
+    return float(thresholds[max(best - 1, 0) : best + 1].mean())
+
+
+def f1_of(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+    """Compute F1, 0 where both are.
+
+    Parameters
+    ----------
+    precision, recall : numpy.ndarray
+        Of one shape.
+    """
+    # Both are 0 or neither is, so that nothing else is divided by the tiny number.
+    return 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)
 
 
 def _by_class(score: Callable, targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -217,8 +260,8 @@ def _area(score: Callable) -> Metric:
 #: Areas under curves, for one class against the rest.
 AREAS: dict[str, Callable] = {"roc_auc": sk.roc_auc_score, "pr_auc": sk.average_precision_score}
 
-#: What is asked of each class where a row may have any number: truth, and probabilities ``(rows,)`` ─► a number.
-OF_A_CLASS: dict[str, Callable] = {**AREAS, "f1": lambda truth, probabilities: sk.f1_score(truth, probabilities >= 0.5)}
+#: Metrics of multilabel that look at which classes a row is told to have, rather than at how probable they are.
+OF_TOLD = {"accuracy", "f1_macro", "f1_micro"}
 
 #: The metrics of each task, in the order of result files: labels and predictions ``(rows,)``, or class indices ``(rows,)`` and
 #: probabilities ``(rows, classes)``, ─► a number, NaN where it is not defined. A new metric is a function and an entry here;
@@ -244,9 +287,9 @@ METRICS: dict[str, dict[str, Metric]] = {
         **{name: _area(score) for name, score in AREAS.items()},
     },
     "multilabel": {
-        "accuracy": _of_pairs(lambda truth, probabilities: np.mean(truth == (probabilities >= 0.5))),
-        "f1_macro": _over_classes(OF_A_CLASS["f1"]),
-        "f1_micro": _of_pairs(OF_A_CLASS["f1"]),
+        "accuracy": _of_pairs(lambda truth, told: np.mean(truth == told)),
+        "f1_macro": _over_classes(sk.f1_score),
+        "f1_micro": _of_pairs(sk.f1_score),
         **{name: _over_classes(score) for name, score in AREAS.items()},
         **{f"{name}_micro": _of_pairs(score) for name, score in AREAS.items()},
     },

@@ -200,7 +200,7 @@ class LabelTally:
         self.labels, self.rows = labels, 0
         self.curves = [Counts(own) for own in scores]
         self.pairs = Counts(_distinct(scores))
-        #: Known pairs by class, whether it is right, and whether its probability is 0.5 or more ``(classes, 2, 2)``.
+        #: Known pairs by class, whether it is right, and whether it is told ``(classes, 2, 2)``.
         self.told = np.zeros((len(labels.classes), 2, 2), dtype=np.int64)
 
     @staticmethod
@@ -231,12 +231,12 @@ class LabelTally:
             ``(rows, classes)``
         """
         self.rows += len(targets)
-        for number, (truth, own) in enumerate(zip(targets.T, probabilities.T, strict=True)):
+        for number, (truth, own, limit) in enumerate(zip(targets.T, probabilities.T, self.labels.limits, strict=True)):
             known = ~np.isnan(truth)
             positive, scores = truth[known] == 1, own[known]
             self.curves[number].add(positive, scores)
             self.pairs.add(positive, scores)
-            self.told[number] += np.bincount(2 * positive + (scores >= 0.5), minlength=4).reshape(2, 2)
+            self.told[number] += np.bincount(2 * positive + (scores >= limit), minlength=4).reshape(2, 2)
 
     def scores(self) -> dict[str, float]:
         """Compute what :func:`rnalm.labels.metrics.multilabel` does, of all rows that were counted."""
@@ -253,9 +253,11 @@ class LabelTally:
     def per_class(self) -> dict[str, dict[str, float]]:
         """Compute what :func:`rnalm.labels.metrics.each_label` does."""
         found = {}
-        for name, told, counts in zip(self.labels.classes, self.told, self.curves, strict=True):
+        each = zip(self.labels.classes, self.told, self.curves, self.labels.limits.tolist(), strict=True)
+        for name, told, counts, limit in each:
             areas = {area: counts.area(of) for area, of in metrics.AREAS.items()}
-            found[name] = {**areas, "f1": _f1(told), "positives": int(told[1].sum()), "rows": int(told.sum())}
+            rows = {"positives": int(told[1].sum()), "rows": int(told.sum())}
+            found[name] = {**areas, "f1": _f1(told), "threshold": limit, **rows}
         return found
 
 

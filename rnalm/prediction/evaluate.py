@@ -14,7 +14,7 @@ from rnalm.config import contract
 from rnalm.errors import RnalmError
 from rnalm.files import read_json, replacing, write_json
 from rnalm.labels import metrics
-from rnalm.labels.labels import Labels, check_same
+from rnalm.labels.labels import Labels, check_same, together
 from rnalm.prediction import positions, tables
 from rnalm.prediction.columns import label_columns, score_columns, spread_columns
 
@@ -47,7 +47,7 @@ def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
     scores = metrics.score(labels, truth, outputs)
     results: dict[str, Any] = {f"test_{name}": value for name, value in scores.items()} | {"test_rows": len(frame)}
     if labels.task == "multilabel":
-        each = metrics.each_label(truth, labels.to_scores(outputs), labels.classes)
+        each = metrics.each_label(truth, labels.to_scores(outputs), labels)
         results["test_per_class"] = each
         write_csv(tables.label_report(each), folder / contract.CLASSIFICATION_REPORT, index=True)
     elif labels.task == "classification":
@@ -103,8 +103,8 @@ def stack(outputs: pa.ChunkedArray) -> np.ndarray:
 def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
     """Tabulate what is predicted: ``id``, ``label``, ``pred`` and, for classes, ``prob_<class>``.
 
-    For multilabel ``label`` and ``pred`` name the classes that a row has, and those of a probability of 0.5 and more, separated
-    by ``;``; and ``label_<class>`` is 1, 0 or nothing.
+    For multilabel ``label`` and ``pred`` name the classes that a row has, and those that are told of it (see
+    :attr:`rnalm.labels.labels.Labels.thresholds`), separated by ``;``; and ``label_<class>`` is 1, 0 or nothing.
 
     Parameters
     ----------
@@ -126,8 +126,8 @@ def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.n
     """
     if labels.task == "multilabel":
         names = [labels.written(own) for own in truth]
-        likely = [labels.written((own >= 0.5).astype(float)) for own in scores]
-        frame = pd.DataFrame({"id": ids, "label": pd.Series(names, dtype=object), "pred": likely})
+        told = [labels.written(own) for own in (scores >= labels.limits).astype(float)]
+        frame = pd.DataFrame({"id": ids, "label": pd.Series(names, dtype=object), "pred": told})
         return _beside(frame, [*label_columns(labels), *score_columns(labels)], np.concatenate([truth, scores], axis=1))
     frame = pd.DataFrame({"id": ids, "label": truth})
     if labels.task == "regression":
@@ -182,6 +182,7 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
     output = Path(output)
     labels = [Labels.load(Path(folder) / contract.LABELS) for folder in model_folders]
     check_same(labels, model_folders)
+    meaning = together(labels)
     with (
         replacing(output / contract.PREDICTIONS) as parquet,
         replacing(output / contract.TEST_PREDICTIONS) as table,
@@ -189,9 +190,9 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
     ):
         writer, schema = None, None
         for window in _windows(parts):
-            frame, own = _ensemble(window, labels)
+            frame, own = _ensemble(window, labels, meaning)
             if writer is None:
-                schema = _schema([*frame.columns, *own.columns], labels[0])
+                schema = _schema([*frame.columns, *own.columns], meaning)
                 writer = pq.ParquetWriter(parquet, schema, compression="zstd")
             whole = pd.concat([frame, own], axis=1)
             writer.write_table(pa.Table.from_pandas(whole, schema=schema, preserve_index=False))
@@ -199,7 +200,7 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
         if writer is None:
             raise RnalmError(f"{output}: there are no predictions to merge")
         writer.close()
-    _write_results(output / contract.PREDICTIONS, labels[0], output)
+    _write_results(output / contract.PREDICTIONS, meaning, output)
 
 
 def _windows(parts: Sequence[str | Path]) -> Iterator[list[pd.DataFrame]]:
@@ -221,10 +222,10 @@ def _last_row(part: str | Path) -> int:
     return max((group.column(0).statistics.max for group in groups if group.num_rows), default=-1)
 
 
-def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels], meaning: Labels) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Average what models predicted for a range of rows; in the second table, columns ``<name>.<k>`` are model k's own."""
     rows = np.unique(np.concatenate([frame["row"].to_numpy() for frame in window]))
-    outputs = len(labels[0].classes) or 1
+    outputs = meaning.n_outputs
     scores = np.full((len(window), len(rows), outputs), np.nan)
     known = pd.concat(window).drop_duplicates("row").set_index("row").loc[rows]
     for model, frame in enumerate(window):
@@ -236,9 +237,9 @@ def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels]) -> tuple[pd.
     deviation = np.where(
         count[:, None] > 1, np.sqrt(np.nansum((scores - mean) ** 2, axis=0) / np.maximum(count - 1, 1)[:, None]), np.nan
     )
-    frame = describe(labels[0], known["id"].to_numpy(), truth_of(labels[0], known["label"]), mean)
-    frame = _beside(frame, spread_columns(labels[0]), deviation).assign(models=count)
-    own = [pd.DataFrame(each, columns=score_columns(labels[0], model)) for model, each in enumerate(scores)]
+    frame = describe(meaning, known["id"].to_numpy(), truth_of(meaning, known["label"]), mean)
+    frame = _beside(frame, spread_columns(meaning), deviation).assign(models=count)
+    own = [pd.DataFrame(each, columns=score_columns(meaning, model)) for model, each in enumerate(scores)]
     return frame, pd.concat(own, axis=1)
 
 
@@ -262,10 +263,10 @@ def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
             results = metrics.regression(known["label"].to_numpy(float), metrics.check_finite(known["pred"].to_numpy(float)))
     elif labels.task == "multilabel":
         truth, probabilities = known[label_columns(labels)].to_numpy(), known[score_columns(labels)].to_numpy()
-        each = metrics.each_label(truth, probabilities, labels.classes)
+        each = metrics.each_label(truth, probabilities, labels)
         write_csv(tables.label_report(each), output / contract.CLASSIFICATION_REPORT, index=True)
         if len(known):
-            results = metrics.multilabel(truth, probabilities)
+            results = metrics.multilabel(truth, probabilities, labels.limits)
             results["per_class"] = each
     else:
         targets, probabilities = labels.to_targets(known["label"].to_numpy()), known[score_columns(labels)].to_numpy()

@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn import metrics as sk
 
 from rnalm.labels.labels import Labels
+from rnalm.labels.metrics import f1_of
 from rnalm.prediction.columns import label_columns, score_columns
 
 #: Where curves are sampled: closer than the pixels of a screen are, and at no more points for a million rows.
@@ -148,14 +149,12 @@ def _measure_class(positive: np.ndarray, probability: np.ndarray) -> tuple[dict[
     """Give heights of curves over the grid, scores, and the threshold of the greatest F1, for one class."""
     if not 0 < positive.sum() < len(positive):
         return dict.fromkeys(KINDS, np.full(len(GRID), np.nan)), dict.fromkeys(KINDS, np.nan), np.nan
-    tiny = np.finfo(float).tiny
     false_rate, true_rate, _ = sk.roc_curve(positive, probability)
     precision, recall, thresholds = sk.precision_recall_curve(positive, probability)
-    # Precision and recall are both 0 or neither is, so that nothing else is divided by the tiny number.
-    f1 = 2 * precision * recall / np.maximum(precision + recall, tiny)
+    f1 = f1_of(precision, recall)
     # Precision steps from one recall to the next: a straight line between them would promise too much (Davis & Goadrich,
     # ICML 2006). At recall 0 is drawn what precision comes to there, not the 1 that scikit-learn appends.
-    steps = np.searchsorted(recall[-2::-1], np.maximum(GRID, tiny))
+    steps = np.searchsorted(recall[-2::-1], np.maximum(GRID, np.finfo(float).tiny))
     lines = {
         "roc": np.interp(GRID, false_rate, true_rate),
         "pr": precision[-2::-1][steps],

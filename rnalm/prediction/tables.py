@@ -64,11 +64,11 @@ def label_report(each: dict[str, dict[str, float]]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        As in ``classification_report.csv`` of multilabel: ``roc_auc``, ``pr_auc``, ``f1``, ``positives`` and ``rows`` of each
-        class, then their means as ``macro avg``.
+        As in ``classification_report.csv`` of multilabel: ``roc_auc``, ``pr_auc``, ``f1``, ``threshold``, ``positives`` and
+        ``rows`` of each class, then the means of the first three as ``macro avg``.
     """
     frame = pd.DataFrame.from_dict(each, orient="index")
-    mean = frame[[name for name in frame if name not in ("positives", "rows")]].mean()
+    mean = frame[[name for name in frame if name not in ("threshold", "positives", "rows")]].mean()
     return pd.concat([frame, mean.to_frame("macro avg").T])
 
 

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from rnalm.config import contract
 from rnalm.errors import RnalmError
 from rnalm.files import replacing
-from rnalm.labels.labels import Labels, check_same
+from rnalm.labels.labels import Labels, check_same, together
 from rnalm.prediction.columns import score_columns
 from rnalm.sequences.tis import LETTERS
 from rnalm.tokens import dataset
@@ -129,7 +129,7 @@ def merge(
             writer.write_table(pa.table([*data, pa.array(np.array(models)[kept], pa.int32())], schema=schema))
     if not rows:
         raise RnalmError(f"{output}: there are no predictions to merge")
-    return labels[0]
+    return together(labels)
 
 
 def _average(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rnalm.config import contract
-from rnalm.labels.labels import Labels
+from rnalm.labels.labels import Labels, together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +74,8 @@ class Job:
 
     @property
     def meaning(self) -> Labels:
-        """What the outputs of the models mean."""
-        return Labels.load(Path(self.models[0]) / contract.LABELS)
+        """What the outputs of the models mean, together."""
+        return together([Labels.load(Path(folder) / contract.LABELS) for folder in self.models])
 
     @property
     def fold_names(self) -> list[str]:

@@ -28,8 +28,8 @@ def predictions(job: Job, query: Query) -> Section:
         if meaning.classes:
             measuring = measure.measure_labels if meaning.task == "multilabel" else measure.measure
             measured.append(measuring(name, truth, predicted))
-        score = getattr(metrics, meaning.task)
-        scores[name] = score(truth, predicted) | {"rows": len(truth)}
+        limits = [meaning.limits] if meaning.task == "multilabel" else []
+        scores[name] = getattr(metrics, meaning.task)(truth, predicted, *limits) | {"rows": len(truth)}
     blocks = _classified(job, query, measured) if meaning.classes else [_regressed(job, query, results)]
     if per_class := results.get("per_class"):
         blocks.insert(1, by_class(per_class))

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from transformers import PreTrainedModel, TrainerCallback
 from rnalm import compute
 from rnalm.config import Finetune, contract
 from rnalm.errors import RnalmError
-from rnalm.labels import folds, labels
+from rnalm.labels import folds, labels, metrics
 from rnalm.labels.labels import Labels
 from rnalm.labels.scaling import check_positive
 from rnalm.models import registry
@@ -28,7 +29,7 @@ from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer, token_names
 from rnalm.training import processes, start, write
 from rnalm.training.checkpoints import State
 from rnalm.training.loop import is_main
-from rnalm.training.trainer import FoldData, FoldTrainer, Job, validate
+from rnalm.training.trainer import FoldData, FoldTrainer, Job, judge, predict_validation
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,11 @@ def finetune(job: Job) -> None:
 
     def score() -> dict[str, float]:
         # What was written is what is validated: loaded anew, and in full precision.
-        values = validate(registry.load(job.output, compute.choose(job.gpus), trust=True), data)
+        written = registry.load(job.output, compute.choose(job.gpus), trust=True)
+        outputs, truth = predict_validation(written, data)
+        meaning = metrics.choose_thresholds(data.meaning, truth, outputs)
+        meaning.save(Path(job.output) / contract.LABELS)
+        values = judge(written, replace(data, meaning=meaning), outputs, truth)
         return {f"eval_{name}": value for name, value in values.items()} | {"eval_rows": len(data.validation)}
 
     data.meaning.save(Path(job.output) / contract.LABELS)

@@ -242,15 +242,49 @@ def validate(model: PreTrainedModel, data: FoldData, batch_tokens: int = 2**16) 
     dict of str to float
         By name, in scaled units and in those of the labels; ``loss`` is among them.
     """
+    return judge(model, data, *predict_validation(model, data, batch_tokens))
+
+
+def predict_validation(model: PreTrainedModel, data: FoldData, batch_tokens: int = 2**16) -> tuple[np.ndarray, np.ndarray]:
+    """Predict validation rows, or those of their tokens of which a label is known.
+
+    Parameters
+    ----------
+    model, data, batch_tokens
+        As for :func:`validate`.
+
+    Returns
+    -------
+    outputs : numpy.ndarray
+        ``(rows, outputs)``
+    truth : numpy.ndarray
+        Their labels, as they were encoded.
+    """
     validation = data.validation
     outputs = predict(model, validation.sequences, batch_tokens, data.meaning)
     given: list = [sequence.label for sequence in validation.sequences]
     if data.meaning.per == "token":
         known = any_known(np.concatenate(validation.targets))
-        outputs, truth = np.concatenate(outputs)[known], np.concatenate(given)[known]
-    else:
-        truth = np.array(given)
-    targets, weights = map(torch.from_numpy, validation.known())
+        return np.concatenate(outputs)[known], np.concatenate(given)[known]
+    return np.asarray(outputs), np.array(given)
+
+
+def judge(model: PreTrainedModel, data: FoldData, outputs: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Compare what was predicted for validation rows with their labels.
+
+    Parameters
+    ----------
+    model, data
+        As for :func:`validate`.
+    outputs, truth : numpy.ndarray
+        From :func:`predict_validation`.
+
+    Returns
+    -------
+    dict of str to float
+        As from :func:`validate`.
+    """
+    targets, weights = map(torch.from_numpy, data.validation.known())
     each = losses.per_row(data.meaning.task, torch.from_numpy(outputs), targets, unit(model), data.class_weights)
     loss = losses.weighted_mean(each, losses.weigh(weights, targets, data.class_weights))
     if own := own_loss(model, torch.from_numpy(outputs), targets):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn import metrics as sk
 
 from rnalm.config import METRICS, Encode, Fasta, Labels, Table
@@ -190,11 +190,47 @@ def test_metrics_are_those_of_scikit_learn_over_what_is_known():
 
 def test_a_class_without_positives_or_negatives_has_no_metrics():
     targets, probabilities = drawn()
-    each = metrics.each_label(targets, probabilities, ["a", "b", "c", "d"])
+    each = metrics.each_label(targets, probabilities, meanings.Labels("multilabel", classes=("a", "b", "c", "d")))
     assert each["d"]["positives"] == 0
     assert all(np.isnan(each["d"][name]) for name in ("roc_auc", "pr_auc", "f1"))
     nothing = metrics.multilabel(np.zeros((3, 2)), np.full((3, 2), 0.25))
     assert all(np.isnan(value) for value in nothing.values())
+
+
+def test_a_class_is_told_from_the_threshold_on_that_is_best_on_validation_rows(tmp_path):
+    targets, probabilities = drawn()
+    labels = meanings.Labels("multilabel", classes=("a", "b", "c", "d"))
+    chosen = metrics.choose_thresholds(labels, targets, logit(np.clip(probabilities, 1e-9, 1 - 1e-9)))
+    for number in range(3):
+        known = ~np.isnan(targets[:, number])
+        truth, own = targets[known, number], probabilities[known, number]
+        best = max(sk.f1_score(truth, own >= limit) for limit in np.unique(own))
+        assert sk.f1_score(truth, own >= chosen.thresholds[number]) == pytest.approx(best)
+    assert chosen.thresholds[3] == 0.5  # of a class without positives
+    assert (
+        metrics.multilabel(targets, probabilities, chosen.limits)["f1_macro"]
+        > metrics.multilabel(targets, probabilities)["f1_macro"]
+    )
+    assert metrics.each_label(targets, probabilities, chosen)["a"]["threshold"] == chosen.thresholds[0]
+    frame = evaluate.describe(chosen, ["s"], np.ones((1, 4)), chosen.limits[None] - [[0, 1e-9, 0, 1e-9]])
+    assert frame["pred"][0] == "a;c"
+    chosen.save(tmp_path / "labels.json")
+    assert meanings.Labels.load(tmp_path / "labels.json") == chosen
+
+
+def test_models_together_tell_a_class_from_the_mean_of_their_thresholds():
+    one, other = (meanings.Labels("multilabel", classes=("a", "b"), thresholds=own) for own in [(0.25, 0.5), ()])
+    assert meanings.together([one, other]).thresholds == (0.375, 0.5)
+    assert meanings.together([other, other]) == other
+
+
+def test_the_threshold_lies_between_rows_that_are_taken_and_others():
+    labels = meanings.Labels("multilabel", classes=("a",))
+    outputs = logit(np.array([[0.1], [0.2], [0.4], [0.6]]))
+    assert metrics.choose_thresholds(labels, np.array([[0], [0], [1], [1.0]]), outputs).thresholds == pytest.approx((0.3,))
+    assert metrics.choose_thresholds(labels, np.array([[0], [0], [0], [0.0]]), outputs).thresholds == (0.5,)
+    numbers = meanings.Labels("regression")
+    assert metrics.choose_thresholds(numbers, np.array([1.0]), np.array([[1.0]])) is numbers
 
 
 def test_every_metric_can_select_a_model():

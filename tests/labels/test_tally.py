@@ -1,6 +1,7 @@
 """What is counted batch by batch is what scikit-learn says of all rows at once."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,10 +17,12 @@ def meaning(n_classes: int, task: str = "classification") -> Labels:
     return Labels(task, classes=tuple("abcd"[:n_classes]), per="token")
 
 
-def counted(targets, probabilities, task: str = "classification", batches: int = 3) -> Tally | LabelTally:
+def counted(
+    targets, probabilities, task: str = "classification", batches: int = 3, labels: Labels | None = None
+) -> Tally | LabelTally:
     """Count rows in batches."""
     parts = [rows for rows in np.array_split(np.arange(len(targets)), batches) if len(rows)]
-    labels = meaning(probabilities.shape[1], task)
+    labels = labels or meaning(probabilities.shape[1], task)
     counting = kind(labels)
     tally = counting(counting.thresholds(((targets[rows], probabilities[rows]) for rows in parts), labels), labels)
     for rows in parts:
@@ -45,10 +48,12 @@ def test_metrics_of_any_number_of_classes_are_those_of_scikit_learn_too(n_classe
     draw = np.random.default_rng(seed)
     targets = draw.choice([0.0, 1.0, np.nan], (rows, n_classes), p=draw.dirichlet(np.ones(3)))
     probabilities = draw.random((rows, n_classes)).round(digits).astype(np.float32)
-    tally = counted(targets, probabilities, "multilabel")
+    labels = replace(meaning(n_classes, "multilabel"), thresholds=tuple(draw.random(n_classes).round(digits)))
+    tally = counted(targets, probabilities, labels=labels)
     assert tally.rows == rows
-    assert tally.scores() == pytest.approx(metrics.multilabel(targets, probabilities), abs=1e-12, nan_ok=True)
-    each = metrics.each_label(targets, probabilities, meaning(n_classes).classes)
+    expected = metrics.multilabel(targets, probabilities, labels.limits)
+    assert tally.scores() == pytest.approx(expected, abs=1e-12, nan_ok=True)
+    each = metrics.each_label(targets, probabilities, labels)
     for name, values in tally.per_class().items():
         assert values == pytest.approx(each[name], abs=1e-12, nan_ok=True)
 

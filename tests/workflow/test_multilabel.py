@@ -111,8 +111,10 @@ def test_several_classes_are_learned_predicted_and_explained(make_experiment, tm
         assert own["rows"] == len(known)
         assert own["roc_auc"] == pytest.approx(sk.roc_auc_score(known[f"label_{name}"], known[f"prob_{name}"]))
     assert results["per_class"]["short"]["roc_auc"] > 0.9
-    told = frame.loc[frame["prob_GG"] >= 0.5, "pred"].str.split(";")
-    assert all("GG" in names for names in told)
+    of_models = [json.loads((out / f"fine-tune/{name}/labels.json").read_text())["thresholds"] for name in ("0", "0.1")]
+    limit = results["per_class"]["GG"]["threshold"]
+    assert limit == pytest.approx(np.mean(of_models, axis=0)[0])
+    assert (frame["prob_GG"] >= limit).tolist() == ["GG" in names.split(";") for names in frame["pred"]]
     scores = pd.read_parquet(out / "interpret/loo_scores_mask.parquet")
     assert set(scores["class"]) == set(CLASSES)
     assert set(scores["sequence"]) == set(frame["id"])
