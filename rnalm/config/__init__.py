@@ -26,7 +26,7 @@ from rnalm.config.fasta import Attributes, Chunk, Fasta
 from rnalm.config.folder import spelled
 from rnalm.config.genome import Features, Genome, Sample, placed_genomes
 from rnalm.config.learning import METRICS, Finetune, Pretrain
-from rnalm.config.results import Interpret, Powerlaw, Predict, Report
+from rnalm.config.results import Evaluate, Interpret, Powerlaw, Predict, Report
 from rnalm.config.section import Section
 from rnalm.config.source import Case, SourceSection
 from rnalm.config.sources import Source, read_source
@@ -47,6 +47,7 @@ __all__ = [
     "Config",
     "Dilated",
     "Encode",
+    "Evaluate",
     "Fasta",
     "Features",
     "Finetune",
@@ -106,6 +107,7 @@ default the models' own."""
     """A search for the values with which models train best; null: none. Or the path of a JSON or YAML file with one, also \
 as Weights & Biases writes it."""
     predict: Predict = Predict()
+    evaluate: Evaluate = Evaluate()
     interpret: Interpret = Interpret()
     powerlaw: Powerlaw | None = None
     """Compare the spectra of weights in the report too; null: only when asked for by `snakemake powerlaw`."""
@@ -196,6 +198,8 @@ as Weights & Biases writes it."""
     def _check_task(self) -> None:
         for name, source in self._named_sources.items():
             self._check_columns(name, source)
+        if "evaluate" in self.model_fields_set and (self.task != "multilabel" or (self.trains and self.labels.per == "token")):
+            raise ValueError("evaluate is for task: multilabel and labels of sequences; expected no such section")
         named = {name: self.classes_of(source) for name, source in self._named_sources.items() if self.classes_of(source)}
         for name, classes in named.items() if self.trains and self.task == "multilabel" else ():
             own = self.classes_of(self.training_source)

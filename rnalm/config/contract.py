@@ -7,6 +7,7 @@ TRAIN_RESULTS, EVAL_RESULTS, HISTORY = "train_results.json", "eval_results.json"
 TEST_PREDICTIONS, TEST_RESULTS, ALL_RESULTS = "test_predictions.csv", "test_results.json", "all_results.json"
 RANK_DELTAS, CLASSIFICATION_REPORT = "rank_deltas.csv", "classification_report.csv"
 PREDICTIONS, RESULTS, SITES = "predictions.parquet", "results.json", "sites.csv"
+TEST_SCORES, TEST_TARGETS, PERFORMANCE_TABLE = "test_predictions.npz", "test_targets.npz", "test_performance.txt"
 TRIALS, BEST = "trials.csv", "best.yaml"
 
 #: What loading a trained model needs.
@@ -29,6 +30,9 @@ SEARCHED = (TRIALS, BEST)
 
 #: What the comparison of models by power laws consists of.
 SPECTRA = ("alphas.csv", "summary.csv", "histogram.pdf", "histogram.svg", "layers.pdf", "layers.svg")
+
+#: In which files Selene evaluates predictions of several classes.
+PERFORMANCE = (PERFORMANCE_TABLE, TEST_SCORES, TEST_TARGETS, "roc_curves.svg", "precision_recall_curves.svg")
 
 #: What of the predictions of a source the report shows.
 SHOWN = {"predictions": PREDICTIONS, "results": RESULTS}

@@ -4,10 +4,10 @@ import math
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from rnalm.config.folder import spelled
-from rnalm.config.section import Section
+from rnalm.config.section import Names, Section
 from rnalm.config.source import Case, Decimal, SourceSection, Unlabelled
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -20,17 +20,13 @@ WAYS: dict[str, tuple[set[str], set[str]]] = {
 }
 
 
-def _all(value: Any) -> Any:
-    return None if value == "all" else value
-
-
 class Features(Section):
     """What is known of the genome: a BED file of intervals, each of a class."""
 
     path: str | None = None
     """Contig, start, end (0-based, half-open) and class, separated by tabs; more columns are passed over. Compressed if the \
 name ends in `.gz` and the like; neither order nor an index matters. null: labels are in `sample.path`, as Selene saves them."""
-    classes: Annotated[list[str] | str | None, BeforeValidator(_all)] = None
+    classes: Names = None
     """The classes that are learned: a list, a file with one in each line, or `all` (null): those of the file, in the order of \
 their names. Intervals of others are passed over."""
     least_intervals: int = Field(default=1, ge=1)

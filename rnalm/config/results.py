@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rnalm.config.section import Section
+from rnalm.config.section import Names, Section
 
 
 class Sites(Section):
@@ -28,6 +28,15 @@ class Predict(Section):
     formats: list[Literal["bedgraph", "npy"]] = []
     """For `labels.per: token`, beside Parquet: `bedgraph`, one file for each output, and `npy`, the ragged arrays of TIS \
 Transformer."""
+
+
+class Evaluate(Section):
+    """For `task: multilabel` of sequences: the files in which Selene evaluates predictions (`test_performance.txt`, …)."""
+
+    classes: Names = None
+    """Which classes they hold, in this order: a list, or a file with one in each line. null: all, as the models have them."""
+    min_positives: int = Field(default=10, ge=0)
+    """A class of which no more rows are is `NA` in them, as it is where all rows are of it."""
 
 
 #: Methods of interpretation, and the keys that are for one of them alone.
@@ -63,9 +72,9 @@ by more than a tenth."""
     """For `replace`: each token and the tokens that take its place."""
     replace_modifiers: bool = False
     """For `replace`: also set the modifiers of a token to 0 and keep the token."""
-    explain: str | None = None
-    """For classification: the class whose score is explained; `predicted`, `all`, or the name of a class. null: the predicted \
-one or, with `labels.per: token`, that of sites (see `predict.sites.of`)."""
+    explain: str | Annotated[list[str], Field(min_length=1)] | None = None
+    """For classification: the class whose score is explained; `predicted`, `all`, the name of a class, or a list of names. \
+null: the predicted one or, with `labels.per: token`, that of sites (see `predict.sites.of`)."""
     explain_at: Literal["sites", "labels", "all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = "sites"
     """For `labels.per: token`: the positions whose prediction is explained. `sites`: the best one of each sequence, where the \
 motif of `predict.sites` begins, if it names one (for numbers, the highest); `labels`: those that are labelled as sites (for \
@@ -97,6 +106,8 @@ scores; the log reports it."""
             for key in METHODS[method]:
                 if key in self.model_fields_set and getattr(self, key) != type(self).model_fields[key].default:
                     raise ValueError(f"{key} is for method {method}, found method {self.method}")
+        if isinstance(self.explain, list) and len(set(self.explain)) < len(self.explain):
+            raise ValueError(f"explain must not name a class twice, found {self.explain}")
         for key in ("replacements", "replace_modifiers"):
             if getattr(self, key) and "loo" in self.method and "replace" not in self.modes:
                 raise ValueError(f"{key} is for mode replace, which is not among modes")

@@ -21,6 +21,12 @@ def _no_separator(value: Any) -> Any:
     return None if value in ("", False) else _unescape(value)
 
 
+def _all(value: Any) -> Any:
+    return None if value == "all" else value
+
+
+#: Names of classes: a list, or a file with one in each line; None: all.
+Names = Annotated[list[str] | str | None, BeforeValidator(_all)]
 Separator = Annotated[str, BeforeValidator(_unescape), Field(min_length=1)]
 OptionalSeparator = Annotated[str | None, BeforeValidator(_no_separator)]
 Position = Annotated[int, Field(ge=1, strict=True)]

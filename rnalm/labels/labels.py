@@ -183,7 +183,7 @@ class Labels:
             return label  # pyright: ignore[reportReturnType]
         if np.isnan(label).all():
             return None
-        return ";".join(name for name, value in zip(self.classes, label, strict=True) if value == 1)
+        return ";".join(self.classes[number] for number in np.flatnonzero(label == 1))
 
     def save(self, path: str | Path) -> None:
         """Write ``labels.json``.

@@ -180,11 +180,11 @@ def choose_thresholds(labels: Labels, truth: np.ndarray, outputs: np.ndarray) ->
 def _best_threshold(positive: np.ndarray, probability: np.ndarray) -> float:
     """Give the threshold of the greatest F1: midway from the last row that is taken to the first that is not."""
     precision, recall, thresholds = sk.precision_recall_curve(positive, probability)
-    best = int(f1_of(precision, recall)[:-1].argmax())
+    best = int(f1_of_rates(precision, recall)[:-1].argmax())
     return float(thresholds[max(best - 1, 0) : best + 1].mean())
 
 
-def f1_of(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+def f1_of_rates(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
     """Compute F1, 0 where both are.
 
     Parameters

@@ -33,6 +33,7 @@ class Counts:
         self.scores = scores
         # Of rows that are not of the class, and of those that are: below the first score, at it, between it and the second, …
         self.counts = np.zeros((2, 2 * len(scores) + 1), dtype=np.int64)
+        self._areas: dict[Callable, float] = {}
 
     def add(self, positive: np.ndarray, scores: np.ndarray) -> None:
         """Count further rows.
@@ -44,6 +45,7 @@ class Counts:
         scores : numpy.ndarray
             Their scores ``(rows,)``.
         """
+        self._areas.clear()
         # Twice the number of scores below, and one more at a score itself.
         place = np.searchsorted(self.scores, scores, side="left") + np.searchsorted(self.scores, scores, side="right")
         for of_class, rows in enumerate((~positive, positive)):
@@ -77,8 +79,11 @@ class Counts:
         of : callable
             One of :data:`rnalm.labels.metrics.AREAS`.
         """
-        positive, score, weight = self.table()
-        return float(of(positive, score, sample_weight=weight)) if 0 < positive.sum() < len(positive) else math.nan
+        if of not in self._areas:
+            positive, score, weight = self.table()
+            both = 0 < positive.sum() < len(positive)
+            self._areas[of] = float(of(positive, score, sample_weight=weight)) if both else math.nan
+        return self._areas[of]
 
 
 class Tally:
@@ -243,8 +248,8 @@ class LabelTally:
         told, areas = self.told.sum(axis=0), metrics.AREAS.items()
         values = {
             "accuracy": float(np.trace(told) / told.sum()) if told.sum(axis=1).all() else math.nan,
-            "f1_macro": _mean([_f1(own) for own in self.told]),
-            "f1_micro": _f1(told),
+            "f1_macro": _mean([f1_of(own) for own in self.told]),
+            "f1_micro": f1_of(told),
             **{name: _mean([counts.area(area) for counts in self.curves]) for name, area in areas},
             **{f"{name}_micro": self.pairs.area(area) for name, area in areas},
         }
@@ -257,7 +262,7 @@ class LabelTally:
         for name, told, counts, limit in each:
             areas = {area: counts.area(of) for area, of in metrics.AREAS.items()}
             rows = {"positives": int(told[1].sum()), "rows": int(told.sum())}
-            found[name] = {**areas, "f1": _f1(told), "threshold": limit, **rows}
+            found[name] = {**areas, "f1": f1_of(told), "threshold": limit, **rows}
         return found
 
 
@@ -282,8 +287,14 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(defined)) if defined else math.nan
 
 
-def _f1(told: np.ndarray) -> float:
-    """Compute F1 of a class from its table ``(2, 2)``; NaN without positives or without negatives."""
+def f1_of(told: np.ndarray) -> float:
+    """Compute F1 of a class; NaN without positives or without negatives.
+
+    Parameters
+    ----------
+    told : numpy.ndarray
+        Rows by whether they are of the class, and whether they are told to be ``(2, 2)``.
+    """
     if not told.sum(axis=1).all():
         return math.nan
     return float(2 * told[1, 1] / (2 * told[1, 1] + told[0, 1] + told[1, 0]))

@@ -43,6 +43,8 @@ class Experiment:
         Sources that are predicted and interpreted: held-out rows or, with given models, all of ``source``; and further files.
     asked : list of tuple
         Source and mode of all scores.
+    evaluated : list of str
+        Sources of which predictions are evaluated class by class, as Selene does.
     further_weights : list of str
         Weights of further models of the user that are compared by power laws.
 
@@ -74,6 +76,8 @@ class Experiment:
         # Of long sequences every position of which is predicted, scores are made only where they are asked for.
         modes = settings.interpret.scored if self.per == "sequence" or "interpret" in settings.model_fields_set else []
         self.asked = [(source, mode) for source in self.queries for mode in modes]
+        several = settings.task == "multilabel" and self.per == "sequence"
+        self.evaluated = [name for name in self.queries if several and self.sources[name].gives("label")]
         self.further_weights = self._find_further_weights()
 
     def _check_given(self) -> None:
@@ -84,6 +88,8 @@ class Experiment:
             raise RnalmError(f"predict.{key}: {self.given[0]} has no outputs for tokens; expected models that have")
         if self.given and self.per == "sequence" and interpret.explain_at != Interpret().explain_at:
             raise RnalmError(f"interpret.explain_at: {self.given[0]} has no outputs for tokens; expected models that have")
+        if self.given and self.per == "token" and "evaluate" in self.settings.model_fields_set:
+            raise RnalmError(f"evaluate: {self.given[0]} has outputs for each token; expected models of whole sequences")
         if self.given and not self.trusts:
             for model in self.given:
                 folder.check_trust(model)
@@ -170,6 +176,12 @@ class Experiment:
     def annotations(self) -> list[str]:
         """The file of known elements, if there is one."""
         return [self.settings.report.annotations] if self.settings.report.annotations else []
+
+    @property
+    def evaluated_classes(self) -> list[str]:
+        """The file that names the classes that are evaluated, if there is one."""
+        named = self.settings.evaluate.classes
+        return [named] if isinstance(named, str) else []
 
     @property
     def lender(self) -> str | None:

@@ -149,6 +149,11 @@ def merge_tracks(experiment: Experiment, tracks: str) -> Params:
     return gather_models(experiment) | experiment.settings.predict.model_dump(include={"sites", "formats"})
 
 
+def evaluate_classes(experiment: Experiment, place: str) -> Params:
+    """Give a model, whose outputs mean what those of all do, and which classes are evaluated."""
+    return {"model": next(iter(experiment.models.values())), "options": experiment.settings.evaluate}
+
+
 def check_interpretation(experiment: Experiment) -> Params:
     """Give what of the interpretation is held against the data."""
     model = experiment.settings.model
@@ -229,7 +234,7 @@ RULES: dict[str, Callable[..., Params]] = {
         for function in (
             *(train_tokenizer, encode_source, cluster_sequences, assign_folds, pretrain_model, sweep_worker, conclude_sweep),
             *(show_sweeps, finetune_fold, predict_source, evaluate_fold, summarize_folds, check_interpretation),
-            *(gather_models, merge_tracks, score_shard, draw_scores, compare_spectra, write_report),
+            *(gather_models, merge_tracks, evaluate_classes, score_shard, draw_scores, compare_spectra, write_report),
         )
     },
     "merge_predictions": gather_models,

@@ -103,7 +103,9 @@ class Plan(Experiment):
         return ["folds.parquet", *of_models, "fine-tune/summary.csv"] if self.trained else []
 
     def _predict(self) -> list[str]:
-        return [f"{self.predictions_of(source)}/{name}" for source in self.queries for name in self.predicted]
+        merged = [f"{self.predictions_of(source)}/{name}" for source in self.queries for name in self.predicted]
+        evaluated = [f"{self.predictions_of(source)}/{name}" for source in self.evaluated for name in contract.PERFORMANCE]
+        return [*merged, *evaluated]
 
     def _interpret(self) -> list[str]:
         parts = [part.removeprefix(f"{self.out}/") for asked in self.asked for part in self.shard_files(*asked)]
@@ -171,6 +173,8 @@ class Plan(Experiment):
             return self.model_files(*self.models) if self.given else []
         if rule == "compare_spectra":
             return [*self._of_given("model.safetensors"), *self.further_weights]
+        if rule == "evaluate_classes":
+            return [*self.evaluated_classes, *self._of_given("labels.json")]
         if rule == "check_interpretation":
             own = self.starting_point() if isinstance(self.settings.model, OwnModel) else []
             return [*self.annotations, *self._of_given("labels.json"), *own]
@@ -181,7 +185,7 @@ class Plan(Experiment):
         sources = [*self.encoded.values(), *filter(None, [self.vocabulary])]
         models = self.model_files(*self.models) if self.given else []
         read = [path for source in sources for path in source.paths]
-        return [*read, *self.annotations, *models, *self.further_weights, *self.starting_point()]
+        return [*read, *self.evaluated_classes, *self.annotations, *models, *self.further_weights, *self.starting_point()]
 
     def _lent(self) -> list[str]:
         return [path for path in [f"{self.lender}/tokenizer.json"] if Path(path).is_file()]
@@ -200,6 +204,7 @@ class Plan(Experiment):
             yield from (("predict_source", {"source": source, "model": model}) for model in self.models)
             merging = ("merge_predictions", "place") if self.per == "sequence" else ("merge_tracks", "tracks")
             yield merging[0], {merging[1]: self.predictions_of(source)}
+        yield from (("evaluate_classes", {"place": self.predictions_of(source)}) for source in self.evaluated)
         if self.asked:
             yield from self._scoring_jobs()
         if settings.powerlaw:

@@ -1,25 +1,30 @@
 """Predictions of single models ─► results, tables and ensembles."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from pyarrow import csv
 
 from rnalm.config import contract
 from rnalm.errors import RnalmError
 from rnalm.files import read_json, replacing, write_json
 from rnalm.labels import metrics
 from rnalm.labels.labels import Labels, check_same, together
+from rnalm.labels.tally import Batch, LabelTally
 from rnalm.prediction import positions, tables
 from rnalm.prediction.columns import label_columns, score_columns, spread_columns
+from rnalm.tokens.batches import any_known
 
-#: Rows of the source that are merged at a time.
-WINDOW = 2**16
+#: Rows of the source that are merged at a time, at most, and so many outputs of all models.
+WINDOW, NUMBERS = 2**16, 2**22
+#: More columns make a wide table.
+WIDE = 100
 
 
 def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
@@ -40,27 +45,59 @@ def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
     if labels.per == "token":
         positions.evaluate_fold(part, model_folder)
         return
+    results = _several(part, labels, folder) if labels.task == "multilabel" else _one(part, labels, folder)
+    results = metrics.finite({f"test_{name}": value for name, value in results.items()})
+    write_json(folder / contract.TEST_RESULTS, results)
+    earlier = read_json(folder / contract.TRAIN_RESULTS) | read_json(folder / contract.EVAL_RESULTS)
+    write_json(folder / contract.ALL_RESULTS, earlier | results)
+
+
+def _one(part: str | Path, labels: Labels, folder: Path) -> dict[str, Any]:
+    """Write tables of a model's predictions of one number or class a row; give metrics."""
     table = pq.read_table(part)
     outputs = stack(table["outputs"])
     truth = truth_of(labels, table["label"].to_pandas())
     frame = describe(labels, table["id"].to_pylist(), truth, labels.to_scores(outputs))
-    scores = metrics.score(labels, truth, outputs)
-    results: dict[str, Any] = {f"test_{name}": value for name, value in scores.items()} | {"test_rows": len(frame)}
-    if labels.task == "multilabel":
-        each = metrics.each_label(truth, labels.to_scores(outputs), labels)
-        results["test_per_class"] = each
-        write_csv(tables.label_report(each), folder / contract.CLASSIFICATION_REPORT, index=True)
-    elif labels.task == "classification":
+    results: dict[str, Any] = metrics.score(labels, truth, outputs) | {"rows": len(frame)}
+    if labels.task == "classification":
         compared = labels.to_targets(truth), labels.to_scores(outputs), labels.classes
-        results["test_per_class"] = metrics.per_class(*compared)
+        results["per_class"] = metrics.per_class(*compared)
         write_csv(tables.classification_report(*compared), folder / contract.CLASSIFICATION_REPORT, index=True)
     else:
         write_csv(tables.rank_deltas(frame), folder / contract.RANK_DELTAS)
-    results = metrics.finite(results)
     write_csv(tables.predictions(frame), folder / contract.TEST_PREDICTIONS)
-    write_json(folder / contract.TEST_RESULTS, results)
-    earlier = read_json(folder / contract.TRAIN_RESULTS) | read_json(folder / contract.EVAL_RESULTS)
-    write_json(folder / contract.ALL_RESULTS, earlier | results)
+    return results
+
+
+def _several(part: str | Path, labels: Labels, folder: Path) -> dict[str, Any]:
+    """Do the same where a row has any number of classes, some rows at a time: there may be a thousand classes."""
+
+    def batches() -> Iterator[tuple[list[str], np.ndarray, np.ndarray]]:
+        for batch in pq.ParquetFile(part).iter_batches(batch_size=_rows(labels, 1), columns=["id", "label", "outputs"]):
+            scores = labels.to_scores(np.stack(batch.column("outputs").to_numpy(zero_copy_only=False)))
+            yield batch.column("id").to_pylist(), truth_of(labels, batch.column("label").to_pandas()), scores
+
+    rows = 0
+    with replacing(folder / contract.TEST_PREDICTIONS) as path, open(path, "wb") as file:
+        for described in batches():
+            append_csv(tables.predictions(describe(labels, *described)), file)
+            rows += len(described[0])
+    return _compare(labels, lambda: (batch[1:] for batch in batches()), folder) | {"rows": rows}
+
+
+def _compare(labels: Labels, batches: Callable[[], Iterator[Batch]], folder: Path) -> dict[str, Any]:
+    """Count predictions of several classes, write the table of classes, and give metrics."""
+    tally = LabelTally(LabelTally.thresholds(batches(), labels), labels)
+    for batch in batches():
+        tally.add(*batch)
+    each = tally.per_class()
+    write_csv(tables.label_report(each), folder / contract.CLASSIFICATION_REPORT, index=True)
+    return {**tally.scores(), "per_class": each} if tally.rows else {}
+
+
+def _rows(labels: Labels, models: int) -> int:
+    """Say how many rows are looked at together: fewer of many classes and models."""
+    return max(1, min(WINDOW, NUMBERS // (labels.n_outputs * models)))
 
 
 def truth_of(labels: Labels, column: pd.Series) -> np.ndarray:
@@ -157,6 +194,23 @@ def write_csv(frame: pd.DataFrame, path: str | Path, index: bool = False) -> Non
         frame.to_csv(temporary, index=index)
 
 
+def append_csv(frame: pd.DataFrame, file: BinaryIO) -> None:
+    """Append rows to a CSV file, with a header where it is empty.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The rows.
+    file : file
+        Open for writing.
+    """
+    first = file.tell() == 0
+    if frame.shape[1] <= WIDE:
+        file.write(frame.to_csv(index=False, header=first).encode())
+    else:  # of many columns in a tenth of the time
+        csv.write_csv(pa.Table.from_pandas(frame, preserve_index=False), file, csv.WriteOptions(include_header=first))
+
+
 def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], output: str | Path) -> None:
     """Combine the predictions of several models, in input order, holding no more of all rows than their numbers.
 
@@ -186,30 +240,30 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
     with (
         replacing(output / contract.PREDICTIONS) as parquet,
         replacing(output / contract.TEST_PREDICTIONS) as table,
-        open(table, "w", newline="", encoding="utf-8") as text,
+        open(table, "wb") as text,
     ):
         writer, schema = None, None
-        for window in _windows(parts):
+        for window in _windows(parts, _rows(meaning, len(parts))):
             frame, own = _ensemble(window, labels, meaning)
             if writer is None:
                 schema = _schema([*frame.columns, *own.columns], meaning)
                 writer = pq.ParquetWriter(parquet, schema, compression="zstd")
             whole = pd.concat([frame, own], axis=1)
             writer.write_table(pa.Table.from_pandas(whole, schema=schema, preserve_index=False))
-            tables.predictions(frame).to_csv(text, index=False, header=text.tell() == 0)
+            append_csv(tables.predictions(frame), text)
         if writer is None:
             raise RnalmError(f"{output}: there are no predictions to merge")
         writer.close()
     _write_results(output / contract.PREDICTIONS, meaning, output)
 
 
-def _windows(parts: Sequence[str | Path]) -> Iterator[list[pd.DataFrame]]:
+def _windows(parts: Sequence[str | Path], rows: int) -> Iterator[list[pd.DataFrame]]:
     """Yield, for consecutive ranges of source rows, what each model predicted there."""
     sources = [ds.dataset(part) for part in parts]
     bounds = [_last_row(part) for part in parts]
-    for start in range(0, max(bounds) + 1, WINDOW):
+    for start in range(0, max(bounds) + 1, rows):
         field = ds.field("row")
-        inside = (field >= start) & (field < start + WINDOW)
+        inside = (field >= start) & (field < start + rows)
         window = [source.to_table(filter=inside).to_pandas() for source in sources]
         if any(len(frame) for frame in window):
             yield window
@@ -252,22 +306,27 @@ def _schema(columns: Sequence[str], labels: Labels) -> pa.Schema:
 
 def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
     """Write metrics and ranks of the labelled rows; without any, files that say so."""
+    if labels.task == "multilabel":
+
+        def batches() -> Iterator[Batch]:
+            columns = label_columns(labels), score_columns(labels)
+            file = pq.ParquetFile(predictions)
+            for batch in file.iter_batches(batch_size=_rows(labels, 2), columns=[name for each in columns for name in each]):
+                truth, scores = (batch.select(list(each)).to_pandas().to_numpy() for each in columns)
+                known = any_known(truth)
+                yield truth[known], scores[known]
+
+        results = _compare(labels, batches, output) | {"rows": sum(len(truth) for truth, _ in batches())}
+        write_json(output / contract.RESULTS, metrics.finite(results))
+        return
     # Numbers fit into memory for any number of rows, ids may not: these are read in batches.
-    wanted = ["label", "pred", *label_columns(labels), *score_columns(labels)]
-    frame = pd.read_parquet(predictions, columns=list(dict.fromkeys(wanted)))
+    frame = pd.read_parquet(predictions, columns=list(dict.fromkeys(["label", "pred", *score_columns(labels)])))
     known = frame.dropna(subset=["label"])
     results: dict[str, Any] = {}
     if labels.task == "regression":
         _write_rank_deltas(predictions, tables.rank_deltas(frame), output / contract.RANK_DELTAS)
         if len(known):
             results = metrics.regression(known["label"].to_numpy(float), metrics.check_finite(known["pred"].to_numpy(float)))
-    elif labels.task == "multilabel":
-        truth, probabilities = known[label_columns(labels)].to_numpy(), known[score_columns(labels)].to_numpy()
-        each = metrics.each_label(truth, probabilities, labels)
-        write_csv(tables.label_report(each), output / contract.CLASSIFICATION_REPORT, index=True)
-        if len(known):
-            results = metrics.multilabel(truth, probabilities, labels.limits)
-            results["per_class"] = each
     else:
         targets, probabilities = labels.to_targets(known["label"].to_numpy()), known[score_columns(labels)].to_numpy()
         report = tables.classification_report(targets, probabilities, labels.classes)

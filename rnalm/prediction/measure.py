@@ -9,7 +9,8 @@ import pandas as pd
 from sklearn import metrics as sk
 
 from rnalm.labels.labels import Labels
-from rnalm.labels.metrics import f1_of
+from rnalm.labels.metrics import f1_of_rates
+from rnalm.labels.tally import f1_of
 from rnalm.prediction.columns import label_columns, score_columns
 
 #: Where curves are sampled: closer than the pixels of a screen are, and at no more points for a million rows.
@@ -35,17 +36,14 @@ def read(path: str | Path, labels: Labels, models: Mapping[str, Sequence[int]]) 
     str
         A name whose models predicted rows with a label.
     numpy.ndarray
-        Labels of these rows, or their class indices ``(rows,)``; for multilabel 1, 0 or NaN ``(rows, classes)``.
+        Labels of these rows, or their class indices ``(rows,)``.
     numpy.ndarray
         Predictions ``(rows,)``, or probabilities ``(rows, classes)``.
     """
     column = pd.read_parquet(path, columns=["label"])["label"]
     known = column.notna().to_numpy()
     values = column.dropna()
-    if labels.task == "multilabel":
-        truth = _scores(path, label_columns(labels))[known]
-    else:
-        truth = labels.to_targets(values.to_numpy()) if labels.classes else values.to_numpy(float)
+    truth = labels.to_targets(values.to_numpy()) if labels.classes else values.to_numpy(float)
     for name, numbers in models.items() if known.any() else ():
         each = (_scores(path, score_columns(labels, model)) for model in numbers or [None])
         predicted = sum(each, np.zeros(()))[known] / max(1, len(numbers))
@@ -68,7 +66,7 @@ class Measured:
     name : str
         Of the model.
     counts : numpy.ndarray
-        Rows by true and most probable class ``(classes, classes)``.
+        Rows by true and most probable class ``(classes, classes)``; or as :func:`measure_labels` has them.
     lines : dict of str to numpy.ndarray
         By kind, the height of each curve over :data:`GRID` ``(curves, points)``; NaN for a class that no row has, or every.
     scores : dict of str to numpy.ndarray
@@ -84,27 +82,48 @@ class Measured:
     thresholds: np.ndarray
 
 
-def measure_labels(name: str, targets: np.ndarray, probabilities: np.ndarray) -> Measured:
-    """Do the same where a row may have any number of classes: each is told from its own negatives.
+def measure_labels(
+    path: str | Path, labels: Labels, models: Mapping[str, Sequence[int]]
+) -> Iterator[tuple[Measured, dict[str, float]]]:
+    """Measure predictions of which a row may have any number of classes, holding no more than those of one class.
 
     Parameters
     ----------
-    name : str
-        Of the model.
-    targets : numpy.ndarray
-        1, 0 or NaN ``(rows, classes)``.
-    probabilities : numpy.ndarray
-        ``(rows, classes)``
+    path, labels, models
+        As for :func:`read`.
 
-    Returns
-    -------
+    Yields
+    ------
     Measured
-        ``counts`` are negatives and positives of each class ``(classes, 2)``.
+        Each class told from its own negatives; ``counts`` are the rows of each by whether they are of it, and whether they are
+        told to be ``(classes, 2, 2)``.
+    dict of str to float
+        ``accuracy``, ``f1_macro``, ``roc_auc`` and ``pr_auc`` (see :func:`rnalm.labels.metrics.multilabel`), and ``rows``.
     """
-    known = ~np.isnan(targets)
-    each = [_measure_class(targets[own, number] == 1, probabilities[own, number]) for number, own in enumerate(known.T)]
-    counts = np.stack([(targets == 0).sum(axis=0), (targets == 1).sum(axis=0)], axis=1)
-    return _gathered(name, counts, each)
+    labelled = pd.read_parquet(path, columns=["label"])["label"].notna().to_numpy()
+    for name, numbers in models.items() if labelled.any() else ():
+        saw, each, counts = np.zeros(len(labelled), dtype=bool), [], []
+        for index, (column, limit) in enumerate(zip(label_columns(labels), labels.limits, strict=True)):
+            truth = _scores(path, [column])[:, 0]
+            columns = [score_columns(labels, model)[index] for model in numbers or [None]]
+            probability = _scores(path, columns).mean(axis=1)
+            saw |= ~np.isnan(probability)
+            known = ~np.isnan(truth) & ~np.isnan(probability)
+            positive, probability = truth[known] == 1, probability[known]
+            each.append(measure_class(positive, probability))
+            counts.append(np.bincount(2 * positive + (probability >= limit), minlength=4).reshape(2, 2))
+        measured = _gathered(name, np.array(counts), each)
+        if rows := int((saw & labelled).sum()):
+            yield measured, _means(measured) | {"rows": rows}
+
+
+def _means(measured: Measured) -> dict[str, float]:
+    """Average over classes what is known of each."""
+    found = {"f1_macro": [f1_of(told) for told in measured.counts]}
+    found |= {"roc_auc": measured.scores["roc"], "pr_auc": measured.scores["pr"]}
+    told = measured.counts.sum(axis=0)
+    means = {key: float(np.nanmean(values)) if np.isfinite(values).any() else np.nan for key, values in found.items()}
+    return {"accuracy": float(np.trace(told) / told.sum()), **means}
 
 
 def measure(name: str, targets: np.ndarray, probabilities: np.ndarray) -> Measured:
@@ -130,7 +149,7 @@ def measure(name: str, targets: np.ndarray, probabilities: np.ndarray) -> Measur
     n_classes = probabilities.shape[1]
     counts = sk.confusion_matrix(targets, probabilities.argmax(axis=1), labels=range(n_classes))
     positives = [1] if n_classes == 2 else range(n_classes)
-    return _gathered(name, counts, [_measure_class(targets == c, probabilities[:, c]) for c in positives])
+    return _gathered(name, counts, [measure_class(targets == c, probabilities[:, c]) for c in positives])
 
 
 def _gathered(name: str, counts: np.ndarray, each: list) -> Measured:
@@ -145,13 +164,30 @@ def _gathered(name: str, counts: np.ndarray, each: list) -> Measured:
     )
 
 
-def _measure_class(positive: np.ndarray, probability: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, float], float]:
-    """Give heights of curves over the grid, scores, and the threshold of the greatest F1, for one class."""
+def measure_class(positive: np.ndarray, probability: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, float], float]:
+    """Reduce the probabilities of one class to what can be drawn of them.
+
+    Parameters
+    ----------
+    positive : numpy.ndarray
+        Whether rows are of the class ``(rows,)``.
+    probability : numpy.ndarray
+        ``(rows,)``
+
+    Returns
+    -------
+    lines : dict of str to numpy.ndarray
+        By kind, the height of the curve over :data:`GRID`; NaN where all rows are of the class, or none is.
+    scores : dict of str to float
+        Area under the ROC curve, average precision and greatest F1.
+    threshold : float
+        Where F1 is greatest.
+    """
     if not 0 < positive.sum() < len(positive):
         return dict.fromkeys(KINDS, np.full(len(GRID), np.nan)), dict.fromkeys(KINDS, np.nan), np.nan
     false_rate, true_rate, _ = sk.roc_curve(positive, probability)
     precision, recall, thresholds = sk.precision_recall_curve(positive, probability)
-    f1 = f1_of(precision, recall)
+    f1 = f1_of_rates(precision, recall)
     # Precision steps from one recall to the next: a straight line between them would promise too much (Davis & Goadrich,
     # ICML 2006). At recall 0 is drawn what precision comes to there, not the 1 that scikit-learn appends.
     steps = np.searchsorted(recall[-2::-1], np.maximum(GRID, np.finfo(float).tiny))

@@ -17,7 +17,7 @@ from rnalm.report.blocks import Block, Section, number, picture
 from rnalm.report.job import Job, Query
 from rnalm.report.modes import MODES
 from rnalm.scoring import merge, summary
-from rnalm.scoring.check import explained_site
+from rnalm.scoring.check import explained_site, named_classes
 from rnalm.scoring.summary import Profile
 from rnalm.scoring.table import named
 from rnalm.sequences.bed import read_bed
@@ -73,7 +73,10 @@ def _explained(job: Job) -> str:
     if explain is None and job.meaning.per == "token":
         explain = explained_site(None, asked["explain_at"], job.meaning, Sites(**sites) if sites else None)
     predicted = "the most probable class" if job.config["task"] == "multilabel" else "the predicted class"
-    which = predicted if explain in (None, "predicted", "all") else f"class {explain!r}"
+    named = " and ".join(map(repr, named_classes(explain)))
+    which = f"class {named}" if isinstance(explain, str) and named else predicted
+    if isinstance(explain, list):
+        which = f"{predicted}, or of {explain[0]!r} where another one than {named} is"
     return f"The prediction is the {job.config['interpret']['scale']} of {which}. "
 
 

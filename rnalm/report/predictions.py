@@ -24,12 +24,14 @@ def predictions(job: Job, query: Query) -> Section:
     """
     meaning, results = job.meaning, read_json(query.results)
     measured, scores = [], {}
-    for name, truth, predicted in measure.read(query.predictions, meaning, _models(job, query)):
+    asked = query.predictions, meaning, _models(job, query)
+    for one, means in measure.measure_labels(*asked) if meaning.task == "multilabel" else ():
+        measured.append(one)
+        scores[one.name] = means
+    for name, truth, predicted in measure.read(*asked) if meaning.task != "multilabel" else ():
         if meaning.classes:
-            measuring = measure.measure_labels if meaning.task == "multilabel" else measure.measure
-            measured.append(measuring(name, truth, predicted))
-        limits = [meaning.limits] if meaning.task == "multilabel" else []
-        scores[name] = getattr(metrics, meaning.task)(truth, predicted, *limits) | {"rows": len(truth)}
+            measured.append(measure.measure(name, truth, predicted))
+        scores[name] = getattr(metrics, meaning.task)(truth, predicted) | {"rows": len(truth)}
     blocks = _classified(job, query, measured) if meaning.classes else [_regressed(job, query, results)]
     if per_class := results.get("per_class"):
         blocks.insert(1, by_class(per_class))

@@ -103,8 +103,8 @@ def check(interpret: Interpret, both_strands: bool, modifiers: int, tokenizer: T
         if not (interpret.replacements or modifiers):
             raise RnalmError("interpret.replace_modifiers: tokens have no modifiers (source.modifier_sep); set replacements")
         (replacement_letters if bases else replacement_ids)(interpret.replacements, tokenizer, both_strands)
-    if interpret.explain not in (None, "predicted", "all"):
-        class_index(interpret.explain, classes)
+    for name in named_classes(interpret.explain):
+        class_index(name, classes)
 
 
 def check_shorter(own: dict[str, Any], meaning: Labels, tokenizer: Tokenizer, length: int) -> None:
@@ -217,6 +217,19 @@ def _check_names(replacements: Mapping[str, Sequence[str]], known: Iterable[str]
             raise RnalmError(f"interpret.replacements: {name!r} is no nucleotide code, and has no complement ({AVERAGE})")
 
 
+def named_classes(explain: str | Sequence[str] | None) -> list[str]:
+    """List the classes that are explained by their names.
+
+    Parameters
+    ----------
+    explain : str, sequence of str or None
+        ``predicted`` or ``all``, which name none, the name of a class, or names of several; None: that of sites, or predicted.
+    """
+    if explain in (None, "predicted", "all"):
+        return []
+    return [explain] if isinstance(explain, str) else list(explain)
+
+
 def class_index(explain: str, classes: Sequence[str]) -> int:
     """Give the number of the output of a class.
 
@@ -242,15 +255,17 @@ def class_index(explain: str, classes: Sequence[str]) -> int:
     return list(classes).index(explain)
 
 
-def explained_site(explain: str | None, where: str | Sequence[int], labels: Labels, options: Sites | None) -> str | None:
+def explained_site(
+    explain: str | Sequence[str] | None, where: str | Sequence[int], labels: Labels, options: Sites | None
+) -> str | None:
     """Name the class of sites whose positions are explained, and which is explained where nothing else is asked for.
 
     It is that which is listed, the second of two, or the only one; where neither tells, the class that is explained.
 
     Parameters
     ----------
-    explain : str or None
-        ``predicted``, ``all`` or the name of a class; None: that of sites.
+    explain : str, sequence of str or None
+        As for :func:`named_classes`; None: that of sites.
     where : str or sequence of int
         ``sites``, ``labels``, ``all``, or positions.
     labels : Labels
@@ -272,8 +287,8 @@ def explained_site(explain: str | None, where: str | Sequence[int], labels: Labe
         return None
     if len(labels.measured) == 1 or (options and options.of):
         return site_class(labels, options)
-    if explain not in (None, "predicted", "all"):
-        return labels.classes[class_index(explain, labels.classes)]
+    if len(named := named_classes(explain)) == 1:
+        return labels.classes[class_index(named[0], labels.classes)]
     which = f"which of the classes {', '.join(labels.classes)} are sites?"
     if explain is None:
         raise RnalmError(f"interpret.explain is missing: {which} Or set predict.sites.of")

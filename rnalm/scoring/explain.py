@@ -7,7 +7,7 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from rnalm.labels.labels import Labels
-from rnalm.scoring.check import class_index
+from rnalm.scoring.check import class_index, named_classes
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,13 @@ class Subject:
         return Contrast(pred, classes, base.mean(axis=0)[chosen].tolist(), (scores[:, :-1] - base[:, None])[:, :, chosen])
 
 
-def explained_classes(explain: str | None, labels: Labels) -> list[int] | None:
+def explained_classes(explain: str | Sequence[str] | None, labels: Labels) -> list[int] | None:
     """Say which outputs are explained: their numbers, or None for the predicted class.
 
     Parameters
     ----------
-    explain : str or None
-        ``predicted`` (as None), ``all`` or the name of a class.
+    explain : str, sequence of str or None
+        ``predicted`` (as None), ``all``, the name of a class, or names of several.
     labels : Labels
         What the outputs mean.
 
@@ -145,7 +145,7 @@ def explained_classes(explain: str | None, labels: Labels) -> list[int] | None:
         return None
     if explain == "all":
         return list(range(len(labels.classes)))
-    return [class_index(explain, labels.classes)]
+    return [class_index(name, labels.classes) for name in named_classes(explain)]
 
 
 def averages_strands(model: PreTrainedModel) -> bool:

@@ -29,8 +29,9 @@ class Job:
         For mode ``replace``: each token, or letter, and those that take its place.
     replace_modifiers : bool
         For mode ``replace``: whether to set the modifiers of a token to 0, too.
-    explain : str or None
-        ``predicted``, ``all`` or the name of a class; None: the predicted one or, where tokens have labels, that of sites.
+    explain : str, list of str or None
+        ``predicted``, ``all``, the name of a class, or names of several; None: the predicted one or, where tokens have labels,
+        that of sites.
     scale : {'probability', 'logit'}
         What of a class is explained.
     sample_size : int or None
@@ -63,7 +64,7 @@ class Job:
     mode: str
     replacements: dict[str, list[str]]
     replace_modifiers: bool
-    explain: str | None
+    explain: str | list[str] | None
     scale: str
     sample_size: int | None
     shard: int

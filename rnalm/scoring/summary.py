@@ -133,14 +133,19 @@ class Summary:
 
 
 def of_one_class(frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep the rows of the predicted class where all are explained; over all classes, changes of probability cancel.
+    """Keep the rows of one class where several are explained: the predicted one, or else the first.
+
+    Over all classes, changes of probability cancel.
 
     Parameters
     ----------
     frame : pandas.DataFrame
         Rows of scores.
     """
-    return frame.loc[frame["class"] == frame["pred"]] if "class" in frame and len(set(frame["class"])) > 1 else frame
+    if "class" not in frame or len(set(frame["class"])) == 1:
+        return frame
+    shown = frame["pred"].iat[0] if frame["pred"].iat[0] in set(frame["class"]) else frame["class"].iat[0]
+    return frame.loc[frame["class"] == shown]
 
 
 def profile(frame: pd.DataFrame) -> Profile:

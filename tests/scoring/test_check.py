@@ -3,7 +3,9 @@
 import pytest
 
 from rnalm.config import Interpret
+from rnalm.labels.labels import Labels
 from rnalm.scoring.check import check
+from rnalm.scoring.explain import explained_classes
 
 
 def options(**changed) -> Interpret:
@@ -59,6 +61,15 @@ def test_on_both_strands_a_replacement_needs_a_complement(subwords, refusal):
     message = refusal(check, options(level="base", modes=["replace"], replacements={"A": ["E"]}), True, 0, subwords, [])
     assert message == (
         "interpret.replacements: 'E' is no nucleotide code, and has no complement (encode.reverse_complement: average)"
+    )
+
+
+def test_several_classes_can_be_explained(tokenizer, refusal):
+    classes = ["early", "late", "never"]
+    check(options(explain=["never", "early"]), False, 0, tokenizer, classes)
+    assert explained_classes(["never", "early"], Labels("classification", classes=tuple(classes))) == [2, 0]
+    assert "no class 'Late'; did you mean 'late'?" in refusal(
+        check, options(explain=["early", "Late"]), False, 0, tokenizer, classes
     )
 
 

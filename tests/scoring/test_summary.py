@@ -40,6 +40,11 @@ def test_a_profile_is_that_of_the_class_explained_or_of_all_the_predicted_one():
     assert profile(scores("s", "ac", [-0.1, -0.4], **named)).loo.tolist() == [-0.1, -0.4]
 
 
+def test_of_some_classes_without_the_predicted_one_a_profile_is_that_of_the_first():
+    columns = {"start_offset": [0, 0, 1, 1], "class": ["late", "never"] * 2, "pred": "early"}
+    assert profile(scores("s", "aacc", [-0.1, 0.1, -0.4, 0.4], **columns)).loo.tolist() == [-0.1, -0.4]
+
+
 def test_all_is_counted_and_profiles_are_those_asked_for_in_the_order_asked():
     frames = [scores(name, "ca", [1, 2]) for name in "stuv"]
     found = summarize(frames, shown=["v", "missing", "s"])

@@ -50,6 +50,31 @@ rule merge_predictions:
         "../scripts/merge_predictions.py"
 
 
+rule evaluate_classes:
+    input:
+        predictions=f"{OUT}/{{place}}/predictions.parquet",
+        labels=of_models(["labels.json"]),
+        classes=ancient(PLAN.evaluated_classes),
+    output:
+        multiext(f"{OUT}/{{place}}/", *contract.PERFORMANCE),
+    log:
+        f"{OUT}/logs/{{place}}/evaluate.log",
+    benchmark:
+        f"{OUT}/benchmarks/{{place}}/evaluate.tsv"
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=60,
+    params:
+        code=code("evaluate_classes.py"),
+        content=content("evaluate_classes"),
+        job=job("evaluate_classes"),
+    script:
+        "../scripts/evaluate_classes.py"
+
+
 rule merge_tracks:
     input:
         parts=lambda wildcards: expand(
