@@ -191,6 +191,8 @@ as Weights & Biases writes it."""
                 f"interpret.scorer: incremental is for local architectures ({able} for labels.per: {self.labels.per}), "
                 f"found model.name: {model.name}; expected naive or auto"
             )
+        if self.sweep is not None and self.finetune.max_steps:
+            raise ValueError("sweep: trials are measured in epochs; expected finetune.epochs rather than max_steps")
         if self.finetune.metric not in METRICS[self.task]:
             hint = nearest(self.finetune.metric, METRICS[self.task])
             raise ValueError(f"finetune.metric: {self.finetune.metric!r} is no metric of {self.task}; {hint}")

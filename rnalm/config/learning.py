@@ -69,6 +69,12 @@ lengths. A longer one goes alone. null: `batch_size` sequences."""
     """Gradients are scaled down to this global norm; 0: never."""
     patience: int | None = Field(default=25, ge=1)
     """Stop after this many epochs without improvement; null: never."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Train for so many steps (updates of the weights) instead of `epochs`; rows are passed through as often as that takes."""
+    report_every: int | None = Field(default=None, ge=1)
+    """With `max_steps`: validate after so many steps, which then count as an epoch for `patience`."""
+    save_every: int | None = Field(default=None, ge=1)
+    """With `max_steps`: save where training stands after so many steps; null: after each validation."""
     gpus: int = Field(default=1, ge=0)
     """GPUs a training. Without a GPU the CPU trains."""
     bf16: bool = False
@@ -80,6 +86,24 @@ lengths. A longer one goes alone. null: `batch_size` sequences."""
     def _check_batches(self) -> Self:
         if self.batch_tokens is not None and self.batch_size != type(self).model_fields["batch_size"].default:
             raise ValueError(f"batch_tokens says how large batches are; expected no batch_size, found {self.batch_size}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> Self:
+        if self.max_steps is None:
+            for key in ("report_every", "save_every"):
+                if getattr(self, key):
+                    raise ValueError(f"{key} is for trainings that are measured in steps; expected max_steps beside it")
+            return self
+        for key in {"epochs", "extra_epochs"} & self.model_fields_set:
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"max_steps and {key} both say how long to train; leave one of them out")
+        if self.report_every is None:
+            raise ValueError("report_every is missing: after how many of max_steps to validate")
+        if self.max_steps % self.report_every:
+            raise ValueError(f"max_steps: expected a multiple of report_every ({self.report_every}), found {self.max_steps}")
+        if self.save_every and self.report_every % self.save_every:
+            raise ValueError(f"save_every: expected a divisor of report_every ({self.report_every}), found {self.save_every}")
         return self
 
 

@@ -278,8 +278,8 @@ def unlabelled(predicted: Sequence[str], classes: Sequence[str]) -> Figure:
     return figure
 
 
-def learning_curves(histories: Mapping[str, list[dict]], metric: str) -> Figure:
-    """Draw loss, the metric that selects the model, and the learning rate, by epoch.
+def learning_curves(histories: Mapping[str, list[dict]], metric: str, by: str = "epoch") -> Figure:
+    """Draw loss, the metric that selects the model, and the learning rate.
 
     Parameters
     ----------
@@ -287,6 +287,8 @@ def learning_curves(histories: Mapping[str, list[dict]], metric: str) -> Figure:
         ``log_history`` of each model's ``trainer_state.json``, by name.
     metric : str
         Name of the validation metric.
+    by : {'epoch', 'step'}
+        In what the training is measured.
     """
     panels: dict[str, tuple[str, ...]] = {"Loss (dotted: training, with penalties)": ("loss", "eval_loss")}
     if metric != "loss":
@@ -296,11 +298,11 @@ def learning_curves(histories: Mapping[str, list[dict]], metric: str) -> Figure:
     for (title, keys), axis in zip(panels.items(), axes[0], strict=True):
         for history, colour in zip(histories.values(), _colours(len(histories)), strict=True):
             for key in keys:
-                points = np.array([(entry["epoch"], entry[key]) for entry in history if key in entry], dtype=float)
+                points = np.array([(entry[by], entry[key]) for entry in history if key in entry], dtype=float)
                 style = {"linestyle": ":", "linewidth": 1} if key == "loss" else {}
                 # One epoch makes no line.
                 axis.plot(*points.reshape(-1, 2).T, color=colour, marker="o" if len(points) == 1 else None, **style)
-        axis.set(xlabel="epoch", title=title)
+        axis.set(xlabel=by, title=title)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes[0, -1].set_ylim(bottom=0)
     if 1 < len(histories) <= MAX_LEGEND:

@@ -45,7 +45,7 @@ def pretraining(job: Job) -> Section:
             "sequences that are new to it may be predicted less well. With pretrain.rows: training it would see none of these."
         )
     names = [f"fold {Path(folder).name}" if by_fold else "pretraining" for folder in job.pretrained]
-    curves_of = curves.learning_curves(dict(zip(names, histories, strict=True)), "masked_accuracy")
+    curves_of = curves.learning_curves(dict(zip(names, histories, strict=True)), "masked_accuracy", _measured_in(settings))
     table = {"columns": ["", "model", "by frequencies alone"], "rows": rows}
     return Section(
         "Pretraining",
@@ -67,7 +67,9 @@ def training(job: Job) -> Section:
     tested = main.index.str.startswith("test_").any()
     shown = main[main.index.str.startswith("test_" if tested else "eval_")]
     histories = [read_json(Path(model) / contract.HISTORY)["log_history"] for model in job.models]
-    drawn = curves.learning_curves(dict(zip(job.fold_names, histories, strict=True)), job.config["finetune"]["metric"])
+    settings = job.config["finetune"]
+    by = _measured_in(settings)
+    drawn = curves.learning_curves(dict(zip(job.fold_names, histories, strict=True)), settings["metric"], by)
     part = "test" if tested else "validation"
     folds = {name: [f"fold_{Path(job.models[k]).name}" for k in numbers] for name, numbers in job.by_fold.items()}
     by_fold = pd.DataFrame({name.replace(" ", "_"): shown[models].mean(axis=1) for name, models in folds.items()})
@@ -84,10 +86,15 @@ def training(job: Job) -> Section:
                 picture_name("learning_curves"),
                 drawn,
                 "One colour a model, from the first (dark) to the last (light). "
-                "The epoch with the best validation metric is kept.",
+                f"The {by} with the best validation metric is kept.",
             ),
         ],
     )
+
+
+def _measured_in(settings: dict) -> str:
+    """Say in what a training is measured."""
+    return "step" if settings["max_steps"] else "epoch"
 
 
 def _metrics_table(table: pd.DataFrame) -> dict:

@@ -1,6 +1,7 @@
 """Encoded sequences ─► batches of like length."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, count, islice
 
 import numpy as np
 import torch
@@ -213,7 +214,8 @@ class LengthBuckets(Sampler[list[int]]):
     """Random batches of sequences of similar length; the order depends on seed and epoch alone.
 
     Rows are shuffled, sorted by length within windows of some batches, cut into batches, and these are shuffled. Every
-    row occurs once an epoch. No batch has one row only, for which batch normalization is not defined.
+    row occurs once an epoch, unless that is measured in steps. No batch has one row only, for which batch normalization is not
+    defined.
 
     Parameters
     ----------
@@ -228,6 +230,9 @@ class LengthBuckets(Sampler[list[int]]):
     batch_tokens : int, optional
         Tokens of a batch, padding included, at most, instead of rows: then batches are of similar lengths among all rows, and a
         longer row goes alone.
+    steps : int, optional
+        Batches of an epoch for this process, which then goes on where the one before it ended; None: as many as take each row
+        once.
     rank, world : int
         Number of this process, and of all that train together: each gets every ``world``-th batch; the first batches are
         repeated where the number does not divide.
@@ -247,11 +252,12 @@ class LengthBuckets(Sampler[list[int]]):
         rank: int = 0,
         world: int = 1,
         batch_tokens: int | None = None,
+        steps: int | None = None,
     ) -> None:
         if len(lengths) < 2:
             raise RnalmError(f"training needs at least 2 rows, found {len(lengths)}")
         self.lengths, self.batch_size, self.seed = lengths, max(2, batch_size), seed
-        self.window, self.rank, self.world, self.epoch = window, rank, world, 0
+        self.window, self.rank, self.world, self.epoch, self.steps = window, rank, world, 0, steps
         self.by_tokens = None if batch_tokens is None else _sizes_by_tokens(np.sort(lengths), batch_tokens)
 
     def set_epoch(self, epoch: int) -> None:
@@ -265,6 +271,10 @@ class LengthBuckets(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
+        return self.steps or self._in_pass()
+
+    def _in_pass(self) -> int:
+        """Say in how many batches of this process all rows are passed through once."""
         return -(-len(self._sizes()) // self.world)
 
     def _sizes(self) -> list[int]:
@@ -279,7 +289,15 @@ class LengthBuckets(Sampler[list[int]]):
         return sizes
 
     def __iter__(self) -> Iterator[list[int]]:
-        draw = np.random.default_rng([self.seed, self.epoch])
+        if self.steps is None:
+            return self._pass(self.epoch)
+        first, size = self.epoch * self.steps, self._in_pass()
+        passes = (self._pass(number) for number in count(first // size))
+        return islice(chain.from_iterable(passes), first % size, first % size + self.steps)
+
+    def _pass(self, number: int) -> Iterator[list[int]]:
+        """Pass through all rows once, in an order of its own."""
+        draw = np.random.default_rng([self.seed, number])
         if self.by_tokens is not None:
             # By length, but for as much as keeps a batch within its tokens: other neighbours in each epoch.
             order = np.argsort(self.lengths * np.exp(draw.uniform(-BLUR, BLUR, len(self.lengths))), kind="stable")
@@ -295,7 +313,7 @@ class LengthBuckets(Sampler[list[int]]):
         """Cut rows into batches, shuffle these, and give this process its own."""
         batches = np.split(order, np.cumsum(self._sizes())[:-1])
         batches = [batches[index].tolist() for index in draw.permutation(len(batches))]
-        own = range(self.rank, len(self) * self.world, self.world)
+        own = range(self.rank, self._in_pass() * self.world, self.world)
         return iter([batches[index % len(batches)] for index in own])
 
 

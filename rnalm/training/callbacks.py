@@ -15,20 +15,27 @@ log = logging.getLogger(__name__)
 
 
 class EpochCallback(TrainerCallback):
-    """Tells the sampler which epoch begins, also after resuming.
+    """Tells the sampler which epoch begins, also after resuming, and lets only some of them end with a validation.
 
     Parameters
     ----------
     sampler : LengthBuckets
         That of the training rows.
+    validate_every : int
+        Each how many epochs.
     """
 
-    def __init__(self, sampler: LengthBuckets) -> None:
-        self.sampler = sampler
+    def __init__(self, sampler: LengthBuckets, validate_every: int = 1) -> None:
+        self.sampler, self.validate_every = sampler, validate_every
 
     def on_epoch_begin(self, args, state, control, **kwargs):
         """Set the epoch."""
         self.sampler.set_epoch(round(state.epoch or 0))
+
+    def on_epoch_end(self, args, state, control, **kwargs):
+        """Pass over a validation."""
+        if round(state.epoch) % self.validate_every:
+            control.should_evaluate = False
 
 
 class SealCallback(TrainerCallback):
@@ -55,10 +62,12 @@ class LogCallback(TrainerCallback):
     ----------
     name : str
         What the bar is called.
+    in_steps : bool
+        Whether the training is measured in steps.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, in_steps: bool = False) -> None:
+        self.name, self.in_steps = name, in_steps
         self.bar = tqdm(disable=True)
         self.training: dict[str, float] = {}
 
@@ -79,10 +88,10 @@ class LogCallback(TrainerCallback):
         elif "eval_loss" in logs:
             metrics = {name: value for name, value in logs.items() if name.startswith("eval_") and "scaled" not in name}
             shown = "  ".join(f"{name.removeprefix('eval_')} {value:.4f}" for name, value in metrics.items())
+            where = ("step", state.global_step, state.max_steps)
             log.info(
-                "epoch %d/%d  train loss %.4f  validation %s",
-                round(state.epoch),
-                args.num_train_epochs,
+                "%s %d/%d  train loss %.4f  validation %s",
+                *(where if self.in_steps else ("epoch", round(state.epoch), args.num_train_epochs)),
                 self.training.get("loss", np.nan),
                 shown,
             )

@@ -28,7 +28,7 @@ from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer, token_names
 from rnalm.training import processes, start, write
 from rnalm.training.checkpoints import State
-from rnalm.training.loop import is_main
+from rnalm.training.loop import epochs, is_main, leg
 from rnalm.training.trainer import FoldData, FoldTrainer, Job, judge, predict_validation
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,8 @@ def finetune(job: Job) -> None:
         return {f"eval_{name}": value for name, value in values.items()} | {"eval_rows": len(data.validation)}
 
     data.meaning.save(Path(job.output) / contract.LABELS)
-    write.write(job.output, model, load_tokenizer(job.tokenizer), state, len(data.training), score)
+    in_steps = leg(job.options) is not None
+    write.write(job.output, model, load_tokenizer(job.tokenizer), state, len(data.training), score, in_steps)
 
 
 def fit(job: Job, data: FoldData, callbacks: Sequence[TrainerCallback] = ()) -> tuple[PreTrainedModel, State]:
@@ -108,7 +109,7 @@ def fit(job: Job, data: FoldData, callbacks: Sequence[TrainerCallback] = ()) -> 
     model = new_model(job, data)
     rows = len(data.training), len(data.validation)
     log.info("fold %d: %d rows train, %d validate; %d parameters", job.fold, *rows, model.num_parameters())
-    epochs, extra = job.options["epochs"], job.options["extra_epochs"]
+    regular, extra = epochs(job.options), job.options["extra_epochs"]
     checkpoints = start.open_checkpoints(job, extra)
 
     def train(last_epoch: int, fresh_patience_after: int) -> State:
@@ -119,7 +120,7 @@ def fit(job: Job, data: FoldData, callbacks: Sequence[TrainerCallback] = ()) -> 
 
     finished = checkpoints.finished_epoch
     if finished is None:
-        finished = train(epochs, 0).epoch
+        finished = train(regular, 0).epoch
         checkpoints.finish(finished)
     state = train(finished + extra, finished) if extra else checkpoints.reached()
     if is_main():

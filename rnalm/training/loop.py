@@ -60,6 +60,29 @@ def is_main() -> bool:
     return int(os.environ.get("RANK", 0)) == 0
 
 
+def leg(options: dict) -> int | None:
+    """Give the steps from one checkpoint to the next, where a training is measured in steps; None: epochs.
+
+    Parameters
+    ----------
+    options : dict
+        The section of the training.
+    """
+    return (options.get("save_every") or options["report_every"]) if options.get("max_steps") else None
+
+
+def epochs(options: dict) -> int:
+    """Say how many epochs, or legs, a training has at most.
+
+    Parameters
+    ----------
+    options : dict
+        The section of the training.
+    """
+    steps = leg(options)
+    return options["max_steps"] // steps if steps else options["epochs"]
+
+
 def effective_batch(options: dict, processes: int, name: str = "finetune") -> tuple[int, int]:
     """Divide the batch among processes so that an optimizer step sees as many sequences as with one.
 
@@ -156,7 +179,7 @@ class EpochTrainer(Trainer):
         self.run, self.checkpoints = run, checkpoints
         # The Trainer keeps these too, under types that say nothing of them.
         self.network, self.training, self.validation = model, training, validation
-        arguments = training_arguments(run, epochs)
+        arguments, steps = training_arguments(run, epochs), leg(run.options)
         # A validation batch has no more tokens than the largest training batch, so that it fits into memory as well.
         longest, size = int(training.lengths.max()), arguments.per_device_train_batch_size
         tokens = run.options.get("batch_tokens")
@@ -171,15 +194,16 @@ class EpochTrainer(Trainer):
             rank=arguments.process_index,
             world=arguments.world_size,
             batch_tokens=tokens,
+            steps=steps and steps * arguments.gradient_accumulation_steps,
         )
         super().__init__(model=model, args=arguments, train_dataset=training, eval_dataset=validation)
         draw_apart(run.seed, arguments.process_index)
         for callback in (PrinterCallback, ProgressCallback):
             self.remove_callback(callback)
-        self.add_callback(EpochCallback(self.sampler))
+        self.add_callback(EpochCallback(self.sampler, run.options["report_every"] // steps if steps else 1))
         if is_main():
             self.add_callback(SealCallback(run.folder))
-            self.add_callback(LogCallback(run.name))
+            self.add_callback(LogCallback(run.name, in_steps=steps is not None))
             self.add_callback(TensorBoardCallback(SummaryWriter(str(run.folder.parent / "tensorboard"))))
 
     def resume(self, fresh_patience_after: int = 0) -> State:
@@ -207,7 +231,7 @@ class EpochTrainer(Trainer):
             out_of_patience = counting and patience is not None and state.patience_used >= patience
             if out_of_patience or state.epoch >= self.args.num_train_epochs:
                 return state
-            log.info("resuming after epoch %d", state.epoch)
+            log.info("resuming after %s %d", *(("step", state.step) if leg(self.run.options) else ("epoch", state.epoch)))
         if patience is not None:
             self.add_callback(EarlyStoppingCallback(patience))
         # Without this, an interrupted run would forget how long it has been waiting for an improvement.

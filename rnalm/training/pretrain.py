@@ -23,7 +23,7 @@ from rnalm.tokens.batches import by_length
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import all_special_ids, kmer_layout, load_tokenizer
 from rnalm.training import _compat, processes, start, write
-from rnalm.training.loop import EpochTrainer, Run, is_main
+from rnalm.training.loop import EpochTrainer, Run, epochs, is_main, leg
 from rnalm.training.masking import IGNORED, MaskedSet, Masking
 from rnalm.training.start import TrainingJob
 
@@ -113,13 +113,14 @@ def pretrain(job: Job) -> None:
     training, validation = load_rows(job, tokenizer, model)
     log.info("%d sequences train, %d validate; %d parameters", len(training), len(validation), model.num_parameters())
     checkpoints = start.open_checkpoints(job)
-    trainer = MaskedTrainer(job.run, model, training, validation, checkpoints, job.options["epochs"])
+    trainer = MaskedTrainer(job.run, model, training, validation, checkpoints, epochs(job.options))
     state = trainer.resume()
     if is_main():
         model.load_state_dict(load_file(checkpoints.best(state) / contract.WEIGHTS), strict=False)
         model.tie_weights()
         rows = (training, validation, trainer.batch_tokens)
-        write.write(job.output, model, tokenizer, state, len(training), lambda: score(model, *rows))
+        in_steps = leg(job.options) is not None
+        write.write(job.output, model, tokenizer, state, len(training), lambda: score(model, *rows), in_steps)
 
 
 def load_rows(job: Job, tokenizer: Tokenizer, model: PreTrainedModel) -> tuple[MaskedSet, MaskedSet]:

@@ -17,7 +17,7 @@ from rnalm.models.pretrained import check_pretrained
 from rnalm.tokens import encode
 from rnalm.tokens.tokenizer import load_tokenizer
 from rnalm.training.checkpoints import Checkpoints, settings_hash
-from rnalm.training.loop import Run, training_arguments
+from rnalm.training.loop import Run, epochs, training_arguments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +112,6 @@ def open_checkpoints(job: TrainingJob, extra_epochs: int = 0) -> Checkpoints:
     """
     checkpoints = Checkpoints(job.checkpoints_folder, job.settings_hash())
     # The first of these arguments also start the communication between processes, if there are several.
-    with training_arguments(job.run, job.options["epochs"]).main_process_first(local=False):
+    with training_arguments(job.run, epochs(job.options)).main_process_first(local=False):
         checkpoints.prepare(extra_epochs)
     return checkpoints

@@ -23,6 +23,7 @@ def write(
     state: State,
     train_rows: int,
     validate: Callable[[], dict[str, float]],
+    in_steps: bool = False,
 ) -> None:
     """Write a model folder that loads by itself, each file whole or not at all; last the history of the training.
 
@@ -40,6 +41,8 @@ def write(
         How many rows it was trained with.
     validate : callable
         Gives the figures of the validation rows, once the model is in its folder.
+    in_steps : bool
+        Whether the training is measured in steps rather than in epochs.
     """
     output, history = Path(output), state.folder / contract.HISTORY
     with tempfile.TemporaryDirectory(dir=output, prefix=".model-") as temporary:
@@ -47,7 +50,7 @@ def write(
         save_tokenizer(model.config, tokenizer, temporary)
         for file in Path(temporary).iterdir():
             _copy(file, output / file.name)
-    write_json(output / contract.TRAIN_RESULTS, finite(_of_best_epoch(state, history) | {"train_rows": train_rows}))
+    write_json(output / contract.TRAIN_RESULTS, finite(_of_best(state, history, in_steps) | {"train_rows": train_rows}))
     write_json(output / contract.EVAL_RESULTS, finite(validate()))
     _copy(history, output / history.name)
 
@@ -58,9 +61,11 @@ def _copy(file: Path, place: Path) -> None:
         shutil.copyfile(file, beside)
 
 
-def _of_best_epoch(state: State, history: Path) -> dict[str, float]:
-    """Read the loss of the epoch that is kept, and which of how many it is."""
+def _of_best(state: State, history: Path, in_steps: bool) -> dict[str, float]:
+    """Read the loss of the epoch, or step, that is kept, and which of how many it is."""
     step = state.best_step or state.step
     entries = json.loads(history.read_text())["log_history"]
     best = next(entry for entry in entries if entry["step"] == step and "loss" in entry)
+    if in_steps:
+        return {"train_loss": best["loss"], "steps": state.step, "best_step": step}
     return {"train_loss": best["loss"], "epochs": state.epoch, "best_epoch": round(best["epoch"])}

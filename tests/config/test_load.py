@@ -108,6 +108,27 @@ def test_a_trained_model_with_inference_needs_no_source():
 
 
 @pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_steps": 9}, "finetune.report_every is missing: after how many of max_steps to validate"),
+        ({"report_every": 9}, "report_every is for trainings that are measured in steps; expected max_steps beside it"),
+        ({"max_steps": 9, "report_every": 3, "epochs": 4}, "max_steps and epochs both say how long to train"),
+        ({"max_steps": 9, "report_every": 3, "extra_epochs": 4}, "max_steps and extra_epochs both say how long to train"),
+        ({"max_steps": 9, "report_every": 2}, "max_steps: expected a multiple of report_every (2), found 9"),
+        ({"max_steps": 8, "report_every": 4, "save_every": 3}, "save_every: expected a divisor of report_every (4), found 3"),
+    ],
+)
+def test_steps_that_do_not_fit_together_are_refused(refusal, options, message):
+    assert message in refusal(load.load, MINIMAL | {"finetune": options})
+
+
+def test_a_sweep_compares_epochs_not_steps(refusal):
+    searched = {"sweep": {"parameters": {"finetune.learning_rate": {"values": [0.1, 0.2]}}}}
+    message = refusal(load.load, MINIMAL | searched | {"finetune": {"max_steps": 8, "report_every": 4}})
+    assert message.endswith("sweep: trials are measured in epochs; expected finetune.epochs rather than max_steps")
+
+
+@pytest.mark.parametrize(
     ("key", "value", "read"),
     [
         ("column_sep", "\\t", "\t"),

@@ -117,6 +117,22 @@ def test_batches_by_length_hold_each_sequence_once_and_no_more_tokens_than_allow
 
 # Buckets
 
+
+@given(st.integers(2, 40), st.integers(2, 8), st.integers(1, 9), st.sampled_from([(0, 1), (1, 2)]))
+def test_epochs_of_so_many_steps_go_on_where_the_last_one_ended(rows, batch_size, steps, process):
+    lengths, (rank, world) = np.arange(rows) % 5 + 1, process
+    passes, legs = (LengthBuckets(lengths, batch_size, 3, rank=rank, world=world, steps=size) for size in (None, steps))
+    assert len(legs) == steps
+    found, expected = [], []
+    for number in range(4):
+        legs.set_epoch(number)
+        found += legs
+    for number in range(4 * steps):
+        passes.set_epoch(number)
+        expected += passes
+    assert found == expected[: 4 * steps]
+
+
 CASES = (st.lists(st.integers(1, 100), min_size=2, max_size=150).map(np.array), st.integers(1, 20), st.integers(0, 3))
 
 

@@ -131,6 +131,21 @@ def test_any_killed_training_goes_on_and_ends_as_if_never_killed(prepare, traine
     assert train(job) == expected
 
 
+def test_a_training_in_steps_is_validated_and_saved_when_asked_and_goes_on_from_there(trained, tmp_path, monkeypatch):
+    # Three batches are a pass: the third leg begins within the second one.
+    options = {"max_steps": 16, "report_every": 4, "save_every": 2, "epochs": 250}
+    job = changed(trained, tmp_path / "whole", **options)
+    expected = train(job)
+    history = read(job, "trainer_state")["log_history"]
+    assert [entry["step"] for entry in history if "eval_loss" in entry] == [4, 8, 12, 16]
+    assert read(job, "train_results")["steps"] == 16
+    assert read(job, "train_results")["best_step"] in (4, 8, 12, 16)
+    again = changed(job, tmp_path / "killed")
+    train_until(5, again, monkeypatch)
+    assert Checkpoints(again.checkpoints_folder, again.settings_hash()).newest().step == 10
+    assert train(again) == expected
+
+
 def test_early_stopping_counts_on_after_a_kill(trained, tmp_path, monkeypatch):
     # A learning rate this large hardly ever improves the loss.
     job = changed(trained, tmp_path / "whole", patience=2, epochs=30, learning_rate=0.3)
