@@ -62,6 +62,24 @@ def _parser() -> argparse.ArgumentParser:
     tis.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".npy or .npy.gz; or one table that was made of them")
     tis.add_argument("--output", type=Path, required=True, help="the table, in .tsv or .tsv.gz; or a folder for arrays")
     tis.set_defaults(run=_import_tis)
+    selene = systems.add_parser("selene", help="a configuration of Selene; nothing that it names is run")
+    selene.add_argument("file", type=Path, help="the YAML file")
+    selene.add_argument("--output", type=Path, required=True, help="the configuration to write")
+    selene.set_defaults(run=_import_selene)
+    network = systems.add_parser("network", help="a trained network and its weights, as a model folder; its code is run")
+    network.add_argument("file", help="the Python file, or the folder of a package")
+    network.add_argument("--class", required=True, dest="class_", metavar="NAME", help="the network in it")
+    network.add_argument("--args", default="{}", metavar="YAML", help="what it is made with, as in '{sequence_length: 1000}'")
+    network.add_argument(
+        "--weights", required=True, help="a state dict, or Selene's .pth.tar; read without running anything in it"
+    )
+    network.add_argument("--by-order", action="store_true", help="match weights by their order rather than their names")
+    network.add_argument("--classes", metavar="FILE", help="names of its outputs, one in each line; without: one number")
+    network.add_argument("--outputs", choices=["probabilities", "logits"], help="what it gives for classes")
+    network.add_argument("--strands", choices=["none", "mean", "max"], default="none", help="how both strands are combined")
+    network.add_argument("--length", type=int, metavar="N", help="letters of a sequence, on which to try it")
+    network.add_argument("--output", type=Path, required=True, help="the model folder")
+    network.set_defaults(run=_import_network)
     return parser
 
 
@@ -85,6 +103,43 @@ def _import_tis(options: argparse.Namespace) -> None:
     for split, transcripts, nucleotides, sites in written:
         print(f"{split}: {transcripts:,} transcripts, {nucleotides:,} nucleotides, {sites:,} sites")
     print(f"{options.output}: written")
+
+
+def _import_selene(options: argparse.Namespace) -> None:
+    """Turn a configuration of Selene into one of ours, and say what is left to do."""
+    from rnalm.config import document
+    from rnalm.config.importers import selene
+
+    found = selene.read(options.file)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(found.text(), encoding="utf-8")
+    comments = sum(map(len, found.notes.values()))
+    print(f"{options.output}: written, with {comments} comments on what is different or has no equal")
+    load.load(document.read(options.output), str(options.output))
+
+
+def _import_network(options: argparse.Namespace) -> None:
+    """Write the model folder of a network that was trained elsewhere."""
+    import yaml
+
+    from rnalm.config import OwnModel
+    from rnalm.models.bring import bring
+    from rnalm.sequences.text import open_text
+
+    names: list[str] = []
+    if options.classes:
+        with open_text(options.classes) as text:
+            names = [line.strip() for line in text if line.strip()]
+    try:
+        args = yaml.safe_load(options.args)
+    except yaml.YAMLError:
+        args = None
+    if not isinstance(args, dict):
+        raise RnalmError(f"--args: found {options.args!r}, expected names and values, as in '{{sequence_length: 1000}}'")
+    given = {key: getattr(options, key) for key in ("outputs", "strands", "weights", "by_order")}
+    section = OwnModel(**{"name": "file", "path": options.file, "class": options.class_, "args": args, **given})
+    bring(section, names, options.output, options.length)
+    print(f"{options.output}: written; to use it, model: {{folders: [{options.output}], trust: true}}")
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -103,6 +103,23 @@ BASES = {
         },
         "interpret": {"shards": 2},
     },
+    "matrix": {
+        "output": "out",
+        "task": "multilabel",
+        "source": {"matrix": "a.fa", "targets_key": "targets", "classes": ["a", "b"]},
+        "interpret": {"shards": 2},
+    },
+    "parts": {
+        "output": "out",
+        "task": "multilabel",
+        "source": {
+            "parts": {
+                name: {"matrix": f"{file}", "targets_key": "t"}
+                for name, file in (("train", "a.fa"), ("validation", "b.fa"), ("test", "more.tsv"))
+            }
+        },
+        "interpret": {"shards": 2},
+    },
     "several": {
         "output": "out",
         "task": "multilabel",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from forks import in_a_copy
 
@@ -39,6 +40,30 @@ FILES = {
     "data/ecoli_non_promoter.fasta.gz": "".join(f">n{row}\nACGTACGA\n" for row in range(20)),
     "data/genome/yeast/chrIV.fa.gz": ">chrIV\n" + 1000 * "ACGT" + "\n",
     "data/genome/yeast/rossi2021_chrIV_points.bed.gz": "chrIV\t955\t956\tSko1\n",
+}
+
+
+#: What comes from Selene: a configuration, a network, and the names of what it tells.
+SELENE = {
+    "selene.yaml": """ops: [train]
+model: {path: my_model.py, class: Tiny, class_args: {sequence_length: 100, n_genomic_features: 3}}
+sampler: !obj:selene_sdk.samplers.RandomPositionsSampler {target_path: peaks.bed.gz,
+    reference_sequence: !obj:selene_sdk.sequences.Genome {input_path: genome.fa},
+    features: !obj:selene_sdk.utils.load_features_list {input_path: distinct_features.txt}}
+train_model: !obj:selene_sdk.TrainModel {max_steps: 8000, report_stats_every_n_steps: 4000}
+""",
+    "my_model.py": """from torch import nn
+
+
+class Tiny(nn.Module):
+    def __init__(self, sequence_length, n_genomic_features):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(4 * sequence_length, n_genomic_features), nn.Sigmoid())
+
+    def forward(self, x):
+        return self.layers(x)
+""",
+    "distinct_features.txt": "Reb1\nAbf1\nRap1\n",
 }
 
 
@@ -93,6 +118,10 @@ class Terminal:
         for split in ("chr18", "chr20", "chrY", "chr22"):
             with gzip.open(folder / f"data/tis/{split}.npy.gz", "wb") as file:
                 np.save(file, transcripts(split), allow_pickle=True)
+        for name, text in SELENE.items():
+            (folder / name).write_text(text)
+        weights = {"layers.1.weight": torch.zeros(3, 400), "layers.1.bias": torch.zeros(3)}
+        torch.save({"state_dict": weights}, folder / "best_model.pth.tar")
         first = next(piece for kind, piece in code("README.md") if kind == "yaml")
         (folder / "my.yaml").write_text(first)
 

@@ -26,10 +26,11 @@ from rnalm.config.fasta import Attributes, Chunk, Fasta
 from rnalm.config.folder import spelled
 from rnalm.config.genome import Features, Genome, Sample, placed_genomes
 from rnalm.config.learning import METRICS, Finetune, Pretrain
+from rnalm.config.matrix import Matrix
+from rnalm.config.parts import Parts, Source, read_source
 from rnalm.config.results import Evaluate, Interpret, Powerlaw, Predict, Report
 from rnalm.config.section import Section
 from rnalm.config.source import Case, SourceSection
-from rnalm.config.sources import Source, read_source
 from rnalm.config.sweep import OptionalSweep
 from rnalm.config.table import Table
 from rnalm.errors import nearest
@@ -58,7 +59,9 @@ __all__ = [
     "HuggingFace",
     "Interpret",
     "Labels",
+    "Matrix",
     "OwnModel",
+    "Parts",
     "Performer",
     "Powerlaw",
     "Predict",
@@ -122,6 +125,16 @@ as Weights & Biases writes it."""
         seed, index = given.get("seed", 1), f"{given.get('output', '')}/genome"
         where = {"source", "inference", "tokenizer", "pretrain"} & given.keys()
         return given | {key: placed_genomes(given[key], seed, index) for key in where}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _divide_by_parts(cls, given: Any) -> Any:
+        """Let the parts of a source be the folds, where nothing else is said of these."""
+        source = given.get("source") if isinstance(given, dict) else None
+        if not isinstance(source, dict) or not isinstance(source.get("parts"), dict) or "folds" in given:
+            return given
+        test = ["test"] if source["parts"].get("test") else []
+        return given | {"folds": {"method": "column", "validation": ["validation"], "test": test}}
 
     @property
     def trains(self) -> bool:
@@ -243,7 +256,14 @@ as Weights & Biases writes it."""
         key, labelled = source.label_key.replace("source", name, 1), source.gives("label")
         if several and source.sites and self.trains and not self.labels.classes:
             raise ValueError(f"labels.classes is missing: which names of sites in {source.sites} are classes")
-        if isinstance(source, Genome):
+        if isinstance(source, Parts):
+            for part, own in source.each.items():
+                self._check_columns(f"{name}.parts.{part}", own)
+        elif isinstance(source, Matrix):
+            if labelled and self.task == "classification":
+                kinds = "1 or 0 of each class, or numbers; expected task: multilabel or regression"
+                raise ValueError(f"{key}: targets are {kinds}, found classification")
+        elif isinstance(source, Genome):
             if source.several and not several:
                 raise ValueError(f"{key}: each feature is a class by itself; expected task: multilabel, found {self.task}")
         elif (several and (labelled or source.gives("sites")) and not source.several and not source.sites) or (

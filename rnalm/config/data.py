@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from rnalm.config.parts import Source
 from rnalm.config.section import Section, Separator, SplitName
-from rnalm.config.sources import Source
 
 #: Names of special tokens by what they are for; a tokenizer needs the first three.
 SPECIAL_ROLES: dict[str, tuple[str, ...]] = {

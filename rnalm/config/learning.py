@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from rnalm.config.parts import Source
 from rnalm.config.section import Section
-from rnalm.config.sources import Source
 
 #: Validation metrics that can select a model, and whether greater is better.
 METRICS: dict[str, dict[str, bool]] = {

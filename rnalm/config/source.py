@@ -24,7 +24,7 @@ class SourceSection(Section):
     """What every kind of source tells of itself."""
 
     title: ClassVar[str]
-    #: Its name in :data:`SOURCES`, and in ``sequences.read.READERS``.
+    #: What it is called among all kinds (see :data:`rnalm.config.sources.KINDS`).
     kind: ClassVar[str]
     #: Where its columns are named.
     columns_key: ClassVar[str] = "source.columns"

@@ -3,13 +3,19 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from rnalm.config import Fasta, Genome, Source, Table
-from rnalm.sequences import fasta, features, genome, tables
+from rnalm.config import Fasta, Genome, Matrix, Parts, Source, Table
+from rnalm.errors import RnalmError
+from rnalm.sequences import fasta, features, genome, matrices, tables
 from rnalm.sequences.records import Record
 from rnalm.sequences.sites import marked
 
 #: What reads a source of a kind: a new kind is a section of the configuration, a module here, and an entry.
-READERS: dict[type, Callable[..., Iterator[Record]]] = {Table: tables.read, Fasta: fasta.read, Genome: genome.read}
+READERS: dict[type, Callable[..., Iterator[Record]]] = {
+    **{Table: tables.read, Fasta: fasta.read, Genome: genome.read, Matrix: matrices.read},
+    Parts: lambda source: _of_parts(source),
+}
+#: What names the classes of a source whose files tell them.
+TELLING: dict[type, Callable[..., list[str]]] = {Genome: features.classes, Matrix: matrices.classes}
 
 
 def read_records(source: Source) -> Iterator[Record]:
@@ -65,7 +71,13 @@ def classes(source: Source) -> list[str]:
     RnalmError
         If the files do not.
     """
-    return features.classes(source) if isinstance(source, Genome) else source.label_classes
+    if isinstance(source, Parts):
+        named = {name: classes(part) for name, part in source.each.items()}
+        for name, own in named.items():
+            if own != named["train"]:
+                raise RnalmError(f"source.parts.{name}: has the classes {own}; expected those of train: {named['train']}")
+        return named["train"]
+    return TELLING.get(type(source), lambda source: source.label_classes)(source)
 
 
 def read_written(source: Source) -> Iterator[Record]:
@@ -83,6 +95,12 @@ def read_written(source: Source) -> Iterator[Record]:
     """
     records = READERS[type(source)](source)
     return marked(records, source.sites, source.paths[0]) if source.sites else records
+
+
+def _of_parts(source: Parts) -> Iterator[Record]:
+    """Read one part after the other; the split of a record is its part."""
+    for name, part in source.each.items():
+        yield from (replace(record, split=name) for record in read_written(part))
 
 
 def in_case(record: Record, case: str) -> Record:

@@ -82,7 +82,7 @@ class Record:
         float32 ``(channels, length)``; None where the source has no modifiers. A missing modifier is 0.
     label : str, tuple of str, numpy.ndarray or None
         None where the source names no such column or the field is empty; of several columns, that of each, None where empty; or
-        float32 1, 0 or NaN ``(classes,)``, where the source says so itself.
+        float32 1, 0 or NaN ``(classes,)``, or a number ``(1,)``, where the source says so itself.
     weight, group, split : str or None
         None where the source names no such column or the field is empty.
     description : str or None

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from rnalm.config import Fasta, Genome, Source, Table
-from rnalm.sequences import genome
+import numpy as np
+
+from rnalm.config import Fasta, Genome, Matrix, Parts, Source, Table
+from rnalm.sequences import genome, matrices
 from rnalm.sequences.read import read_records
 from rnalm.sequences.text import COMPRESSIONS, open_text
 
@@ -26,6 +28,12 @@ def size(source: Source) -> tuple[float, float]:
     RnalmError
         If the beginning cannot be read.
     """
+    if isinstance(source, Parts):
+        each = np.array([size(part) for part in source.each.values()])
+        return each[:, 0].sum(), np.average(each[:, 1], weights=each[:, 0])
+    if isinstance(source, Matrix):
+        rows, positions = matrices.shape(source)
+        return float(max(1, rows)), float(positions)
     if isinstance(source, Genome) and source.length is not None:
         length = float(source.length)  # to draw windows takes too long for an estimate
     else:

@@ -4,7 +4,7 @@ import json
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -92,12 +92,27 @@ def _atomic(source: Source, options: config.Tokenizer, seed: int | None) -> Toke
             f"{source.paths[0]}: every sequence is one token, such as {token[:20]!r}; is token_sep {source.token_sep!r} right?"
         )
     tokens = _frequent(counts, source, options)
-    tokenizer = _words(tokens, options)
     if source.token_sep is None:
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(LETTER), behavior="isolated")
-    else:
-        # A plain string, not a pattern: separators such as "|" stand for themselves.
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(source.token_sep, behavior="removed")
+        return of_letters(tokens, options)
+    tokenizer = _words(tokens, options)
+    # A plain string, not a pattern: separators such as "|" stand for themselves.
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(source.token_sep, behavior="removed")
+    return tokenizer
+
+
+def of_letters(letters: Sequence[str], options: config.Tokenizer) -> Tokenizer:
+    """Make the tokenizer of which each of some letters is a token.
+
+    Parameters
+    ----------
+    letters : sequence of str
+        In the order of their ids.
+    options : Tokenizer
+        Which special tokens come first.
+    """
+    tokenizer = _words(letters, options)
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(LETTER), behavior="isolated")
+    tokenizer.add_special_tokens(options.special_tokens)
     return tokenizer
 
 
@@ -128,7 +143,7 @@ def _frequent(counts: Counter[str], source: Source, options: config.Tokenizer) -
     return [token for _, token in frequent][: None if most is None else most - len(options.special_tokens)]
 
 
-def _words(tokens: list[str], options: config.Tokenizer) -> Tokenizer:
+def _words(tokens: Sequence[str], options: config.Tokenizer) -> Tokenizer:
     """Make a tokenizer that looks whole tokens up."""
     vocabulary = {token: index for index, token in enumerate([*options.special_tokens, *tokens])}
     return Tokenizer(models.WordLevel(vocabulary, unk_token=options.special("unk")))

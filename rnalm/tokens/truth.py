@@ -64,7 +64,10 @@ def read_classes(record: Record, source: Source) -> np.ndarray:
         If it is written in another way; it names file and line.
     """
     if isinstance(record.label, np.ndarray):
-        return record.label
+        own = record.label
+        if len(odd := own[~(np.isnan(own) | (own == 0) | (own == 1))]):
+            raise RnalmError(f"{record.place}: found {odd[0]:g} for a class, expected 1, 0 or, where it is not known, NaN")
+        return own
     values = np.full(len(source.label_classes), np.nan, dtype=np.float32)
     for number, (name, text) in enumerate(zip(source.label_classes, record.label or (), strict=True)):
         if text is not None and (written := WRITTEN.get(text.casefold())) is None:
@@ -101,8 +104,12 @@ def read_label(record: Record, task: str, source: Source, labels: Labels) -> flo
     """
     if labels.per == "token":
         return read_labels(record, task, source, labels)
-    if record.label is None:
+    if record.label is None or (isinstance(record.label, np.ndarray) and np.isnan(record.label).all()):
         return None
+    if isinstance(record.label, np.ndarray) and task == "regression":
+        if len(record.label) > 1:
+            raise RnalmError(f"{record.place}: found {len(record.label)} targets, expected one for task: regression")
+        return float(record.label[0])
     if task == "multilabel":
         return read_classes(record, source)
     assert isinstance(record.label, str), "several columns are for multilabel"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rnalm.config import Encode, Fasta, Folds, Table
-from rnalm.config.sources import read_source
+from rnalm.config.parts import read_source
 from rnalm.labels import folds
 from rnalm.labels.labels import Labels
 from rnalm.models import registry

@@ -101,6 +101,20 @@ KEYS = {
             ("bin", 50),
         )
     },
+    **{
+        f"source<Matrix>.{key}": ("matrix", value, EVERYTHING)
+        for key, value in {
+            **{"matrix": "b.fa", "sequence_key": "x", "sequence_batch_axis": 2, "sequence_alphabet_axis": 2},
+            **{"alphabet": "AGCT", "case": "keep"},
+        }.items()
+    },
+    **{
+        f"source<Matrix>.{key}": ("matrix", value, ENCODING)
+        for key, value in {"targets_key": "y", "targets_batch_axis": 1, "classes": ["a", "c"]}.items()
+    },
+    "source<Parts>.parts.train": ("parts", {"matrix": "more.tsv", "targets_key": "t"}, EVERYTHING),
+    "source<Parts>.parts.validation": ("parts", {"matrix": "table.tsv", "targets_key": "t"}, EVERYTHING),
+    "source<Parts>.parts.test": ("parts", {"matrix": "table.tsv", "targets_key": "t"}, EVERYTHING),
     "source.columns.sites": ("positions", "label", ENCODING),
     "source.sites": ("positions", "more.tsv", ENCODING, {"columns": {"id": "id", "sequence": "sequence"}}),
     "inference.more.columns.sites": ("positions", "label", PASSING),
@@ -275,7 +289,8 @@ KEYS = {
 
 
 #: Keys whose values are sections that are described elsewhere.
-WHOLE = {"pretrain.source", "sweep.parameters"}
+PARTS = {f"source<Parts>.parts.{name}" for name in ("train", "validation", "test")}
+WHOLE = {"pretrain.source", "sweep.parameters", *PARTS}
 
 
 def sections(annotation: object) -> list[type[BaseModel]]:

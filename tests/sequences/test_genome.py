@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rnalm.config.load import load
-from rnalm.config.sources import read_source
+from rnalm.config.parts import read_source
 from rnalm.sequences import sample
 from rnalm.sequences.intervals import Union
 from rnalm.sequences.read import classes, read_records

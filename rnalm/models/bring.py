@@ -1,0 +1,49 @@
+"""A network of a user's own and its weights ─► a model folder, without any training."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rnalm.config import Encode, OwnModel, Tokenizer, contract
+from rnalm.labels.labels import Labels
+from rnalm.models import registry
+from rnalm.models.framed import save_tokenizer
+from rnalm.models.own import OwnNetwork
+from rnalm.tokens.learn import of_letters
+from rnalm.tokens.tokenizer import all_special_ids, token_names
+
+#: The letters of a genome.
+LETTERS = ("A", "C", "G", "T", "N")
+
+
+def bring(section: OwnModel, classes: Sequence[str], output: str | Path, length: int | None = None) -> None:
+    """Write the folder of a network that takes one-hot letters and was trained elsewhere. Its code is run.
+
+    Parameters
+    ----------
+    section : OwnModel
+        The code, what it is made with, and its weights.
+    classes : sequence of str
+        What its outputs are called; none: it gives one number.
+    output : path
+        The folder.
+    length : int, optional
+        Letters of a sequence, on which the network is tried; None: it is not.
+
+    Raises
+    ------
+    RnalmError
+        If the code cannot be run, weights do not fit, or the network does not take such sequences.
+    """
+    tokenizer, output = of_letters(LETTERS, Tokenizer()), Path(output)
+    labels = Labels("multilabel", classes=tuple(classes)) if classes else Labels("regression")
+    named = {"id2label": dict(enumerate(classes)), "label2id": {name: k for k, name in enumerate(classes)}} if classes else {}
+    read = Encode().model_dump() | {"case": "upper", "use_cache": False}
+    entries = {"task": labels.task, "tokens": token_names(tokenizer), **named, **read}
+    sizes = (tokenizer.get_vocab_size(), 0, labels.n_outputs, all_special_ids(tokenizer))
+    model = registry.create(section.model_dump(), *sizes, **entries)
+    assert isinstance(model, OwnNetwork)
+    model.check([length] if length else [])
+    output.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(output)
+    save_tokenizer(model.config, tokenizer, output)
+    labels.save(output / contract.LABELS)
