@@ -198,7 +198,8 @@ as Weights & Biases writes it."""
             raise ValueError(f"finetune.batch_tokens: {problem}; expected batch_size")
         if self.finetune.from_scratch and getattr(model, "pretrained", None):
             raise ValueError("finetune.from_scratch: model.pretrained has weights to start from; expected a model without them")
-        if self.interpret.scorer == "incremental" and model.local != self.labels.per:
+        # Whether a network of a user's own is local, its code tells.
+        if self.interpret.scorer == "incremental" and model.local != self.labels.per and not isinstance(model, OwnModel):
             able = ", ".join(name for name, section in ARCHITECTURES.items() if section.local == self.labels.per)
             raise ValueError(
                 f"interpret.scorer: incremental is for local architectures ({able} for labels.per: {self.labels.per}), "

@@ -87,9 +87,9 @@ numbers, all whose label is known); a list of 0-based positions; or `all`, which
     """Jobs among which the work of a mode is divided; `auto`: so many that each takes a quarter of an hour or less on one CPU \
 core, by a rough estimate from the size of the source."""
     scorer: Literal["auto", "naive", "incremental"] = "auto"
-    """`incremental` computes only what an edit changes, with the same scores (local architectures only: `saluki` and, with \
-`labels.per: token`, `dilated`); \
-`naive` runs the whole model for every edit; `auto`: `incremental` where the architecture allows it, else `naive`."""
+    """`incremental` computes only what an edit changes, with the same scores (local architectures only: `saluki`; `file`, \
+where the network is a chain of convolutions; with `labels.per: token`, `dilated`); `naive` runs the whole model for every \
+edit; `auto`: `incremental` where the architecture allows it, else `naive`."""
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     """In which to multiply. Less than float32 is faster on GPUs (`tf32` needs one), but its error can be as large as small \
 scores; the log reports it."""

@@ -40,6 +40,8 @@ class Layer:
         On ``(…, channels)``, position by position. ``before`` must leave its argument as it is; ``after`` may work in place.
     pool : int
         Positions of which the maximum is taken, without overlap; what is left over at the 3′ end is dropped. 1: no pooling.
+    mean : bool
+        Whether the mean is taken instead of the maximum.
 
     Raises
     ------
@@ -51,10 +53,12 @@ class Layer:
     before: Positionwise = same
     after: Positionwise = same
     pool: int = 1
+    mean: bool = False
 
     def __post_init__(self) -> None:
         layer = self.convolution
-        if (layer.stride, layer.groups) != ((1,), 1) or layer.padding not in ((0,), "valid"):
+        padded = layer.padding not in ((0,), "valid")
+        if (layer.stride, layer.groups) != ((1,), 1) or padded:
             raise ValueError(f"expected a convolution with stride 1, one group and no padding, found {layer}")
         if self.pool < 1:
             raise ValueError(f"expected pooling over one position or more, found {self.pool}")
@@ -256,6 +260,58 @@ class Pooled:
         return (state / bins[:, None] if self.kind == "mean" else state).to(self.like.dtype)
 
 
+class Flattened:
+    """All bins side by side, as a linear layer takes them that knows each position: for architectures of one length.
+
+    What it gives is a sum over positions, of which the scorer computes anew what changes; it reads nothing bin by bin.
+
+    Parameters
+    ----------
+    linear : torch.nn.Linear
+        On features in the order of ``torch.flatten`` of ``(channels, bins)``.
+    channels : int
+        Channels of a bin.
+
+    Attributes
+    ----------
+    count : int
+        Bins that it takes.
+    """
+
+    def __init__(self, linear: nn.Linear, channels: int) -> None:
+        self.linear, self.count = linear, linear.in_features // channels
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """Weights of each bin ``(bins, channels, features)``."""
+        return self.linear.weight.detach().unflatten(1, (-1, self.count)).permute(2, 1, 0).contiguous()
+
+    def project(self, bins: Tensor) -> Tensor:
+        """Leave bins as they are."""
+        return bins
+
+    def start(self, rows: int) -> Tensor:
+        """Make nothing."""
+        return self.linear.weight.new_zeros(rows, 0)
+
+    def step(self, inputs: Tensor, state: Tensor) -> None:
+        """Keep nothing."""
+
+    def finish(self, state: Tensor, bins: Tensor) -> Tensor:
+        """Leave features as they are."""
+        return state
+
+    def features(self, bins: Tensor) -> Tensor:
+        """Give the features of all bins of a sequence ``(features,)``.
+
+        Parameters
+        ----------
+        bins : Tensor
+            ``(bins, channels)``
+        """
+        return nn.functional.linear(bins.T.flatten()[None], self.linear.weight, self.linear.bias)[0]
+
+
 @dataclass(frozen=True)
 class Local:
     """A local architecture, in parts.
@@ -275,6 +331,8 @@ class Local:
         Features ``(rows, features)`` ─► the model's logits ``(rows, outputs)``.
     minimum_length : int
         Shorter model inputs are padded with zeros on the right to this length; it leaves one bin at least.
+    pads : bool
+        Whether they are; else the model does not take them.
     """
 
     inputs: Callable[[Tensor, Tensor | None], Tensor]
@@ -283,6 +341,7 @@ class Local:
     readout: Readout
     head: Callable[[Tensor], Tensor]
     minimum_length: int
+    pads: bool = True
 
     def bins(self, length: int) -> int:
         """Count the bins that a sequence of ``length`` tokens leaves.

@@ -1,6 +1,7 @@
 """A network of a user's own, in the frame of ours: ids go in, logits or numbers come out."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from rnalm.config import contract
 from rnalm.errors import RnalmError
 from rnalm.models import code
+from rnalm.models.chain import NoChain, parts
+from rnalm.models.local import Local
 from rnalm.models.own_config import BASES, OwnConfig
 from rnalm.models.weights import start
 
@@ -171,6 +174,31 @@ class OwnNetwork(PreTrainedModel):
         own, other = (self._told(each) for each in (own, other))
         both = torch.maximum(own, other) if self.config.strands == "max" else (own + other) / 2
         return self._logits(both, told=True)
+
+    @property
+    def local(self) -> Callable[[], Local]:
+        """Describes the network by its parts, if it says so itself or is a chain of convolutions; there is none of others."""
+        config = self.config
+        if config.input != "one_hot" or config.strands != "none":
+            raise AttributeError("both strands, or ids, are read together")
+
+        def inputs(ids: Tensor, modifiers: Tensor | None = None) -> Tensor:
+            return self._one_hot(ids)
+
+        own = getattr(self.network, "local", None)
+        if callable(own):
+            given: Any = own()
+            head = lambda features: self._logits(given.head(features).float())  # noqa: E731
+            found = replace(given, inputs=inputs, head=head)
+        else:
+            was_training = self.training
+            try:
+                found = parts(self.network.eval(), inputs, self._logits)
+            except NoChain as error:
+                raise AttributeError(f"{config.network} is no chain of convolutions: {error}") from None
+            finally:
+                self.train(was_training)
+        return lambda: found
 
     def _one_hot(self, input_ids: Tensor) -> Tensor:
         """Turn ids into letters ``(batch, 4, length)``."""

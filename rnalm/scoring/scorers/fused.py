@@ -63,5 +63,5 @@ def for_layer(layer: Layer, device: torch.device) -> ModuleType | None:
     device : torch.device
         That of all tensors.
     """
-    plain = layer.after is same and layer.kernel_size > 1 and layer.convolution.weight.dtype == torch.float32
+    plain = layer.after is same and not layer.mean and layer.kernel_size > 1 and layer.convolution.weight.dtype == torch.float32
     return kernels(device) if plain else None

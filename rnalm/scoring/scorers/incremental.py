@@ -6,7 +6,7 @@ which it comes to the window from the 3′ end, reads the window's own bins, and
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from rnalm.compute import SHARE, allocating, fetch, fitting, free_memory, multiplying, send
-from rnalm.models.local import Local
+from rnalm.errors import RnalmError
+from rnalm.models.local import Flattened, Local
 from rnalm.models.registry import pad_id
 from rnalm.prediction.predict import too_long
 from rnalm.scoring.edits import Edits, distinct
@@ -113,6 +114,7 @@ class IncrementalScorer(Scorer):
 
     def _outputs(self, sequence: Encoded, edits: Edits) -> Tensor:
         """Compute the outputs of every perturbation, and last of the sequence ``(edits + 1, outputs)``."""
+        self._check_length(sequence, edits)
         windows = find_windows(edits, len(sequence.input_ids), self.local.layers)
         shifts = distinct(np.concatenate([windows.left, windows.right, [0]]))
         need = len(shifts) * pass_bytes(self.local, len(sequence.input_ids) + int(shifts[-1]))
@@ -129,6 +131,21 @@ class IncrementalScorer(Scorer):
         place = np.append(np.argsort(np.concatenate([np.flatnonzero(low), np.flatnonzero(~low)])), len(edits))
         return torch.cat([halves[0][:-1], halves[1]])[send(place, self.device)]
 
+    def _check_length(self, sequence: Encoded, edits: Edits) -> None:
+        """Refuse what a model does not take that has one length, or a least one."""
+        readout, length = self.local.readout, len(sequence.input_ids)
+        if isinstance(readout, Flattened):
+            if edits.growth.any():
+                problem = "edits change its length, and the model takes one; expected mask or replace"
+                raise RnalmError(f"{sequence.id}: {problem}")
+            if (bins := self.local.bins(length)) != readout.count:
+                found = f"its {length} tokens leave {bins} positions to the model"
+                raise RnalmError(f"{sequence.id}: {found}, which takes {readout.count}")
+        least = length + int(edits.growth.min(initial=0))
+        if not self.local.pads and least < self.local.minimum_length:
+            expected = f"expected {self.local.minimum_length} or more"
+            raise RnalmError(f"{sequence.id}: the model does not take {least} tokens, {expected}")
+
 
 class _Scoring:
     """The scoring of one sequence."""
@@ -143,6 +160,8 @@ class _Scoring:
 
     def outputs(self) -> Tensor:
         """Compute the outputs; those of a perturbation start from the 3′ end and go on from window to window."""
+        if isinstance(self.local.readout, Flattened):
+            return self.local.head(self._sum(self.local.readout))
         unchanged = self.passes.states[np.searchsorted(self.passes.shifts, 0), 0]
         states = unchanged.repeat(len(self.edits) + 1, 1)
         for rank in range(self.windows.rank.max(initial=-1) + 1):
@@ -153,15 +172,39 @@ class _Scoring:
             bins[each - growth.min()] = self.local.bins(self.material.length + each)
         return self.local.head(self.local.readout.finish(states, send(bins[growth - growth.min()], self.device)))
 
-    def _read(self, chosen: np.ndarray, states: Tensor) -> Tensor:
-        """Take the states on over some windows, at most one a perturbation, and on to the next ones."""
+    def _sum(self, readout: Flattened) -> Tensor:
+        """Add what changed bins add to the features of the sequence: ``(edits + 1, features)``."""
+        own = self.passes.inputs[np.searchsorted(self.passes.shifts, 0)]  # no edit changes the length
+        features, top = readout.features(own).repeat(len(self.edits) + 1, 1), self.windows.top
+        for block in self._blocks(np.arange(len(top))):
+            bins = self._recompute(block)[0]
+            place = top[block] + np.arange(len(bins))[:, None]  # (bins, windows)
+            exists = np.flatnonzero((place >= 0) & (place < readout.count))
+            order = exists[np.argsort(place.ravel()[exists], kind="stable")]
+            found, first = np.unique(place.ravel()[order], return_index=True)
+            owner = send(np.stack([order, np.broadcast_to(self.windows.owner[block], place.shape).ravel()[order]]), self.device)
+            change = bins.flatten(0, 1).index_select(0, owner[0]).float()
+            ends = [*first[1:].tolist(), len(order)]
+            # Of one bin, the windows of all perturbations: each has its own, so that nothing is added in an unsettled order.
+            for number, low, high in zip(found.tolist(), first.tolist(), ends, strict=True):
+                moved = change[low:high] - own[number]
+                features.index_add_(0, owner[1, low:high], moved @ readout.weights[number])
+        return features
+
+    def _blocks(self, chosen: np.ndarray) -> Iterator[np.ndarray]:
+        """Divide windows into blocks of one width, from left to right, that are computed together."""
         windows = self.windows
         chosen = chosen[np.lexsort((windows.top[chosen], windows.width[chosen]))]
         widths, first = np.unique(windows.width[chosen], return_index=True)
-        parts = []
         for width, alike in zip(widths.tolist(), np.split(chosen, first[1:]), strict=True):
             size = max(1, self.scorer.rows // window_rows(self.local, width))
-            parts += [self._cross(alike[at : at + size], states) for at in range(0, len(alike), size)]
+            yield from (alike[at : at + size] for at in range(0, len(alike), size))
+
+    def _read(self, chosen: np.ndarray, states: Tensor) -> Tensor:
+        """Take the states on over some windows, at most one a perturbation, and on to the next ones."""
+        windows, blocks = self.windows, list(self._blocks(chosen))
+        chosen = np.concatenate(blocks) if blocks else chosen
+        parts = [self._cross(block, states) for block in blocks]
         state = self._walk(chosen, torch.cat(parts))
         # Written by way of a selection: on a GPU, to write to places in a definite order is to sort them first.
         source = np.arange(len(states))
@@ -170,6 +213,11 @@ class _Scoring:
 
     def _cross(self, block: np.ndarray, states: Tensor) -> Tensor:
         """Recompute windows of one width and rank, and read their bins: the states after them ``(windows, features)``."""
+        bins, right_pass = self._recompute(block)
+        return self._cross_bins(block, right_pass, self.local.readout.project(bins), states)
+
+    def _recompute(self, block: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        """Recompute windows of one width: their bins ``(bins, windows, channels)``, and the passes to their right."""
         windows, shared = self.windows, self.passes
         sides = np.stack(
             [
@@ -182,8 +230,7 @@ class _Scoring:
         start, *on_device = send(np.concatenate([windows.start[None, block], sides]), self.device)
         source = windows.source[windows.offset[block, None] + np.arange(int(windows.width[block[0]]))]
         rows = self.local.inputs(*self.material.take(send(source, self.device))).permute(2, 0, 1)
-        bins = self.scorer.recompute(rows, start, Sides(*on_device), shared.junctions)
-        return self._cross_bins(block, sides[3], self.local.readout.project(bins), states)
+        return self.scorer.recompute(rows, start, Sides(*on_device), shared.junctions), sides[3]
 
     def _cross_bins(self, block: np.ndarray, right_pass: np.ndarray, inputs: Tensor, states: Tensor) -> Tensor:
         """Read the projected bins of windows ``(bins, windows, inputs)`` from right to left."""

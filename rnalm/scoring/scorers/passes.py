@@ -89,7 +89,7 @@ def passes(local: Local, x: Tensor, left: Sequence[int] | np.ndarray, right: Seq
     junctions = []
     for layer in local.layers:
         junctions.append(_junctions(layer, rows, *chosen))
-        rows = _pool(junctions[-1].outputs, layer.pool)
+        rows = _pool(junctions[-1].outputs, layer)
     bins = np.array([local.bins(x.shape[1] + shift) for shift in shifts.tolist()])
     inputs = local.readout.project(local.last(rows))
     return Passes(junctions, shifts, lefts, rights, bins, inputs, scan(local.readout, inputs, bins))
@@ -166,9 +166,12 @@ def _sums(parts: list[Tensor], subset: _Subset, bias: Tensor, length: int, backw
     return table
 
 
-def _pool(x: Tensor, pool: int) -> Tensor:
-    """Take maxima over runs of positions: ``(shifts, length, filters)`` ─► ``(shifts, length // pool, filters)``."""
-    return x[:, : x.shape[1] // pool * pool].unflatten(1, (-1, pool)).amax(2) if pool > 1 else x
+def _pool(x: Tensor, layer: Layer) -> Tensor:
+    """Pool runs of positions: ``(shifts, length, filters)`` ─► ``(shifts, length // pool, filters)``."""
+    if layer.pool == 1:
+        return x
+    runs = x[:, : x.shape[1] // layer.pool * layer.pool].unflatten(1, (-1, layer.pool))
+    return runs.mean(2) if layer.mean else runs.amax(2)
 
 
 def scan(readout: Readout, inputs: Tensor, bins: np.ndarray) -> Tensor:

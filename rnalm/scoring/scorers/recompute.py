@@ -167,7 +167,7 @@ class _WindowLayer:
                 sums += rows @ kernel
 
     def _pool(self, out: Tensor, offset: Tensor, bins: int) -> Tensor:
-        """Take maxima; each window's pools begin at its own offset ``(windows,)``: ``(bins, windows, filters)``."""
+        """Pool; each window's pools begin at its own offset ``(windows,)``: ``(bins, windows, filters)``."""
         _, size, filters = out.shape
         numbers = torch.arange(size, device=out.device)
         pools = torch.arange(bins, device=out.device)[:, None] * self.layer.pool
@@ -175,7 +175,9 @@ class _WindowLayer:
         pooled = out.view(-1, filters).index_select(0, index)
         for _ in range(1, self.layer.pool):
             index += size
-            torch.maximum(pooled, out.view(-1, filters).index_select(0, index), out=pooled)
+            other = out.view(-1, filters).index_select(0, index)
+            pooled = pooled.add_(other) if self.layer.mean else torch.maximum(pooled, other, out=pooled)
+        pooled = pooled.div_(self.layer.pool) if self.layer.mean else pooled
         return pooled.view(bins, size, filters)
 
 
