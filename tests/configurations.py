@@ -103,6 +103,14 @@ BASES = {
         },
         "interpret": {"shards": 2},
     },
+    "signal": {
+        "output": "out",
+        "source": {
+            **{"genome": "a.fa", "features": {"path": "signal.bw"}, "length": 100},
+            "sample": {"method": "intervals", "path": "more.tsv", "n": 9},
+        },
+        "interpret": {"shards": 2},
+    },
     "matrix": {
         "output": "out",
         "task": "multilabel",

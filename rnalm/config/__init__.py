@@ -265,6 +265,8 @@ as Weights & Biases writes it."""
                 kinds = "1 or 0 of each class, or numbers; expected task: multilabel or regression"
                 raise ValueError(f"{key}: targets are {kinds}, found classification")
         elif isinstance(source, Genome):
+            if source.features and source.features.is_signal and self.task != "regression":
+                raise ValueError(f"{key}: a signal is a number for each bin; expected task: regression, found {self.task}")
             if source.several and not several:
                 raise ValueError(f"{key}: each feature is a class by itself; expected task: multilabel, found {self.task}")
         elif (several and (labelled or source.gives("sites")) and not source.several and not source.sites) or (

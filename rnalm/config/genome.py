@@ -20,12 +20,17 @@ WAYS: dict[str, tuple[set[str], set[str]]] = {
 }
 
 
+#: How files of signals are called.
+SIGNALS = (".bw", ".bigwig")
+
+
 class Features(Section):
-    """What is known of the genome: a BED file of intervals, each of a class."""
+    """What is known of the genome: a BED file of intervals, each of a class, or a bigWig file of a signal."""
 
     path: str | None = None
-    """Contig, start, end (0-based, half-open) and class, separated by tabs; more columns are passed over. Compressed if the \
-name ends in `.gz` and the like; neither order nor an index matters. null: labels are in `sample.path`, as Selene saves them."""
+    """BED: contig, start, end (0-based, half-open) and class, separated by tabs; more columns are passed over. Compressed if \
+the name ends in `.gz` and the like; neither order nor an index matters. bigWig (`.bw`, `.bigWig`), for `task: regression`: a \
+number for each base. null: labels are in `sample.path`, as Selene saves them."""
     classes: Names = None
     """The classes that are learned: a list, a file with one in each line, or `all` (null): those of the file, in the order of \
 their names. Intervals of others are passed over."""
@@ -37,9 +42,24 @@ their names. Intervals of others are passed over."""
     """A bin is of a class if the intervals of that, together, cover at least this share of its bases, and at least one."""
     thresholds: dict[str, Share] = {}
     """Other thresholds for some of the classes."""
+    statistic: Literal["mean", "max"] = "mean"
+    """Of a signal: what the label of a bin is of the values of its bases."""
+    uncovered: float | None = 0.0
+    """Of a signal: the value of bases of which the file has none; null: they do not count, and a bin of such bases alone has \
+no label, and is left out."""
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether there is a number for each base."""
+        return self.path is not None and self.path.lower().endswith(SIGNALS)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        of_others = ("classes", "least_intervals", "widen", "threshold", "thresholds")
+        for key in of_others if self.is_signal else ("statistic", "uncovered"):
+            if getattr(self, key) != type(self).model_fields[key].default:
+                kinds = "intervals of classes, found a signal" if self.is_signal else "signals (.bw), found no such file"
+                raise ValueError(f"{key} is for {kinds}; leave it out")
         if self.classes is not None and self.least_intervals != 1:
             raise ValueError("least_intervals: which of all classes are taken; expected none where classes are named")
         for key in ("widen", "threshold", "thresholds") if self.path is None else ():
@@ -149,6 +169,8 @@ as a model was trained, else `upper`."""
             raise ValueError("features: path is missing; or, for regions with labels as Selene saves them, classes")
         if self.bin is not None and not self.features:
             raise ValueError("bin: the part that features must cover, of which there are none; expected features, or no bin")
+        if not self.sample.negatives and self.features and self.features.is_signal:
+            raise ValueError("sample.negatives: windows of a signal have no classes; leave it out")
         if not self.sample.negatives and not self.features:
             raise ValueError("sample.negatives: without features all windows are without a class; expected features")
         return self
@@ -201,8 +223,8 @@ as a model was trained, else `upper`."""
 
     @property
     def unlabelled(self) -> Unlabelled:
-        """All windows have labels, or none."""
-        return "error"
+        """All windows have labels, or none; but for those of which a signal says nothing."""
+        return "drop" if self.features and self.features.is_signal else "error"
 
     def gives(self, key: str) -> bool:
         """Whether records have a ``label``, ``weight``, ``group`` or ``split``, or ``sites``.
@@ -212,7 +234,7 @@ as a model was trained, else `upper`."""
         key : {'label', 'weight', 'group', 'split', 'sites'}
             What a record may have.
         """
-        return key in ("group", "split") or (key == "label" and self.several)
+        return key in ("group", "split") or (key == "label" and self.features is not None)
 
     @property
     def label_key(self) -> str:
@@ -227,7 +249,7 @@ as a model was trained, else `upper`."""
     @property
     def several(self) -> bool:
         """Whether each of several classes has a label of its own."""
-        return self.features is not None
+        return self.features is not None and not self.features.is_signal
 
     def of_sequences(self, grouped: bool = False) -> "Genome":
         """Leave out what one who reads only the sequences, and perhaps their groups, need not know.

@@ -90,7 +90,7 @@ def classes(source: Genome) -> list[str]:
         If a class is listed twice, or there is none.
     """
     features = source.features
-    if features is None:
+    if features is None or features.is_signal:
         return []
     if isinstance(features.classes, list):
         names, where = list(features.classes), "source.features.classes"

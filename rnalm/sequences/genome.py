@@ -14,6 +14,7 @@ from rnalm.sequences.contigs import Reference
 from rnalm.sequences.features import Labeller, saved_by_selene
 from rnalm.sequences.records import Record
 from rnalm.sequences.sample import Legal, Part, Windows
+from rnalm.sequences.signals import Signal
 from rnalm.sequences.strands import reverse_complement
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,8 @@ def read(source: Genome) -> Iterator[Record]:
     Yields
     ------
     Record
-        A window; its label is float32 ``(classes,)``, 1 or 0, and its description what a region is called.
+        A window; its label is float32 ``(classes,)``, 1 or 0, or of a signal ``(1,)``, and its description what a region is
+        called.
 
     Raises
     ------
@@ -45,7 +47,10 @@ def read(source: Genome) -> Iterator[Record]:
     reference, path = Reference(source), source.sample.path
     parts = sample.parts(reference.lengths, source.contigs.parts)
     regions = reference.named(intervals.read(path, 6), path).reset_index(drop=True) if path else None
-    label = Labeller(source, reference, parts, regions) if source.features else None
+    label = None
+    if source.features:
+        signal = source.features.is_signal
+        label = Signal(source, reference, parts) if signal else Labeller(source, reference, parts, regions)
     windows = sample.draw(source, reference, Legal(source, reference, parts, label), regions)
     windows, strands = _once(windows, _strands(source, windows, regions), path)
     runs = sample.runs(windows)
@@ -53,7 +58,7 @@ def read(source: Genome) -> Iterator[Record]:
         strands, runs = np.tile([1, -1], len(windows)), np.repeat(runs, 2)
         windows = windows.take(np.repeat(np.arange(len(windows)), 2))
     names = _names(windows, regions)
-    size = max(1, min(MOST_WINDOWS, MOST_LABELS // len(label.classes) if label else MOST_WINDOWS))
+    size = max(1, min(MOST_WINDOWS, MOST_LABELS // max(1, len(label.classes)) if label else MOST_WINDOWS))
     for first in range(0, len(windows), size):
         rows = np.arange(first, min(first + size, len(windows)))
         some = windows.take(rows)

@@ -5,9 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-from scipy.io import loadmat
 
 from rnalm.config.matrix import Matrix
 from rnalm.errors import RnalmError, nearest
@@ -107,6 +105,10 @@ def classes(source: Matrix) -> list[str]:
 @contextmanager
 def _opened(path: str) -> Iterator[Any]:
     """Open a file of arrays, of whichever kind it is; nothing in it is run."""
+    # Here, as planning an experiment needs neither, and both take long to load.
+    import h5py
+    from scipy.io import loadmat
+
     if not Path(path).is_file():
         raise RnalmError(f"{path}: no such file")
     try:

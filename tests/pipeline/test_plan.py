@@ -102,6 +102,10 @@ KEYS = {
         )
     },
     **{
+        f"source<Genome>.features.{key}": ("signal", value, ENCODING)
+        for key, value in (("statistic", "max"), ("uncovered", None))
+    },
+    **{
         f"source<Matrix>.{key}": ("matrix", value, EVERYTHING)
         for key, value in {
             **{"matrix": "b.fa", "sequence_key": "x", "sequence_batch_axis": 2, "sequence_alphabet_axis": 2},
@@ -326,7 +330,7 @@ def changed(config: dict, key: str, value: object, also: dict | None = None, mor
 def files(tmp_path, monkeypatch):
     """Let the current folder hold all files that the configurations name."""
     monkeypatch.chdir(tmp_path)
-    for name in ("table.tsv", "more.tsv", "a.fa", "b.fa"):
+    for name in ("table.tsv", "more.tsv", "a.fa", "b.fa", "signal.bw"):
         (tmp_path / name).write_text(name)
     for name in ("my.py", "other.py"):
         (tmp_path / name).write_text(name)
