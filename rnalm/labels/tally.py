@@ -236,11 +236,13 @@ class LabelTally:
             ``(rows, classes)``
         """
         self.rows += len(targets)
+        # All pairs at once: their table is as long as all classes have scores.
+        known = ~np.isnan(targets)
+        self.pairs.add(targets[known] == 1, probabilities[known])
         for number, (truth, own, limit) in enumerate(zip(targets.T, probabilities.T, self.labels.limits, strict=True)):
             known = ~np.isnan(truth)
             positive, scores = truth[known] == 1, own[known]
             self.curves[number].add(positive, scores)
-            self.pairs.add(positive, scores)
             self.told[number] += np.bincount(2 * positive + (scores >= limit), minlength=4).reshape(2, 2)
 
     def scores(self) -> dict[str, float]:

@@ -283,6 +283,28 @@ def tracked(tmp_path_factory, make_experiment) -> Experiment:
         return run_traced(experiment)
 
 
+@pytest.fixture(scope="session")
+def several(tmp_path_factory, make_experiment) -> Experiment:
+    """Give an experiment with several classes a sequence that has run to its end."""
+    with once(tmp_path_factory, "several") as (folder, fill):
+        experiment = make_experiment(folder)
+        experiment.config = {
+            "output": "out",
+            "task": "multilabel",
+            "source": {"path": "several.tsv", "columns": {"id": "id", "sequence": "sequence", "label": ["GG", "TTA"]}},
+            "model": {"name": "frames", "width": 4, "layers": 1},
+            "finetune": {"epochs": 1},
+            "interpret": {"modes": ["mask"], "sample_size": 2, "shards": 1},
+        }
+        if not fill:
+            return experiment
+        draw = np.random.default_rng(0)
+        texts = ["".join(draw.choice(list("ACGT"), 30)) for _ in range(60)]
+        rows = [f"s{row}\t{text}\t{int('GG' in text)}\t{int('TTA' in text)}\n" for row, text in enumerate(texts)]
+        (folder / "several.tsv").write_text("".join(["id\tsequence\tGG\tTTA\n", *rows]))
+        return run_traced(experiment)
+
+
 @pytest.fixture
 def copy(finished, tmp_path, make_experiment):
     """Copy the finished experiment, with Snakemake's records, to change it."""

@@ -291,9 +291,11 @@ def test_a_job_whose_results_would_be_the_same_does_not_work(copy, edited, chang
     assert experiment.plan() == {}
 
 
-def test_no_script_calls_what_its_fingerprint_leaves_out(finished, language, tracked):
+def test_no_script_calls_what_its_fingerprint_leaves_out(finished, language, tracked, several):
     """Functions that really ran, against those that were found by reading."""
-    files = [path for experiment in (finished, language, tracked) for path in (experiment.folder / "traces").glob("*.txt")]
+    files = [
+        path for experiment in (finished, language, tracked, several) for path in (experiment.folder / "traces").glob("*.txt")
+    ]
     traces = [path.read_text().splitlines() for path in files]
     assert {f"{script}.py" for script, *_ in traces} == set(SCRIPTS.values())
     for script, *functions in traces:
