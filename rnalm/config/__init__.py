@@ -249,7 +249,7 @@ as Weights & Biases writes it."""
         source : SourceSection
             One of the experiment.
         """
-        return source.label_classes or (self.labels.classes or [] if source.sites else [])
+        return source.label_classes or (self.labels.classes or [] if source.files_of_sites else [])
 
     def _check_columns(self, name: str, source: SourceSection) -> None:
         """Refuse columns that do not name the classes of a task, or name them where there are none."""
@@ -309,11 +309,14 @@ as Weights & Biases writes it."""
         for name, source in self._named_sources.items():
             if source.gives("sites") and self.task == "regression":
                 raise ValueError(f"{name}: sites are for task: classification, found task: regression")
+            each = source.each.values() if isinstance(source, Parts) else [source]
+            if any(isinstance(part, Matrix | Genome) and part.gives("label") for part in each):
+                raise ValueError(f"{name}: with labels.per: token each position has a label; of windows, each has one")
             if source.gives("label") and (getattr(source, "classes", None) or getattr(source, "chunk", None)):
                 raise ValueError(
                     f"{name}: with labels.per: token each position has a label; expected neither classes nor chunk"
                 )
-        marked = any(source.sites for source in self._named_sources.values())
+        marked = any(source.files_of_sites for source in self._named_sources.values())
         if self.labels.classes and not (marked and self.task == "multilabel"):
             raise ValueError("labels.classes is for task: multilabel and sites of a BED file, of which there are none here")
         if self.interpret.method != ["loo"]:

@@ -80,8 +80,8 @@ the other way round."""
 
     @property
     def unlabelled(self) -> Unlabelled:
-        """A number or class that is not known is NaN."""
-        return "error"
+        """A number or class that is not known is NaN; a row without any is left out, as there is no other way to say so."""
+        return "drop"
 
     def gives(self, key: str) -> bool:
         """Whether records have a ``label``, ``weight``, ``group`` or ``split``, or ``sites``.

@@ -9,7 +9,7 @@ from rnalm.config.source import Case, Decimal, SourceSection, Unlabelled
 from rnalm.config.sources import KINDS, Single, meant
 
 #: What parts have to agree on, as they are read into one table.
-ALIKE = ("token_sep", "modifier_sep", "decimal", "unlabelled", "case", "usual_case", "label_classes")
+ALIKE = ("token_sep", "modifier_sep", "decimal", "case", "usual_case", "label_classes")
 
 
 class Partition(Section):
@@ -62,6 +62,11 @@ class Parts(SourceSection):
         """The sources by the names of their parts, in the order in which they are read."""
         return {name: part for name, part in self.parts if part is not None}
 
+    @property
+    def files_of_sites(self) -> list[str]:
+        """Files of sites of the parts."""
+        return [part.sites for part in self.each.values() if part.sites]
+
     def _mapped(self, change: Any) -> Self:
         """Change each part."""
         changed = {name: change(part) for name, part in self.each.items()}
@@ -109,8 +114,10 @@ class Parts(SourceSection):
 
     @property
     def unlabelled(self) -> Unlabelled:
-        """What is done with sequences without a label."""
-        return self.parts.train.unlabelled
+        """What is done with sequences without a label: refused, where a part can say so and does."""
+        parts = self.each.values()
+        said = [part.unlabelled for part in parts if "unlabelled" in type(part).model_fields]
+        return "error" if "error" in said or all(part.unlabelled == "error" for part in parts) else "drop"
 
     def like(self, case: Case | None) -> Self:
         """Give the parts the case of other sequences, where they say nothing of their own.

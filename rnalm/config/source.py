@@ -62,6 +62,11 @@ class SourceSection(Section):
         """Where it says what stands for no label."""
         return self.columns_key.removesuffix("columns") + "missing"
 
+    @property
+    def files_of_sites(self) -> list[str]:
+        """Files of sites that are read."""
+        return [self.sites] if self.sites else []
+
     def like(self, case: Case | None) -> Self:
         """Give it the case of other sequences, where it says nothing of its own.
 

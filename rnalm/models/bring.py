@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnalm.config import Encode, OwnModel, Tokenizer, contract
+from rnalm.errors import RnalmError
 from rnalm.labels.labels import Labels
 from rnalm.models import registry
 from rnalm.models.framed import save_tokenizer
@@ -34,6 +35,8 @@ def bring(section: OwnModel, classes: Sequence[str], output: str | Path, length:
     RnalmError
         If the code cannot be run, weights do not fit, or the network does not take such sequences.
     """
+    if repeated := [name for name in classes if list(classes).count(name) > 1]:
+        raise RnalmError(f"--classes: the class {repeated[0]!r} is named twice")
     tokenizer, output = of_letters(LETTERS, Tokenizer()), Path(output)
     labels = Labels("multilabel", classes=tuple(classes)) if classes else Labels("regression")
     named = {"id2label": dict(enumerate(classes)), "label2id": {name: k for k, name in enumerate(classes)}} if classes else {}

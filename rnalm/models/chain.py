@@ -6,6 +6,7 @@ itself is no ``nn.Sequential`` but has some, these are tried one after the other
 the same.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -157,7 +158,12 @@ def parts(network: nn.Module, inputs: Callable[[Tensor, Tensor | None], Tensor],
     minimum = readout.count if isinstance(readout, Flattened) else 1
     for layer in reversed(layers):
         minimum = minimum * layer.pool + layer.span
-    _compare(network, steps, minimum + (0 if isinstance(readout, Flattened) else 7))
+    one_more = math.prod(layer.pool for layer in layers)
+    _compare(network, steps, minimum)
+    if not isinstance(readout, Flattened):
+        _compare(network, steps, minimum + one_more + 1)
+    elif _runs(network, minimum + one_more):
+        raise NoChain("it takes sequences of other lengths, too, and so pools")
     return Local(inputs, layers, last, readout, lambda x: outputs(_applied(rest, x).float()), minimum, pads=False)
 
 
@@ -187,14 +193,27 @@ def _applied(modules: Sequence[nn.Module], x: Tensor) -> Tensor:
     return x
 
 
+def _letters(network: nn.Module, length: int) -> Tensor:
+    """Draw sequences, apart, so that nothing else draws other numbers for it."""
+    letters = torch.randint(0, 4, (3, length), generator=torch.Generator().manual_seed(0))
+    return nn.functional.one_hot(letters, 4).transpose(1, 2).to(next(network.parameters()))
+
+
+@torch.no_grad()
+def _runs(network: nn.Module, length: int) -> bool:
+    """Say whether a network takes sequences of a length."""
+    with torch.random.fork_rng(devices=[]):
+        try:
+            network(_letters(network, length))
+        except Exception:
+            return False
+    return True
+
+
 @torch.no_grad()
 def _compare(network: nn.Module, steps: Sequence[nn.Module], length: int) -> None:
     """Look whether the network gives what its modules do one after the other."""
-    like = next(network.parameters())
-    # Drawn apart, so that nothing else draws other numbers for it.
-    draw = torch.Generator().manual_seed(0)
-    letters = torch.randint(0, 4, (3, length), generator=draw)
-    x = torch.nn.functional.one_hot(letters, 4).transpose(1, 2).to(like)
+    x = _letters(network, length)
     with torch.random.fork_rng(devices=[]):
         try:
             one, other = network(x), _applied(steps, x)

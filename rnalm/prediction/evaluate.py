@@ -23,6 +23,8 @@ from rnalm.tokens.batches import any_known
 
 #: Rows of the source that are merged at a time, at most, and so many outputs of all models.
 WINDOW, NUMBERS = 2**16, 2**22
+#: A row group of predictions holds at least so many rows, but for the last: of many columns, more of them take long to find.
+GROUP_ROWS = 2**14
 #: More columns make a wide table.
 WIDE = 100
 
@@ -242,17 +244,22 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
         replacing(output / contract.TEST_PREDICTIONS) as table,
         open(table, "wb") as text,
     ):
-        writer, schema = None, None
+        writer, schema, held = None, None, []
         for window in _windows(parts, _rows(meaning, len(parts))):
             frame, own = _ensemble(window, labels, meaning)
             if writer is None:
                 schema = _schema([*frame.columns, *own.columns], meaning)
                 writer = pq.ParquetWriter(parquet, schema, compression="zstd")
             whole = pd.concat([frame, own], axis=1)
-            writer.write_table(pa.Table.from_pandas(whole, schema=schema, preserve_index=False))
+            held.append(pa.Table.from_pandas(whole, schema=schema, preserve_index=False))
+            if sum(map(len, held)) >= GROUP_ROWS:
+                writer.write_table(pa.concat_tables(held).combine_chunks())
+                held.clear()
             append_csv(tables.predictions(frame), text)
         if writer is None:
             raise RnalmError(f"{output}: there are no predictions to merge")
+        if held:
+            writer.write_table(pa.concat_tables(held).combine_chunks())
         writer.close()
     _write_results(output / contract.PREDICTIONS, meaning, output)
 

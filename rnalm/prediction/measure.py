@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from sklearn import metrics as sk
 
-from rnalm.labels.labels import Labels
+from rnalm.labels.labels import Labels, together
 from rnalm.labels.metrics import f1_of_rates
 from rnalm.labels.tally import f1_of
 from rnalm.prediction.columns import label_columns, score_columns
@@ -83,14 +84,16 @@ class Measured:
 
 
 def measure_labels(
-    path: str | Path, labels: Labels, models: Mapping[str, Sequence[int]]
+    path: str | Path, labels: Sequence[Labels], models: Mapping[str, Sequence[int]]
 ) -> Iterator[tuple[Measured, dict[str, float]]]:
     """Measure predictions of which a row may have any number of classes, holding no more than those of one class.
 
     Parameters
     ----------
-    path, labels, models
+    path, models
         As for :func:`read`.
+    labels : sequence of Labels
+        What the outputs of each model mean, with thresholds of its own.
 
     Yields
     ------
@@ -100,13 +103,15 @@ def measure_labels(
     dict of str to float
         ``accuracy``, ``f1_macro``, ``roc_auc`` and ``pr_auc`` (see :func:`rnalm.labels.metrics.multilabel`), and ``rows``.
     """
-    labelled = pd.read_parquet(path, columns=["label"])["label"].notna().to_numpy()
+    file = pq.ParquetFile(path)  # once: of many classes its footer is long
+    labelled = file.read(["label"])["label"].to_pandas().notna().to_numpy()
     for name, numbers in models.items() if labelled.any() else ():
         saw, each, counts = np.zeros(len(labelled), dtype=bool), [], []
-        for index, (column, limit) in enumerate(zip(label_columns(labels), labels.limits, strict=True)):
-            truth = _scores(path, [column])[:, 0]
-            columns = [score_columns(labels, model)[index] for model in numbers or [None]]
-            probability = _scores(path, columns).mean(axis=1)
+        own = together([labels[number] for number in numbers] or labels)
+        for index, (column, limit) in enumerate(zip(label_columns(own), own.limits, strict=True)):
+            truth = file.read([column]).to_pandas()[column].to_numpy(float)
+            columns = [score_columns(own, model)[index] for model in numbers or [None]]
+            probability = file.read(columns).to_pandas()[columns].to_numpy(float).mean(axis=1)
             saw |= ~np.isnan(probability)
             known = ~np.isnan(truth) & ~np.isnan(probability)
             positive, probability = truth[known] == 1, probability[known]

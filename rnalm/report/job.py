@@ -75,7 +75,12 @@ class Job:
     @property
     def meaning(self) -> Labels:
         """What the outputs of the models mean, together."""
-        return together([Labels.load(Path(folder) / contract.LABELS) for folder in self.models])
+        return together(self.meanings)
+
+    @property
+    def meanings(self) -> list[Labels]:
+        """What the outputs of each model mean."""
+        return [Labels.load(Path(folder) / contract.LABELS) for folder in self.models]
 
     @property
     def fold_names(self) -> list[str]:

@@ -54,10 +54,11 @@ def write(predictions: str | Path, labels: Labels, options: Evaluate, folder: st
     known = np.concatenate([~np.isnan(batch).all(axis=1) for batch in _batches(predictions, truth)])
     for name, columns in ((contract.TEST_TARGETS, truth), (contract.TEST_SCORES, scores)):
         _save(folder / name, _kept(_batches(predictions, columns), known), (int(known.sum()), len(names)))
+    file = pq.ParquetFile(predictions)  # once: of many classes its footer is long
     lines: dict[str, list[np.ndarray]] = {kind: [] for kind in MEASURED}
     table = ["\t".join(["class", *(metric for metric, *_ in MEASURED.values())])]
     for name, *columns in zip(names, truth, scores, strict=True):
-        own, probability = (pq.read_table(predictions, columns=[column])[column].to_numpy() for column in columns)
+        own, probability = (file.read([column])[column].to_numpy() for column in columns)
         positive, probability = own[~np.isnan(own)] == 1, probability[~np.isnan(own)]
         values = ["NA"] * len(MEASURED)
         if options.min_positives < positive.sum() < len(positive):

@@ -24,11 +24,11 @@ def predictions(job: Job, query: Query) -> Section:
     """
     meaning, results = job.meaning, read_json(query.results)
     measured, scores = [], {}
-    asked = query.predictions, meaning, _models(job, query)
-    for one, means in measure.measure_labels(*asked) if meaning.task == "multilabel" else ():
+    several, models = meaning.task == "multilabel", _models(job, query)
+    for one, means in measure.measure_labels(query.predictions, job.meanings, models) if several else ():
         measured.append(one)
         scores[one.name] = means
-    for name, truth, predicted in measure.read(*asked) if meaning.task != "multilabel" else ():
+    for name, truth, predicted in measure.read(query.predictions, meaning, models) if not several else ():
         if meaning.classes:
             measured.append(measure.measure(name, truth, predicted))
         scores[name] = getattr(metrics, meaning.task)(truth, predicted) | {"rows": len(truth)}

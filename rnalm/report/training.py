@@ -94,7 +94,7 @@ def training(job: Job) -> Section:
 
 def _measured_in(settings: dict) -> str:
     """Say in what a training is measured."""
-    return "step" if settings["max_steps"] else "epoch"
+    return "step" if settings.get("max_steps") else "epoch"
 
 
 def _metrics_table(table: pd.DataFrame) -> dict:

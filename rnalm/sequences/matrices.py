@@ -1,5 +1,6 @@
 """A matrix of one-hot letters ─► records, some at a time."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,18 +39,19 @@ def read(source: Matrix) -> Iterator[Record]:
     """
     name = Path(source.matrix).name
     with _opened(source.matrix) as arrays:
-        sequences = _array(arrays, source.sequence_key, 3, source)
+        sequences = _array(arrays, source.sequence_key, (3,), source)
         axes = [source.sequence_batch_axis, source.sequence_alphabet_axis]
         rows, letters = (sequences.shape[axis] for axis in axes)
         if letters != len(source.alphabet):
             found = f"{source.sequence_key!r} has {letters} letters along axis {axes[1]}, {tuple(sequences.shape)} in all"
             raise RnalmError(f"{source.matrix}: {found}; expected {len(source.alphabet)} ({source.alphabet})")
         targets = _targets(arrays, source, rows)
-        size = max(1, NUMBERS * rows // max(1, int(np.prod(sequences.shape))))
+        each = math.prod(sequences.shape) + (0 if targets is None else math.prod(targets.shape))
+        size = max(1, NUMBERS * rows // max(1, each))
         for first in range(0, rows, size):
             part = np.moveaxis(_rows(sequences, axes[0], first, first + size), axes, [0, 1])
-            for row, text in enumerate(_spelled(part, source, first), start=first):
-                label = None if targets is None else targets[row]
+            labels = [None] * len(part) if targets is None else _labels(targets, source, first, first + size)
+            for row, (text, label) in enumerate(zip(_spelled(part, source, first), labels, strict=True), start=first):
                 yield Record(f"{source.matrix}, row {row}", f"{name}:{row}", text, None, label, None, None, None)
 
 
@@ -67,7 +69,7 @@ def shape(source: Matrix) -> tuple[int, int]:
         As from :func:`read`.
     """
     with _opened(source.matrix) as arrays:
-        own = list(_array(arrays, source.sequence_key, 3, source).shape)
+        own = list(_array(arrays, source.sequence_key, (3,), source).shape)
     return own[source.sequence_batch_axis], own[3 - source.sequence_batch_axis - source.sequence_alphabet_axis]
 
 
@@ -87,7 +89,8 @@ def classes(source: Matrix) -> list[str]:
     if source.targets_key is None:
         return []
     with _opened(source.matrix) as arrays:
-        count = _array(arrays, source.targets_key, 2, source).shape[1 - source.targets_batch_axis]
+        shape = _array(arrays, source.targets_key, (2, 1), source).shape
+        count = shape[1 - source.targets_batch_axis] if len(shape) == 2 else 1
     names, where = source.classes, "source.classes"
     if isinstance(names, str):
         where = names
@@ -128,8 +131,8 @@ def _opened(path: str) -> Iterator[Any]:
             arrays.close()
 
 
-def _array(arrays: Any, key: str, dimensions: int, source: Matrix) -> Any:
-    """Find an array that has so many dimensions, and numbers in it."""
+def _array(arrays: Any, key: str, dimensions: tuple[int, ...], source: Matrix) -> Any:
+    """Find an array that has one of some numbers of dimensions, and numbers in it."""
     known = [name for name in arrays if not name.startswith("__")]
     if key not in known:
         raise RnalmError(f"{source.matrix}: nothing in it is called {key!r}; {nearest(key, known)}")
@@ -137,9 +140,9 @@ def _array(arrays: Any, key: str, dimensions: int, source: Matrix) -> Any:
         found: Any = arrays[key]
     except ValueError:  # of Python's own objects, which are not read
         found = None
-    if getattr(found, "ndim", None) != dimensions or found.dtype.kind not in "biuf":
+    if getattr(found, "ndim", None) not in dimensions or found.dtype.kind not in "biuf":
         shown = f"{found.dtype} {tuple(found.shape)}" if hasattr(found, "shape") else "something else"
-        raise RnalmError(f"{source.matrix}: {key!r} is {shown}; expected numbers of {dimensions} dimensions")
+        raise RnalmError(f"{source.matrix}: {key!r} is {shown}; expected numbers of {dimensions[0]} dimensions")
     return found
 
 
@@ -165,12 +168,20 @@ def _spelled(part: np.ndarray, source: Matrix, first: int) -> Iterator[str]:
         yield "".join(row)
 
 
-def _targets(arrays: Any, source: Matrix, rows: int) -> np.ndarray | None:
-    """Read the labels of all sequences."""
+def _targets(arrays: Any, source: Matrix, rows: int) -> Any:
+    """Find the labels of all sequences: ``(sequences, targets)`` in the order of the axes, or ``(sequences,)``."""
     if source.targets_key is None:
         return None
-    found = np.moveaxis(np.asarray(_array(arrays, source.targets_key, 2, source)), source.targets_batch_axis, 0)
-    if len(found) != rows:
-        problem = f"{source.targets_key!r} is of {len(found)} sequences along axis {source.targets_batch_axis}"
+    found = _array(arrays, source.targets_key, (2, 1), source)
+    axis = source.targets_batch_axis if found.ndim == 2 else 0
+    if found.shape[axis] != rows:
+        problem = f"{source.targets_key!r} is of {found.shape[axis]} sequences along axis {axis}"
         raise RnalmError(f"{source.matrix}: {problem}, {source.sequence_key!r} has {rows}; expected as many")
-    return found.astype(np.float32)
+    return found
+
+
+def _labels(targets: Any, source: Matrix, first: int, last: int) -> np.ndarray:
+    """Read the labels of consecutive sequences: float32 ``(sequences, targets)``."""
+    if targets.ndim == 1:
+        return np.asarray(targets[first:last], dtype=np.float32)[:, None]
+    return np.moveaxis(_rows(targets, source.targets_batch_axis, first, last), source.targets_batch_axis, 0).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from rnalm.config import Fasta, Genome, Matrix, Parts, Source, Table
 from rnalm.errors import RnalmError
@@ -98,9 +99,17 @@ def read_written(source: Source) -> Iterator[Record]:
 
 
 def _of_parts(source: Parts) -> Iterator[Record]:
-    """Read one part after the other; the split of a record is its part."""
+    """Read one part after the other; the split of a record is its part.
+
+    Rows of matrices are called by their file, of which there may be one for all parts, or several of one name: there the part
+    tells them apart.
+    """
+    files = [Path(part.matrix).name for part in source.each.values() if isinstance(part, Matrix)]
+    alike = len(set(files)) < len(files)
     for name, part in source.each.items():
-        yield from (replace(record, split=name) for record in read_written(part))
+        for record in read_written(part):
+            own = f"{name}:{record.id}" if alike and isinstance(part, Matrix) else record.id
+            yield replace(record, split=name, id=own)
 
 
 def in_case(record: Record, case: str) -> Record:

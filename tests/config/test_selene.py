@@ -155,6 +155,14 @@ output_dir: out
     load(settings)
 
 
+def test_an_evaluation_on_a_genome_draws_what_is_tested(bring):
+    evaluate = "evaluate_model: !obj:selene_sdk.EvaluateModel {trained_model_path: b.pth, n_test_samples: 64000}"
+    settings, text = bring(f"ops: [evaluate]\n{MODEL}\n{RANDOM}\n{evaluate}\n")
+    assert settings["source"]["sample"]["n"] == 64000
+    assert settings["source"]["contigs"] == {"include": ["chr8", "chr9"]}
+    assert "sample.n: 64000 windows are tested there" in text
+
+
 @pytest.mark.parametrize(
     ("asked", "source", "interpret"),
     [
@@ -221,6 +229,9 @@ def test_a_trained_network_becomes_a_folder_that_predicts_what_selene_does(tmp_p
     assert header.split("\t") == ["id", "prob_a", "prob_b", "prob_c"]
     with h5py.File(GOLDEN / "selene_L100_single/fasta/seqs_predictions.h5") as file:
         np.testing.assert_allclose(np.array(row.split("\t")[1:], dtype=float), file["data"][1], atol=1e-6)
+    (tmp_path / "features.txt").write_text("a\nb\na\n")
+    assert main([*command, "--output", str(tmp_path / "other")]) == 1
+    assert "--classes: the class 'a' is named twice" in capsys.readouterr().err
     # One number less than the network gives.
     (tmp_path / "features.txt").write_text("a\nb\n")
     assert main([*command, "--output", str(tmp_path / "other")]) == 1

@@ -189,6 +189,19 @@ def test_another_network_is_run_whole_and_it_is_known_why(make, refusal, text, w
         parts(model.network, None, None)
 
 
+@pytest.mark.parametrize("pooling", ["max(dim=2).values", "mean(dim=2)"])
+def test_a_network_that_pools_by_hand_is_run_whole(make, pooling):
+    text = f"""        super().__init__()
+        self.conv, self.out = nn.Sequential(nn.Conv1d(4, 8, 5), nn.ReLU()), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.out(self.conv(x).{pooling})
+"""
+    model = make(HEAD.format(base="Module") + text)
+    assert not hasattr(model, "local")
+    assert isinstance(choose(model), NaiveScorer)
+
+
 def test_strands_that_are_combined_are_run_whole(make):
     assert not hasattr(make(DEEPSEA, strands="mean"), "local")
 

@@ -160,6 +160,39 @@ def test_each_part_is_a_split_and_the_folds_follow(write):
 PARTS = ("train", "validation", "test")
 
 
+def test_parts_may_be_arrays_of_one_file(write):
+    path = write("a.h5", a=one_hot(TEXTS), b=one_hot(TEXTS[::-1]))
+    parts = {name: {"matrix": path, "sequence_key": key} for name, key in (("train", "a"), ("validation", "b"))}
+    records = list(read_records(read_source({"parts": parts})))
+    assert [record.id for record in records] == [f"{name}:a.h5:{row}" for name in parts for row in range(3)]
+
+
+def test_rows_without_any_target_are_left_out(write, tmp_path):
+    path = write("a.npz", sequences=one_hot(TEXTS), y=np.array([[0.5], [np.nan], [2.0]]))
+    own = Matrix(matrix=path, targets_key="y")
+    summary = encode.encode(own, learn.learn(own), tmp_path / "e.parquet", Encode(), require_labels=True)
+    assert (summary.sequences, summary.dropped) == (2, 1)
+
+
+def test_one_number_a_sequence_needs_one_axis(write, tmp_path):
+    path = write("a.h5", sequences=one_hot(TEXTS), y=np.array([0.5, 1.5, 2.0]))
+    assert encoded(Matrix(matrix=path, targets_key="y"), tmp_path, "regression")[1] == [0.5, 1.5, 2.0]
+    assert classes(Matrix(matrix=path, targets_key="y")) == ["0"]
+
+
+def test_targets_are_no_labels_of_positions(refusal):
+    settings = {"output": "o", "task": "multilabel", "labels": {"per": "token"}, "model": {"name": "dilated"}}
+    message = refusal(load, settings | {"source": {"matrix": "a.h5", "targets_key": "y"}})
+    assert "with labels.per: token each position has a label; of windows, each has one" in message
+
+
+def test_parts_may_have_sites_of_their_own():
+    parts = {name: {"path": [f"{name}.fa"], "sites": f"{name}.bed"} for name in ("train", "validation")}
+    settings = {"output": "o", "task": "multilabel", "labels": {"per": "token", "classes": ["a", "b"]}}
+    loaded = load(settings | {"model": {"name": "dilated"}, "source": {"parts": parts}})
+    assert loaded.classes_of(loaded.source) == ["a", "b"]
+
+
 def test_parts_of_tables_and_fasta(tmp_path):
     (tmp_path / "t.csv").write_text("id,s,y\na,AC,1.5\n")
     (tmp_path / "v.csv").write_text("id,s,y\nb,GG,2.5\n")

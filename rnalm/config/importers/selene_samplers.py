@@ -38,6 +38,8 @@ def read_sampler(given: Any, train: dict, evaluate: dict, found: Imported, path:
     classes = file_of(own.get("features") or evaluate.get("features"))
     if kind in ("RandomPositionsSampler", "IntervalsSampler"):
         own.pop("features", None)
+        if not train:  # all windows are tested
+            train = {"max_steps": 0, "n_validation_samples": 0, "n_test_samples": evaluate.pop("n_test_samples", None)}
         found.settings["source"] = _online(kind, own, classes, train, found)
         comment(own, "sampler.", "source", found)
     elif kind == "MultiFileSampler":
@@ -62,7 +64,8 @@ def _online(kind: str, own: dict, classes: Any, train: dict, found: Imported) ->
         source["blacklist"] = f"{blacklist}.blacklist.bed"
         found.note("source", f"blacklist: a BED file of the {blacklist} blacklist, which Selene brings along; put it there")
     source["features"] = {"path": own.pop("target_path", None), "classes": classes, **_thresholds(own)}
-    held = sum(train.pop(key, usual) or usual for key, usual in SAMPLES.items())
+    asked = {key: train.pop(key, None) for key in SAMPLES}
+    held = sum(usual if asked[key] is None else asked[key] for key, usual in SAMPLES.items())
     steps, size = train.get("max_steps", 0), train.get("batch_size", 64)
     n = min(steps * size + held, MOST_WINDOWS) or held
     if kind == "IntervalsSampler":
@@ -75,11 +78,9 @@ def _online(kind: str, own: dict, classes: Any, train: dict, found: Imported) ->
         source["sample"]["seed"] = own.pop("seed")
     length, span = own.pop("sequence_length", 1000), own.pop("center_bin_to_predict", 200)
     source |= {"length": length, "bin": span, "strand": "random"}
-    found.note(
-        "source",
-        f"sample.n: {steps} steps of {size} windows there, drawn as it trains, and {held} that are held out. Here windows are "
-        "drawn once, over all contigs, and passed through again; more are seldom better than a few hundred thousand.",
-    )
+    drawn = f"{steps} steps of {size} windows there, drawn as it trains, and {held} that are held out"
+    once = "Here windows are drawn once, over all contigs, and passed through again; a few hundred thousand are mostly enough."
+    found.note("source", f"sample.n: {drawn}. {once}" if steps else f"sample.n: {held} windows are tested there")
     _holdouts(own, found)
     comment(genome, "sampler.reference_sequence.", "source", found)
     return source
