@@ -120,16 +120,16 @@ def _import_selene(options: argparse.Namespace) -> None:
 
 def _import_network(options: argparse.Namespace) -> None:
     """Write the model folder of a network that was trained elsewhere."""
+    import logging
+
     import yaml
 
     from rnalm.config import OwnModel
     from rnalm.models.bring import bring
-    from rnalm.sequences.text import open_text
+    from rnalm.sequences.text import read_names
 
-    names: list[str] = []
-    if options.classes:
-        with open_text(options.classes) as text:
-            names = [line.strip() for line in text if line.strip()]
+    logging.basicConfig(format="rnalm: %(levelname)s: %(message)s")
+    names = read_names(options.classes, "--classes")[0] if options.classes else []
     try:
         args = yaml.safe_load(options.args)
     except yaml.YAMLError:

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from rnalm.config.columns import AttributeColumns, check_positions, check_sites
 from rnalm.config.section import Section, Separator
-from rnalm.config.source import Case, Decimal, Missing, SourceSection, Unlabelled
+from rnalm.config.source import Case, Decimal, LetterSource, Missing, Unlabelled
 
 #: Names by which FASTA files go.
 FASTA = re.compile(r"\.(fa|fasta|fas|fna|ffn|faa|frn|fsa|mpfa)(\.(gz|bgz|bz2|xz|zst))?$", re.IGNORECASE)
@@ -65,7 +65,7 @@ def _named(value: Any) -> Any:
 Files = Annotated[list[str], Field(min_length=1), BeforeValidator(_files, json_schema_input_type=str | list[str])]
 
 
-class Fasta(SourceSection):
+class Fasta(LetterSource):
     """FASTA files, of which the first word of a header is the id. They may be compressed, with names in `.gz` and the like."""
 
     title = "FASTA"
@@ -128,14 +128,6 @@ Names of sites are classes, and those without a name are of the class `1`, all o
     def paths(self) -> list[str]:
         """All files that are read."""
         return self.fasta + ([self.attributes.path] if self.attributes else []) + ([self.sites] if self.sites else [])
-
-    @property
-    def token_sep(self) -> None:
-        """Every letter is a token."""
-
-    @property
-    def modifier_sep(self) -> None:
-        """There are no modifiers."""
 
     @property
     def decimal(self) -> Decimal:

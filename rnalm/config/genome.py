@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from rnalm.config.folder import spelled
 from rnalm.config.section import Names, Section
-from rnalm.config.source import Case, Decimal, SourceSection, Unlabelled
+from rnalm.config.source import Case, Unlabelled, WindowSource
 
 Share = Annotated[float, Field(gt=0, le=1)]
 #: How windows are chosen, and the keys of ``sample`` that are needed for it, and may be there.
@@ -125,7 +125,7 @@ class Contigs(Section):
     """Divide each into so many parts of equal length, which are splits of their own: no window is in two of them."""
 
 
-class Genome(SourceSection):
+class Genome(WindowSource):
     """Windows of a genome: `split` is their contig, and windows that overlap are a `group`."""
 
     title = "a genome"
@@ -203,23 +203,6 @@ as a model was trained, else `upper`."""
         size = self.length if self.bin is None else self.bin
         first = (self.length - size) // 2
         return first, first + size
-
-    @property
-    def token_sep(self) -> None:
-        """Every letter is a token."""
-
-    @property
-    def modifier_sep(self) -> None:
-        """There are no modifiers."""
-
-    @property
-    def sites(self) -> None:
-        """There are none."""
-
-    @property
-    def decimal(self) -> Decimal:
-        """No number is read."""
-        return "."
 
     @property
     def unlabelled(self) -> Unlabelled:

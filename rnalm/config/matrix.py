@@ -5,10 +5,10 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from rnalm.config.section import Names
-from rnalm.config.source import Case, Decimal, SourceSection, Unlabelled
+from rnalm.config.source import Case, Unlabelled, WindowSource
 
 
-class Matrix(SourceSection):
+class Matrix(WindowSource):
     """A matrix of one-hot letters, `.npz`, `.h5` or `.mat`, which is read back to letters, and perhaps one of targets."""
 
     title = "a matrix"
@@ -60,23 +60,6 @@ the other way round."""
     def paths(self) -> list[str]:
         """All files that are read."""
         return [self.matrix, *([self.classes] if isinstance(self.classes, str) else [])]
-
-    @property
-    def token_sep(self) -> None:
-        """Every letter is a token."""
-
-    @property
-    def modifier_sep(self) -> None:
-        """There are no modifiers."""
-
-    @property
-    def sites(self) -> None:
-        """There are none."""
-
-    @property
-    def decimal(self) -> Decimal:
-        """No number is read from text."""
-        return "."
 
     @property
     def unlabelled(self) -> Unlabelled:

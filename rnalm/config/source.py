@@ -111,3 +111,28 @@ class SourceSection(Section):
             Whether to keep the groups.
         """
         raise NotImplementedError
+
+
+class LetterSource(SourceSection):
+    """Sources of which every letter is a token."""
+
+    @property
+    def token_sep(self) -> None:
+        """Every letter is a token."""
+
+    @property
+    def modifier_sep(self) -> None:
+        """There are no modifiers."""
+
+
+class WindowSource(LetterSource):
+    """Sources of windows, each with a label of its own or none, which no text tells."""
+
+    @property
+    def sites(self) -> None:
+        """There are none."""
+
+    @property
+    def decimal(self) -> Decimal:
+        """No number is read from text."""
+        return "."

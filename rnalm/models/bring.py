@@ -1,16 +1,19 @@
 """A network of a user's own and its weights ─► a model folder, without any training."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from rnalm.config import Encode, OwnModel, Tokenizer, contract
-from rnalm.errors import RnalmError
 from rnalm.labels.labels import Labels
 from rnalm.models import registry
 from rnalm.models.framed import save_tokenizer
+from rnalm.models.local import Flattened
 from rnalm.models.own import OwnNetwork
 from rnalm.tokens.learn import of_letters
 from rnalm.tokens.tokenizer import all_special_ids, token_names
+
+log = logging.getLogger(__name__)
 
 #: The letters of a genome.
 LETTERS = ("A", "C", "G", "T", "N")
@@ -28,15 +31,14 @@ def bring(section: OwnModel, classes: Sequence[str], output: str | Path, length:
     output : path
         The folder.
     length : int, optional
-        Letters of a sequence, on which the network is tried; None: it is not.
+        Letters of a sequence, on which the network is tried; None: on those that it takes if its parts tell it, else not at
+        all, with a warning.
 
     Raises
     ------
     RnalmError
         If the code cannot be run, weights do not fit, or the network does not take such sequences.
     """
-    if repeated := [name for name in classes if list(classes).count(name) > 1]:
-        raise RnalmError(f"--classes: the class {repeated[0]!r} is named twice")
     tokenizer, output = of_letters(LETTERS, Tokenizer()), Path(output)
     labels = Labels("multilabel", classes=tuple(classes)) if classes else Labels("regression")
     named = {"id2label": dict(enumerate(classes)), "label2id": {name: k for k, name in enumerate(classes)}} if classes else {}
@@ -45,6 +47,10 @@ def bring(section: OwnModel, classes: Sequence[str], output: str | Path, length:
     sizes = (tokenizer.get_vocab_size(), 0, labels.n_outputs, all_special_ids(tokenizer))
     model = registry.create(section.model_dump(), *sizes, **entries)
     assert isinstance(model, OwnNetwork)
+    if length is None and isinstance(getattr(model, "local", None) and model.local().readout, Flattened):
+        length = model.local().minimum_length  # the only one that it takes, or the least of few
+    if length is None:
+        log.warning("%s: not tried, as it is not known which lengths it takes; name one (--length)", section.path)
     model.check([length] if length else [])
     output.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(output)

@@ -8,7 +8,8 @@ the same.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -146,6 +147,19 @@ def parts(network: nn.Module, inputs: Callable[[Tensor, Tensor | None], Tensor],
     NoChain
         If it is no chain, or does something else than what its modules do one after the other.
     """
+    local = _built(network)
+    check(network, _built)
+    length = local.minimum_length + math.prod(layer.pool for layer in local.layers)
+    if isinstance(local.readout, Flattened) and _runs(network, length):
+        raise NoChain("it takes sequences of other lengths, too, and so pools")
+    head = local.head
+    return replace(local, inputs=inputs, head=lambda features: outputs(head(features).float()))
+
+
+def _built(network: nn.Module) -> Local:
+    """Put the parts of a chain together, from what it takes to what it gives, or let the network say them itself."""
+    if callable(told := getattr(network, "local", None)):
+        return told()  # pyright: ignore[reportReturnType] (a user's word)
     steps = modules_of(network)
     end = next((number for number, module in enumerate(steps) if isinstance(module, _ENDS)), len(steps))
     chain = _Chain()
@@ -158,13 +172,12 @@ def parts(network: nn.Module, inputs: Callable[[Tensor, Tensor | None], Tensor],
     minimum = readout.count if isinstance(readout, Flattened) else 1
     for layer in reversed(layers):
         minimum = minimum * layer.pool + layer.span
-    one_more = math.prod(layer.pool for layer in layers)
-    _compare(network, steps, minimum)
-    if not isinstance(readout, Flattened):
-        _compare(network, steps, minimum + one_more + 1)
-    elif _runs(network, minimum + one_more):
-        raise NoChain("it takes sequences of other lengths, too, and so pools")
-    return Local(inputs, layers, last, readout, lambda x: outputs(_applied(rest, x).float()), minimum, pads=False)
+    return Local(_as_it_is, layers, last, readout, _composed([*rest]), minimum, pads=False)
+
+
+def _as_it_is(ids: Tensor, modifiers: Tensor | None = None) -> Tensor:
+    """Take what the network takes."""
+    return ids
 
 
 #: What ends the part in which positions are told apart.
@@ -187,12 +200,6 @@ def _readout(steps: Sequence[nn.Module], layers: Sequence[Layer]) -> tuple[Reado
     return Pooled(kind, channels, like), [module for module in rest if not isinstance(module, nn.Flatten)]
 
 
-def _applied(modules: Sequence[nn.Module], x: Tensor) -> Tensor:
-    for module in modules:
-        x = module(x)
-    return x
-
-
 def _letters(network: nn.Module, length: int) -> Tensor:
     """Draw sequences, apart, so that nothing else draws other numbers for it."""
     letters = torch.randint(0, 4, (3, length), generator=torch.Generator().manual_seed(0))
@@ -211,13 +218,50 @@ def _runs(network: nn.Module, length: int) -> bool:
 
 
 @torch.no_grad()
-def _compare(network: nn.Module, steps: Sequence[nn.Module], length: int) -> None:
-    """Look whether the network gives what its modules do one after the other."""
-    x = _letters(network, length)
+def check(network: nn.Module, take_apart: Callable[[nn.Module], Local]) -> None:
+    """Look whether the parts of a network give what it gives.
+
+    A copy is looked at whose weights are drawn anew: what a trained network gives may be next to 0 for most sequences, whatever
+    it does.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        In evaluation mode.
+    take_apart : callable
+        Gives its parts, from what it takes to what it gives.
+
+    Raises
+    ------
+    NoChain
+        If they do not.
+    """
     with torch.random.fork_rng(devices=[]):
         try:
-            one, other = network(x), _applied(steps, x)
+            other = _drawn(network)
+            local = take_apart(other)
+            more = 0 if isinstance(local.readout, Flattened) else 1 + math.prod(layer.pool for layer in local.layers)
+            for length in {local.minimum_length, local.minimum_length + more}:
+                x = _letters(other, length)
+                whole, parted = other(x), local.whole(x)
+                if whole.shape != parted.shape or not torch.allclose(whole, parted, atol=CLOSE, rtol=CLOSE):
+                    raise NoChain("its forward pass does something else")
+        except NoChain:
+            raise
         except Exception as error:
             raise NoChain(str(error)) from None
-    if one.shape != other.shape or not torch.allclose(one, other, atol=CLOSE, rtol=CLOSE):
-        raise NoChain("its forward pass does something else")
+
+
+def _drawn(network: nn.Module) -> nn.Module:
+    """Copy a network, and draw its weights and statistics anew, of a size that keeps numbers about 1."""
+    other, draw = deepcopy(network), torch.Generator().manual_seed(0)
+    for tensor in (*other.parameters(), *other.buffers()):
+        if tensor.is_floating_point():
+            spread = 2 / math.sqrt(tensor[0].numel()) if tensor.dim() > 1 else 0.2
+            tensor.copy_(torch.randn(tensor.shape, generator=draw) * spread)
+    for module in other.modules():
+        if isinstance(module, nn.BatchNorm1d) and module.running_var is not None:
+            module.running_var.abs_().add_(0.5)
+            if module.weight is not None:
+                module.weight.add_(1)
+    return other

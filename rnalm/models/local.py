@@ -302,14 +302,14 @@ class Flattened:
         return state
 
     def features(self, bins: Tensor) -> Tensor:
-        """Give the features of all bins of a sequence ``(features,)``.
+        """Give the features of all bins of sequences ``(rows, features)``.
 
         Parameters
         ----------
         bins : Tensor
-            ``(bins, channels)``
+            ``(rows, bins, channels)``
         """
-        return nn.functional.linear(bins.T.flatten()[None], self.linear.weight, self.linear.bias)[0]
+        return self.linear(bins.transpose(1, 2).flatten(1))
 
 
 @dataclass(frozen=True)
@@ -342,6 +342,27 @@ class Local:
     head: Callable[[Tensor], Tensor]
     minimum_length: int
     pads: bool = True
+
+    def whole(self, x: Tensor) -> Tensor:
+        """Compute what the parts give of whole sequences, plainly: to hold it against the model itself.
+
+        Parameters
+        ----------
+        x : Tensor
+            Model input ``(batch, channels, length)``.
+        """
+        rows = x.transpose(1, 2)
+        for layer in self.layers:
+            rows = layer.after(layer.convolution(layer.before(rows).transpose(1, 2)).transpose(1, 2).contiguous())
+            runs = rows[:, : rows.shape[1] // layer.pool * layer.pool].unflatten(1, (-1, layer.pool))
+            rows = runs.mean(2) if layer.mean else runs.amax(2)
+        bins, readout = self.last(rows), self.readout
+        if isinstance(readout, Flattened):
+            return self.head(readout.features(bins))
+        inputs, state = readout.project(bins), readout.start(len(bins))
+        for number in range(bins.shape[1] - 1, -1, -1):
+            readout.step(inputs[:, number].clone(), state)
+        return self.head(readout.finish(state, torch.full((len(bins),), bins.shape[1], device=x.device)))
 
     def bins(self, length: int) -> int:
         """Count the bins that a sequence of ``length`` tokens leaves.

@@ -1,7 +1,6 @@
 """A network of a user's own, in the frame of ours: ids go in, logits or numbers come out."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -185,19 +184,17 @@ class OwnNetwork(PreTrainedModel):
         def inputs(ids: Tensor, modifiers: Tensor | None = None) -> Tensor:
             return self._one_hot(ids)
 
-        own = getattr(self.network, "local", None)
-        if callable(own):
-            given: Any = own()
-            head = lambda features: self._logits(given.head(features).float())  # noqa: E731
-            found = replace(given, inputs=inputs, head=head)
-        else:
-            was_training = self.training
-            try:
-                found = parts(self.network.eval(), inputs, self._logits)
-            except NoChain as error:
-                raise AttributeError(f"{config.network} is no chain of convolutions: {error}") from None
-            finally:
-                self.train(was_training)
+        was_training = self.training
+        try:
+            found = parts(self.network.eval(), inputs, self._logits)
+        except NoChain as error:
+            if hasattr(self.network, "local"):
+                raise RnalmError(
+                    f"{config.origin}: what local() says of {config.network} is not what it does: {error}"
+                ) from None
+            raise AttributeError(f"{config.network} is no chain of convolutions: {error}") from None
+        finally:
+            self.train(was_training)
         return lambda: found
 
     def _one_hot(self, input_ids: Tensor) -> Tensor:

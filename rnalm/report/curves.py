@@ -303,7 +303,7 @@ def learning_curves(histories: Mapping[str, list[dict]], metric: str, by: str = 
                 # One epoch makes no line.
                 axis.plot(*points.reshape(-1, 2).T, color=colour, marker="o" if len(points) == 1 else None, **style)
         axis.set(xlabel=by, title=title)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axis.xaxis.set_major_locator(MaxNLocator("auto" if by == "epoch" else 4, integer=True, min_n_ticks=1))
     axes[0, -1].set_ylim(bottom=0)
     if 1 < len(histories) <= MAX_LEGEND:
         handles = [Line2D([], [], color=colour) for colour in _colours(len(histories))]

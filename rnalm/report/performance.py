@@ -15,7 +15,7 @@ from rnalm.labels.labels import Labels
 from rnalm.prediction.columns import label_columns, score_columns
 from rnalm.prediction.measure import GRID, measure_class
 from rnalm.report import figures
-from rnalm.sequences.text import open_text
+from rnalm.sequences.text import read_names
 
 #: Numbers that are read at a time, at most.
 NUMBERS = 2**22
@@ -88,17 +88,13 @@ def chosen(options: Evaluate, labels: Labels) -> list[str]:
     RnalmError
         If the models do not know a class, or one is named twice.
     """
-    where, names = "evaluate.classes", options.classes
-    if isinstance(names, str):
-        where = names
-        with open_text(names) as text:
-            names = [line.strip() for line in text if line.strip()]
-    for number, name in enumerate(names or []):
+    if options.classes is None:
+        return list(labels.classes)
+    names, where = read_names(options.classes, "evaluate.classes")
+    for name in names:
         if name not in labels.classes:
             raise RnalmError(f"{where}: the models do not know the class {name!r}; {nearest(name, labels.classes)}")
-        if name in (names or [])[:number]:
-            raise RnalmError(f"{where}: the class {name!r} is named twice")
-    return list(names or labels.classes)
+    return names
 
 
 def _batches(predictions: str | Path, columns: Sequence[str]) -> Iterator[np.ndarray]:

@@ -11,7 +11,7 @@ from rnalm.sequences import intervals
 from rnalm.sequences.contigs import Reference
 from rnalm.sequences.intervals import Union
 from rnalm.sequences.sample import Part, Windows
-from rnalm.sequences.text import open_text
+from rnalm.sequences.text import read_names
 
 
 class Labeller:
@@ -92,20 +92,14 @@ def classes(source: Genome) -> list[str]:
     features = source.features
     if features is None or features.is_signal:
         return []
-    if isinstance(features.classes, list):
-        names, where = list(features.classes), "source.features.classes"
-    elif features.classes is not None:
-        with open_text(features.classes) as text:
-            names, where = [line.strip() for line in text if line.strip()], features.classes
+    if features.classes is not None:
+        names, where = read_names(features.classes, "source.features.classes")
     else:
         assert features.path is not None, "the configuration is checked for it"
         counts, where = intervals.read(features.path)["3"].value_counts(), features.path
         names = sorted(str(name) for name, count in counts.items() if count >= features.least_intervals and name != "")
     if not names:
         raise RnalmError(f"{where}: names no class; expected contig, start, end and class, separated by tabs")
-    if len(set(names)) < len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise RnalmError(f"{where}: the class {repeated!r} is named twice")
     return names
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from rnalm.config.matrix import Matrix
 from rnalm.errors import RnalmError, nearest
 from rnalm.sequences.records import Record
-from rnalm.sequences.text import open_text
+from rnalm.sequences.text import read_names
 
 #: Numbers that are read at once, at most, where the file can be read in pieces (HDF5).
 NUMBERS = 2**24
@@ -91,18 +91,12 @@ def classes(source: Matrix) -> list[str]:
     with _opened(source.matrix) as arrays:
         shape = _array(arrays, source.targets_key, (2, 1), source).shape
         count = shape[1 - source.targets_batch_axis] if len(shape) == 2 else 1
-    names, where = source.classes, "source.classes"
-    if isinstance(names, str):
-        where = names
-        with open_text(names) as text:
-            names = [line.strip() for line in text if line.strip()]
-    if names is None:
+    if source.classes is None:
         return [str(number) for number in range(count)]
+    names, where = read_names(source.classes, "source.classes")
     if len(names) != count:
         raise RnalmError(f"{where}: names {len(names)} classes, but {source.targets_key!r} of {source.matrix} has {count}")
-    if repeated := [name for name in names if names.count(name) > 1]:
-        raise RnalmError(f"{where}: the class {repeated[0]!r} is named twice")
-    return list(names)
+    return names
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +27,38 @@ KINDS = {
     "Excel": (b"\xd0\xcf\x11\xe0", "is an Excel workbook, expected text; save it as CSV"),
     "Parquet": (b"PAR1", "is a Parquet file, expected text; save it as CSV"),
 }
+
+
+def read_names(given: Sequence[str] | str, key: str) -> tuple[list[str], str]:
+    """Read names of classes: a list, or a file with one in each line.
+
+    Parameters
+    ----------
+    given : sequence of str or str
+        The names, or the file.
+    key : str
+        What a list of them is called, for messages.
+
+    Returns
+    -------
+    names : list of str
+        Each once.
+    where : str
+        Where they stand, for messages.
+
+    Raises
+    ------
+    RnalmError
+        If a class is named twice.
+    """
+    names, where = given, key
+    if isinstance(given, str):
+        where = given
+        with open_text(given) as text:
+            names = [line.strip() for line in text if line.strip()]
+    if repeated := next((name for number, name in enumerate(names) if name in names[:number]), None):
+        raise RnalmError(f"{where}: the class {repeated!r} is named twice")
+    return list(names), where
 
 
 @contextmanager

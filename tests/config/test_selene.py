@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from rnalm.cli import main
@@ -231,12 +232,41 @@ def test_a_trained_network_becomes_a_folder_that_predicts_what_selene_does(tmp_p
         np.testing.assert_allclose(np.array(row.split("\t")[1:], dtype=float), file["data"][1], atol=1e-6)
     (tmp_path / "features.txt").write_text("a\nb\na\n")
     assert main([*command, "--output", str(tmp_path / "other")]) == 1
-    assert "--classes: the class 'a' is named twice" in capsys.readouterr().err
+    assert "features.txt: the class 'a' is named twice" in capsys.readouterr().err
     # One number less than the network gives.
     (tmp_path / "features.txt").write_text("a\nb\n")
     assert main([*command, "--output", str(tmp_path / "other")]) == 1
     assert "Tiny gives (2, 3), expected (2, 2) (batch, outputs)" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+NETWORK = """from torch import nn
+
+
+class Net(nn.Sequential):
+    def __init__(self, end):
+        super().__init__(nn.Conv1d(4, 3, 3), nn.ReLU(), *END[end])
+
+
+END = {
+    "flat": (nn.Flatten(), nn.Linear(12, 2), nn.Sigmoid()),
+    "soft": (nn.Softmax(dim=1), nn.Flatten(), nn.Linear(12, 2), nn.Sigmoid()),
+}
+"""
+
+
+def test_a_network_is_tried_where_its_parts_tell_a_length_and_else_it_is_said_that_it_is_not(tmp_path, capsys, caplog):
+    (tmp_path / "net.py").write_text(NETWORK)
+    (tmp_path / "names.txt").write_text("a\nb\nc\n")
+    command = ["import", "network", str(tmp_path / "net.py"), "--class", "Net", "--weights", str(tmp_path / "w.pth")]
+    command += ["--classes", str(tmp_path / "names.txt"), "--output", str(tmp_path / "out")]
+    for end, place in (("flat", 3), ("soft", 4)):
+        shapes = {"0.weight": (3, 4, 3), "0.bias": (3,), f"{place}.weight": (2, 12), f"{place}.bias": (2,)}
+        torch.save({name: torch.zeros(shape) for name, shape in shapes.items()}, tmp_path / "w.pth")
+        status = main([*command, "--args", f"{{end: {end}}}"])
+        assert status == (1 if end == "flat" else 0), end
+    assert "Net gives (2, 2), expected (2, 3) (batch, outputs)" in capsys.readouterr().err
+    assert "net.py: not tried, as it is not known which lengths it takes; name one (--length)" in caplog.text
 
 
 def test_arguments_that_are_none_are_refused(tmp_path, capsys):

@@ -202,6 +202,17 @@ def test_a_network_that_pools_by_hand_is_run_whole(make, pooling):
     assert isinstance(choose(model), NaiveScorer)
 
 
+def test_what_a_network_does_shows_although_it_gives_next_to_nothing(make):
+    model = make(SKIPS)
+    model.network.classifier[2].bias.data.fill_(-30)  # as of classes that are rare
+    assert not hasattr(model, "local")
+
+
+def test_a_file_that_says_of_its_network_what_is_wrong_is_told(make, refusal):
+    model = make(SAYS.replace("self.out(x * 2)", "self.out(x)"))
+    assert "what local() says of Net is not what it does: its forward pass does something else" in refusal(choose, model)
+
+
 def test_strands_that_are_combined_are_run_whole(make):
     assert not hasattr(make(DEEPSEA, strands="mean"), "local")
 

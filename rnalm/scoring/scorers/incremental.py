@@ -175,7 +175,7 @@ class _Scoring:
     def _sum(self, readout: Flattened) -> Tensor:
         """Add what changed bins add to the features of the sequence: ``(edits + 1, features)``."""
         own = self.passes.inputs[np.searchsorted(self.passes.shifts, 0)]  # no edit changes the length
-        features, top = readout.features(own).repeat(len(self.edits) + 1, 1), self.windows.top
+        features, top = readout.features(own[None]).repeat(len(self.edits) + 1, 1), self.windows.top
         for block in self._blocks(np.arange(len(top))):
             bins = self._recompute(block)[0]
             place = top[block] + np.arange(len(bins))[:, None]  # (bins, windows)
