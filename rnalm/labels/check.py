@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rnalm.config import Config, Source, Tokenizer
+from rnalm.config import Config, Evaluate, Source, Tokenizer
 from rnalm.errors import Problems, RnalmError, nearest
 from rnalm.labels import folds
 from rnalm.labels.labels import fit
@@ -15,6 +15,7 @@ from rnalm.sequences.numbers import to_number
 from rnalm.sequences.read import in_case, read_written
 from rnalm.sequences.records import Record
 from rnalm.sequences.strands import mixes
+from rnalm.sequences.text import read_names
 from rnalm.tokens.learn import check_room
 from rnalm.tokens.rows import unique
 from rnalm.tokens.tokenize import kept_range, other_strand
@@ -187,7 +188,12 @@ def _check_labels(settings: Config, columns: _Columns, decimal: str, found: Chec
         return
     if settings.task == "multilabel":
         source = settings.training_source
-        found.classes = len(read.classes(source) or settings.classes_of(source))
+        names = read.classes(source) or settings.classes_of(source)
+        found.classes = len(names)
+        try:
+            evaluated(settings.evaluate, names)
+        except RnalmError as error:
+            found.problems.add(error)
         return
     classes: set = set()
     numbers: list = []
@@ -200,6 +206,30 @@ def _check_labels(settings: Config, columns: _Columns, decimal: str, found: Chec
         fit(settings.task, settings.labels.scaling, np.array(numbers, dtype=float), sorted(classes))
     except RnalmError as error:
         found.problems.add(error)
+
+
+def evaluated(options: Evaluate, classes: Sequence[str]) -> list[str]:
+    """Name the classes that are evaluated, in their order.
+
+    Parameters
+    ----------
+    options : Evaluate
+        With a list of them, or a file that has one in each line; or none, for all.
+    classes : sequence of str
+        Those of the models.
+
+    Raises
+    ------
+    RnalmError
+        If the models do not know a class, or one is named twice.
+    """
+    if options.classes is None:
+        return list(classes)
+    names, where = read_names(options.classes, "evaluate.classes")
+    for name in names:
+        if name not in classes:
+            raise RnalmError(f"{where}: the models do not know the class {name!r}; {nearest(name, classes)}")
+    return names
 
 
 def _check_vocabulary(options: Tokenizer, found: Checked) -> None:

@@ -9,13 +9,12 @@ import pyarrow.parquet as pq
 
 from rnalm.config import contract
 from rnalm.config.results import Evaluate
-from rnalm.errors import RnalmError, nearest
 from rnalm.files import replacing
+from rnalm.labels.check import evaluated
 from rnalm.labels.labels import Labels
 from rnalm.prediction.columns import label_columns, score_columns
 from rnalm.prediction.measure import GRID, measure_class
 from rnalm.report import figures
-from rnalm.sequences.text import read_names
 
 #: Numbers that are read at a time, at most.
 NUMBERS = 2**22
@@ -48,7 +47,7 @@ def write(predictions: str | Path, labels: Labels, options: Evaluate, folder: st
     RnalmError
         If the models do not know a class.
     """
-    folder, names = Path(folder), chosen(options, labels)
+    folder, names = Path(folder), evaluated(options, labels.classes)
     numbers = [labels.classes.index(name) for name in names]
     truth, scores = ([columns(labels)[number] for number in numbers] for columns in (label_columns, score_columns))
     known = np.concatenate([~np.isnan(batch).all(axis=1) for batch in _batches(predictions, truth)])
@@ -71,30 +70,6 @@ def write(predictions: str | Path, labels: Labels, options: Evaluate, folder: st
         Path(temporary).write_text("\n".join(table) + "\n", encoding="utf-8")
     for kind, drawn in lines.items():
         _draw(kind, drawn, folder)
-
-
-def chosen(options: Evaluate, labels: Labels) -> list[str]:
-    """Name the classes that are evaluated, in their order.
-
-    Parameters
-    ----------
-    options : Evaluate
-        With a list of them, or a file that has one in each line; or none, for all.
-    labels : Labels
-        What the outputs of the models mean.
-
-    Raises
-    ------
-    RnalmError
-        If the models do not know a class, or one is named twice.
-    """
-    if options.classes is None:
-        return list(labels.classes)
-    names, where = read_names(options.classes, "evaluate.classes")
-    for name in names:
-        if name not in labels.classes:
-            raise RnalmError(f"{where}: the models do not know the class {name!r}; {nearest(name, labels.classes)}")
-    return names
 
 
 def _batches(predictions: str | Path, columns: Sequence[str]) -> Iterator[np.ndarray]:

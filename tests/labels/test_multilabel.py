@@ -125,6 +125,13 @@ def test_rows_are_checked_before_a_run(table):
     assert (found.sequences, found.labelled, found.classes) == (3, 3, 3)
 
 
+def test_classes_to_evaluate_that_are_none_are_told_before_a_run(table):
+    source = {"path": table().path, "columns": COLUMNS, "missing": ["NA"]}
+    settings = load(CONFIG | {"source": source, "evaluate": {"classes": ["tail", "exons"]}})
+    [problem] = check.check(settings.training_source, settings, trains=True).problems.lines
+    assert problem.startswith("evaluate.classes: the models do not know the class 'exons'; did you mean 'exon'?")
+
+
 def test_a_probability_is_that_of_a_class_by_itself():
     labels = meanings.fit("multilabel", "none", np.empty(0), CLASSES)
     assert (labels.classes, labels.n_outputs) == (("cap", "exon", "tail"), 3)
