@@ -19,7 +19,7 @@ CONTIGS, BASES, CLASSES, INTERVALS = 20, 5_000_000, 100, 2_000
 LENGTH, BIN = 1000, 200
 
 
-def generate(folder: Path) -> None:
+def generate(folder: Path, classes: int = CLASSES) -> None:
     """Write the genome and its features."""
     draw = np.random.default_rng(0)
     with open(folder / "genome.fa", "w") as fasta:
@@ -28,7 +28,7 @@ def generate(folder: Path) -> None:
             fasta.write(f">chr{contig + 1}\n")
             fasta.writelines(f"{row.tobytes().decode()}\n" for row in letters)
     with open(folder / "peaks.bed", "w") as bed:
-        for name in range(CLASSES):
+        for name in range(classes):
             contigs, starts = draw.integers(1, CONTIGS + 1, INTERVALS), draw.integers(0, BASES - 1000, INTERVALS)
             sizes = draw.integers(100, 1000, INTERVALS)
             bed.writelines(

@@ -35,7 +35,7 @@ from rnalm.tokens import learn
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.encode import encode
 from rnalm.tokens.tokenizer import save_tokenizer
-from rnalm.training import finetune
+from rnalm.training import finetune, fold
 
 PADDED = loo.PADDED
 #: Tokens of a transcript: the median of human ones, and the spread of their logarithms.
@@ -293,7 +293,7 @@ class Epoch:
     @classmethod
     def of(cls, job: finetune.Job, device: torch.device, pad: int = 0) -> "Epoch":
         """Train; with ``pad``, every row is padded to so many tokens, which count as its own."""
-        data, clock, made = finetune.load_fold(job), Clock(device), [0.0]
+        data, clock, made = fold.load(job), Clock(device), [0.0]
         batch = data.training.batch
 
         def timed_batch(*arguments) -> dict[str, torch.Tensor]:

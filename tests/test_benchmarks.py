@@ -49,6 +49,12 @@ def test_windows_of_a_genome():
 
 
 @pytest.mark.slow
+def test_reading_for_a_training():
+    lines = run("training.py", "200", "300", "--classes", "2", "--width", "4", "--steps", "1")
+    assert [row[:2] for row in lines[2:]] == [["200", "2"], ["300", "2"]]
+
+
+@pytest.mark.slow
 def test_clustering_by_kind_of_sequences():
     kinds = ["all the same", "random", "pairs, 3 % of letters substituted"]
     *_, same, random, pairs = run("cluster.py", "--sequences", "20", "--kinds", *kinds)

@@ -1,6 +1,6 @@
 """Labels ─► numbers that a model computes with, and back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -111,15 +111,15 @@ class Scaler:
 UNSCALED = Scaler()
 
 
-def check_positive(labels: np.ndarray, ids: Sequence[str]) -> None:
+def check_positive(labels: np.ndarray, name: Callable[[np.ndarray], Sequence[str]]) -> None:
     """Refuse labels of which there is no logarithm.
 
     Parameters
     ----------
     labels : numpy.ndarray
         ``(rows,)``; NaN where a row has none, which is not refused.
-    ids : sequence of str
-        What the rows are called.
+    name : callable
+        Gives what rows are called, of their numbers.
 
     Raises
     ------
@@ -128,5 +128,6 @@ def check_positive(labels: np.ndarray, ids: Sequence[str]) -> None:
     """
     wrong = np.flatnonzero(~(labels > 0) & ~np.isnan(labels))
     if len(wrong):
-        shown = ", ".join(f"{ids[row]} ({labels[row]:g})" for row in wrong[:5]) + (", …" if len(wrong) > 5 else "")
+        told = zip(name(wrong[:5]), labels[wrong[:5]], strict=True)
+        shown = ", ".join(f"{own} ({label:g})" for own, label in told) + (", …" if len(wrong) > 5 else "")
         raise RnalmError(f"labels.scaling: log needs labels > 0, found {len(wrong)} that are not: {shown}")

@@ -17,9 +17,9 @@ from rnalm.files import read_json, replacing, write_json
 from rnalm.labels import metrics
 from rnalm.labels.labels import Labels, check_same, together
 from rnalm.labels.tally import Batch, LabelTally
+from rnalm.labels.targets import any_known
 from rnalm.prediction import positions, tables
 from rnalm.prediction.columns import label_columns, score_columns, spread_columns
-from rnalm.tokens.batches import any_known
 
 #: Rows of the source that are merged at a time, at most, and so many outputs of all models.
 WINDOW, NUMBERS = 2**16, 2**22

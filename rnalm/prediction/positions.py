@@ -17,10 +17,10 @@ from rnalm.files import read_json, write_json
 from rnalm.labels import metrics
 from rnalm.labels.labels import Labels
 from rnalm.labels.tally import Batch, LabelTally, Tally, kind
+from rnalm.labels.targets import any_known
 from rnalm.prediction import sites as listing
 from rnalm.prediction import tracks
 from rnalm.prediction.tracks import Track
-from rnalm.tokens.batches import any_known
 from rnalm.tokens.dataset import tokens_labels
 
 log = logging.getLogger(__name__)

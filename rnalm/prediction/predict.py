@@ -19,7 +19,7 @@ from rnalm.labels.labels import Labels
 from rnalm.models import folder, registry
 from rnalm.models.framed import check_length
 from rnalm.models.token_config import by_token
-from rnalm.tokens import batches, dataset, encode
+from rnalm.tokens import batches, dataset, encode, store
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import load_tokenizer as load_tokenizer
 from rnalm.tokens.truth import stored
@@ -128,13 +128,13 @@ class Predictor:
         """Compute the outputs for sequences as they stand: float32 ``(sequences, outputs)``, or an array of arrays."""
         width = self.model.config.num_labels or 1
         outputs = np.empty(len(sequences), object) if self.of_tokens else np.empty((len(sequences), width), np.float32)
-        for indices in batches.by_length(sequences, self.batch_tokens, self.least):
-            self._batch(sequences, indices, outputs)
+        lengths = store.lengths(sequences)
+        for indices in batches.by_length(lengths, self.batch_tokens, self.least):
+            self._batch(sequences, indices, max(self.least, int(lengths[indices[-1]])), outputs)
         return outputs
 
-    def _batch(self, sequences: Sequence[Encoded], indices: list[int], outputs: np.ndarray) -> None:
+    def _batch(self, sequences: Sequence[Encoded], indices: list[int], longest: int, outputs: np.ndarray) -> None:
         """Compute the outputs of a batch, in parts where it is larger than what is known to fit."""
-        longest = max(self.least, len(sequences[indices[-1]].input_ids))
         while indices:
             size = max(1, self.batch_tokens // longest)
             part = indices[:size]

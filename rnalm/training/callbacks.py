@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 from transformers import TrainerCallback
 
-from rnalm.tokens.batches import LengthBuckets
+from rnalm.tokens.buckets import LengthBuckets
 from rnalm.training.checkpoints import seal
 
 log = logging.getLogger(__name__)

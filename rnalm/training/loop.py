@@ -15,11 +15,12 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from rnalm import compute
 from rnalm.errors import RnalmError
-from rnalm.tokens.batches import LengthBuckets, TrainingSet
+from rnalm.tokens.buckets import LengthBuckets
 from rnalm.training import _compat
 from rnalm.training.callbacks import EpochCallback, LogCallback, SealCallback
 from rnalm.training.checkpoints import Checkpoints, State
 from rnalm.training.masking import MaskedSet
+from rnalm.training.training_set import TrainingSet
 
 log = logging.getLogger(__name__)
 

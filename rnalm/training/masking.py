@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from rnalm.tokens import store
 from rnalm.tokens.dataset import Encoded
 
 #: What the loss of transformers' models leaves out.
@@ -143,7 +144,7 @@ class MaskedSet(Dataset):
     Parameters
     ----------
     sequences : sequence of Encoded
-        The rows.
+        The rows, in memory or on disk.
     masking : Masking
         How tokens are hidden.
     frame : dict
@@ -155,8 +156,8 @@ class MaskedSet(Dataset):
     """
 
     def __init__(self, sequences: Sequence[Encoded], masking: Masking, frame: dict, pad: int, seed: int) -> None:
-        self.sequences, self.masking, self.frame, self.pad, self.seed = list(sequences), masking, frame, pad, seed
-        self.lengths = np.array([len(sequence.input_ids) for sequence in self.sequences], dtype=np.int64)
+        self.sequences, self.masking, self.frame, self.pad, self.seed = sequences, masking, frame, pad, seed
+        self.lengths = store.lengths(sequences)
 
     def __len__(self) -> int:
         return len(self.sequences)

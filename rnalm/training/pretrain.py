@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,9 +21,10 @@ from rnalm.models import registry
 from rnalm.sequences.records import known
 from rnalm.tokens import dataset, encode, windows
 from rnalm.tokens.batches import by_length
-from rnalm.tokens.dataset import Encoded
+from rnalm.tokens.store import HELD, StoredRows
 from rnalm.tokens.tokenizer import all_special_ids, kmer_layout, load_tokenizer
 from rnalm.training import _compat, processes, start, write
+from rnalm.training.ahead import Ahead
 from rnalm.training.loop import EpochTrainer, Run, epochs, is_main, leg
 from rnalm.training.masking import IGNORED, MaskedSet, Masking
 from rnalm.training.start import TrainingJob
@@ -68,7 +70,7 @@ class MaskedTrainer(EpochTrainer):
     def get_train_dataloader(self) -> DataLoader:
         """Batch by length, and hide other tokens in each epoch."""
         training, sampler = self.training, self.sampler
-        return DataLoader(training, batch_sampler=sampler, collate_fn=lambda rows: training.batch(rows, 1 + sampler.epoch))
+        return Ahead(training, batch_sampler=sampler, collate_fn=lambda rows: training.batch(rows, 1 + sampler.epoch))
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Compute the mean cross-entropy of the tokens that are hidden."""
@@ -141,7 +143,6 @@ def load_rows(job: Job, tokenizer: Tokenizer, model: PreTrainedModel) -> tuple[M
         Tokens of the first are hidden anew in each epoch.
     """
     rows = np.flatnonzero(folds.read(job.folds)[job.fold] == folds.TRAIN) if job.folds else None
-    sequences = [sequence for group in dataset.read(job.encoded, rows) for sequence in group]
     most = encode.metadata(job.encoded)["block_size"]
     special = all_special_ids(tokenizer)
     options = {key: job.options[key] for key in ("mask_prob", "random_prob", "keep_prob")}
@@ -150,16 +151,25 @@ def load_rows(job: Job, tokenizer: Tokenizer, model: PreTrainedModel) -> tuple[M
     named = dataset.column(job.encoded, "group")
     groups = [known(group) for group in (named if rows is None else named.take(rows)).to_pylist()]
     part = set_aside(groups, job.options["validation"], job.seed)
-    part[[not masking.able(sequence.input_ids).any() for sequence in sequences]] = NEITHER
-    if left_out := int(np.sum(part == NEITHER)):
+    chosen = np.arange(len(part)) if rows is None else rows
+    folder, left_out = Path(job.output).absolute().parent, 0
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def make(index: int) -> StoredRows:
+        nonlocal left_out
+        stored = StoredRows(folder, size)
+        for sequences in dataset.read(job.encoded, chosen[part == index]):
+            able = [sequence for sequence in sequences if masking.able(sequence.input_ids).any()]
+            left_out += len(sequences) - len(able)
+            stored.extend(windows.parts(able, most))
+        return stored
+
+    training, validation = make(folds.TRAIN), make(folds.VALIDATION)
+    training.add_twins()
+    if left_out := left_out + int(np.sum(part == NEITHER)):
         log.info("%d sequences are left out: neighbours of validation rows in large groups, or without known tokens", left_out)
-
-    def make(index: int, twins: bool) -> MaskedSet:
-        chosen: list[Encoded] = windows.parts([sequences[row] for row in np.flatnonzero(part == index)], most)
-        chosen += [sequence.twin() for sequence in chosen if twins and sequence.reverse_ids is not None]
-        return MaskedSet(chosen, masking, model.config.frame, special["pad"], job.seed)
-
-    return make(folds.TRAIN, twins=True), make(folds.VALIDATION, twins=False)
+    frame, pad = model.config.frame, special["pad"]
+    return MaskedSet(training, masking, frame, pad, job.seed), MaskedSet(validation, masking, frame, pad, job.seed)
 
 
 def overlap(tokenizer: Tokenizer) -> int:
@@ -228,7 +238,7 @@ def validate(model: PreTrainedModel, validation: MaskedSet, batch_tokens: int) -
     was_training = model.training
     model.eval()
     loss, right, count = 0.0, 0, 0
-    for rows in by_length(validation.sequences, batch_tokens):
+    for rows in by_length(validation.lengths, batch_tokens):
         batch = {name: tensor.to(model.device) for name, tensor in validation.batch(rows).items()}
         wanted = batch.pop("labels")
         logits = model(**batch).logits[wanted != IGNORED].float()
@@ -258,11 +268,14 @@ def baseline(training: MaskedSet, validation: MaskedSet) -> dict[str, float]:
         What :func:`validate` gives, each with ``baseline_`` before its name.
     """
     size = training.masking.vocab_size
-    counts = np.bincount(np.concatenate([sequence.input_ids for sequence in training.sequences]), minlength=size).astype(float)
+    counts = np.zeros(size)
+    for first in range(0, len(training), HELD):
+        some = training.sequences[first : first + HELD]
+        counts += np.bincount(np.concatenate([sequence.input_ids for sequence in some]), minlength=size)
     able = training.masking.plain
     frequency = np.log((counts[able] + 1) / (counts[able] + 1).sum())
-    wanted = np.concatenate([validation.hidden(index)[1] for index in range(len(validation))])
-    wanted = np.searchsorted(able, wanted[wanted != IGNORED])
+    hidden = (validation.hidden(index)[1] for index in range(len(validation)))
+    wanted = np.searchsorted(able, np.concatenate([each[each != IGNORED] for each in hidden]))
     loss = -frequency[wanted].mean()
     return {
         "baseline_loss": float(loss),

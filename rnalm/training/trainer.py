@@ -14,15 +14,17 @@ from rnalm.config import METRICS
 from rnalm.errors import RnalmError
 from rnalm.labels import losses, metrics
 from rnalm.labels.labels import Labels
+from rnalm.labels.targets import any_known
 from rnalm.models import registry
 from rnalm.prediction.predict import predict
-from rnalm.tokens.batches import TrainingSet, any_known
 from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer
+from rnalm.training.ahead import Ahead
 from rnalm.training.calibrate import calibrate
 from rnalm.training.checkpoints import Checkpoints, settings_hash
 from rnalm.training.loop import EpochTrainer, Run
 from rnalm.training.masking import Blanking
 from rnalm.training.start import TrainingJob
+from rnalm.training.training_set import TrainingSet
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +93,10 @@ class FoldData:
         What the outputs of the model mean; of the training rows alone.
     training, validation : TrainingSet
         Rows of the fold; those that test are in neither.
+    truth : numpy.ndarray
+        Labels of the validation rows, or of their tokens, as they were encoded.
+    counts : numpy.ndarray
+        Of the training rows by class, from :func:`rnalm.labels.targets.count`.
     class_weights : torch.Tensor or None
         float32 ``(classes,)``; None: all weigh the same.
     """
@@ -98,6 +104,8 @@ class FoldData:
     meaning: Labels
     training: TrainingSet
     validation: TrainingSet
+    truth: np.ndarray
+    counts: np.ndarray
     class_weights: torch.Tensor | None
 
 
@@ -133,7 +141,7 @@ class FoldTrainer(EpochTrainer):
                 batch["input_ids"] = self.blanking(batch["input_ids"], rows, sampler.epoch)
             return batch
 
-        return DataLoader(training, batch_sampler=sampler, collate_fn=collate)
+        return Ahead(training, batch_sampler=sampler, collate_fn=collate)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Compute the weighted loss of a batch, and the model's own penalty."""
@@ -260,13 +268,12 @@ def predict_validation(model: PreTrainedModel, data: FoldData, batch_tokens: int
     truth : numpy.ndarray
         Their labels, as they were encoded.
     """
-    validation = data.validation
-    outputs = predict(model, validation.sequences, batch_tokens, data.meaning)
-    given: list = [sequence.label for sequence in validation.sequences]
+    outputs = predict(model, data.validation.sequences, batch_tokens, data.meaning)
     if data.meaning.per == "token":
-        known = any_known(np.concatenate(validation.targets))
-        return np.concatenate(outputs)[known], np.concatenate(given)[known]
-    return np.asarray(outputs), np.array(given)
+        outputs = np.concatenate(outputs)
+        known = any_known(data.meaning.to_targets(data.truth))
+        return outputs[known], data.truth[known]
+    return np.asarray(outputs), data.truth
 
 
 def judge(model: PreTrainedModel, data: FoldData, outputs: np.ndarray, truth: np.ndarray) -> dict[str, float]:
@@ -284,7 +291,7 @@ def judge(model: PreTrainedModel, data: FoldData, outputs: np.ndarray, truth: np
     dict of str to float
         As from :func:`validate`.
     """
-    targets, weights = map(torch.from_numpy, data.validation.known())
+    targets, weights = map(torch.from_numpy, map(np.concatenate, zip(*data.validation.known(), strict=True)))
     each = losses.per_row(data.meaning.task, torch.from_numpy(outputs), targets, unit(model), data.class_weights)
     loss = losses.weighted_mean(each, losses.weigh(weights, targets, data.class_weights))
     if own := own_loss(model, torch.from_numpy(outputs), targets):

@@ -11,6 +11,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from rnalm.labels import labels
 from rnalm.labels.labels import Labels
 from rnalm.labels.scaling import Scaler, check_positive
+from rnalm.labels.targets import class_weights, count
 
 NUMBERS = st.lists(st.integers(-(10**9), 10**9).map(lambda number: number / 1000), min_size=2, max_size=30, unique=True)
 POSITIVE = st.lists(st.floats(1e-6, 1e6), min_size=2, max_size=30, unique=True)
@@ -80,7 +81,7 @@ def test_labels_that_do_not_vary_cannot_be_scaled(refusal, method, value, rows):
     ],
 )
 def test_rows_of_which_there_is_no_logarithm_are_named(refusal, values, shown):
-    message = refusal(check_positive, np.array(values, dtype=float), "abcdef")
+    message = refusal(check_positive, np.array(values, dtype=float), lambda rows: ["abcdef"[row] for row in rows])
     assert message == f"labels.scaling: log needs labels > 0, found {shown}"
 
 
@@ -165,5 +166,7 @@ def test_a_file_of_something_else_is_refused(tmp_path, refusal, content):
 def test_classes_weigh_inversely_to_their_frequency_and_nothing_if_they_do_not_occur():
     targets = np.array([0, 2, 1, 0, 2, 2, 2])
     balanced = compute_class_weight("balanced", classes=np.arange(3), y=targets)
-    np.testing.assert_allclose(labels.class_weights(targets, 3), balanced)
-    np.testing.assert_allclose(labels.class_weights(np.array([0, 0, 2]), 4), [3 / 8, 0, 3 / 4, 0])
+    np.testing.assert_allclose(
+        class_weights(count(Labels("classification", classes=tuple("abc")), [(targets, np.ones(7))])), balanced
+    )
+    np.testing.assert_allclose(class_weights(np.array([[1, 2], [3, 0], [2, 1], [3, 0]])), [3 / 8, 0, 3 / 4, 0])

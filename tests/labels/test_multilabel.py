@@ -12,12 +12,13 @@ from rnalm.config import METRICS, Encode, Fasta, Labels, Table
 from rnalm.config.load import load
 from rnalm.labels import check, losses, metrics
 from rnalm.labels import labels as meanings
+from rnalm.labels.targets import count, positive_weights
 from rnalm.prediction import evaluate
 from rnalm.prediction.predict import check_fit
 from rnalm.sequences.read import read_written
 from rnalm.tokens import dataset, encode, learn
 from rnalm.tokens.tokenizer import save_tokenizer
-from rnalm.training import finetune
+from rnalm.training import fold
 
 CLASSES = ["cap", "exon", "tail"]
 COLUMNS = {"id": "id", "sequence": "sequence", "label": CLASSES}
@@ -166,7 +167,8 @@ def test_the_loss_of_a_row_is_the_mean_over_its_known_classes():
 
 def test_positives_of_a_class_weigh_as_much_as_its_negatives():
     targets = np.array([[1, 0, np.nan], [0, 0, 1], [0, 0, 1], [0, np.nan, 0]])
-    assert meanings.positive_weights(targets).tolist() == [3, 1, 0.5]
+    counts = count(meanings.Labels("multilabel", classes=tuple("abc")), [(targets[:1], np.ones(1)), (targets[1:], np.ones(3))])
+    assert positive_weights(counts).tolist() == [3, 1, 0.5]
 
 
 def drawn(rows: int = 200) -> tuple[np.ndarray, np.ndarray]:
@@ -258,11 +260,11 @@ def test_models_and_files_must_have_the_same_classes(table, tmp_path, refusal):
 
 def test_classes_of_which_nothing_can_be_learned_are_told(caplog):
     labels = meanings.Labels("multilabel", classes=("all", "none", "some", "unknown"))
-    targets = np.array([[1, 0, 1, np.nan], [1, np.nan, 0, np.nan]])
-    finetune._tell_classes(SimpleNamespace(fold=2), labels, targets)
+    counts = np.array([[0, 2], [1, 0], [1, 1], [0, 0]])
+    fold._tell_classes(SimpleNamespace(fold=2), labels, counts)
     assert "fold 2: no training row has these classes, or all have: all, none, unknown; nothing is learned" in caplog.text
     caplog.clear()
-    finetune._tell_classes(SimpleNamespace(fold=2), labels, np.array([[1, 0, 1, 0], [0, 1, 0, 1]]))
+    fold._tell_classes(SimpleNamespace(fold=2), labels, np.ones((4, 2), dtype=np.int64))
     assert not caplog.text
 
 

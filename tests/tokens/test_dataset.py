@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnalm.config import Encode
+from rnalm.labels.labels import Labels
 from rnalm.tokens import batches, dataset, encode, learn
-from rnalm.tokens.batches import LengthBuckets, TrainingSet
+from rnalm.tokens.buckets import LengthBuckets
 from rnalm.tokens.dataset import PAD, Encoded
+from rnalm.training.training_set import TrainingSet
 
 SEQUENCES = ["acgt", "ac", "g", "ttacg", "ca", "acg", "t"]
 
@@ -98,9 +102,11 @@ def test_more_modifiers_than_the_model_knows_are_refused(refusal, channels):
     assert message == f"sequence 's7' has tokens with 2 modifiers, but the model was trained with {channels}"
 
 
-def test_a_training_batch_has_targets_and_weights():
+def test_a_training_batch_has_targets_and_weights(tmp_path):
     rows = [sequence(1), sequence(2, weight=0.5), sequence(3, weight=0.25)]
-    batch = TrainingSet(rows, np.array([0.1, 0.2, 0.3], dtype=np.float32)).batch([2, 0], 0)
+    training = TrainingSet(tmp_path, 9, Labels("regression"))
+    training.extend([replace(row, label=label) for row, label in zip(rows, (0.1, 0.2, 0.3), strict=True)])
+    batch = training.batch([2, 0], 0)
     assert batch["input_ids"].shape == (2, 3)
     np.testing.assert_allclose(batch["labels"], [0.3, 0.1])
     np.testing.assert_allclose(batch["weights"], [0.25, 1])
@@ -109,7 +115,7 @@ def test_a_training_batch_has_targets_and_weights():
 
 @given(st.lists(st.integers(1, 30), max_size=40), st.integers(1, 100))
 def test_batches_by_length_hold_each_sequence_once_and_no_more_tokens_than_allowed(lengths, batch_tokens):
-    parts = list(batches.by_length([sequence(length) for length in lengths], batch_tokens))
+    parts = list(batches.by_length(lengths, batch_tokens))
     assert sorted(index for batch in parts for index in batch) == list(range(len(lengths)))
     for batch in parts:
         assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= batch_tokens

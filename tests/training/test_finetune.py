@@ -24,7 +24,7 @@ from rnalm.labels.labels import Labels
 from rnalm.models import registry
 from rnalm.prediction.predict import predict
 from rnalm.tokens.tokenizer import load_tokenizer
-from rnalm.training import finetune, loop, processes, trainer
+from rnalm.training import finetune, fold, loop, processes, trainer
 from rnalm.training.checkpoints import Checkpoints
 
 TINY = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 16, "max_position_embeddings": 32}
@@ -178,7 +178,7 @@ def test_extra_epochs_train_a_finished_model_further_and_fewer_are_trained_from_
 def test_only_training_rows_are_looked_at_to_scale_labels(prepare, tmp_path, scaling):
     def scaler(folder, wild):
         label = lambda row, _: wild if row in others else 1 + row  # noqa: E731
-        return finetune.load_fold(prepare(folder, label, fields={"scaling": scaling})).meaning.scaler
+        return fold.load(prepare(folder, label, fields={"scaling": scaling})).meaning.scaler
 
     others = set(np.flatnonzero(folds.read(prepare(tmp_path / "look").folds)[0] != folds.TRAIN))
     assert scaler(tmp_path / "tame", 5.0) == scaler(tmp_path / "wild", 1e6)
@@ -230,7 +230,7 @@ def test_any_special_tokens_are_zero_vectors_and_padding(prepare, tmp_path):
     finetune.finetune(job)
     config = read(job, "config")
     assert (config["special_tokens"], config["pad_token_id"], config["vocab_size"]) == (3, 2, 7)
-    data = finetune.load_fold(job)
+    data = fold.load(job)
     model = registry.load(job.output)
     checkpoints = Checkpoints(tmp_path / "checkpoints", "")
     for batch in trainer.FoldTrainer(job, model, data, checkpoints, 1).get_train_dataloader():
@@ -401,7 +401,7 @@ def tuned(prepare, tmp_path_factory) -> finetune.Job:
 
 def test_a_small_model_of_transformers_learns_and_is_predicted_as_each_sequence_by_itself(tuned):
     assert read(tuned, "eval_results")["eval_r2"] > 0.5
-    model, sequences = registry.load(tuned.output), finetune.load_fold(tuned).validation.sequences
+    model, sequences = registry.load(tuned.output), fold.load(tuned).validation.sequences
     alone = np.concatenate([predict(model, [sequence]) for sequence in sequences])
     np.testing.assert_allclose(predict(model, sequences), alone, rtol=1e-5)
 

@@ -8,13 +8,15 @@ from interruption import killed_before, results
 from scipy.special import log_softmax
 
 from rnalm.config import Labels
-from rnalm.labels import losses
+from rnalm.labels import folds, losses
+from rnalm.labels.labels import Labels as Meaning
 from rnalm.models import registry
 from rnalm.prediction.predict import predict
 from rnalm.tokens import dataset
-from rnalm.tokens.batches import LengthBuckets, TrainingSet
-from rnalm.training import finetune
+from rnalm.tokens.buckets import LengthBuckets
+from rnalm.training import finetune, fold
 from rnalm.training.trainer import validate
+from rnalm.training.training_set import TrainingSet
 
 FRAMES = {"name": "frames", "width": 8, "layers": 1, "letter_size": 4, "context": 5, "kernel_size": 3, "dropout": 0.0}
 
@@ -38,7 +40,7 @@ def test_what_stands_before_a_token_is_learned(job):
     finetune.finetune(one)
     model = registry.load(one.output)
     sequences = [sequence for group in dataset.read(one.encoded) for sequence in group]
-    meaning = finetune.load_fold(one).meaning
+    meaning = fold.load(one).meaning
     right = []
     for sequence, outputs in zip(sequences, predict(model, sequences), strict=True):
         predicted = np.array(meaning.classes)[outputs.argmax(axis=1)]
@@ -47,17 +49,18 @@ def test_what_stands_before_a_token_is_learned(job):
 
 
 def test_the_loss_is_the_mean_over_known_tokens(job):
-    data = finetune.load_fold(job())
+    data = fold.load(job())
     model = finetune.new_model(job(), data)
     values = validate(model, data)
     found, weights = [], []
-    for sequence, targets in zip(data.validation.sequences, data.validation.targets, strict=True):
+    wanted = [data.validation.targets(row) for row in range(len(data.validation))]
+    for sequence, targets in zip(data.validation.sequences, wanted, strict=True):
         [outputs] = predict(model, [sequence])
         each = -log_softmax(outputs.astype(float), axis=1)
         found += [each[at, target] for at, target in enumerate(targets) if target >= 0]
         weights += [1] * int(np.sum(targets >= 0))
     assert values["loss"] == pytest.approx(np.average(found, weights=weights), rel=1e-5)
-    assert len(found) == sum(len(targets) - 1 for targets in data.validation.targets)
+    assert len(found) == sum(len(targets) - 1 for targets in wanted)
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
@@ -102,7 +105,7 @@ def test_several_classes_of_a_token_are_learned(tmp_path, prepare):
         **{"fields": {"model": FRAMES, "per": "token"}, "epochs": 15, "learning_rate": 0.02},
     )
     finetune.finetune(job)
-    model, meaning = registry.load(job.output), finetune.load_fold(job).meaning
+    model, meaning = registry.load(job.output), fold.load(job).meaning
     assert meaning.classes == ("label",)
     sequences = [sequence for group in dataset.read(job.encoded) for sequence in group]
     for sequence, outputs in zip(sequences, predict(model, sequences), strict=True):
@@ -119,26 +122,28 @@ def test_numbers_are_scaled_by_known_tokens_of_training_rows_alone(job):
         return ",".join("" if letter == "C" else f"{row + place}" for place, letter in enumerate(text))
 
     one = job(label=numbers, task="regression", fields={"scaling": "standard"})
-    data = finetune.load_fold(one)
-    labels = np.concatenate([sequence.label for sequence in data.training.sequences]).astype(float)
+    data = fold.load(one)
+    parts = folds.read(one.folds)[0]
+    rows = [sequence for group in dataset.read(one.encoded, np.flatnonzero(parts == folds.TRAIN)) for sequence in group]
+    labels = np.concatenate([sequence.label for sequence in rows]).astype(float)
     known = labels[~np.isnan(labels)]
     assert data.meaning.scaler.center == pytest.approx(known.mean())
     assert data.meaning.scaler.scale == pytest.approx(known.std())
-    targets, _ = data.training.known()
+    [(targets, _)] = data.training.known()
     assert (len(targets), targets.mean()) == (len(known), pytest.approx(0, abs=1e-6))
 
 
 def test_logarithms_of_tokens_are_of_positive_ones(job, refusal):
     one = job(label=lambda row, text: ",".join(["0"] * len(text)), task="regression", fields={"scaling": "log"})
-    assert refusal(finetune.load_fold, one).startswith("labels.scaling: log needs labels > 0, found 60 that are not: s0 (0)")
+    assert refusal(fold.load, one).startswith("labels.scaling: log needs labels > 0, found 60 that are not: s0 (0)")
 
 
 def test_long_sequences_train_in_windows_and_each_label_counts_once(job):
-    whole, cut = finetune.load_fold(job()), finetune.load_fold(job("cut", encoding={"block_size": 6}))
+    whole, cut = fold.load(job()), fold.load(job("cut", encoding={"block_size": 6}))
     assert max(cut.training.lengths) == 6
     assert len(cut.training) > len(whole.training)
     for part in ("training", "validation"):
-        [one, other] = [np.sort(getattr(data, part).known()[0]) for data in (whole, cut)]
+        [one, other] = [np.sort(next(getattr(data, part).known())[0]) for data in (whole, cut)]
         np.testing.assert_array_equal(one, other)
 
 
@@ -158,16 +163,16 @@ def test_long_sequences_are_predicted_once_from_the_middle_of_windows(job):
 
 def test_a_positive_class_may_weigh_more(job, refusal):
     weighted = {"fields": {"positive_weight": 5.0}}
-    assert finetune.load_fold(job(**weighted)).class_weights.tolist() == [1, 5]
+    assert fold.load(job(**weighted)).class_weights.tolist() == [1, 5]
     three = job("three", label=lambda row, text: ",".join("abc"[place % 3] for place in range(len(text))), **weighted)
-    assert refusal(finetune.load_fold, three).startswith("labels.positive_weight is for two classes, found 3: a, b, c; ")
+    assert refusal(fold.load, three).startswith("labels.positive_weight is for two classes, found 3: a, b, c; ")
 
 
 def test_training_begins_with_the_frequencies_of_classes(job):
     one = job(label=lambda row, text: ",".join("x" if place == 3 else "o" for place in range(len(text))))
-    data = finetune.load_fold(one)
+    data = fold.load(one)
     model = finetune.new_model(one, data)
-    targets, _ = data.training.known()
+    [(targets, _)] = data.training.known()
     share = (np.bincount(targets) + 1) / (len(targets) + 2)
     torch.testing.assert_close(model.head.layers[-1].bias.softmax(0).double(), torch.from_numpy(share), atol=1e-6, rtol=1e-5)
 
@@ -202,9 +207,9 @@ def test_batches_of_so_many_tokens_have_each_row_once_and_no_more_tokens(seed):
     assert list(sampler) == seen[0]
 
 
-def test_targets_of_tokens_are_padded_as_unknown():
-    sequences = [dataset.Encoded(k, "", np.full(n, 7), None, None, 1.0, None) for k, n in enumerate((3, 1))]
-    targets = np.empty(2, dtype=object)
-    targets[:] = [np.array([0, 1, 0]), np.array([1])]
-    batch = TrainingSet(sequences, targets).batch([0, 1], 0)
+def test_targets_of_tokens_are_padded_as_unknown(tmp_path):
+    labels = [np.array(own) for own in (["no", "yes", "no"], ["yes"])]
+    rows = TrainingSet(tmp_path, 9, Meaning("classification", classes=("no", "yes"), per="token"))
+    rows.extend([dataset.Encoded(k, "", np.full(len(own), 7), None, own, 1.0, None) for k, own in enumerate(labels)])
+    batch = rows.batch([0, 1], 0)
     assert batch["labels"].tolist() == [[0, 1, 0], [1, -100, -100]]

@@ -25,7 +25,7 @@ from rnalm.errors import RnalmError
 from rnalm.files import lock, read_json, write_json
 from rnalm.models import hf
 from rnalm.models.pretrained import check_shapes, read_config
-from rnalm.training import finetune
+from rnalm.training import finetune, fold
 from rnalm.training.checkpoints import State
 from rnalm.training.sweep import best
 from rnalm.training.sweep.study import claim, open_study, values_of, worker_lock
@@ -56,9 +56,9 @@ def run_trials(job: Job, sweep: Sweep, worker: int = 0) -> None:
     check_model(job, sweep)
     folder, name = Path(job.output), study_name(job, sweep)
     with lock(worker_lock(folder, worker), wait=True):  # pyright: ignore[reportOptionalContextManager] (it waits)
-        data = finetune.load_fold(job)
+        data = fold.load(job)
         for metric in (job.options["metric"], str(sweep.metric)):
-            finetune.check_metric(metric, job.fold, data.validation)
+            fold.check_metric(metric, job.fold, data.validation)
         study = open_study(folder, name, sweep)
         while (trial := claim(study, folder, sweep, worker, (job.seed, job.fold))) is not None:
             run_trial(trial, job, sweep, data)
@@ -158,7 +158,7 @@ def run_trial(trial: Trial, job: Job, sweep: Sweep, data: FoldData) -> None:
     job, sweep
         As in :func:`run_trials`.
     data : FoldData
-        The rows of the fold, from :func:`~rnalm.training.finetune.load_fold`.
+        The rows of the fold, from :func:`~rnalm.training.fold.load`.
     """
     values = values_of(trial)
     log.info("trial %d of %d: %s", trial.number, sweep.count, best.shown(values))

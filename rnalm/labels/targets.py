@@ -1,0 +1,164 @@
+"""Targets of training rows ─► which are known, how many there are of a class, and what that makes classes weigh."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from rnalm.labels.labels import Labels
+from rnalm.tokens.dataset import UNKNOWN
+
+#: Known targets and the weights of their rows, some rows at a time.
+Blocks = Iterable[tuple[np.ndarray, np.ndarray]]
+
+
+def is_known(targets: np.ndarray) -> np.ndarray:
+    """Tell which targets are known.
+
+    Parameters
+    ----------
+    targets : numpy.ndarray
+        Numbers or class indices, of any shape.
+    """
+    return ~np.isnan(targets) if targets.dtype.kind == "f" else targets != UNKNOWN
+
+
+def any_known(targets: np.ndarray) -> np.ndarray:
+    """Tell of which rows or tokens a target is known ``(rows,)``.
+
+    Parameters
+    ----------
+    targets : numpy.ndarray
+        Numbers or class indices ``(rows,)``, or for multilabel ``(rows, classes)``.
+    """
+    known = is_known(targets)
+    return known if targets.ndim == 1 else np.asarray(known.any(axis=1))
+
+
+def vary(blocks: Blocks) -> bool:
+    """Tell whether known targets differ.
+
+    Parameters
+    ----------
+    blocks : iterable of tuple
+        Of the rows.
+    """
+    found: set = set()
+    for targets, _ in blocks:
+        values = targets[is_known(targets)]
+        found |= {values.min(), values.max()} if len(values) else set()
+    return len(found) > 1
+
+
+def count(labels: Labels, blocks: Blocks) -> np.ndarray:
+    """Count the rows, or tokens, that are of each class, and those that are not.
+
+    Parameters
+    ----------
+    labels : Labels
+        Which classes there are.
+    blocks : iterable of tuple
+        Of the training rows.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 ``(classes, 2)``: those that are not, then those that are.
+    """
+    counts = np.zeros((labels.n_outputs, 2), dtype=np.int64)
+    for targets, _ in blocks:
+        if labels.task == "multilabel":
+            counts += np.stack([(targets == 0).sum(axis=0), (targets == 1).sum(axis=0)], axis=1)
+        else:
+            own = np.bincount(targets, minlength=labels.n_outputs)
+            counts += np.stack([len(targets) - own, own], axis=1)
+    return counts
+
+
+def class_weights(counts: np.ndarray) -> np.ndarray:
+    """Weigh classes by inverse frequency.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray
+        From :func:`count` ``(classes, 2)``.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``(classes,)``: ``rows / (classes · count)``, as scikit-learn's ``balanced``; 0 for a class that does not occur.
+    """
+    own = counts[:, 1]
+    return np.where(own > 0, counts.sum(axis=1) / (len(counts) * np.maximum(own, 1)), 0.0)
+
+
+def positive_weights(counts: np.ndarray) -> np.ndarray:
+    """Weigh the positives of each class as much as its negatives, together.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray
+        From :func:`count` ``(classes, 2)``.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``(classes,)``; 1 for a class without positives.
+    """
+    negative, positive = counts.T
+    return np.where(positive > 0, negative / np.maximum(positive, 1), 1.0)
+
+
+def expected(labels: Labels, counts: np.ndarray) -> np.ndarray:
+    """Give outputs that say how frequent classes are, and nothing else.
+
+    Parameters
+    ----------
+    labels : Labels
+        What the outputs mean.
+    counts : numpy.ndarray
+        From :func:`count` ``(classes, 2)``.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``(classes,)``; a class counts once more than it occurs, so that none is impossible.
+
+    Examples
+    --------
+    >>> labels = Labels("classification", classes=("no", "yes"))
+    >>> labels.to_scores(expected(labels, count(labels, [(np.array([0, 0, 1]), np.ones(3))]))).round(2).tolist()
+    [0.6, 0.4]
+    """
+    if labels.task == "multilabel":
+        return np.log(counts[:, 1] + 1) - np.log(counts[:, 0] + 1)
+    own = counts[:, 1] + 1
+    return np.log(own / own.sum())
+
+
+def mean_and_sd(known: Callable[[], Blocks]) -> tuple[float, float]:
+    """Compute weighted mean and standard deviation; the latter is 1 where there is no spread.
+
+    Parameters
+    ----------
+    known : callable
+        Gives targets ``(rows,)`` and weights of the training rows, each time that it is called; if all weights are 0, rows
+        count the same.
+
+    Examples
+    --------
+    >>> mean_and_sd(lambda: [(np.array([1.0, 3.0, 100.0]), np.array([1.0, 1.0, 0.0]))])
+    (2.0, 1.0)
+    """
+    even = not sum(weights.sum() for _, weights in known()) > 0
+
+    def mean_of(function: Callable[[np.ndarray], np.ndarray]) -> float:
+        sums = [
+            (np.sum(function(targets.astype(np.float64)) * own), own.sum(dtype=np.float64))
+            for targets, weights in known()
+            for own in [np.ones(len(weights)) if even else weights.astype(np.float64)]
+        ]
+        total, weight = np.sum(sums, axis=0)
+        return float(total / weight)
+
+    mean = mean_of(lambda targets: targets)
+    return mean, float(np.sqrt(mean_of(lambda targets: (targets - mean) ** 2))) or 1.0

@@ -1,0 +1,175 @@
+"""Stored rows and what a model is to make of them ─► batches."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from rnalm.labels.labels import Labels
+from rnalm.labels.targets import any_known
+from rnalm.tokens.batches import collate
+from rnalm.tokens.dataset import PAD, UNKNOWN, Encoded
+from rnalm.tokens.store import Lists, StoredRows
+
+#: Targets that are looked at together.
+BLOCK = 2**20
+
+
+class TrainingSet(Dataset):
+    """The rows of one part of a fold, on disk, with their targets and weights.
+
+    Parameters
+    ----------
+    folder : path
+        On whose disk.
+    vocab_size : int
+        Ids of tokens are smaller.
+    meaning : Labels
+        What the outputs of the model mean.
+    """
+
+    def __init__(self, folder: str | Path, vocab_size: int, meaning: Labels) -> None:
+        self.sequences = StoredRows(folder, vocab_size)
+        of_tokens, several = meaning.per == "token", meaning.task == "multilabel"
+        self.kind = np.int64 if meaning.task == "classification" else np.float32
+        # Up to 128 classes, or whether each of several is there, take a byte.
+        most = 1 if several else meaning.n_outputs
+        kind = np.float32 if meaning.task == "regression" else np.min_scalar_type(min(UNKNOWN, -most))
+        self._targets = Lists(folder, kind, (meaning.n_outputs,) if several and of_tokens else ())
+        self._scalar, self._meaning = not (of_tokens or several), meaning
+
+    def extend(self, sequences: Sequence[Encoded]) -> None:
+        """Put more rows behind those that are there.
+
+        Parameters
+        ----------
+        sequences : sequence of Encoded
+            With labels; in memory, such as those of a row group.
+        """
+        self.sequences.extend(sequences)
+        given: list = [sequence.label for sequence in sequences]
+        if not given:
+            return
+        # Those of all rows, or of all their tokens, below each other.
+        kind = {"regression": np.float64, "classification": object, "multilabel": np.float32}[self._meaning.task]
+        labels = np.concatenate(given) if self._meaning.per == "token" else np.array(given, dtype=kind)
+        targets = self._meaning.to_targets(labels)
+        if self._meaning.task == "multilabel":
+            targets = np.nan_to_num(targets, nan=UNKNOWN)
+        if self._meaning.per == "token":
+            self._targets.extend(np.split(targets, np.cumsum(list(map(len, given)))[:-1]))
+        else:
+            self._targets.extend(list(targets[:, None] if self._scalar else targets))
+
+    def add_twins(self) -> None:
+        """Put the reverse complement of each row that has one behind all that are there; it has the same target."""
+        self.sequences.add_twins()
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each row: int64 ``(rows,)``."""
+        return self.sequences.lengths
+
+    @property
+    def weights(self) -> np.ndarray:
+        """What each row counts in the loss: float32 ``(rows,)``."""
+        return self.sequences.weights
+
+    def targets(self, row: int) -> np.ndarray:
+        """Read the targets of a row.
+
+        Parameters
+        ----------
+        row : int
+            Its number.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 scaled labels or int64 class indices ``(1,)``, or of several classes ``(classes,)``; or, where tokens have
+            labels, such arrays ``(length,)`` or ``(length, classes)``, in which what is not known is NaN or
+            :data:`rnalm.tokens.dataset.UNKNOWN`.
+        """
+        # Reverse complements come last, and have the targets of those that they complement.
+        stored = self._targets[row % len(self._targets)]
+        targets = stored.astype(self.kind)
+        if self._meaning.task == "multilabel":
+            targets[stored == UNKNOWN] = np.nan
+        return targets
+
+    def known(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Go through the known targets of all rows, or of all their tokens, and their weights.
+
+        Yields
+        ------
+        targets : numpy.ndarray
+            float32 or int64 ``(known,)``; for multilabel ``(rows, classes)``, of tokens those of which a class is known. Some
+            rows at a time.
+        weights : numpy.ndarray
+            float32 ``(known,)``: those of the rows.
+        """
+        weights, of_tokens = self.weights, self._meaning.per == "token"
+        for rows in self._blocks():
+            own = [self.targets(row) for row in rows]
+            targets = np.stack(own) if not (of_tokens or self._scalar) else np.concatenate(own)
+            if not of_tokens:
+                yield targets, weights[rows]
+            else:
+                known = any_known(targets)
+                yield targets[known], np.repeat(weights[rows], list(map(len, own)))[known]
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        """Divide the rows into runs of about :data:`BLOCK` targets each."""
+        width = self._meaning.n_outputs if self._meaning.task == "multilabel" else 1
+        sizes = self.lengths * width if self._meaning.per == "token" else np.full(len(self), width)
+        block = np.cumsum(sizes) // BLOCK
+        return iter(np.split(np.arange(len(self)), np.flatnonzero(np.diff(block)) + 1))
+
+    def __getitem__(self, index: int) -> int:
+        """Hand out the index; :meth:`batch` does the work for a whole batch."""
+        return index
+
+    def batch(self, indices: Sequence[int], modifier_channels: int, pad: int = PAD) -> dict[str, torch.Tensor]:
+        """Collate rows with their targets and weights.
+
+        Parameters
+        ----------
+        indices : sequence of int
+            The rows.
+        modifier_channels, pad
+            As for :func:`rnalm.tokens.batches.collate`.
+
+        Returns
+        -------
+        dict
+            What :func:`~rnalm.tokens.batches.collate` gives, and ``labels`` ``(batch,)`` or, where tokens have them,
+            ``(batch, length)``, for multilabel with classes as another dimension, and ``weights`` ``(batch,)``.
+
+        Raises
+        ------
+        RnalmError
+            If a sequence has more modifiers than the model has channels for.
+        """
+        sequences = [self.sequences[index] for index in indices]
+        inputs = collate(sequences, modifier_channels, pad)
+        targets = list(map(self.targets, indices))
+        if self._meaning.per == "token":
+            labels = _padded(targets, inputs["input_ids"].shape[1])
+        else:
+            labels = np.concatenate(targets) if self._scalar else np.stack(targets)
+        weights = np.array([sequence.weight for sequence in sequences], dtype=np.float32)
+        return inputs | {"labels": torch.from_numpy(labels), "weights": torch.from_numpy(weights)}
+
+
+def _padded(targets: Sequence[np.ndarray], length: int) -> np.ndarray:
+    """Put targets of tokens below each other ``(rows, length)`` or ``(rows, length, classes)``; at padding none is known."""
+    kind, classes = targets[0].dtype, targets[0].shape[1:]
+    padded = np.full((len(targets), length, *classes), np.nan if kind.kind == "f" else UNKNOWN, dtype=kind)
+    for row, own in enumerate(targets):
+        padded[row, : len(own)] = own
+    return padded
