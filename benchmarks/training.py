@@ -1,8 +1,8 @@
 """Claim: windows of a genome are read faster than a model learns from them, in memory that does not grow with their number.
 
 Windows of 1,000 bp at random places of a made-up genome, with as many classes as DeepSEA has (919, of 2,000 intervals each),
-are encoded, and then gone through once in batches of 64, as training does, by a process of their own for each number of them:
-"load" puts them away on disk when a training starts, "batches" makes batches of them while it goes on.
+are encoded and divided, and then gone through once in batches of 64, as training does, each by a process of its own for each
+number of them: "load" puts them away on disk when a training starts, "batches" makes batches of them while it goes on.
 
 With ``--selene``, the sampler of Selene makes batches of the same genome, intervals and lengths, with the ``selene_sdk`` of
 that interpreter. With ``--steps``, DeepSEA's network (``benchmarks/deepsea.py``) learns for so many steps from batches that
@@ -18,8 +18,10 @@ import resource
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import deepsea
 import genome
@@ -57,15 +59,26 @@ print(batches * size / (time.perf_counter() - began))
 """
 
 
-def prepare(folder: Path, n: int) -> float:
-    """Encode windows and divide them; give the seconds."""
+def peak() -> float:
+    """Give the peak of this process's memory, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def generate(folder: Path, classes: int) -> tuple[float, ...]:
+    """Write the genome and its features."""
+    genome.generate(folder, classes)
+    return ()
+
+
+def prepare(folder: Path, n: int) -> tuple[float, ...]:
+    """Encode windows and divide them; give the seconds, and the peak of memory."""
     began = time.perf_counter()
     (folder / "letters.fa").write_text(">a\nACGTN\n")
     tokenizer = learn.learn(Fasta(path=str(folder / "letters.fa")))
     save_tokenizer(tokenizer, folder / "tokenizer.json")
     encode(genome.described(folder, n), tokenizer, folder / "encoded.parquet", task="multilabel")
     folds.assign_file(folder / "encoded.parquet", folder / "folds.parquet", Folds(), "multilabel", seed=1)
-    return time.perf_counter() - began
+    return time.perf_counter() - began, peak()
 
 
 def job(folder: Path) -> Job:
@@ -84,14 +97,20 @@ def loader(data: fold.FoldData) -> Ahead:
     return Ahead(rows, batch_sampler=LengthBuckets(rows.lengths, BATCH, 1), collate_fn=lambda some: rows.batch(some, 0))
 
 
-def read(folder: Path, results: multiprocessing.Queue) -> None:
-    """Load a fold and go through its training rows once; give seconds, rows, and the peak of memory in MiB."""
+def read(folder: Path) -> tuple[float, ...]:
+    """Load a fold and go through its training rows once; give seconds, rows, and the peak of memory."""
     began = time.perf_counter()
     data = fold.load(job(folder))
     loaded = time.perf_counter()
     seen = sum(len(batch["labels"]) for batch in loader(data))
-    ended, peak = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    results.put((loaded - began, ended - loaded, len(data.training) + len(data.validation), seen, peak))
+    ended = time.perf_counter()
+    return loaded - began, ended - loaded, len(data.training) + len(data.validation), seen, peak()
+
+
+def apart(function: Callable[..., tuple[float, ...]], *arguments: Any) -> tuple[float, ...]:
+    """Run a function in a new process."""
+    with multiprocessing.get_context("spawn").Pool(1) as process:
+        return process.apply(function, arguments)
 
 
 def selene(python: str, folder: Path, batches: int) -> float:
@@ -144,19 +163,15 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--selene", metavar="PYTHON", help="an interpreter that has selene_sdk")
     options = parser.parse_args()
-    processes = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        genome.generate(folder, options.classes)
-        print("| windows | classes | encode, windows/s | load, windows/s | batches, windows/s | peak MiB |")
-        print("| ---: | ---: | ---: | ---: | ---: | ---: |")
+        apart(generate, folder, options.classes)
+        print("| windows | classes | encode, windows/s | its peak, MiB | load, windows/s | batches, windows/s | peak, MiB |")
+        print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
         for n in options.windows:
-            seconds, results = prepare(folder, n), processes.Queue()
-            process = processes.Process(target=read, args=(folder, results))
-            process.start()
-            load, batches, rows, seen, peak = results.get()
-            process.join()
-            rates = f"{n / seconds:,.0f} | {rows / load:,.0f} | {seen / batches:,.0f} | {peak:.0f}"
+            encoding, most = apart(prepare, folder, n)
+            load, batches, rows, seen, largest = apart(read, folder)
+            rates = f"{n / encoding:,.0f} | {most:.0f} | {rows / load:,.0f} | {seen / batches:,.0f} | {largest:.0f}"
             print(f"| {n:,} | {options.classes} | {rates} |", flush=True)
         if options.selene:
             print(f"\nSelene's sampler: {selene(options.selene, folder, 20):,.0f} windows/s")

@@ -217,7 +217,7 @@ as Weights & Biases writes it."""
         if "evaluate" in self.model_fields_set and (self.task != "multilabel" or (self.trains and self.labels.per == "token")):
             raise ValueError("evaluate is for task: multilabel and labels of sequences; expected no such section")
         named = {name: self.classes_of(source) for name, source in self._named_sources.items() if self.classes_of(source)}
-        for name, classes in named.items() if self.trains and self.task == "multilabel" else ():
+        for name, classes in named.items() if self.trains and self.task != "classification" else ():
             own = self.classes_of(self.training_source)
             if own and classes != own:
                 source = self._named_sources[name]
@@ -229,8 +229,8 @@ as Weights & Biases writes it."""
                     raise ValueError(f"labels.{key} is for task: classification, found task: regression")
             if self.predict.sites:
                 raise ValueError("predict.sites is for task: classification, found task: regression")
-            if self.interpret.explain not in (None, "predicted"):
-                raise ValueError("interpret.explain is for task: classification, found task: regression")
+            if self.interpret.explain not in (None, "predicted") and self.trains and not self.training_source.several:
+                raise ValueError("interpret.explain is for classes, or several targets; found one number a sequence")
             if self.interpret.scale != "probability":
                 raise ValueError("interpret.scale is for task: classification, found task: regression")
         else:
@@ -267,13 +267,14 @@ as Weights & Biases writes it."""
         elif isinstance(source, Genome):
             if source.features and source.features.is_signal and self.task != "regression":
                 raise ValueError(f"{key}: a signal is a number for each bin; expected task: regression, found {self.task}")
-            if source.several and not several:
+            if source.several and not several and not (source.features and source.features.is_signal):
                 raise ValueError(f"{key}: each feature is a class by itself; expected task: multilabel, found {self.task}")
         elif (several and (labelled or source.gives("sites")) and not source.several and not source.sites) or (
-            listed and (self.task == "regression" or (labelled and not several))
+            listed and (self.task == "classification" or (self.task == "regression" and self.labels.per == "token"))
         ):
             kind = "a list of columns, one a class" if several else "one column"
-            raise ValueError(f"{key}: found {listed or 'one column'}; task: {self.task} has {kind}")
+            of = " with labels.per: token" if self.task == "regression" else ""
+            raise ValueError(f"{key}: found {listed or 'one column'}; task: {self.task}{of} has {kind}")
 
     def _check_tokens(self) -> None:
         """Refuse what only whole letters, or single strands, can have."""

@@ -13,8 +13,9 @@ class AttributeColumns(Section):
     id: Column
     """Identifier of the sequence; must be unique."""
     label: Column | Annotated[list[Column], Field(min_length=1)] | None = None
-    """What the model learns; with `labels.per: token` as many as tokens. Needed for training, optional for prediction. With \
-`task: multilabel` a list of columns, one a class: 1, 0, or nothing where it is not known."""
+    """What the model learns; with `labels.per: token` as many as tokens. Needed for training, optional for prediction. A list \
+of columns is, with `task: multilabel`, one a class: 1, 0, or nothing where it is not known; with `task: regression`, one a \
+target: a number, or nothing."""
     sites: Column | Annotated[list[Column], Field(min_length=1)] | None = None
     """For `labels.per: token`, instead of `label`: 0-based positions of sites, separated by commas; an empty field: none. Of \
 a list of columns each is a class by itself."""

@@ -141,7 +141,7 @@ class Folds(Section):
 
     method: Literal["ratio", "column", "rotate", "kfold"] = "ratio"
     """`ratio`: random parts; `column`: named splits; `rotate`: each split is the test set once and the following one \
-validation; `kfold`: as `rotate`, over n random parts."""
+validation; `kfold`: as `rotate`, over n random parts, each with its share of every class."""
     n: int = Field(default=1, ge=1)
     """Number of folds for `ratio` (reshuffled each time), of parts for `kfold`, of splits for `rotate`."""
     ratio: list[Annotated[int, Field(ge=1)]] = Field(default=[70, 15, 15], min_length=2, max_length=3)

@@ -31,6 +31,8 @@ class Features(Section):
     """BED: contig, start, end (0-based, half-open) and class, separated by tabs; more columns are passed over. Compressed if \
 the name ends in `.gz` and the like; neither order nor an index matters. bigWig (`.bw`, `.bigWig`), for `task: regression`: a \
 number for each base. null: labels are in `sample.path`, as Selene saves them."""
+    signals: dict[str, str] = {}
+    """Several bigWig files instead of one `path`, each with the name of what it measures: a number of each for every bin."""
     classes: Names = None
     """The classes that are learned: a list, a file with one in each line, or `all` (null): those of the file, in the order of \
 their names. Intervals of others are passed over."""
@@ -51,10 +53,14 @@ no label, and is left out."""
     @property
     def is_signal(self) -> bool:
         """Whether there is a number for each base."""
-        return self.path is not None and self.path.lower().endswith(SIGNALS)
+        return bool(self.signals) or (self.path is not None and self.path.lower().endswith(SIGNALS))
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.signals and self.path is not None:
+            raise ValueError(f"signals name files of their own; expected no path beside them, found {self.path}")
+        if odd := next((path for path in self.signals.values() if not path.lower().endswith(SIGNALS)), None):
+            raise ValueError(f"signals: found {odd}; expected bigWig files (.bw, .bigWig)")
         of_others = ("classes", "least_intervals", "widen", "threshold", "thresholds")
         for key in of_others if self.is_signal else ("statistic", "uncovered"):
             if getattr(self, key) != type(self).model_fields[key].default:
@@ -62,7 +68,7 @@ no label, and is left out."""
                 raise ValueError(f"{key} is for {kinds}; leave it out")
         if self.classes is not None and self.least_intervals != 1:
             raise ValueError("least_intervals: which of all classes are taken; expected none where classes are named")
-        for key in ("widen", "threshold", "thresholds") if self.path is None else ():
+        for key in ("widen", "threshold", "thresholds") if self.path is None and not self.signals else ():
             if getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(f"{key}: how intervals are counted; expected none where path names no intervals")
         return self
@@ -165,7 +171,8 @@ as a model was trained, else `upper`."""
             raise ValueError("bin: regions without a length of windows are bins themselves; expected none")
         if isinstance(self.bin, tuple) and self.length is not None and not 0 <= self.bin[0] < self.bin[1] <= self.length:
             raise ValueError(f"bin: found {list(self.bin)}; expected a start and an end within a window, 0 to {self.length}")
-        if self.features and self.features.path is None and (self.sample.method != "regions" or not self.features.classes):
+        unnamed = self.features if self.features and self.features.path is None and not self.features.signals else None
+        if unnamed and (self.sample.method != "regions" or not unnamed.classes):
             raise ValueError("features: path is missing; or, for regions with labels as Selene saves them, classes")
         if self.bin is not None and not self.features:
             raise ValueError("bin: the part that features must cover, of which there are none; expected features, or no bin")
@@ -190,7 +197,8 @@ as a model was trained, else `upper`."""
     def paths(self) -> list[str]:
         """All files that are read."""
         classes = self.features.classes if self.features and isinstance(self.features.classes, str) else None
-        more = [self.features and self.features.path, classes, self.sample.path, self.blacklist]
+        signals = self.features.signals.values() if self.features else ()
+        more = [self.features and self.features.path, *signals, classes, self.sample.path, self.blacklist]
         return [self.genome, *(path for path in more if path)]
 
     @property
@@ -226,13 +234,15 @@ as a model was trained, else `upper`."""
 
     @property
     def label_classes(self) -> list[str]:
-        """Names of the classes, where they are a list."""
+        """Names of the classes, where they are a list, or of signals."""
+        if self.features and self.features.signals:
+            return list(self.features.signals)
         return self.features.classes if self.features and isinstance(self.features.classes, list) else []
 
     @property
     def several(self) -> bool:
-        """Whether each of several classes has a label of its own."""
-        return self.features is not None and not self.features.is_signal
+        """Whether each of several classes or signals has a label of its own."""
+        return self.features is not None and (not self.features.is_signal or len(self.features.signals) > 1)
 
     def of_sequences(self, grouped: bool = False) -> "Genome":
         """Leave out what one who reads only the sequences, and perhaps their groups, need not know.

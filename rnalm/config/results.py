@@ -73,8 +73,8 @@ by more than a tenth."""
     replace_modifiers: bool = False
     """For `replace`: also set the modifiers of a token to 0 and keep the token."""
     explain: str | Annotated[list[str], Field(min_length=1)] | None = None
-    """For classification: the class whose score is explained; `predicted`, `all`, the name of a class, or a list of names. \
-null: the predicted one or, with `labels.per: token`, that of sites (see `predict.sites.of`)."""
+    """For classes, or several targets: what is explained; `predicted`, `all`, the name of a class, or a list of names. \
+null: the predicted class, all targets or, with `labels.per: token`, that of sites (see `predict.sites.of`)."""
     explain_at: Literal["sites", "labels", "all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = "sites"
     """For `labels.per: token`: the positions whose prediction is explained. `sites`: the best one of each sequence, where the \
 motif of `predict.sites` begins, if it names one (for numbers, the highest); `labels`: those that are labelled as sites (for \

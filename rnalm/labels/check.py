@@ -110,6 +110,8 @@ class _Columns:
         self.hashes: set[int] = set()
         #: Of labels of tokens: the names of classes, or two numbers that differ.
         self.values: set = set()
+        #: Of several targets: the least and greatest number of each, NaN where none is known ``(2, targets)``.
+        self.ranges: np.ndarray | None = None
 
     def add(self, record: Record, label: float | str | np.ndarray | None, found: Checked) -> None:
         """Keep a row, and count it."""
@@ -121,7 +123,10 @@ class _Columns:
         key = hash(sequence if isinstance(sequence, str) else tuple(sequence))
         found.copies += key in self.hashes
         self.hashes.add(key)
-        if isinstance(label, np.ndarray):
+        if isinstance(label, np.ndarray) and label.dtype == np.float64:
+            both = np.stack([label, label]) if self.ranges is None else np.stack([*self.ranges, label])
+            self.ranges = np.stack([np.fmin.reduce(both), np.fmax.reduce(both)])
+        elif isinstance(label, np.ndarray):
             own = np.unique(label[label != ""] if label.dtype.kind == "U" else label[~np.isnan(label)])
             self.values.update((own if label.dtype.kind == "U" else own[[0, -1]]).tolist())
         written = record.label if isinstance(record.label, str) and not isinstance(label, np.ndarray) else None
@@ -196,14 +201,17 @@ def _check_labels(settings: Config, columns: _Columns, decimal: str, found: Chec
             found.problems.add(error)
         return
     classes: set = set()
-    numbers: list = []
-    if settings.task == "classification":
+    numbers: list | np.ndarray = []
+    names: Sequence[str] = ()
+    if columns.ranges is not None:
+        numbers, names = columns.ranges, read.classes(settings.training_source)
+    elif settings.task == "classification":
         classes = columns.values or {label for label in columns.labels if label is not None}
     else:
         numbers = [*columns.values] or [to_number(label, decimal) for label in columns.labels if label is not None]
     found.classes = len(classes)
     try:
-        fit(settings.task, settings.labels.scaling, np.array(numbers, dtype=float), sorted(classes))
+        fit(settings.task, settings.labels.scaling, np.array(numbers, dtype=float), names or sorted(classes))
     except RnalmError as error:
         found.problems.add(error)
 

@@ -2,8 +2,9 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,12 @@ from rnalm.config import Folds
 from rnalm.errors import RnalmError
 from rnalm.files import replacing
 from rnalm.labels.methods import METHODS, PARTS, TEST, TRAIN, VALIDATION, Rows
+from rnalm.labels.stratify import positives
 from rnalm.sequences.records import known
+from rnalm.tokens import dataset
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +29,7 @@ log = logging.getLogger(__name__)
 def assign(
     options: Folds,
     n_rows: int,
-    labels: Sequence[str] | None = None,
+    labels: "Sequence[str] | csr_array | None" = None,
     groups: Sequence[str | None] | None = None,
     splits: Sequence[str | None] | None = None,
     seed: int = 1,
@@ -36,8 +42,8 @@ def assign(
         How many folds there are, and how they are made.
     n_rows : int
         How many rows there are.
-    labels : sequence of str, optional
-        Classes, by which ``kfold`` stratifies; None for regression.
+    labels : sequence of str or scipy.sparse.csr_array, optional
+        Classes, by which ``kfold`` stratifies, or 1 where a row is of one of several ``(rows, classes)``; None for regression.
     groups : sequence, optional
         Rows of one group never straddle parts; a row whose group is None is a group of its own.
     splits : sequence, optional
@@ -81,7 +87,7 @@ def assign_file(
         The file with the rows, and the Parquet file to write.
     options : Folds
         How many folds there are, and how they are made.
-    task : {'regression', 'classification'}
+    task : {'regression', 'classification', 'multilabel'}
         Whether labels are numbers, or classes by which ``kfold`` stratifies.
     seed : int
         Draws what is random.
@@ -93,13 +99,17 @@ def assign_file(
     RnalmError
         If the rows cannot be assigned so (see :func:`assign`), or all rows of a part weigh 0.
     """
-    rows = pq.read_table(encoded, columns=["id", "label", "weight", "group", "split"])
+    rows = pq.read_table(encoded, columns=["id", "weight", "group", "split"])
 
     def column(name: str) -> list | None:
         """Take a column with None where it is empty; None where all of it is."""
         return rows[name].to_pylist() if rows[name].null_count < len(rows) else None
 
-    labels = column("label") if task == "classification" else None
+    labels = None
+    if options.method == "kfold" and task == "classification":
+        labels = dataset.column(encoded, "label").to_pylist()
+    elif options.method == "kfold" and task == "multilabel":
+        labels = positives(encoded)
     groups = None if options.group == "none" else named(column("group"))
     if clusters is not None:
         # By id, as sequences without a label may have been left out since.
@@ -112,7 +122,7 @@ def assign_file(
     for fold, part in enumerate(parts):
         log.info("fold %d: %s", fold, ", ".join(f"{np.sum(part == i)} {name}" for i, name in enumerate(PARTS)))
     names = pa.DictionaryArray.from_arrays(pa.array(parts.ravel()), list(PARTS)).cast(pa.string())
-    ids = pa.array(np.tile(rows["id"].to_numpy(), len(parts)), pa.string())
+    ids = pa.chunked_array([chunk for _ in parts for chunk in rows["id"].chunks])
     fold = pa.array(np.repeat(np.arange(len(parts), dtype=np.int32), len(rows)))
     with replacing(output) as temporary:
         pq.write_table(pa.table({"fold": fold, "id": ids, "part": names}), temporary, compression="zstd")
@@ -165,15 +175,9 @@ def _check_weights(parts: np.ndarray, weights: np.ndarray) -> None:
 
 def _tell_copies(parts: np.ndarray, encoded: str | Path) -> None:
     """Tell how many rows test although their sequence trains as well, or its reverse complement where both strands are read."""
-    file = pq.ParquetFile(encoded)
-    strands = [name for name in ("input_ids", "reverse_ids") if name in file.schema_arrow.names]
-    keys = np.array(
-        [
-            min(hash(tuple(ids)) for ids in row.values())
-            for batch in file.iter_batches(columns=strands, batch_size=2**10)
-            for row in batch.to_pylist()
-        ]
-    )
+    strands = [name for name in ("input_ids", "reverse_ids") if name in pq.read_schema(encoded).names]
+    each = [np.array([hash(ids.tobytes()) for ids in _lists(encoded, name)]) for name in strands]
+    keys = np.min(each, axis=0)
     copied = np.zeros(len(keys), dtype=bool)
     for part in parts:
         copied |= (part == TEST) & np.isin(keys, keys[part == TRAIN])
@@ -184,6 +188,11 @@ def _tell_copies(parts: np.ndarray, encoded: str | Path) -> None:
             np.sum((parts == TEST).any(axis=0)),
             copied.sum(),
         )
+
+
+def _lists(encoded: str | Path, name: str) -> Iterator[Any]:
+    """Read a column of lists of numbers, one after the other."""
+    return (own for lists in dataset.blocks(encoded, name) for own in dataset.tokens_labels(lists))
 
 
 def read(path: str | Path) -> np.ndarray:
@@ -200,7 +209,7 @@ def read(path: str | Path) -> np.ndarray:
         As from :func:`assign`, int8 ``(folds, rows)``; rows are in the order of the encoded file.
     """
     table = pq.read_table(path, columns=["fold", "part"])
-    parts = pd.Categorical(table["part"].to_pandas(), categories=PARTS).codes
+    parts = pc.index_in(table["part"], pa.array(PARTS)).to_numpy()  # pyright: ignore[reportAttributeAccessIssue]
     return parts.reshape(table["fold"].to_numpy().max() + 1, -1).astype(np.int8)
 
 

@@ -25,7 +25,8 @@ class Labels:
     scaler : Scaler
         For regression: how numbers were scaled.
     classes : tuple of str
-        The names, sorted or, for multilabel, as their columns stand; a name's position is its index.
+        The names, sorted or, for multilabel, as their columns stand; a name's position is its index. For regression those of
+        several targets; of one, none.
     per : {'sequence', 'token'}
         What has a label, and an output.
     thresholds : tuple of float
@@ -42,6 +43,11 @@ class Labels:
     def n_outputs(self) -> int:
         """Number of outputs of a model."""
         return len(self.classes) or 1
+
+    @property
+    def several(self) -> bool:
+        """Whether a row has several labels: of classes, of which any may be right, or of targets."""
+        return self.task == "multilabel" or (self.task == "regression" and bool(self.classes))
 
     @property
     def limits(self) -> np.ndarray:
@@ -78,8 +84,8 @@ class Labels:
         Parameters
         ----------
         labels : numpy.ndarray
-            Numbers, or names of classes ``(rows,)``; NaN or an empty name where a token's is not known. For multilabel 1, 0 or
-            NaN ``(rows, classes)``, of sequences or of tokens.
+            Numbers, or names of classes ``(rows,)``; NaN or an empty name where a token's is not known. Of several targets
+            numbers, for multilabel 1 or 0, or NaN, ``(rows, classes)``, of sequences or of tokens.
 
         Returns
         -------
@@ -167,22 +173,26 @@ class Labels:
         return mean.numpy().astype(outputs[0].dtype) if isinstance(outputs[0], np.ndarray) else mean.to(outputs[0].dtype)
 
     def written(self, label: float | str | np.ndarray | None) -> float | str | None:
-        """Give a label as tables show it: of several classes the names of those that a sequence or token has.
+        """Give a label as tables show it: of several classes the names of those that it has, of several targets their numbers.
 
         Parameters
         ----------
         label : float, str, numpy.ndarray or None
-            As it was encoded; where none of several classes is known, nothing is shown.
+            As it was encoded; where none of several classes or targets is known, nothing is shown.
 
         Examples
         --------
+        >>> Labels("regression", classes=("liver", "brain", "heart")).written(np.array([0.25, np.nan, 3.0]))
+        '0.25;;3'
         >>> Labels("multilabel", classes=("cap", "exon", "tail")).written(np.array([1.0, np.nan, 1.0]))
         'cap;tail'
         """
-        if self.task != "multilabel" or not isinstance(label, np.ndarray):
+        if not self.several or not isinstance(label, np.ndarray):
             return label  # pyright: ignore[reportReturnType]
         if np.isnan(label).all():
             return None
+        if self.task == "regression":
+            return ";".join("" if np.isnan(number) else f"{number:.6g}" for number in label)
         return ";".join(self.classes[number] for number in np.flatnonzero(label == 1))
 
     def save(self, path: str | Path) -> None:
@@ -212,7 +222,7 @@ class Labels:
         """
         content = read_json(path)
         try:
-            scaler = Scaler(**content["scaler"])
+            scaler = Scaler.read(content["scaler"])
             given = tuple(content["classes"]), content.get("per", "sequence"), tuple(content.get("thresholds", ()))
             return cls(content["task"], scaler, *given)
         except (KeyError, TypeError) as error:
@@ -242,9 +252,10 @@ def fit(task: str, scaling: str, training: np.ndarray, classes: Sequence[str] = 
     scaling : {'none', 'log', 'minmax', 'standard'}
         How numbers are scaled, for regression.
     training : numpy.ndarray
-        Labels of the training rows ``(rows,)``; nothing else is looked at for regression, and they are not for classification.
+        Labels of the training rows ``(rows,)``, or of several targets ``(rows, targets)``; nothing else is looked at for
+        regression, and they are not for classification.
     classes : sequence of str
-        Names of all classes of the experiment, so that every fold's model has the same outputs.
+        Names of all classes of the experiment, so that every fold's model has the same outputs; or of several targets.
     per : {'sequence', 'token'}
         What has a label.
 
@@ -259,7 +270,9 @@ def fit(task: str, scaling: str, training: np.ndarray, classes: Sequence[str] = 
     ('cytosol', 'nucleus')
     """
     if task == "regression":
-        return Labels(task, scaler=Scaler.fit(scaling, training.astype(np.float64)), per=per)
+        training = training.astype(np.float64)
+        scaler = Scaler.fit_each(scaling, training, classes) if classes else Scaler.fit(scaling, training)
+        return Labels(task, scaler, tuple(classes), per)
     if task == "multilabel":
         return Labels(task, classes=tuple(classes), per=per)
     names = tuple(sorted(set(classes)))
@@ -306,5 +319,6 @@ def together(labels: Sequence[Labels]) -> Labels:
 
 def _meaning(labels: Labels) -> str:
     """Say what a model predicts."""
-    what = f"the classes {', '.join(labels.classes)}" if labels.classes else "a number"
+    kind = "targets" if labels.task == "regression" else "classes"
+    what = f"the {kind} {', '.join(labels.classes)}" if labels.classes else "a number"
     return what if labels.per == "sequence" else f"{what} for each token"

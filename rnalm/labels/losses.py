@@ -1,11 +1,17 @@
 """What training minimizes."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rnalm.labels.scaling import numbers_like
 
-def per_row(task: str, logits: Tensor, targets: Tensor, sd: float = 1.0, class_weights: Tensor | None = None) -> Tensor:
+
+def per_row(
+    task: str, logits: Tensor, targets: Tensor, sd: float | Sequence[float] = 1.0, class_weights: Tensor | None = None
+) -> Tensor:
     """Compute the loss of every row or token: squared error in units of the targets' variance, or cross-entropy.
 
     Parameters
@@ -13,11 +19,11 @@ def per_row(task: str, logits: Tensor, targets: Tensor, sd: float = 1.0, class_w
     task : {'regression', 'classification', 'multilabel'}
         What is learned.
     logits : Tensor
-        Outputs of the model ``(batch, outputs)``, of which there is one for regression.
+        Outputs of the model ``(batch, outputs)``, of which there is one for regression, or one a target.
     targets : Tensor
-        Scaled labels or class indices ``(batch,)``, all known; for multilabel 1, 0 or NaN ``(batch, classes)``, of which the
-        known ones count.
-    sd : float
+        Scaled labels or class indices ``(batch,)``, all known; for multilabel 1, 0 or NaN ``(batch, classes)``, or several
+        scaled labels ``(batch, targets)``, of which the known ones count.
+    sd : float or sequence of float
         Standard deviation of the training targets, for regression.
     class_weights : Tensor or None
         For multilabel: of the positives of each class ``(classes,)``; None: all the same.
@@ -34,11 +40,20 @@ def per_row(task: str, logits: Tensor, targets: Tensor, sd: float = 1.0, class_w
         return (each * known).sum(1) / known.sum(1).clamp(min=1)
     if task == "classification":
         return F.cross_entropy(logits.float(), targets, reduction="none")
-    return ((logits[:, 0].float() - targets) / sd).square()
+    if targets.dim() == 1:
+        return ((logits[:, 0].float() - targets) / numbers_like(logits, sd)).square()
+    known = ~targets.isnan()
+    each = ((logits.float() - targets.nan_to_num()) / numbers_like(logits, sd)).square()
+    return (each * known).sum(1) / known.sum(1).clamp(min=1)
 
 
 def of_batch(
-    task: str, logits: Tensor, targets: Tensor, weights: Tensor, class_weights: Tensor | None, sd: float = 1.0
+    task: str,
+    logits: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    class_weights: Tensor | None,
+    sd: float | Sequence[float] = 1.0,
 ) -> Tensor:
     """Compute the loss of a batch: the weighted mean over its rows, or over its tokens whose label is known.
 
@@ -55,7 +70,7 @@ def of_batch(
         Of each row ``(batch,)``.
     class_weights : Tensor or None
         As for :func:`weigh`.
-    sd : float
+    sd : float or sequence of float
         As for :func:`per_row`.
     """
     if logits.dim() == 3:

@@ -3,13 +3,18 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from rnalm.config import Folds
 from rnalm.errors import RnalmError, nearest
+from rnalm.labels.stratify import stratify
 from rnalm.sequences.records import means_missing
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 #: Parts of a fold by name, and their indices.
 PARTS = ("train", "validation", "test")
@@ -24,15 +29,20 @@ class Rows:
     ----------
     groups : numpy.ndarray
         Number of each row's group ``(rows,)``, from 0.
-    labels : sequence of str or None
-        Classes, by which ``kfold`` stratifies; None for regression.
+    labels : sequence of str, scipy.sparse.csr_array or None
+        Classes, by which ``kfold`` stratifies, or 1 where a row is of one of several ``(rows, classes)``; None for regression.
     splits : sequence of str or None
         Names of predefined splits, for ``column`` and ``rotate``.
     """
 
     groups: np.ndarray
-    labels: Sequence[str] | None
+    labels: "Sequence[str] | csr_array | None"
     splits: Sequence[str | None] | None
+
+    @property
+    def several(self) -> "csr_array | None":
+        """Of which classes rows are, where each may be of any number of them."""
+        return None if self.labels is None or isinstance(self.labels, Sequence) else self.labels
 
     def named_splits(self) -> np.ndarray:
         """Give the split of each row ``(rows,)``.
@@ -168,6 +178,8 @@ def _kfold(options: Folds, rows: Rows, seed: int) -> np.ndarray:
 
 def _random_parts(n: int, rows: Rows, seed: int) -> np.ndarray:
     """Draw n random parts ``(rows,)``, stratified by class, groups kept whole."""
+    if rows.several is not None:
+        return stratify(rows.several, rows.groups, np.full(n, 1 / n), np.random.default_rng(seed))[rows.groups]
     # Here, as every job imports this module, and few assign folds.
     from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
@@ -185,6 +197,8 @@ def _random_parts(n: int, rows: Rows, seed: int) -> np.ndarray:
 
 def _set_aside(number: np.ndarray, n: int, percent: int, rows: Rows, seed: int) -> np.ndarray:
     """In fold f of n, part f tests; of the other rows, of each class, a percentage validates, in whole groups."""
+    if rows.several is not None:
+        return _set_aside_several(rows.several, number, n, percent, rows, seed)
     first = np.unique(rows.groups, return_index=True)[1]
     sizes, part_of_group = np.bincount(rows.groups), number[first]
     # A group counts for the class of its first row.
@@ -197,6 +211,18 @@ def _set_aside(number: np.ndarray, n: int, percent: int, rows: Rows, seed: int) 
             free = order[(group_class[order] == index) & (part_of_group[order] != fold)]
             wanted = max(1, round(sizes[free].sum() * percent / 100)) if len(free) > 1 else 0
             parts[fold, np.isin(rows.groups, free[_fill(sizes[free], wanted)])] = VALIDATION
+    return parts
+
+
+def _set_aside_several(labels: "csr_array", number: np.ndarray, n: int, percent: int, rows: Rows, seed: int) -> np.ndarray:
+    """Do the same where rows have any number of classes."""
+    part_of_group = number[np.unique(rows.groups, return_index=True)[1]]
+    parts = np.where(number == np.arange(n)[:, None], TEST, TRAIN).astype(np.int8)
+    shares = np.array([100 - percent, percent]) / 100
+    for fold, child in enumerate(np.random.SeedSequence(seed).spawn(n)):
+        others = np.flatnonzero(part_of_group != fold)
+        chosen = stratify(labels, rows.groups, shares, np.random.default_rng(child), others)
+        parts[fold, chosen[rows.groups] == 1] = VALIDATION
     return parts
 
 

@@ -24,15 +24,16 @@ def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, f
     labels : Labels
         What the outputs mean.
     truth : numpy.ndarray
-        Labels as in the source, numbers or names of classes ``(rows,)``; for multilabel 1, 0 or NaN ``(rows, classes)``.
+        Labels as in the source, numbers or names of classes ``(rows,)``; for multilabel 1, 0 or NaN ``(rows, classes)``; of
+        several targets numbers or NaN ``(rows, targets)``.
     outputs : numpy.ndarray
         Raw outputs of the model ``(rows, outputs)``.
 
     Returns
     -------
     dict
-        See :func:`regression`, in the units of the labels and, with the prefix ``scaled_``, as the model sees them;
-        or :func:`classification` or :func:`multilabel`.
+        See :func:`regression`, or :func:`several_numbers`, in the units of the labels and, with the prefix ``scaled_``, as the
+        model sees them; or :func:`classification` or :func:`multilabel`.
 
     Raises
     ------
@@ -43,9 +44,13 @@ def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, f
         return multilabel(truth, labels.to_scores(outputs), labels.limits)
     if labels.task == "classification":
         return classification(labels.to_targets(truth), labels.to_scores(outputs))
-    values = check_finite(labels.to_scores(outputs)[:, 0])
-    scaled = regression(labels.scaler.transform(truth.astype(np.float64)), outputs[:, 0].astype(np.float64))
-    return regression(truth.astype(np.float64), values) | {f"scaled_{k}": v for k, v in scaled.items()}
+    values, truth, outputs = check_finite(labels.to_scores(outputs)), truth.astype(np.float64), outputs.astype(np.float64)
+    if labels.several:
+        compare = several_numbers
+    else:
+        compare, values, outputs = regression, values[:, 0], outputs[:, 0]
+    scaled = compare(labels.scaler.transform(truth), outputs)
+    return compare(truth, values) | {f"scaled_{name}": value for name, value in scaled.items()}
 
 
 def check_finite(predictions: np.ndarray) -> np.ndarray:
@@ -93,6 +98,46 @@ def regression(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
     {'mse': 1.667, 'mae': 1.0, 'r2': -0.071, 'pearson': 0.5, 'spearman': 0.5}
     """
     return {name: float(metric(labels, predictions)) for name, metric in METRICS["regression"].items()}
+
+
+def several_numbers(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
+    """Compare predicted with true numbers of several targets.
+
+    Parameters
+    ----------
+    labels, predictions : numpy.ndarray
+        ``(rows, targets)``, in the same units; labels are NaN where they are not known.
+
+    Returns
+    -------
+    dict
+        Each metric of :data:`METRICS` by name: the mean over the targets for which it is defined; and with ``_micro`` behind
+        it, of all known pairs of row and target together. NaN where one is not defined.
+    """
+    each = each_target(labels, predictions)
+    known = ~np.isnan(labels)
+    values = np.array([list(own.values())[:-1] for own in each]).reshape(len(each), -1)
+    means = [float(np.nanmean(column)) if np.isfinite(column).any() else math.nan for column in values.T]
+    pooled = regression(labels[known], predictions[known])
+    return dict(zip(pooled, means, strict=True)) | {f"{name}_micro": value for name, value in pooled.items()}
+
+
+def each_target(labels: np.ndarray, predictions: np.ndarray) -> list[dict[str, float]]:
+    """Compare predicted with true numbers of each of several targets by itself.
+
+    Parameters
+    ----------
+    labels, predictions : numpy.ndarray
+        As for :func:`several_numbers`.
+
+    Returns
+    -------
+    list of dict
+        One a target: what :func:`regression` gives for the rows of which it is known, and ``rows``, how many these are.
+    """
+    known = ~np.isnan(labels)
+    pairs = [(labels[own, k], predictions[own, k]) for k, own in enumerate(known.T)]
+    return [regression(*pair) | {"rows": len(pair[0])} for pair in pairs]
 
 
 def classification(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -268,8 +313,8 @@ OF_TOLD = {"accuracy", "f1_macro", "f1_micro"}
 #: :data:`rnalm.config.METRICS` says whether greater is better.
 METRICS: dict[str, dict[str, Metric]] = {
     "regression": {
-        "mse": lambda labels, predictions: np.mean((labels - predictions) ** 2),
-        "mae": lambda labels, predictions: np.mean(np.abs(labels - predictions)),
+        "mse": lambda labels, predictions: np.mean((labels - predictions) ** 2) if len(labels) else math.nan,
+        "mae": lambda labels, predictions: np.mean(np.abs(labels - predictions)) if len(labels) else math.nan,
         "r2": lambda labels, predictions: sk.r2_score(labels, predictions) if _vary(labels) else math.nan,
         "pearson": _correlation(stats.pearsonr),
         "spearman": _correlation(stats.spearmanr),

@@ -28,7 +28,7 @@ def any_known(targets: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     targets : numpy.ndarray
-        Numbers or class indices ``(rows,)``, or for multilabel ``(rows, classes)``.
+        Numbers or class indices ``(rows,)``, or of several classes or targets ``(rows, classes)``.
     """
     known = is_known(targets)
     return known if targets.ndim == 1 else np.asarray(known.any(axis=1))
@@ -135,30 +135,36 @@ def expected(labels: Labels, counts: np.ndarray) -> np.ndarray:
     return np.log(own / own.sum())
 
 
-def mean_and_sd(known: Callable[[], Blocks]) -> tuple[float, float]:
+def mean_and_sd(known: Callable[[], Blocks]) -> tuple[np.ndarray, np.ndarray]:
     """Compute weighted mean and standard deviation; the latter is 1 where there is no spread.
 
     Parameters
     ----------
     known : callable
-        Gives targets ``(rows,)`` and weights of the training rows, each time that it is called; if all weights are 0, rows
-        count the same.
+        Gives targets ``(rows,)``, or several ``(rows, targets)``, NaN where one is not known, and weights of the training rows,
+        each time that it is called; if all weights are 0, rows count the same.
+
+    Returns
+    -------
+    mean, sd : numpy.ndarray
+        float64 ``()``, or ``(targets,)``; 0 and 1 where none is known.
 
     Examples
     --------
-    >>> mean_and_sd(lambda: [(np.array([1.0, 3.0, 100.0]), np.array([1.0, 1.0, 0.0]))])
+    >>> mean, sd = mean_and_sd(lambda: [(np.array([1.0, 3.0, 100.0]), np.array([1.0, 1.0, 0.0]))])
+    >>> float(mean), float(sd)
     (2.0, 1.0)
     """
     even = not sum(weights.sum() for _, weights in known()) > 0
 
-    def mean_of(function: Callable[[np.ndarray], np.ndarray]) -> float:
-        sums = [
-            (np.sum(function(targets.astype(np.float64)) * own), own.sum(dtype=np.float64))
-            for targets, weights in known()
-            for own in [np.ones(len(weights)) if even else weights.astype(np.float64)]
-        ]
-        total, weight = np.sum(sums, axis=0)
-        return float(total / weight)
+    def mean_of(function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        total, weight = np.zeros(()), np.zeros(())
+        for targets, weights in known():
+            own = (np.ones(len(weights)) if even else weights.astype(np.float64)).reshape(-1, *[1] * (targets.ndim - 1))
+            total = total + np.nansum(function(targets.astype(np.float64)) * own, axis=0)
+            weight = weight + np.sum(is_known(targets) * own, axis=0)
+        return np.where(weight > 0, total / np.where(weight > 0, weight, 1), 0)
 
     mean = mean_of(lambda targets: targets)
-    return mean, float(np.sqrt(mean_of(lambda targets: (targets - mean) ** 2))) or 1.0
+    sd = np.sqrt(mean_of(lambda targets: (targets - mean) ** 2))
+    return mean, np.where(sd > 0, sd, 1)

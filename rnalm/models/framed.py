@@ -34,6 +34,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from rnalm.errors import RnalmError
+from rnalm.models.heads import in_units
 from rnalm.models.token_config import by_token
 from rnalm.tokens.tokenizer import special_ids
 
@@ -191,7 +192,7 @@ class Framed(Framable):
         standard = super().forward(input_ids=ids, attention_mask=mask).logits.float()
         if by_token(self.config):
             standard = take_frame_off(standard, mask, self.config, input_ids.shape[1])
-        return SequenceClassifierOutput(logits=standard * self.config.output_sd + self.config.output_mean)
+        return SequenceClassifierOutput(logits=in_units(standard, self.config))
 
     def save_pretrained(self, save_directory: str, **options) -> None:
         """Save under the names of the weights in memory, by which a training that goes on looks for them."""

@@ -2,7 +2,9 @@
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 
+from rnalm.labels.scaling import numbers_like
 from rnalm.models.token_config import TokenConfig
 
 #: In how many ways a summary attends to positions.
@@ -20,6 +22,20 @@ def mean(x: Tensor, own: Tensor) -> Tensor:
         ``(batch, length, 1)``, 1 at tokens.
     """
     return x.sum(1) / own.sum(1).clamp(min=1)
+
+
+def in_units(standard: Tensor, config: PreTrainedConfig) -> Tensor:
+    """Give outputs in the units of the targets: what a network computes counts in their standard deviations, from their mean.
+
+    Parameters
+    ----------
+    standard : Tensor
+        ``(..., outputs)``
+    config : PreTrainedConfig
+        With ``output_mean`` and ``output_sd``: a number, or one for each of several targets.
+    """
+    sd, mean = (numbers_like(standard, numbers) for numbers in (config.output_sd, config.output_mean))
+    return standard * sd + mean
 
 
 class SequenceHead(nn.Module):
@@ -54,8 +70,7 @@ class SequenceHead(nn.Module):
         attended = (scores.transpose(1, 2) @ x).flatten(1)
         # The logarithm of a length of 1 to 100,000 tokens, as a number of the size of the others.
         length = own.sum(1).clamp(min=1).log() / 5 - 1
-        standard = self.layers(torch.cat([attended, mean(x * own, own), length], dim=1)).float()
-        return standard * self.config.output_sd + self.config.output_mean
+        return in_units(self.layers(torch.cat([attended, mean(x * own, own), length], dim=1)).float(), self.config)
 
 
 class TokenHead(nn.Module):
@@ -91,4 +106,4 @@ class TokenHead(nn.Module):
 
     def forward(self, x: Tensor, own: Tensor) -> Tensor:
         """Take ``(batch, length, width)`` to ``(batch, length, outputs)``."""
-        return self.layers(x).float() * self.config.output_sd + self.config.output_mean
+        return in_units(self.layers(x).float(), self.config)

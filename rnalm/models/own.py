@@ -14,6 +14,7 @@ from rnalm.config import contract
 from rnalm.errors import RnalmError
 from rnalm.models import code
 from rnalm.models.chain import NoChain, parts
+from rnalm.models.heads import in_units
 from rnalm.models.local import Local
 from rnalm.models.own_config import BASES, OwnConfig
 from rnalm.models.weights import start
@@ -224,7 +225,7 @@ class OwnNetwork(PreTrainedModel):
     def _logits(self, outputs: Tensor, told: bool = False) -> Tensor:
         """Turn outputs into logits, or numbers."""
         if self.config.gives == "numbers":
-            return outputs * self.config.output_sd + self.config.output_mean
+            return in_units(outputs, self.config)
         if self.config.gives == "logits" and not told:
             return outputs
         probabilities = outputs.clamp(NEAREST, 1 - NEAREST)

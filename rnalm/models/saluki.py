@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from rnalm.models.heads import in_units
 from rnalm.models.local import Layer, Local, MeanState, Recurrent
 from rnalm.models.making import maker
 from rnalm.models.saluki_config import SalukiConfig
@@ -156,7 +157,7 @@ class Saluki(PreTrainedModel):
         bins, counts = (self.convolve if attention_mask is None else self.bins)(input_ids, modifiers, lengths)
         # In full precision: in bfloat16, which mixed precision brings, a large mean would swallow the rest.
         standard = self.head(self.features(bins, counts)).float()
-        return SequenceClassifierOutput(logits=standard * self.config.output_sd + self.config.output_mean)
+        return SequenceClassifierOutput(logits=in_units(standard, self.config))
 
     def _padded(self, input_ids: Tensor) -> int:
         """Say to how many positions a batch is padded: on a GPU to one of eight lengths an octave.
@@ -373,7 +374,7 @@ class Saluki(PreTrainedModel):
             layers=(Layer(self.stem), *blocks),
             last=lambda x: F.relu_(self.norm.rows(x)),
             readout=(MeanState if config.readout == "mean" else Recurrent)(self.gru),
-            head=lambda state: self.head(state).float() * config.output_sd + config.output_mean,
+            head=lambda state: in_units(self.head(state).float(), config),
             minimum_length=config.minimum_length,
         )
 

@@ -18,9 +18,9 @@ class TokenConfig(PreTrainedConfig):
         Ids that mean nothing: they are zero vectors. A number stands for the first so many ids; as such they are kept.
     modifier_channels : int
         Modifiers of a token.
-    output_mean, output_sd : float
-        Mean and standard deviation of the training targets: what the head computes is in units of these, so that
-        initialization, penalty and step size suit any scale of labels.
+    output_mean, output_sd : float or list of float
+        Mean and standard deviation of the training targets, or of each of several: what the head computes is in units of these,
+        so that initialization, penalty and step size suit any scale of labels.
     pad_token_id : int
         The special token that fills up shorter sequences of a batch; kept where it is not the usual one.
     **kwargs
@@ -35,8 +35,8 @@ class TokenConfig(PreTrainedConfig):
         vocab_size: int = 11,
         special_tokens: int | Iterable[int] = 7,
         modifier_channels: int = 0,
-        output_mean: float = 0.0,
-        output_sd: float = 1.0,
+        output_mean: float | list[float] = 0.0,
+        output_sd: float | list[float] = 1.0,
         pad_token_id: int = PAD,
         **kwargs,
     ) -> None:

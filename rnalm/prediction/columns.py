@@ -24,7 +24,8 @@ def score_columns(labels: Labels, model: int | None = None) -> list[str]:
     >>> score_columns(Labels("classification", classes=("decays", "stays")), model=2)
     ['prob_decays.2', 'prob_stays.2']
     """
-    names = [f"prob_{name}" for name in labels.classes] or ["pred"]
+    kind = "pred" if labels.task == "regression" else "prob"
+    names = [f"{kind}_{name}" for name in labels.classes] or ["pred"]
     dots, rests = ".", _rests(labels.classes)
     while any(rest.startswith(dots) and rest.removeprefix(dots).isdigit() for rest in rests):
         dots += "."
@@ -32,14 +33,14 @@ def score_columns(labels: Labels, model: int | None = None) -> list[str]:
 
 
 def label_columns(labels: Labels) -> list[str]:
-    """Name the columns that tell, for multilabel, which classes a row has; others have none.
+    """Name the columns that tell which of several classes a row has, or the numbers of its targets; others have none.
 
     Parameters
     ----------
     labels : Labels
         What the outputs of the models mean.
     """
-    return [f"label_{name}" for name in labels.classes] if labels.task == "multilabel" else []
+    return [f"label_{name}" for name in labels.classes] if labels.several else []
 
 
 def spread_columns(labels: Labels) -> list[str]:

@@ -47,7 +47,7 @@ def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
     if labels.per == "token":
         positions.evaluate_fold(part, model_folder)
         return
-    results = _several(part, labels, folder) if labels.task == "multilabel" else _one(part, labels, folder)
+    results = _classes(part, labels, folder) if labels.task == "multilabel" else _one(part, labels, folder)
     results = metrics.finite({f"test_{name}": value for name, value in results.items()})
     write_json(folder / contract.TEST_RESULTS, results)
     earlier = read_json(folder / contract.TRAIN_RESULTS) | read_json(folder / contract.EVAL_RESULTS)
@@ -55,7 +55,7 @@ def evaluate_fold(part: str | Path, model_folder: str | Path) -> None:
 
 
 def _one(part: str | Path, labels: Labels, folder: Path) -> dict[str, Any]:
-    """Write tables of a model's predictions of one number or class a row; give metrics."""
+    """Write tables of a model's predictions of numbers, or of one class a row; give metrics."""
     table = pq.read_table(part)
     outputs = stack(table["outputs"])
     truth = truth_of(labels, table["label"].to_pandas())
@@ -65,13 +65,29 @@ def _one(part: str | Path, labels: Labels, folder: Path) -> dict[str, Any]:
         compared = labels.to_targets(truth), labels.to_scores(outputs), labels.classes
         results["per_class"] = metrics.per_class(*compared)
         write_csv(tables.classification_report(*compared), folder / contract.CLASSIFICATION_REPORT, index=True)
+    elif labels.several:
+        results["per_target"] = _per_target(labels, truth, labels.to_scores(outputs))
+        ranked = [tables.rank_deltas(own, name) for name, own in _by_target(labels, frame)]
+        write_csv(pd.concat(ranked), folder / contract.RANK_DELTAS)
     else:
         write_csv(tables.rank_deltas(frame), folder / contract.RANK_DELTAS)
     write_csv(tables.predictions(frame), folder / contract.TEST_PREDICTIONS)
     return results
 
 
-def _several(part: str | Path, labels: Labels, folder: Path) -> dict[str, Any]:
+def _per_target(labels: Labels, truth: np.ndarray, scores: np.ndarray) -> dict[str, dict[str, float]]:
+    """Give the metrics of each of several targets by its name."""
+    return dict(zip(labels.classes, metrics.each_target(truth, scores), strict=True))
+
+
+def _by_target(labels: Labels, frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Take a table of several targets apart: of each its name, and ``id``, if there are ids, ``label`` and ``pred``."""
+    ids = frame[["id"]] if "id" in frame else frame[[]]
+    for name, *columns in zip(labels.classes, label_columns(labels), score_columns(labels), strict=True):
+        yield name, ids.join(frame[columns].set_axis(["label", "pred"], axis=1))
+
+
+def _classes(part: str | Path, labels: Labels, folder: Path) -> dict[str, Any]:
     """Do the same where a row has any number of classes, some rows at a time: there may be a thousand classes."""
 
     def batches() -> Iterator[tuple[list[str], np.ndarray, np.ndarray]]:
@@ -115,9 +131,9 @@ def truth_of(labels: Labels, column: pd.Series) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        ``(rows,)``, or for multilabel float64 ``(rows, classes)``, NaN where none is known.
+        ``(rows,)``, or of several classes or targets float64 ``(rows, classes)``, NaN where none is known.
     """
-    if labels.task != "multilabel":
+    if not labels.several:
         return column.to_numpy()
     none = np.full(len(labels.classes), np.nan)
     return np.array([none if one is None else one for one in column], dtype=float).reshape(len(column), -1)
@@ -143,7 +159,8 @@ def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.n
     """Tabulate what is predicted: ``id``, ``label``, ``pred`` and, for classes, ``prob_<class>``.
 
     For multilabel ``label`` and ``pred`` name the classes that a row has, and those that are told of it (see
-    :attr:`rnalm.labels.labels.Labels.thresholds`), separated by ``;``; and ``label_<class>`` is 1, 0 or nothing.
+    :attr:`rnalm.labels.labels.Labels.thresholds`), separated by ``;``; and ``label_<class>`` is 1, 0 or nothing. Of several
+    targets ``label`` and ``pred`` are their numbers, separated so, which ``label_<target>`` and ``pred_<target>`` have each.
 
     Parameters
     ----------
@@ -152,9 +169,9 @@ def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.n
     ids : sequence of str
         Of the rows.
     truth : numpy.ndarray
-        Labels ``(rows,)``, of which some may be missing; for multilabel ``(rows, classes)``.
+        Labels ``(rows,)``, of which some may be missing; of several classes or targets ``(rows, classes)``.
     scores : numpy.ndarray
-        Predicted labels ``(rows, 1)``, or probabilities ``(rows, classes)``.
+        Predicted labels ``(rows, 1)`` or ``(rows, targets)``, or probabilities ``(rows, classes)``.
 
     Examples
     --------
@@ -163,9 +180,10 @@ def describe(labels: Labels, ids: Sequence[str], truth: np.ndarray, scores: np.n
        id  label   pred  prob_decays  prob_stays
     0  s1  stays  stays         0.25        0.75
     """
-    if labels.task == "multilabel":
+    if labels.several:
         names = [labels.written(own) for own in truth]
-        told = [labels.written(own) for own in (scores >= labels.limits).astype(float)]
+        predicted = (scores >= labels.limits).astype(float) if labels.task == "multilabel" else scores
+        told = [labels.written(own) for own in predicted]
         frame = pd.DataFrame({"id": ids, "label": pd.Series(names, dtype=object), "pred": told})
         return _beside(frame, [*label_columns(labels), *score_columns(labels)], np.concatenate([truth, scores], axis=1))
     frame = pd.DataFrame({"id": ids, "label": truth})
@@ -306,7 +324,7 @@ def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels], meaning: Lab
 
 def _schema(columns: Sequence[str], labels: Labels) -> pa.Schema:
     """Fix the types of the columns, which the first range of rows alone may not tell."""
-    text = {"id"} if labels.task == "regression" else {"id", "label", "pred"}
+    text = {"id"} if labels.task == "regression" and not labels.several else {"id", "label", "pred"}
     kinds = {True: pa.string(), False: pa.float64()}
     return pa.schema([(name, pa.int32() if name == "models" else kinds[name in text]) for name in columns])
 
@@ -327,11 +345,19 @@ def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
         write_json(output / contract.RESULTS, metrics.finite(results))
         return
     # Numbers fit into memory for any number of rows, ids may not: these are read in batches.
-    frame = pd.read_parquet(predictions, columns=list(dict.fromkeys(["label", "pred", *score_columns(labels)])))
+    columns = ["label", "pred", *label_columns(labels), *score_columns(labels)]
+    frame = pd.read_parquet(predictions, columns=list(dict.fromkeys(columns)))
     known = frame.dropna(subset=["label"])
     results: dict[str, Any] = {}
-    if labels.task == "regression":
-        _write_rank_deltas(predictions, tables.rank_deltas(frame), output / contract.RANK_DELTAS)
+    if labels.task == "regression" and labels.several:
+        ranked = [tables.rank_deltas(own, name) for name, own in _by_target(labels, frame)]
+        _write_rank_deltas(predictions, ranked, output / contract.RANK_DELTAS)
+        if len(known):
+            truth, scores = known[label_columns(labels)].to_numpy(float), known[score_columns(labels)].to_numpy(float)
+            results = metrics.several_numbers(truth, metrics.check_finite(scores))
+            results["per_target"] = _per_target(labels, truth, scores)
+    elif labels.task == "regression":
+        _write_rank_deltas(predictions, [tables.rank_deltas(frame)], output / contract.RANK_DELTAS)
         if len(known):
             results = metrics.regression(known["label"].to_numpy(float), metrics.check_finite(known["pred"].to_numpy(float)))
     else:
@@ -345,14 +371,15 @@ def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
     write_json(output / contract.RESULTS, metrics.finite(results))
 
 
-def _write_rank_deltas(predictions: Path, ranks: pd.DataFrame, path: Path) -> None:
-    """Write ranks with the ids of their rows, a batch of ids at a time."""
-    start = 0
+def _write_rank_deltas(predictions: Path, each: Sequence[pd.DataFrame], path: Path) -> None:
+    """Write ranks, of one target after the other, with the ids of their rows, a batch of ids at a time."""
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as text:
-        for batch in pq.ParquetFile(predictions).iter_batches(batch_size=WINDOW, columns=["id"]):
-            ids = batch.to_pandas().set_axis(range(start, start + len(batch))).rename(columns=tables.RANKED)
-            ids.join(ranks, how="inner").to_csv(text, index=False, header=start == 0)
-            start += len(batch)
+        for ranks in each:
+            start = 0
+            for batch in pq.ParquetFile(predictions).iter_batches(batch_size=WINDOW, columns=["id"]):
+                ids = batch.to_pandas().set_axis(range(start, start + len(batch))).rename(columns=tables.RANKED)
+                ids.join(ranks, how="inner").to_csv(text, index=False, header=text.tell() == 0)
+                start += len(batch)
 
 
 def summarize(results: Mapping[str, str | Path], output: str | Path) -> None:

@@ -37,24 +37,27 @@ def read(path: str | Path, labels: Labels, models: Mapping[str, Sequence[int]]) 
     str
         A name whose models predicted rows with a label.
     numpy.ndarray
-        Labels of these rows, or their class indices ``(rows,)``.
+        Labels of these rows, or their class indices ``(rows,)``; of several targets ``(rows, targets)``.
     numpy.ndarray
-        Predictions ``(rows,)``, or probabilities ``(rows, classes)``.
+        Predictions ``(rows,)`` or ``(rows, targets)``, or probabilities ``(rows, classes)``.
     """
     column = pd.read_parquet(path, columns=["label"])["label"]
     known = column.notna().to_numpy()
-    values = column.dropna()
-    truth = labels.to_targets(values.to_numpy()) if labels.classes else values.to_numpy(float)
+    if labels.several:
+        truth = _columns(path, label_columns(labels))[known]
+    else:
+        values = column.dropna().to_numpy()
+        truth = labels.to_targets(values) if labels.classes else values.astype(float)
     for name, numbers in models.items() if known.any() else ():
-        each = (_scores(path, score_columns(labels, model)) for model in numbers or [None])
+        each = (_columns(path, score_columns(labels, model)) for model in numbers or [None])
         predicted = sum(each, np.zeros(()))[known] / max(1, len(numbers))
         saw = ~np.isnan(predicted[:, 0])
         if saw.any():
             yield name, truth[saw], predicted[saw] if labels.classes else predicted[saw, 0]
 
 
-def _scores(path: str | Path, columns: list[str]) -> np.ndarray:
-    """Read columns of predictions: float64 ``(rows, columns)``."""
+def _columns(path: str | Path, columns: list[str]) -> np.ndarray:
+    """Read columns of numbers: float64 ``(rows, columns)``."""
     return pd.read_parquet(path, columns=columns)[columns].to_numpy(float)
 
 

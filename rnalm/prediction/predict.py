@@ -273,10 +273,13 @@ def check_fit(model_folder: str | Path, encoded: str | Path, labels: Labels) -> 
         problem = f"a model with an output for each {labels.per}, but labels.per is {information['per']}"
         raise RnalmError(f"{model_folder}: {problem}; expected labels.per: {labels.per}")
     classes = information.get("classes")
-    if classes and labels.task == "multilabel" and tuple(classes) != labels.classes:
-        theirs = ", ".join(labels.classes)
-        problem = f"columns.label has the classes {', '.join(classes)}, but the model {model_folder} has {theirs}"
+    if classes and labels.task == information["task"] and labels.task != "classification" and tuple(classes) != labels.classes:
+        kind, theirs = "targets" if labels.task == "regression" else "classes", ", ".join(labels.classes) or "one number"
+        problem = f"columns.label has the {kind} {', '.join(classes)}, but the model {model_folder} has {theirs}"
         raise RnalmError(f"{encoded}: {problem}; expected these, in this order")
+    if labels.several and information["labelled"] and not classes and information["task"] == "regression":
+        problem = f"one number is known of each sequence, but the model {model_folder} has {', '.join(labels.classes)}"
+        raise RnalmError(f"{encoded}: {problem}; expected a column for each of these, in this order")
     if information["task"] != labels.task:
         raise RnalmError(f"{model_folder}: a model for {labels.task}, but the configuration says task: {information['task']}")
 

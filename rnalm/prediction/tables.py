@@ -26,13 +26,15 @@ def predictions(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.rename(columns=PREDICTED)
 
 
-def rank_deltas(frame: pd.DataFrame) -> pd.DataFrame:
+def rank_deltas(frame: pd.DataFrame, target: str | None = None) -> pd.DataFrame:
     """Compare the rank of each row's label with that of its prediction (1 = lowest, ties share the mean rank).
 
     Parameters
     ----------
     frame : pandas.DataFrame
         With ``label``, where rows without one are left out, ``pred``, and perhaps ``id``.
+    target : str, optional
+        Of several targets the one that these are of; it stands in a last column.
 
     Returns
     -------
@@ -50,7 +52,8 @@ def rank_deltas(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.dropna(subset=["label"])
     ranks = frame.assign(label_rank=frame["label"].rank(), pred_rank=frame["pred"].rank())
     named = ranks[[name for name in RANKED if name in ranks]].rename(columns=RANKED)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
-    return named.assign(rank_delta=ranks["label_rank"] - ranks["pred_rank"])
+    named = named.assign(rank_delta=ranks["label_rank"] - ranks["pred_rank"])
+    return named if target is None else named.assign(target=target)
 
 
 def label_report(each: dict[str, dict[str, float]]) -> pd.DataFrame:

@@ -83,19 +83,21 @@ def render(output: str | Path, title: str, lead: str, cards: Sequence[tuple[str,
 MOST_CLASSES = 20
 
 
-def by_class(per_class: Mapping[str, Mapping[str, float | None]]) -> Block:
-    """Tabulate what is said of each class.
+def by_class(per_class: Mapping[str, Mapping[str, float | None]], kind: str = "class") -> Block:
+    """Tabulate what is said of each class, or of each target.
 
     Parameters
     ----------
     per_class : mapping
         For each class its metrics by name, all the same ones.
+    kind : {'class', 'target'}
+        What they are.
     """
     names = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "f1": "F1"}
     columns = [names.get(key, key) for key in next(iter(per_class.values()))]
     rows = [[name, *(number(value) for value in of_class.values())] for name, of_class in per_class.items()]
-    folded = f"Metrics of each of {len(rows)} classes" if len(rows) > MOST_CLASSES else ""
-    return Block(table={"columns": ["class", *columns], "rows": rows}, folded=folded)
+    folded = f"Metrics of each of {len(rows)} {'classes' if kind == 'class' else 'targets'}" if len(rows) > MOST_CLASSES else ""
+    return Block(table={"columns": [kind, *columns], "rows": rows}, folded=folded)
 
 
 def picture(folder: str | Path, name: str, figure: Figure, caption: str, heading: str = "", folded: str = "") -> Block:

@@ -34,6 +34,8 @@ GREY = "#8a8f98"
 MAX_BARS = 1000
 #: More classes than this are drawn without their names.
 MOST_NAMED = 30
+#: Targets that have a panel each.
+MOST_PANELS = 12
 #: How far from an explained position the tokens are told apart.
 NEARBY = 15
 
@@ -83,15 +85,15 @@ def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **kwarg
     return figure, figure.subplots(rows, columns, squeeze=False, **kwargs)
 
 
-def data(lengths: np.ndarray, labels: pd.Series, log_labels: bool = False, of: str = "sequences") -> Figure:
+def data(lengths: np.ndarray, labels: pd.Series | pd.DataFrame, log_labels: bool = False, of: str = "sequences") -> Figure:
     """Draw how long sequences are and how labels are distributed.
 
     Parameters
     ----------
     lengths : numpy.ndarray
         Tokens of each sequence ``(rows,)``.
-    labels : pandas.Series
-        Numbers or class names; missing ones are left out.
+    labels : pandas.Series or pandas.DataFrame
+        Numbers or class names, or a column of numbers a target; missing ones are left out.
     log_labels : bool
         Whether numbers are drawn on a logarithmic axis.
     of : {'sequences', 'tokens'}
@@ -101,6 +103,9 @@ def data(lengths: np.ndarray, labels: pd.Series, log_labels: bool = False, of: s
     left, right = axes[0]
     left.hist(lengths, bins=40, color=GREY)
     left.set(xlabel="length (tokens)", ylabel="sequences", title="Sequence length")
+    if isinstance(labels, pd.DataFrame):
+        _targets(right, labels, log_labels)
+        return figure
     labels = labels.dropna()
     if pd.api.types.is_numeric_dtype(labels) and len(labels):
         logarithmic = log_labels and labels.min() > 0
@@ -125,25 +130,51 @@ def data(lengths: np.ndarray, labels: pd.Series, log_labels: bool = False, of: s
     return figure
 
 
-def regression(frame: pd.DataFrame, metrics: Mapping[str, float], logarithmic: bool = False) -> Figure:
-    """Draw predicted against true numbers; without labels, how predictions are distributed.
+def _targets(axis: Axes, labels: pd.DataFrame, logarithmic: bool) -> None:
+    """Draw how the numbers of several targets are distributed."""
+    logarithmic = logarithmic and bool((labels.min() > 0).all())
+    # From above to below, as they stand in the configuration.
+    known = [(plain(name), labels[name].dropna()) for name in labels.columns[:MOST_NAMED]][::-1]
+    axis.boxplot(
+        [own for _, own in known], orientation="horizontal", tick_labels=[name for name, _ in known], sym=".", widths=0.6
+    )
+    of = f", {MOST_NAMED} of {labels.shape[1]}" if labels.shape[1] > MOST_NAMED else ""
+    axis.set(xlabel="label", title=f"Targets{of}", xscale="log" if logarithmic else "linear")
+
+
+def regression(
+    frames: Mapping[str, pd.DataFrame], metrics: Mapping[str, Mapping[str, float]], logarithmic: bool = False
+) -> Figure:
+    """Draw predicted against true numbers, a panel a target; without labels, how predictions are distributed.
 
     Parameters
     ----------
-    frame : pandas.DataFrame
-        With ``label`` and ``pred``.
-    metrics : mapping
-        Correlations for the title.
+    frames : mapping of str to pandas.DataFrame
+        With ``label`` and ``pred``, of each target by its name; of one target, the name may be empty.
+    metrics : mapping of str to mapping
+        Correlations for the titles, by the same names.
     logarithmic : bool
         Whether to use logarithmic axes.
     """
-    figure, axes = canvas(4.2, 3.8)
-    axis = axes[0, 0]
+    columns = min(3, len(frames))
+    rows = -(-len(frames) // columns)
+    figure, axes = canvas(4.2 if columns == 1 else 3.4 * columns, 3.8 if columns == 1 else 3.1 * rows, rows, columns)
+    for axis in axes.flat[len(frames) :]:
+        axis.set_axis_off()
+    for axis, (name, frame) in zip(axes.flat, frames.items(), strict=False):
+        _numbers(axis, frame, metrics.get(name, {}), logarithmic)
+        if name:
+            axis.set_title(f"{plain(name)}\n{axis.get_title()}")
+    return figure
+
+
+def _numbers(axis: Axes, frame: pd.DataFrame, metrics: Mapping[str, float], logarithmic: bool) -> None:
+    """Draw predicted against true numbers of one target."""
     known = frame.dropna(subset=["label"])
     if known.empty:
         axis.hist(frame["pred"], bins=40, color=GREY)
         axis.set(xlabel="predicted", ylabel="sequences", title=f"{len(frame):,} predictions")
-        return figure
+        return
     scale = "log" if logarithmic and (known[["label", "pred"]].to_numpy() > 0).all() else "linear"
     # Many thousands of points as vectors would make the report slow to open.
     axis.scatter(known["label"], known["pred"], s=6, alpha=0.4, color=LOWER, linewidths=0, rasterized=len(known) > 3000)
@@ -155,7 +186,6 @@ def regression(frame: pd.DataFrame, metrics: Mapping[str, float], logarithmic: b
         if metrics.get(key) is not None
     )
     axis.set(xlabel="true", ylabel="predicted", xscale=scale, yscale=scale, title=f"{shown}  (n = {len(known):,})")
-    return figure
 
 
 def profiles(shown: Sequence[Profile], elements: Elements | None = None) -> Figure:

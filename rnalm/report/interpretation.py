@@ -65,9 +65,11 @@ def interpretation(job: Job, query: Query, mode: str) -> Section:
 
 
 def _explained(job: Job) -> str:
-    """Say of which class the scores are, for classification."""
-    if job.config["task"] == "regression":
-        return ""
+    """Say of which class or target the scores are."""
+    if job.meaning.task == "regression":
+        named = _explained_targets(job)
+        others = f", of the explained targets the first of {len(named)}" if len(named) > 1 else ""
+        return f"The prediction is that of {named[0]!r}{others}. " if named else ""
     asked, sites = job.config["interpret"], job.config["predict"]["sites"]
     explain = asked["explain"]
     if explain is None and job.meaning.per == "token":
@@ -78,6 +80,13 @@ def _explained(job: Job) -> str:
     if isinstance(explain, list):
         which = f"{predicted}, or of {explain[0]!r} where another one than {named} is"
     return f"The prediction is the {job.config['interpret']['scale']} of {which}. "
+
+
+def _explained_targets(job: Job) -> list[str]:
+    """Name the targets that are explained, where there are several; the first is shown."""
+    if job.meaning.task != "regression":
+        return []
+    return named_classes(job.config["interpret"]["explain"]) or list(job.meaning.classes)
 
 
 def _extremes(job: Job, query: Query, mode: str) -> list[str]:
@@ -93,7 +102,8 @@ def _extremes(job: Job, query: Query, mode: str) -> list[str]:
     scored: set[str] = set()
     for batch in pq.ParquetFile(query.scores[mode]).iter_batches(columns=["sequence"]):
         scored.update(batch.column(0).unique().to_pylist())
-    column = score_columns(job.meaning)[-1]
+    targets = _explained_targets(job)
+    column = score_columns(job.meaning)[job.meaning.classes.index(targets[0]) if targets else -1]
     frame = pd.read_parquet(query.predictions, columns=["id", column]).set_index("id")
     ordered = frame.loc[frame.index.isin(scored)].sort_values(column, kind="stable").index.tolist()
     low = ordered[: count // 2]

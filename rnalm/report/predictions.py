@@ -6,6 +6,7 @@ from rnalm.config.contract import picture_name
 from rnalm.files import read_json
 from rnalm.labels import metrics
 from rnalm.prediction import measure
+from rnalm.prediction.columns import label_columns, score_columns
 from rnalm.report import curves, figures
 from rnalm.report.blocks import Block, Section, by_class, number, picture
 from rnalm.report.job import Job, Query
@@ -24,17 +25,19 @@ def predictions(job: Job, query: Query) -> Section:
     """
     meaning, results = job.meaning, read_json(query.results)
     measured, scores = [], {}
-    several, models = meaning.task == "multilabel", _models(job, query)
-    for one, means in measure.measure_labels(query.predictions, job.meanings, models) if several else ():
-        measured.append(one)
-        scores[one.name] = means
-    for name, truth, predicted in measure.read(query.predictions, meaning, models) if not several else ():
-        if meaning.classes:
-            measured.append(measure.measure(name, truth, predicted))
-        scores[name] = getattr(metrics, meaning.task)(truth, predicted) | {"rows": len(truth)}
-    blocks = _classified(job, query, measured) if meaning.classes else [_regressed(job, query, results)]
-    if per_class := results.get("per_class"):
-        blocks.insert(1, by_class(per_class))
+    numbers, models = meaning.task == "regression", _models(job, query)
+    if meaning.task == "multilabel":
+        for one, means in measure.measure_labels(query.predictions, job.meanings, models):
+            measured.append(one)
+            scores[one.name] = means
+    else:
+        compare = metrics.several_numbers if meaning.several else getattr(metrics, meaning.task)
+        for name, truth, predicted in measure.read(query.predictions, meaning, models):
+            measured += [] if numbers else [measure.measure(name, truth, predicted)]
+            scores[name] = compare(truth, predicted) | {"rows": len(truth)}
+    blocks = [_regressed(job, query, results)] if numbers else _classified(job, query, measured)
+    if each := results.get("per_class", results.get("per_target")):
+        blocks.insert(1, by_class(each, "target" if numbers else "class"))
     if len(scores) > 1:
         blocks.append(_models_table(scores, folded=f"Metrics of each {job.unit(query)}"))
     return Section(query.title("Predictions"), blocks)
@@ -57,9 +60,18 @@ def _models_table(scores: dict[str, dict[str, float]], folded: str) -> Block:
 
 
 def _regressed(job: Job, query: Query, results: dict) -> Block:
-    frame = pd.read_parquet(query.predictions, columns=["label", "pred"])
-    drawn = figures.regression(frame, results, job.meaning.scaler.method == "log")
-    return picture(job.figures, picture_name("predictions", query.name), drawn, _who_predicts(job, query))
+    meaning, caption = job.meaning, _who_predicts(job, query)
+    frames: dict = {"": pd.read_parquet(query.predictions, columns=["label", "pred"])}
+    if meaning.several:
+        columns = list(zip(meaning.classes, label_columns(meaning), score_columns(meaning), strict=True))[: figures.MOST_PANELS]
+        frames = {
+            name: pd.read_parquet(query.predictions, columns=own)[own].set_axis(["label", "pred"], axis=1)
+            for name, *own in columns
+        }
+        if (count := len(meaning.classes)) > len(frames):
+            caption += f" Of {count} targets the first {len(frames)} are shown."
+    drawn = figures.regression(frames, results.get("per_target", {"": results}), meaning.scaler.method == "log")
+    return picture(job.figures, picture_name("predictions", query.name), drawn, caption)
 
 
 def _classified(job: Job, query: Query, measured: list[measure.Measured]) -> list[Block]:

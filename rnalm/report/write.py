@@ -76,6 +76,8 @@ def _data(job: Job) -> Section:
     path = job.source or job.queries[0].encoded
     of = "tokens" if job.meaning.per == "token" else "sequences"
     labels = dataset.labels(path).to_pandas()
+    if job.meaning.task == "regression" and job.meaning.several:
+        labels = pd.DataFrame(labels.to_numpy().reshape(-1, job.meaning.n_outputs), columns=list(job.meaning.classes))
     if job.meaning.task == "multilabel":
         # Of each sequence the names of the classes that it has.
         names = np.tile(job.meaning.classes, len(labels) // len(job.meaning.classes))

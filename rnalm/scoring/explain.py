@@ -19,7 +19,7 @@ class Contrast:
     pred : float or str
         Prediction for the sequence, by the mean over the models.
     classes : list of str
-        Names of the explained outputs; one empty name for regression.
+        Names of the explained outputs; one empty name for a regression of one target.
     base : list of float
         Mean score of the sequence, or of what it is compared with, for each explained output.
     difference : numpy.ndarray
@@ -93,17 +93,21 @@ class Subject:
         Returns
         -------
         pred : float or str
-            The value or class that the models predict together.
+            The value or class that the models predict together, or the values of several targets, as tables show them.
         chosen : list of int
             Which outputs are explained.
         classes : list of str
-            Their names; one empty name for regression.
+            Their names; one empty name for a regression of one target.
         """
         # Predicted is what the mean probability says, as in the predictions, also where logits are explained.
         likely = np.mean([meaning.to_scores(raw) for meaning, raw in zip(self.labels, outputs, strict=True)], axis=0)
-        best, names = int(likely.argmax()), self.labels[0].classes
-        chosen = [best] if self.explained is None else list(self.explained)
-        return (names[best] if names else float(likely[0])), chosen, ([names[output] for output in chosen] if names else [""])
+        best, meaning = int(likely.argmax()), self.labels[0]
+        names, chosen = meaning.classes, [best] if self.explained is None else list(self.explained)
+        if not names:
+            return float(likely[0]), chosen, [""]
+        pred = meaning.written(likely) if meaning.task == "regression" else names[best]
+        assert pred is not None, "all is predicted"
+        return pred, chosen, [names[output] for output in chosen]
 
     def contrast(self, outputs: Sequence[np.ndarray]) -> Contrast:
         """Compare the outputs for perturbations with those for the sequence.
@@ -125,7 +129,8 @@ def explained_classes(explain: str | Sequence[str] | None, labels: Labels) -> li
     Parameters
     ----------
     explain : str, sequence of str or None
-        ``predicted`` (as None), ``all``, the name of a class, or names of several.
+        ``predicted`` (as None), ``all``, the name of a class or target, or names of several; of several targets, of which none
+        is the predicted one, None is all.
     labels : Labels
         What the outputs mean.
 
@@ -139,11 +144,11 @@ def explained_classes(explain: str | Sequence[str] | None, labels: Labels) -> li
     >>> explained_classes("all", Labels("classification", classes=("early", "late")))
     [0, 1]
     """
-    if labels.task == "regression":
+    if labels.task == "regression" and not labels.several:
         return [0]
-    if explain in (None, "predicted"):
+    if explain in (None, "predicted") and labels.task != "regression":
         return None
-    if explain == "all":
+    if explain in (None, "predicted", "all"):
         return list(range(len(labels.classes)))
     return [class_index(name, labels.classes) for name in named_classes(explain)]
 

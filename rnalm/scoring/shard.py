@@ -75,7 +75,7 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
 
     meaning, explains_predicted = method.subject.labels[0], method.subject.explained is None
     several, tokens = bool((assigned.sum(axis=0) > 1).any()), meaning.per == "token"
-    schema = columns(job.mode, meaning.task, explains_predicted, several, tokens)
+    schema = columns(job.mode, meaning, explains_predicted, several, tokens)
     sequences = (sequence for group in dataset.read(job.encoded, rows, letters=job.level == "base") for sequence in group)
     nothing = 0
     with _Progress(job.mode, cost[rows].sum()) as progress, _writing(output, schema) as writer:

@@ -6,20 +6,21 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from rnalm.labels.labels import Labels
 from rnalm.scoring.explain import Contrast
 from rnalm.scoring.sites import Sites
 from rnalm.tokens.dataset import Encoded
 
 
-def columns(mode: str, task: str, predicted_only: bool, several: bool, tokens: bool = False) -> pa.Schema:
+def columns(mode: str, labels: Labels, predicted_only: bool, several: bool, tokens: bool = False) -> pa.Schema:
     """Name the columns of the scores; the first eight are those of earlier tools' CSV files.
 
     Parameters
     ----------
     mode : {'remove', 'mask', 'replace', 'integrated_gradients'}
         What is computed; only ``replace`` has replacements.
-    task : {'regression', 'classification'}
-        Whether labels are numbers or names.
+    labels : Labels
+        What the outputs of the models mean: a number is one, names of classes and the numbers of several targets are text.
     predicted_only : bool
         Whether the class that is explained is the predicted one, which ``pred`` names already.
     several : bool
@@ -29,10 +30,10 @@ def columns(mode: str, task: str, predicted_only: bool, several: bool, tokens: b
 
     Examples
     --------
-    >>> columns("remove", "regression", predicted_only=False, several=True).names
+    >>> columns("remove", Labels("regression"), predicted_only=False, several=True).names
     ['sequence', 'token', 'label', 'pred', 'start_offset', 'end_offset', 'loo', 'loo_sd']
     """
-    value = pa.float64() if task == "regression" else pa.string()
+    value = pa.string() if labels.classes else pa.float64()
     fields = [("sequence", pa.string()), ("token", pa.string())]
     fields += [("replacement", pa.string())] if mode == "replace" else []
     fields += [
@@ -43,7 +44,7 @@ def columns(mode: str, task: str, predicted_only: bool, several: bool, tokens: b
         ("loo", pa.float64()),
     ]
     fields += [("loo_sd", pa.float64())] if several else []
-    fields += [("class", pa.string())] if task != "regression" and not predicted_only else []
+    fields += [("class", pa.string())] if labels.classes and not predicted_only else []
     fields += [("explained_position", pa.int32())] if tokens else []
     return pa.schema(fields)
 

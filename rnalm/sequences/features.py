@@ -82,7 +82,7 @@ def classes(source: Genome) -> list[str]:
     Parameters
     ----------
     source : Genome
-        With a list of them, the file that has one, or all that the features have.
+        With a list of them, the file that has one, or all that the features have; or with signals that have names.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def classes(source: Genome) -> list[str]:
     """
     features = source.features
     if features is None or features.is_signal:
-        return []
+        return list(features.signals) if features else []
     if features.classes is not None:
         names, where = read_names(features.classes, "source.features.classes")
     else:

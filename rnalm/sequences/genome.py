@@ -14,7 +14,7 @@ from rnalm.sequences.contigs import Reference
 from rnalm.sequences.features import Labeller, saved_by_selene
 from rnalm.sequences.records import Record
 from rnalm.sequences.sample import Legal, Part, Windows
-from rnalm.sequences.signals import Signal
+from rnalm.sequences.signals import Signals
 from rnalm.sequences.strands import reverse_complement
 
 log = logging.getLogger(__name__)
@@ -36,8 +36,8 @@ def read(source: Genome) -> Iterator[Record]:
     Yields
     ------
     Record
-        A window; its label is float32 ``(classes,)``, 1 or 0, or of a signal ``(1,)``, and its description what a region is
-        called.
+        A window; its label is float32 ``(classes,)``, 1 or 0, or numbers of signals ``(signals,)``, and its description what a
+        region is called.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def read(source: Genome) -> Iterator[Record]:
     label = None
     if source.features:
         signal = source.features.is_signal
-        label = Signal(source, reference, parts) if signal else Labeller(source, reference, parts, regions)
+        label = Signals(source, reference, parts) if signal else Labeller(source, reference, parts, regions)
     windows = sample.draw(source, reference, Legal(source, reference, parts, label), regions)
     windows, strands = _once(windows, _strands(source, windows, regions), path)
     runs = sample.runs(windows)

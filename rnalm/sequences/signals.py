@@ -1,4 +1,4 @@
-"""A signal along a genome ─► a number for each bin."""
+"""Signals along a genome ─► a number of each for every bin."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +13,13 @@ from rnalm.sequences.contigs import Reference
 from rnalm.sequences.sample import Part, Windows
 
 
-class Signal:
-    """Labels windows by what a bigWig file has of their bins.
+class Signals:
+    """Labels windows by what bigWig files have of their bins.
 
     Parameters
     ----------
     source : Genome
-        With features that are a signal.
+        With features that are signals.
     reference : Reference
         The genome.
     parts : sequence of Part
@@ -28,21 +28,37 @@ class Signal:
     Attributes
     ----------
     classes : list of str
-        None: the label is a number.
+        Names of several signals; none where there is one.
 
     Raises
     ------
     RnalmError
-        If the file is no bigWig, or has none of the contigs that are read, or one of another length.
+        If a file is no bigWig, or has none of the contigs that are read, or one of another length.
     """
-
-    classes: Sequence[str] = ()
 
     def __init__(self, source: Genome, reference: Reference, parts: Sequence[Part]) -> None:
         assert source.features is not None, "it has features"
         self.features, self.span, self.parts = source.features, source.span, parts
-        self.path = source.features.path or ""
-        self.file = _opened(self.path)
+        self.classes = list(source.features.signals)
+        paths = [*source.features.signals.values()] or [source.features.path or ""]
+        self.files = [_File(path, source.genome, reference) for path in paths]
+
+    def __call__(self, windows: Windows) -> np.ndarray:
+        """Label windows: float32 ``(windows, signals)``, NaN where nothing is known."""
+        start, end = windows.start, windows.end
+        if self.span is not None:
+            start, end = windows.start + self.span[0], windows.start + self.span[1]
+        contigs = [self.parts[number].contig for number in windows.part]
+        bins = list(zip(contigs, start.tolist(), end.tolist(), strict=True))
+        labels = [[summarized(file.bases(*place), self.features) for file in self.files] for place in bins]
+        return np.array(labels, dtype=np.float32).reshape(len(bins), len(self.files))
+
+
+class _File:
+    """A bigWig file of a genome."""
+
+    def __init__(self, path: str, genome: str, reference: Reference) -> None:
+        self.file = _opened(path)
         theirs = self.file.chroms()
         #: What the file calls each contig that it has.
         self.contigs: dict[str, str] = {}
@@ -51,29 +67,18 @@ class Signal:
             if name is None:
                 continue
             if theirs[name] != length:
-                problem = f"{name} has {theirs[name]} bases, in {source.genome} {length}"
-                raise RnalmError(f"{self.path}: {problem}; is it of another version of the genome?")
+                problem = f"{name} has {theirs[name]} bases, in {genome} {length}"
+                raise RnalmError(f"{path}: {problem}; is it of another version of the genome?")
             self.contigs[contig] = name
         if not self.contigs:
             found = ", ".join(list(theirs)[:3])
-            raise RnalmError(f"{self.path}: has none of the contigs of {source.genome} that are read; found {found}")
+            raise RnalmError(f"{path}: has none of the contigs of {genome} that are read; found {found}")
 
-    def __call__(self, windows: Windows) -> np.ndarray:
-        """Label windows: float32 ``(windows, 1)``, NaN where nothing is known."""
-        start, end = windows.start, windows.end
-        if self.span is not None:
-            start, end = windows.start + self.span[0], windows.start + self.span[1]
-        names = [self.contigs.get(self.parts[number].contig) for number in windows.part]
-        bins = zip(names, start.tolist(), end.tolist(), strict=True)
-        return np.array([[self._of(name, low, high)] for name, low, high in bins], dtype=np.float32)
-
-    def _of(self, contig: str | None, start: int, end: int) -> float:
-        """Give the number of a bin."""
-        return summarized(np.full(end - start, np.nan) if contig is None else self._bases(contig, start, end), self.features)
-
-    def _bases(self, contig: str, start: int, end: int) -> np.ndarray:
-        """Read the value of each base, NaN where there is none."""
-        return self.file.values(contig, start, end, fillna=None)
+    def bases(self, contig: str, start: int, end: int) -> np.ndarray:
+        """Read the value of each base of a bin, NaN where there is none."""
+        if contig not in self.contigs:
+            return np.full(end - start, np.nan)
+        return self.file.values(self.contigs[contig], start, end, fillna=None)
 
 
 def summarized(bases: np.ndarray, features: Features) -> float:

@@ -158,6 +158,25 @@ def _arrays(lists: pa.ListArray) -> list:
     return [None if gone else part for gone, part in zip(missing, parts, strict=True)]
 
 
+def blocks(path: str | Path, name: str) -> Iterator[pa.Array]:
+    """Read a column of an encoded file, some rows at a time.
+
+    Parameters
+    ----------
+    path : path
+        The Parquet file.
+    name : str
+        The column.
+
+    Yields
+    ------
+    pyarrow.Array
+        The values of consecutive rows.
+    """
+    for batch in pq.ParquetFile(path).iter_batches(columns=[name], batch_size=2**10):
+        yield batch.column(0)
+
+
 def lengths(path: str | Path) -> np.ndarray:
     """Count the tokens of every row of an encoded file, without reading the rest.
 
@@ -171,10 +190,7 @@ def lengths(path: str | Path) -> np.ndarray:
     numpy.ndarray
         int64 ``(rows,)``
     """
-    file = pq.ParquetFile(path)
-    counts = [
-        batch.column(0).value_lengths().to_numpy(zero_copy_only=False) for batch in file.iter_batches(columns=["input_ids"])
-    ]
+    counts = [ids.value_lengths().to_numpy(zero_copy_only=False) for ids in blocks(path, "input_ids")]
     return np.concatenate(counts).astype(np.int64)
 
 

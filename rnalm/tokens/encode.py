@@ -54,7 +54,8 @@ def encode(
     options : Encode, optional
         Where sequences are cut; None: the defaults.
     task : {'regression', 'classification', 'multilabel'}
-        Numbers are stored as such, classes by name, and for multilabel 1 or 0 for each class.
+        Numbers are stored as such, or a list of them where there are several targets, classes by name, and for multilabel 1 or
+        0 for each class.
     labels : Labels, optional
         What has a label, and what quality labels weigh; None: the defaults. Where tokens have labels no sequence is cut: models
         read it in windows of the block size.
@@ -95,7 +96,9 @@ def encode(
     tokenize = RecordTokenizer(tokenizer, uncut(options) if positions else options)
     if positions and not tokenize.atomic:
         raise RnalmError("labels.per: token: a token must be a position, but those of the tokenizer can be of several letters")
-    classes = (read.classes(source) or labels.classes or []) if task == "multilabel" else []
+    classes = [] if task == "classification" else read.classes(source) or labels.classes or []
+    if task == "regression" and len(classes) == 1:
+        classes = []  # one number is a number, also in a list
     schema = _schema(source, tokenize, task, positions, classes)
     summary = Summary()
     rows = make_rows(source, tokenize, task, labels, require_labels, summary)
@@ -246,7 +249,7 @@ def _schema(source: Source, tokenize: RecordTokenizer, task: str, positions: boo
         columns.append(("offsets", pa.list_(pa.list_(pa.int32(), 2))))
     if source.modifier_sep is not None:
         columns.append(("modifiers", pa.list_(pa.list_(pa.float32()))))
-    label = number if task == "regression" else text
+    label = text if task == "classification" else pa.list_(number) if classes else number
     if task == "multilabel":
         label = pa.list_(pa.list_(pa.float32(), max(1, len(classes))) if positions else pa.float32())
     elif positions:

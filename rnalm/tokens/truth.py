@@ -79,13 +79,13 @@ def read_classes(record: Record, source: Source) -> np.ndarray:
 
 
 def read_label(record: Record, task: str, source: Source, labels: Labels) -> float | str | np.ndarray | None:
-    """Read a label: a finite number for regression, a name, or for ``multilabel`` one for each class; or one for each token.
+    """Read a label: a finite number for regression, a name, or one for each of several classes or targets; or those of tokens.
 
     Parameters
     ----------
     record : Record
         The sequence.
-    task : {'regression', 'classification'}
+    task : {'regression', 'classification', 'multilabel'}
         What labels are.
     source : Source
         From which the sequence is.
@@ -106,20 +106,49 @@ def read_label(record: Record, task: str, source: Source, labels: Labels) -> flo
         return read_labels(record, task, source, labels)
     if record.label is None or (isinstance(record.label, np.ndarray) and np.isnan(record.label).all()):
         return None
-    if isinstance(record.label, np.ndarray) and task == "regression":
-        if len(record.label) > 1:
-            raise RnalmError(f"{record.place}: found {len(record.label)} targets, expected one for task: regression")
-        return float(record.label[0])
     if task == "multilabel":
         return read_classes(record, source)
-    assert isinstance(record.label, str), "several columns are for multilabel"
-    if task == "classification":
-        return record.label
-    label = to_number(record.label, source.decimal)
-    if label is None:
-        hint = _number_hint(record.label, source)
-        raise RnalmError(f"{record.place}: the label of {record.id!r} is {record.label!r}, expected a number{hint}")
-    return label
+    if task == "regression" and not isinstance(record.label, str):
+        numbers = read_numbers(record, source)
+        return numbers if len(numbers) > 1 else None if np.isnan(numbers[0]) else float(numbers[0])
+    assert isinstance(record.label, str), "of several classes each has a column"
+    return record.label if task == "classification" else _number(record.label, record, source)
+
+
+def read_numbers(record: Record, source: Source) -> np.ndarray:
+    """Read the numbers of several targets.
+
+    Parameters
+    ----------
+    record : Record
+        With a label.
+    source : Source
+        From which it is.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``(targets,)``: NaN where one is not known.
+
+    Raises
+    ------
+    RnalmError
+        If one is no number; it names file, line and target.
+    """
+    if isinstance(record.label, np.ndarray):
+        return record.label.astype(np.float64)
+    named = zip(source.label_classes, record.label or (), strict=True)
+    return np.array([np.nan if text is None else _number(text, record, source, name) for name, text in named])
+
+
+def _number(text: str, record: Record, source: Source, target: str | None = None) -> float:
+    """Read a number, perhaps of one of several targets."""
+    number = to_number(text, source.decimal)
+    if number is None:
+        what = "the label" if target is None else f"{target!r}"
+        hint = _number_hint(text, source)
+        raise RnalmError(f"{record.place}: {what} of {record.id!r} is {text!r}, expected a number{hint}")
+    return number
 
 
 def _number_hint(text: str, source: Source) -> str:

@@ -135,8 +135,8 @@ def new_model(job: Job, data: FoldData) -> PreTrainedModel:
         entries["use_cache"] = False  # the Trainer sets it too; a model that it need not train any more should look the same
         if data.meaning.task == "regression":
             mean, sd = targets.mean_and_sd(data.training.known)
-            entries |= {"output_mean": mean, "output_sd": sd}
-        else:
+            entries |= {"output_mean": mean.tolist(), "output_sd": sd.tolist()}
+        if data.meaning.classes:
             entries["id2label"] = dict(enumerate(data.meaning.classes))
             entries["label2id"] = {name: index for index, name in enumerate(data.meaning.classes)}
         if data.meaning.per == "token":

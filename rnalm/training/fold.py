@@ -16,7 +16,7 @@ from rnalm.tokens import dataset, encode, windows
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import load_tokenizer
 from rnalm.training.trainer import FoldData, Job
-from rnalm.training.training_set import TrainingSet
+from rnalm.training.training_set import TrainingSet, labels_of
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +53,12 @@ def load(job: Job) -> FoldData:
         validating = [sequence for sequence in sequences if parts[sequence.row] == folds.VALIDATION]
         training.extend([sequence for sequence in sequences if parts[sequence.row] == folds.TRAIN])
         validation.extend(validating)
-        truth += [sequence.label for sequence in validating]
+        truth += [labels_of(validating, meaning)] if validating else []
     training.add_twins()
-    counts = targets.count(meaning, training.known()) if meaning.classes else np.zeros((0, 2))
+    counts = np.zeros((0, 2)) if meaning.task == "regression" else targets.count(meaning, training.known())
     if meaning.task == "multilabel":
         _tell_classes(job, meaning, counts)
-    known = np.concatenate(truth) if job.per == "token" else np.array(truth)
-    return FoldData(meaning, training, validation, known, counts, class_weights(job, meaning, counts))
+    return FoldData(meaning, training, validation, np.concatenate(truth), counts, class_weights(job, meaning, counts))
 
 
 def _read(job: Job, rows: np.ndarray) -> Iterator[list[Encoded]]:
@@ -69,8 +68,10 @@ def _read(job: Job, rows: np.ndarray) -> Iterator[list[Encoded]]:
 
 
 def _numbers(job: Job, rows: np.ndarray) -> np.ndarray:
-    """Read the known labels of rows, or of their tokens, that are numbers."""
+    """Read the known labels of rows, or of their tokens, that are numbers; those of several targets whether known or not."""
     column = dataset.column(job.encoded, "label").take(rows)
+    if classes := all_classes(job):
+        return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, len(classes))
     values = (column.combine_chunks().flatten() if job.per == "token" else column).drop_null().to_numpy()
     return values[~np.isnan(values)]
 
@@ -154,8 +155,6 @@ def all_classes(job: Job) -> list[str]:
     job : Job
         One of the experiment.
     """
-    if job.task == "regression":
-        return []
-    if job.task == "multilabel":
-        return encode.metadata(job.encoded)["classes"]
+    if job.task != "classification":
+        return encode.metadata(job.encoded).get("classes", [])
     return dataset.labels(job.encoded).drop_null().unique().to_pylist()

@@ -222,8 +222,8 @@ def blanking(job: Job) -> Blanking:
     return Blanking(job.options["mask_prob"], tuple(special.values()), special["mask"], job.fold_seed)
 
 
-def unit(model: PreTrainedModel) -> float:
-    """Give the standard deviation of the targets that a model was made for.
+def unit(model: PreTrainedModel) -> float | list[float]:
+    """Give the standard deviation of the targets that a model was made for, or of each of several.
 
     Parameters
     ----------

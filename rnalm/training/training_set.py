@@ -32,7 +32,7 @@ class TrainingSet(Dataset):
 
     def __init__(self, folder: str | Path, vocab_size: int, meaning: Labels) -> None:
         self.sequences = StoredRows(folder, vocab_size)
-        of_tokens, several = meaning.per == "token", meaning.task == "multilabel"
+        of_tokens, several = meaning.per == "token", meaning.several
         self.kind = np.int64 if meaning.task == "classification" else np.float32
         # Up to 128 classes, or whether each of several is there, take a byte.
         most = 1 if several else meaning.n_outputs
@@ -48,18 +48,15 @@ class TrainingSet(Dataset):
         sequences : sequence of Encoded
             With labels; in memory, such as those of a row group.
         """
-        self.sequences.extend(sequences)
-        given: list = [sequence.label for sequence in sequences]
-        if not given:
+        if not sequences:
             return
-        # Those of all rows, or of all their tokens, below each other.
-        kind = {"regression": np.float64, "classification": object, "multilabel": np.float32}[self._meaning.task]
-        labels = np.concatenate(given) if self._meaning.per == "token" else np.array(given, dtype=kind)
-        targets = self._meaning.to_targets(labels)
+        self.sequences.extend(sequences)
+        targets = self._meaning.to_targets(labels_of(sequences, self._meaning))
         if self._meaning.task == "multilabel":
             targets = np.nan_to_num(targets, nan=UNKNOWN)
         if self._meaning.per == "token":
-            self._targets.extend(np.split(targets, np.cumsum(list(map(len, given)))[:-1]))
+            lengths = [len(sequence.input_ids) for sequence in sequences]
+            self._targets.extend(np.split(targets, np.cumsum(lengths)[:-1]))
         else:
             self._targets.extend(list(targets[:, None] if self._scalar else targets))
 
@@ -125,7 +122,7 @@ class TrainingSet(Dataset):
 
     def _blocks(self) -> Iterator[np.ndarray]:
         """Divide the rows into runs of about :data:`BLOCK` targets each."""
-        width = self._meaning.n_outputs if self._meaning.task == "multilabel" else 1
+        width = self._meaning.n_outputs if self._meaning.several else 1
         sizes = self.lengths * width if self._meaning.per == "token" else np.full(len(self), width)
         block = np.cumsum(sizes) // BLOCK
         return iter(np.split(np.arange(len(self)), np.flatnonzero(np.diff(block)) + 1))
@@ -164,6 +161,27 @@ class TrainingSet(Dataset):
             labels = np.concatenate(targets) if self._scalar else np.stack(targets)
         weights = np.array([sequence.weight for sequence in sequences], dtype=np.float32)
         return inputs | {"labels": torch.from_numpy(labels), "weights": torch.from_numpy(weights)}
+
+
+def labels_of(sequences: Sequence[Encoded], meaning: Labels) -> np.ndarray:
+    """Give the labels of sequences, or of all their tokens, below each other: a copy, which keeps nothing else in memory.
+
+    Parameters
+    ----------
+    sequences : sequence of Encoded
+        With labels.
+    meaning : Labels
+        What they are.
+
+    Returns
+    -------
+    numpy.ndarray
+        As :meth:`rnalm.labels.labels.Labels.to_targets` takes them.
+    """
+    given: list = [sequence.label for sequence in sequences]
+    if meaning.per == "token":
+        return np.concatenate(given)
+    return np.array(given, dtype={"regression": np.float64, "classification": object, "multilabel": np.float32}[meaning.task])
 
 
 def _padded(targets: Sequence[np.ndarray], length: int) -> np.ndarray:

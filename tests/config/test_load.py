@@ -246,7 +246,7 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
             changed("interpret.precision", "tf32") | {"finetune": {"gpus": 0}},
             "interpret.precision: tf32 needs a GPU, found finetune.gpus: 0; expected float32 or bf16",
         ),
-        (changed("interpret.explain", "all"), "interpret.explain is for task: classification, found task: regression"),
+        (changed("interpret.explain", "all"), "interpret.explain is for classes, or several targets; found one number"),
         (
             changed("labels.scaling", "log") | {"task": "classification"},
             "labels.scaling is for task: regression, found task: classification",
@@ -302,7 +302,7 @@ def test_further_mistakes_are_counted(refusal):
     ("settings", "key", "found"),
     [
         (changed("source.columns.id", 0), "source.columns.id", "0"),
-        (changed("source.columns.label", [3]), "source.columns.label", "['3']"),
+        (changed("source.columns.label", [3]) | {"task": "classification"}, "source.columns.label", "['3']"),
         (changed("folds.validation", "val"), "folds.validation", "'val'"),
         (changed("folds.splits", [1.5]), "folds.splits.0", "1.5"),
         (changed("inference", {"a b": UNLABELLED}), "inference.a b", "'a b'"),

@@ -77,7 +77,7 @@ def test_sites_are_labels_to_train_with():
         ),
         (
             {"task": "regression", "source": TABLE | {"columns": TABLE["columns"] | {"sites": ["x", "y"]}}},
-            "source.columns.sites: found ['x', 'y']; task: regression has one column",
+            "source.columns.sites: found ['x', 'y']; task: regression with labels.per: token has one column",
         ),
         (
             {

@@ -105,6 +105,7 @@ KEYS = {
         f"source<Genome>.features.{key}": ("signal", value, ENCODING)
         for key, value in (("statistic", "max"), ("uncovered", None))
     },
+    "source<Genome>.features.signals": ("signal", dict.fromkeys("xy", "signal.bw"), ENCODING, {"path": None}),
     **{
         f"source<Matrix>.{key}": ("matrix", value, EVERYTHING)
         for key, value in {

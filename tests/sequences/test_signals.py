@@ -83,6 +83,17 @@ def test_bins_of_which_nothing_is_known_are_left_out_of_training(genome, tmp_pat
     assert summary.dropped > 0
 
 
+def test_several_signals_are_several_targets(genome, tmp_path):
+    one, other = genome("a.bw"), genome("b.bw", prefix="")
+    features = {"signals": {"max": other, "same": one}, "statistic": "max", "uncovered": None}
+    own = read_source(source(one).model_dump() | {"features": features})
+    alone = [record.label[0] for record in read_records(source(one, statistic="max", uncovered=None))]
+    records = list(read_records(own))
+    np.testing.assert_array_equal(np.array([record.label for record in records]), np.stack([alone, alone], axis=1))
+    encode.encode(own, learn.learn(own), tmp_path / "e.parquet", Encode(), require_labels=True)
+    assert encode.metadata(tmp_path / "e.parquet")["classes"] == ["max", "same"]
+
+
 def test_a_contig_that_the_signal_lacks_is_uncovered(genome, tmp_path):
     file = pybigtools.open(str(tmp_path / "one.bw"), "w")
     file.write({"chr1": 300}, [("chr1", 0, 300, 1.5)])
@@ -115,6 +126,8 @@ def test_files_that_do_not_fit_are_refused(genome, tmp_path, refusal):
             {"features": {"path": "s.bw", "threshold": 0.3}},
             "threshold is for intervals of classes, found a signal",
         ),
+        ({"features": {"path": "s.bw", "signals": {"a": "b.bw"}}}, "expected no path beside them, found s.bw"),
+        ({"features": {"signals": {"a": "b.bed"}}}, "signals: found b.bed; expected bigWig files (.bw, .bigWig)"),
         (
             {"features": {"path": "s.bed", "statistic": "max"}},
             "statistic is for signals (.bw), found no such file",
