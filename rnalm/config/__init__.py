@@ -230,7 +230,7 @@ as Weights & Biases writes it."""
             if self.predict.sites:
                 raise ValueError("predict.sites is for task: classification, found task: regression")
             if self.interpret.explain not in (None, "predicted") and self.trains and not self.training_source.several:
-                raise ValueError("interpret.explain is for classes, or several targets; found one number a sequence")
+                raise ValueError("interpret.explain is for classes, or several targets; found one number")
             if self.interpret.scale != "probability":
                 raise ValueError("interpret.scale is for task: classification, found task: regression")
         else:

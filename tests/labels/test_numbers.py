@@ -96,7 +96,7 @@ def test_a_mistake_in_the_configuration_is_told(refusal, changes, problem):
 def test_one_number_has_nothing_to_choose_from(refusal):
     one = {"source": {"path": "t.tsv", "columns": COLUMNS | {"label": "liver"}}}
     message = refusal(load, CONFIG | one | {"interpret": {"explain": "liver"}})
-    assert "interpret.explain is for classes, or several targets; found one number a sequence" in message
+    assert "interpret.explain is for classes, or several targets; found one number" in message
 
 
 def test_check_tells_a_target_that_does_not_vary(table):
