@@ -4,9 +4,10 @@ Windows of 1,000 bp at random places of a made-up genome, with as many classes a
 are encoded and divided, and then gone through once in batches of 64, as training does, each by a process of its own for each
 number of them: "load" puts them away on disk when a training starts, "batches" makes batches of them while it goes on.
 
-With ``--selene``, the sampler of Selene makes batches of the same genome, intervals and lengths, with the ``selene_sdk`` of
-that interpreter. With ``--steps``, DeepSEA's network (``benchmarks/deepsea.py``) learns for so many steps from batches that
-stand ready, and from those of the disk, in turns: the ratio says what reading costs a training here.
+With ``--steps``, DeepSEA's network (``benchmarks/deepsea.py``) learns for so many steps from a batch that stands ready, and
+from those of the disk, in turns: the ratio says what reading costs a training here. With ``--selene``, the sampler of Selene
+makes batches of the same genome, intervals and lengths, and the same network learns from them, with the ``selene_sdk`` of that
+interpreter.
 
     python benchmarks/training.py [WINDOWS ...] [--classes 919] [--selene PYTHON] [--steps 20] [--device cuda]
 """
@@ -40,12 +41,15 @@ from rnalm.training.trainer import Job
 
 BATCH = 64
 
-#: What is run by an interpreter that has Selene: folder and number of batches are its arguments.
+#: What is run by an interpreter that has Selene: folder, batches, rows of a batch, and steps are its arguments.
 SELENE = """
 import sys, time
+import torch
 from selene_sdk.samplers import RandomPositionsSampler
 from selene_sdk.sequences import Genome
-folder, batches, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+
+folder, (batches, size, steps, width, threads) = sys.argv[1], map(int, sys.argv[2:])
+torch.set_num_threads(threads)
 features = open(folder + "/classes.txt").read().split()
 sampler = RandomPositionsSampler(
     Genome(folder + "/genome.fa"), folder + "/peaks.bed.gz", features, sequence_length=1000, center_bin_to_predict=200,
@@ -56,6 +60,19 @@ began = time.perf_counter()
 for _ in range(batches):
     sampler.sample(batch_size=size)
 print(batches * size / (time.perf_counter() - began))
+exec(open(folder + "/network.py").read())
+model = DeepSEA(1000, len(features), width)
+optimizer, criterion = torch.optim.SGD(model.parameters(), 0.01), torch.nn.BCELoss()
+for step in range(-1, steps):
+    if step == 0:
+        began = time.perf_counter()
+    sequences, targets = (torch.from_numpy(part).float() for part in sampler.sample(batch_size=size))
+    loss = criterion(model(sequences.transpose(1, 2)), targets)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    loss.item()
+print(steps * size / (time.perf_counter() - began) if steps else 0)
 """
 
 
@@ -113,18 +130,21 @@ def apart(function: Callable[..., tuple[float, ...]], *arguments: Any) -> tuple[
         return process.apply(function, arguments)
 
 
-def selene(python: str, folder: Path, batches: int) -> float:
-    """Let Selene make batches; give windows a second."""
+def selene(folder: Path, options: argparse.Namespace) -> list[float]:
+    """Let Selene make batches, and train DeepSEA's network on them; give windows a second of both."""
     import pysam
 
     rows = [line.split("\t") for line in (folder / "peaks.bed").read_text().splitlines()]
     (folder / "classes.txt").write_text("\n".join(sorted({row[3] for row in rows})))
+    (folder / "network.py").write_text(deepsea.NETWORK)
     rows.sort(key=lambda row: (row[0], int(row[1])))
     (folder / "sorted.bed").write_text("".join("\t".join(row) + "\n" for row in rows))
     pysam.tabix_compress(str(folder / "sorted.bed"), str(folder / "peaks.bed.gz"), force=True)
     pysam.tabix_index(str(folder / "peaks.bed.gz"), preset="bed", force=True)
-    command = [python, "-c", SELENE, str(folder), str(batches), str(BATCH)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True, env={}).stdout.split()[-1])
+    numbers = (20, BATCH, options.steps, options.width, torch.get_num_threads())
+    command = [options.selene, "-c", SELENE, str(folder), *map(str, numbers)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True, env={}).stdout
+    return [float(line) for line in told.splitlines()[-2:]]
 
 
 def learn_from(data: fold.FoldData, options: argparse.Namespace) -> tuple[float, float]:
@@ -173,11 +193,17 @@ def main() -> None:
             load, batches, rows, seen, largest = apart(read, folder)
             rates = f"{n / encoding:,.0f} | {most:.0f} | {rows / load:,.0f} | {seen / batches:,.0f} | {largest:.0f}"
             print(f"| {n:,} | {options.classes} | {rates} |", flush=True)
-        if options.selene:
-            print(f"\nSelene's sampler: {selene(options.selene, folder, 20):,.0f} windows/s")
+        rates = {}
         if options.steps:
             ready, disk = learn_from(fold.load(job(folder)), options)
-            print(f"\nDeepSEA learns from {ready:,.1f} windows/s that stand ready, {disk:,.1f} of the disk: {disk / ready:.1%}")
+            rates = {"a batch that stands ready": ready, "batches of the disk": disk}
+        if options.selene:
+            made, learned = selene(folder, options)
+            print(f"\nSelene's sampler makes batches of {made:,.0f} windows/s.")
+            rates |= {"batches of Selene's sampler": learned} if options.steps else {}
+        if rates:
+            print("\n| DeepSEA's network learns from | windows/s |\n| --- | ---: |")
+            print("\n".join(f"| {name} | {rate:,.1f} |" for name, rate in rates.items()))
 
 
 if __name__ == "__main__":

@@ -96,8 +96,8 @@ class Encode(Section):
 
     block_size: int = Field(default=12288, ge=1)
     """Longer sequences are cut to this many tokens."""
-    truncate: Literal["right", "left"] = "right"
-    """The end that is cut: `right` drops the 3′ end, `left` the 5′ end."""
+    truncate: Literal["right", "left", "both"] = "right"
+    """The end that is cut: `right` drops the 3′ end, `left` the 5′ end, `both` as much of either, so that the middle stays."""
     center_token: str | None = None
     """Keep equal context on both sides of the first such token instead."""
     reverse_complement: Literal["none", "augment", "average"] = "none"

@@ -244,7 +244,7 @@ def _schema(source: Source, tokenize: RecordTokenizer, task: str, positions: boo
     """Say which columns an encoded file has: those that all have, and others where they are needed."""
     text, number = pa.string(), pa.float64()
     columns = [("id", text), ("input_ids", pa.list_(pa.int32()))]
-    if not tokenize.atomic or tokenize.options.truncate == "left" or tokenize.center is not None:
+    if not tokenize.atomic or tokenize.options.truncate != "right" or tokenize.center is not None:
         # Where tokens are longer than a position, or the 5′ end can be cut, the position of a token is not its index.
         columns.append(("offsets", pa.list_(pa.list_(pa.int32(), 2))))
     if source.modifier_sep is not None:

@@ -167,8 +167,8 @@ def kept_range(ids: Sequence | np.ndarray, block_size: int, truncate: str, cente
         ``(length,)``; without ``center``, only its length matters.
     block_size : int
         How many tokens are kept, at most.
-    truncate : {'right', 'left'}
-        The end that is dropped.
+    truncate : {'right', 'left', 'both'}
+        The end that is dropped; of an odd number of tokens that ``both`` drop, the right one drops one more, as with Selene.
     center : int, optional
         Keep equal context on both sides of the first token with this id; what one side cannot use goes to the
         other, left first. Without such a token, `truncate` decides.
@@ -182,6 +182,8 @@ def kept_range(ids: Sequence | np.ndarray, block_size: int, truncate: str, cente
     --------
     >>> kept_range(np.array([7, 7, 9, 8, 8, 8]), block_size=3, truncate="right")
     (0, 3)
+    >>> kept_range(np.array([7, 7, 9, 8, 8, 8]), block_size=3, truncate="both")
+    (1, 4)
     >>> kept_range(np.array([7, 7, 9, 8, 8, 8]), block_size=3, truncate="right", center=9)
     (1, 4)
     """
@@ -190,7 +192,8 @@ def kept_range(ids: Sequence | np.ndarray, block_size: int, truncate: str, cente
         return 0, length
     centers = [] if center is None else np.flatnonzero(np.equal(ids, center)).tolist()
     if not centers:
-        return (0, block_size) if truncate == "right" else (length - block_size, length)
+        start = {"right": 0, "left": length - block_size, "both": (length - block_size) // 2}[truncate]
+        return start, start + block_size
     left_room, right_room = centers[0], length - 1 - centers[0]
     half = (block_size - 1) // 2
     left, right = min(left_room, half), min(right_room, half)

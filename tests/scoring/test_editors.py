@@ -186,7 +186,7 @@ def test_kmers_that_hold_a_masked_base_are_masked(vocabularies, kind, text):
         assert found == np.where(holds, MASK, sequence.input_ids).tolist()
 
 
-CUTS = st.fixed_dictionaries({"block_size": st.integers(1, 12), "truncate": st.sampled_from(["left", "right"])})
+CUTS = st.fixed_dictionaries({"block_size": st.integers(1, 12), "truncate": st.sampled_from(["left", "right", "both"])})
 
 
 @examples(150)

@@ -183,9 +183,10 @@ def test_rows_that_test_several_folds_have_a_standard_deviation_and_others_none(
     [
         ({"block_size": 8}, "gattacag", 0),
         ({"block_size": 8, "truncate": "left"}, "cagattcc", 5),
+        ({"block_size": 8, "truncate": "both"}, "ttacagat", 2),
         ({"block_size": 5, "center_token": "c"}, "tacag", 3),
     ],
-    ids=["right", "left", "center"],
+    ids=["right", "left", "both", "center"],
 )
 @pytest.mark.parametrize("mode", ["remove", "mask"])
 def test_nothing_from_beyond_a_cut_moves_in_and_offsets_count_from_the_uncut_start(

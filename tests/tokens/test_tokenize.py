@@ -54,15 +54,17 @@ def test_positions_are_those_of_the_letters_that_a_token_stands_for(subwords, ki
         assert all(before[1] == after[0] for before, after in pairwise(spans))
 
 
-@given(st.sampled_from(sorted(SUBWORDS)), DNA, st.integers(1, 12), st.sampled_from(["left", "right"]))
+@given(st.sampled_from(sorted(SUBWORDS)), DNA, st.integers(1, 12), st.sampled_from(["left", "right", "both"]))
 def test_a_cut_sequence_keeps_positions_of_the_whole_and_the_letters_of_its_tokens(subwords, kind, text, size, side):
     whole = RecordTokenizer(subwords[kind], Encode())(record(text))
     cut = RecordTokenizer(subwords[kind], Encode(block_size=size, truncate=side))(record(text))
-    kept = slice(0, size) if side == "right" else slice(max(0, whole.total - size), None)
+    more = max(0, whole.total - size)
+    start = {"right": 0, "left": more, "both": more // 2}[side]
+    kept = slice(start, start + size)
     assert cut.input_ids.tolist() == whole.input_ids[kept].tolist()
     assert cut.offsets.tolist() == whole.offsets[kept].tolist()
-    first = cut.offsets[0, 0] if side == "left" and cut.start else 0
-    assert cut.sequence == text[first : cut.offsets[-1, 1] if size < whole.total and side == "right" else None]
+    first = cut.offsets[0, 0] if cut.start else 0
+    assert cut.sequence == text[first : cut.offsets[-1, 1] if start + size < whole.total else None]
 
 
 @given(st.sampled_from(sorted(SUBWORDS)), DNA)
@@ -95,7 +97,7 @@ def test_tokens_of_several_letters_do_not_say_what_an_atomic_vocabulary_is(learn
     assert RecordTokenizer(learned("A,C,G,U,tRNA", token_sep=","), BOTH_STRANDS).of_rna("GAC")
 
 
-@pytest.mark.parametrize("truncate", ["left", "right"])
+@pytest.mark.parametrize("truncate", ["left", "right", "both"])
 def test_what_is_kept_of_a_sequence_does_not_hold_the_rest_in_memory(subwords, truncate):
     options = Encode(block_size=3, truncate=truncate, reverse_complement="augment")
     tokens = RecordTokenizer(subwords["kmer"], options)(record("ACGT" * 10))

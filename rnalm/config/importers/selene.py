@@ -190,7 +190,10 @@ def _mutate(own: dict, genome: Any, length: Any, found: Imported) -> None:
 
 
 def _of_one_length(length: Any, found: Imported) -> None:
-    found.note("source", f"analyze_sequences.sequence_length: {length} – sequences are taken as they are, not cut or padded")
+    """Cut long sequences to their middle; nothing is added to short ones."""
+    if length is not None:
+        found.settings["encode"] = {"block_size": length, "truncate": "both"}
+    found.note("source", f"analyze_sequences.sequence_length: {length} – shorter sequences are told, not filled up")
 
 
 def _variants(own: dict, genome: Any, length: Any, found: Imported) -> None:
