@@ -51,7 +51,8 @@ def test_windows_of_a_genome():
 @pytest.mark.slow
 def test_reading_for_a_training():
     lines = run("training.py", "200", "300", "--classes", "2", "--width", "4", "--steps", "1")
-    assert [row[:2] for row in lines[2:]] == [["200", "2"], ["300", "2"]]
+    assert [row[:2] for row in lines[2:4]] == [["200", "2"], ["300", "2"]]
+    assert [row[0] for row in lines[-2:]] == ["a batch that stands ready", "batches of the disk"]
 
 
 @pytest.mark.slow

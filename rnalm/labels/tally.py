@@ -16,6 +16,10 @@ from rnalm.labels.labels import Labels
 #: What a table of counts holds: whether rows are of the class, their score, and how many they are.
 Table = tuple[np.ndarray, np.ndarray, np.ndarray]
 
+#: Scores between which pairs of row and class are counted, at most: of a hundred thousand rows and a thousand classes there are
+#: millions. What lies between two that are left counts as equal, which moves an area by about one in a million.
+MOST_PAIRS = 2**20
+
 #: Class indices ``(rows,)``, or 1, 0 or NaN ``(rows, classes)``, and probabilities ``(rows, classes)``.
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -204,7 +208,8 @@ class LabelTally:
     def __init__(self, scores: list[np.ndarray], labels: Labels) -> None:
         self.labels, self.rows = labels, 0
         self.curves = [Counts(own) for own in scores]
-        self.pairs = Counts(_distinct(scores))
+        every = _distinct(scores)
+        self.pairs = Counts(every[:: max(1, -(-len(every) // MOST_PAIRS))])
         #: Known pairs by class, whether it is right, and whether it is told ``(classes, 2, 2)``.
         self.told = np.zeros((len(labels.classes), 2, 2), dtype=np.int64)
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnalm.labels import metrics
+from rnalm.labels import tally as tallies
 from rnalm.labels.labels import Labels
 from rnalm.labels.tally import LabelTally, Tally, kind
 
@@ -74,6 +75,20 @@ def test_without_rows_or_with_one_class_areas_are_not_defined():
     assert tally.scores()["accuracy"] == 1
     assert math.isnan(Tally([np.empty(0)], meaning(2)).scores()["accuracy"])
     assert math.isnan(LabelTally([np.empty(0)], meaning(1, "multilabel")).scores()["accuracy"])
+
+
+def test_of_millions_of_pairs_some_count_as_equal(monkeypatch):
+    monkeypatch.setattr(tallies, "MOST_PAIRS", 100)
+    draw = np.random.default_rng(1)
+    targets = (draw.random((3000, 4)) < [0.02, 0.1, 0.3, 0.5]).astype(float)
+    probabilities = 1 / (1 + np.exp(1 - targets - draw.normal(size=targets.shape)))
+    labels = meaning(4, "multilabel")
+    counts = counted(targets, probabilities, labels=labels)
+    assert counts.pairs.counts.shape[1] <= 201
+    expected, found = metrics.multilabel(targets, probabilities), counts.scores()
+    for name in ("roc_auc_micro", "pr_auc_micro"):
+        assert found.pop(name) == pytest.approx(expected.pop(name), abs=0.01)
+    assert found == pytest.approx(expected, abs=1e-12)
 
 
 def test_memory_grows_with_the_rare_class_alone():

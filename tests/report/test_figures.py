@@ -14,6 +14,7 @@ pytestmark = pytest.mark.slow
 CLASSES = ("early", "late", "mid")
 RANDOM = np.random.default_rng(0)
 NUMBERS = pd.DataFrame({"label": RANDOM.lognormal(size=40), "pred": RANDOM.lognormal(size=40)})
+TARGETS = pd.DataFrame({"$liver": NUMBERS["label"], "brain": NUMBERS["pred"].where(RANDOM.random(40) < 0.5)})
 NAMES = pd.DataFrame({"label": RANDOM.choice(CLASSES, 40)})
 NO_LABELS = pd.Series([np.nan] * 40)
 EXCHANGES = pd.DataFrame([[np.nan, 0.5], [-0.25, np.nan]], index=["a", "c"], columns=["a", "c"])
@@ -40,10 +41,15 @@ DRAWN = {
     "equal labels on a log axis": lambda: figures.data(np.ones(3), pd.Series([2.0] * 3), log_labels=True),
     "classes as labels": lambda: figures.data(np.arange(1, 41), NAMES["label"]),
     "no labels": lambda: figures.data(np.arange(1, 41), NO_LABELS),
-    "regression": lambda: figures.regression(NUMBERS, {"pearson": 0.5, "spearman": None}),
-    "regression on log axes": lambda: figures.regression(NUMBERS, {"pearson": 0.5, "spearman": 0.25}, logarithmic=True),
-    "regression without labels": lambda: figures.regression(NUMBERS.assign(label=np.nan), {}),
-    "regression of many points": lambda: figures.regression(pd.concat([NUMBERS] * 100), {}),
+    "regression": lambda: figures.regression({"": NUMBERS}, {"": {"pearson": 0.5, "spearman": None}}),
+    "regression on log axes": lambda: figures.regression(
+        {"": NUMBERS}, {"": {"pearson": 0.5, "spearman": 0.25}}, logarithmic=True
+    ),
+    "regression without labels": lambda: figures.regression({"": NUMBERS.assign(label=np.nan)}, {}),
+    "regression of many points": lambda: figures.regression({"": pd.concat([NUMBERS] * 100)}, {}),
+    "several targets": lambda: figures.regression({f"$t{k}": NUMBERS for k in range(5)}, {"$t0": {"pearson": 0.5}}),
+    "numbers of several targets": lambda: figures.data(np.ones(40), TARGETS),
+    "several targets on a log axis": lambda: figures.data(np.ones(40), TARGETS, log_labels=True),
     "profiles": lambda: figures.profiles([profile_of([0.1, -0.2]), profile_of([0, 0], label=None)]),
     "profiles with elements": lambda: figures.profiles([profile_of([0.1, -0.2])], {"s1": [(0, 1, "motif")]}),
     "a long profile": lambda: figures.profiles([profile_of(RANDOM.normal(size=1001), pred="mid", label="late")]),
@@ -79,7 +85,7 @@ def test_labels_are_named_and_missing_ones_are_left_out_and_said_to_be_missing(t
     assert "no labels" in words(DRAWN["no labels"](), tmp_path)
     assert "no labels" not in words(figures.data(np.ones(3), pd.Series([1.0, np.nan, 3.0])), tmp_path)
     frame = NUMBERS.assign(label=NUMBERS["label"].where(np.arange(40) < 30))
-    assert "(n = 30)" in words(figures.regression(frame, {}), tmp_path)
+    assert "(n = 30)" in words(figures.regression({"": frame}, {}), tmp_path)
 
 
 def test_correlations_and_the_number_of_points_stand_in_the_title(tmp_path):
@@ -90,7 +96,7 @@ def test_correlations_and_the_number_of_points_stand_in_the_title(tmp_path):
 
 
 def test_many_points_make_no_large_file(tmp_path):
-    figures.save(figures.regression(pd.concat([NUMBERS] * 500), {}), tmp_path / "figure.svg")
+    figures.save(figures.regression({"": pd.concat([NUMBERS] * 500)}, {}), tmp_path / "figure.svg")
     assert (tmp_path / "figure.svg").stat().st_size < 300_000
 
 
@@ -134,3 +140,10 @@ def test_exchanges_name_tokens_and_replacements_and_centre_on_zero():
     axis = figure.axes[1]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "c"]
     assert axis.images[0].get_clim() == (-0.5, 0.5)
+
+
+def test_of_several_targets_each_has_a_panel_with_its_name_and_figures(tmp_path):
+    found = words(figures.regression({"liver": NUMBERS, "brain": NUMBERS}, {"brain": {"pearson": 0.25}}), tmp_path)
+    assert "liver" in found
+    assert "Pearson 0.250" in found
+    assert found.count("predicted") == 2

@@ -11,6 +11,7 @@ import shap
 
 from rnalm.config.contract import SCORES
 from rnalm.errors import RnalmError
+from rnalm.labels.labels import Labels
 from rnalm.scoring import gradients
 from rnalm.scoring import merge as merging
 from rnalm.scoring.shard import SEQUENCES, score_shard
@@ -67,7 +68,7 @@ def test_the_number_of_shards_never_matters(encode_rows, model_folder, score_and
 @pytest.mark.parametrize("size", [1500, 2**19])
 def test_how_rows_were_cut_into_shards_does_not_show_in_a_file_of_many_pages(tmp_path, monkeypatch, size):
     monkeypatch.setattr(merging, "GROUP_ROWS", size)
-    schema, length, count = columns("remove", "regression", False, False), 10, 200
+    schema, length, count = columns("remove", Labels("regression"), False, False), 10, 200
     random = np.random.default_rng(0)
     names = [f"{index}" * 3000 for index in range(count)]  # long, so that few rows fill a page
     frame = pd.DataFrame({"sequence": np.repeat(names, length), "label": 1.0, "pred": 2.0})
