@@ -20,7 +20,7 @@ class Matrix(WindowSource):
     sequence_key: str = "sequences"
     """What the sequences are called in it."""
     targets_key: str | None = None
-    """What the targets are called: of each sequence, 1 or 0 for each class or, for regression, a number; null: none."""
+    """What the targets are called: of each sequence, 1 or 0 for each class or, for regression, numbers; null: none."""
     sequence_batch_axis: int = Field(default=0, ge=0, le=2)
     """Along which axis of the sequences these lie one after the other. The files of MATLAB 7.3 are HDF5, and have their axes \
 the other way round."""

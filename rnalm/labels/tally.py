@@ -50,10 +50,14 @@ class Counts:
             Their scores ``(rows,)``.
         """
         self._areas.clear()
-        # Twice the number of scores below, and one more at a score itself.
-        place = np.searchsorted(self.scores, scores, side="left") + np.searchsorted(self.scores, scores, side="right")
         for of_class, rows in enumerate((~positive, positive)):
-            self.counts[of_class] += np.bincount(place[rows], minlength=self.counts.shape[1])
+            own = np.sort(scores[rows])  # of which places are found several times as fast
+            below = np.searchsorted(self.scores, own)
+            at = np.zeros(len(own), dtype=bool)
+            inside = below < len(self.scores)
+            at[inside] = self.scores[below[inside]] == own[inside]
+            # Twice the number of scores below, and one more at a score itself.
+            self.counts[of_class] += np.bincount(2 * below + at, minlength=self.counts.shape[1])
 
     def table(self) -> Table:
         """Give the counts as rows with weights.
