@@ -136,7 +136,8 @@ def truth_of(labels: Labels, column: pd.Series) -> np.ndarray:
     if not labels.several:
         return column.to_numpy()
     none = np.full(len(labels.classes), np.nan)
-    return np.array([none if one is None else one for one in column], dtype=float).reshape(len(column), -1)
+    # A file without any labels has a column of numbers, all missing.
+    return np.array([none if np.ndim(one) == 0 else one for one in column], dtype=float).reshape(len(column), -1)
 
 
 def stack(outputs: pa.ChunkedArray) -> np.ndarray:

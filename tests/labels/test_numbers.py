@@ -25,7 +25,7 @@ from rnalm.prediction.predict import check_fit, predict, predict_file
 from rnalm.scoring.job import Job as ScoringJob
 from rnalm.scoring.shard import score_shard
 from rnalm.tokens import dataset, encode, learn
-from rnalm.tokens.tokenizer import save_tokenizer
+from rnalm.tokens.tokenizer import load_tokenizer, save_tokenizer
 from rnalm.training import finetune, fold
 from rnalm.training.trainer import Job
 
@@ -262,6 +262,18 @@ def test_predictions_are_tabulated_by_target(trained, tmp_path):
     [(_, known, shown)] = measure.read(tmp_path / "predictions.parquet", labels, {"all": []})
     np.testing.assert_array_equal(known, truth)
     np.testing.assert_allclose(shown, outputs, rtol=1e-6)
+
+
+def test_sequences_without_labels_are_predicted_too(trained, tmp_path):
+    (tmp_path / "new.tsv").write_text("id\tsequence\n" + "".join(f"n{row}\tACGTACGTACGT{'A' * row}\n" for row in range(5)))
+    source = Table(path=str(tmp_path / "new.tsv"), columns=Columns(id="id", sequence="sequence"))
+    encode.encode(source, load_tokenizer(trained.output), tmp_path / "new.parquet", task="regression")
+    predict_file(trained.output, tmp_path / "new.parquet", tmp_path / "part.parquet")
+    evaluate.merge([tmp_path / "part.parquet"] * 2, [trained.output] * 2, tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out/test_predictions.csv")
+    assert table["label"].isna().all()
+    assert table[[f"pred_{name}" for name in TARGETS]].notna().all(axis=None)
+    assert json.loads((tmp_path / "out/results.json").read_text()) == {"rows": 0}
 
 
 @pytest.mark.parametrize(
