@@ -187,9 +187,9 @@ def score_shard(experiment: Experiment, source: str, mode: str, shard: str, shar
 
 
 def draw_scores(experiment: Experiment, place: str, mode: str) -> Params:
-    """Give what the page of the scores is called."""
-    source = source_of(place)
-    return {"method": mode, "name": "" if source == "source" else source}
+    """Give what the page of the scores is called, and what is explained."""
+    source, of = source_of(place), "target" if experiment.settings.task == "regression" else "class"
+    return {"method": mode, "name": "" if source == "source" else source, "of": of}
 
 
 def compare_spectra(experiment: Experiment) -> Params:

@@ -36,6 +36,7 @@ def write_page(
     output: str | Path,
     method: str,
     name: str = "",
+    of: str = "class",
     max_scores: int = MAX_SCORES,
     max_listed: int = MAX_LISTED,
 ) -> None:
@@ -53,6 +54,8 @@ def write_page(
         Where the scores come from: a key of :data:`rnalm.report.modes.MODES`.
     name : str
         Of the sequences, for the title.
+    of : {'class', 'target'}
+        What is explained where there are several.
     max_scores, max_listed : int
         The most scores that are drawn, and the most sequences that are listed.
 
@@ -63,7 +66,7 @@ def write_page(
     """
     if method not in MODES:
         raise RnalmError(f"{method!r}: no such method; {nearest(method, MODES)}")
-    mode = MODES[method]
+    mode, regression = MODES[method], pa.types.is_floating(pq.read_schema(scores).field("pred").type)
     sizes, pred, strength = _survey(scores)
     listed, drawn = choose(sizes, pred, strength, max_scores, max_listed)
     counts = {"sequences": len(sizes), "scores": int(sizes.sum()), "listed": int(listed.sum()), "drawn": int(drawn.sum())}
@@ -73,7 +76,9 @@ def write_page(
         title=f"{mode.title}: {name}" if name else mode.title,
         method=mode.done,
         sense=mode.sense,
-        regression=pa.types.is_floating(pq.read_schema(scores).field("pred").type),
+        regression=regression,
+        classes=not regression and of == "class",
+        kind=of,
         table=Path(scores).name,
         unit="explained position" if "explained_position" in pq.read_schema(scores).names else "sequence",
         counts=counts,
@@ -157,7 +162,8 @@ def listing(frame: pd.DataFrame) -> dict[str, Any]:
     -------
     dict
         ``id``, ``label``, ``pred``, number of ``tokens``, and the ``strongest`` of these, each as token, position and mean
-        contribution. For classification also ``explained``, the class to which it is: of several the predicted one.
+        contribution. For classes, and several targets, also ``explained``, that to which it is: of several
+        the predicted class, or the first target.
     """
     one = of_one_class(frame)
     _, first, count = np.unique(places(one), return_index=True, return_counts=True)

@@ -142,6 +142,17 @@ def test_of_several_classes_each_is_drawn_and_the_predicted_one_is_listed(write)
     assert unpack(record)["loo"].tolist() == pytest.approx([0.1, 0.4, -0.1, -0.2], abs=1e-5)
 
 
+def test_of_several_targets_the_page_speaks_of_predictions(write, tmp_path):
+    columns = {"start_offset": [0, 0], "end_offset": [1, 1], "class": ["liver", "brain"], "pred": "1.5;2"}
+    page = write(scores("s", "aa", [-0.1, 0.1], **columns))
+    assert "points toward the class" in page
+    write_page(tmp_path / "loo_scores.parquet", tmp_path / "targets.html", "remove", of="target")
+    page = (tmp_path / "targets.html").read_text("utf-8")
+    assert "Contributions to target <select" in page
+    assert "raises the prediction" in page
+    assert "toward the class" not in page
+
+
 @pytest.mark.parametrize(("columns", "expected"), [({}, "yes"), ({"class": "no"}, "no")])
 def test_the_class_that_is_explained_is_named(write, columns, expected):
     [record] = records(write(scores("s", "ac", [0.1, 0.2], pred="yes", label="yes", **columns)))
