@@ -117,8 +117,8 @@ def class_weights(job: Job, meaning: Labels, counts: np.ndarray) -> torch.Tensor
 def _check_positive(job: Job) -> None:
     """Refuse labels of any row of which there is no logarithm."""
     everything = dataset.column(job.encoded, "label")
-    if job.per == "token":
-        # Of each sequence, the least label of a token.
+    if pa.types.is_list(everything.type):
+        # Of each sequence, the least label of a token or target.
         everything = pa.chunked_array([[np.nanmin(values) for values in chunk.to_numpy(False)] for chunk in everything.chunks])
     check_positive(everything.to_numpy(), lambda rows: dataset.column(job.encoded, "id").take(rows).to_pylist())
 

@@ -1,10 +1,13 @@
 """Several numbers a row: each target is scaled, learned, measured and explained by itself, as far as it is known."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given
@@ -262,6 +265,22 @@ def test_predictions_are_tabulated_by_target(trained, tmp_path):
     [(_, known, shown)] = measure.read(tmp_path / "predictions.parquet", labels, {"all": []})
     np.testing.assert_array_equal(known, truth)
     np.testing.assert_allclose(shown, outputs, rtol=1e-6)
+
+
+def test_logarithms_are_of_each_target(trained, refusal, tmp_path):
+    logarithmic = replace(trained, scaling="log", output=str(tmp_path / "model"))
+    assert refusal(fold.load, logarithmic).startswith("labels.scaling: log needs labels > 0, found ")
+    table = pq.read_table(trained.encoded)
+    labels = [[None if own is None else own + 1 for own in row] for row in table["label"].to_pylist()]
+    column = pa.array(labels, table.schema.field("label").type)
+    table = table.set_column(table.column_names.index("label"), table.schema.field("label"), column)
+    stored = pq.read_metadata(trained.encoded).metadata[encode.METADATA]
+    pq.write_table(table.replace_schema_metadata({encode.METADATA: stored}), tmp_path / "encoded.parquet")
+    data = fold.load(replace(logarithmic, encoded=str(tmp_path / "encoded.parquet")))
+    [(targets, _)] = data.training.known()
+    parts = folds.read(trained.folds)[0]
+    expected = np.array(labels, dtype=float)[parts == folds.TRAIN]
+    np.testing.assert_allclose(data.meaning.scaler.inverse(targets.astype(float)), expected, rtol=1e-5)
 
 
 def test_sequences_without_labels_are_predicted_too(trained, tmp_path):
