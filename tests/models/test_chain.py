@@ -143,6 +143,14 @@ def test_substitutions_are_scored_as_by_the_whole_network_where_each_position_co
     assert_same(model, sequence(length, data.draw(st.integers(0, 9))), data.draw(substitutions(length)))
 
 
+def test_a_letter_that_no_position_of_the_readout_sees_changes_nothing(make):
+    model, one = make(DEEPSEA), sequence(66)
+    # What pooling leaves over at the end: no window of these edits has a position that counts.
+    edits = Edits.single(np.array([65, 65]), (one.input_ids[[65, 65]] - 7 + [1, 2]) % 4 + 7)
+    assert_same(model, one, edits)
+    assert_same(model, one, edits[np.zeros(0, dtype=np.int64)])  # as where no letter of a sequence is replaced
+
+
 @pytest.mark.parametrize("kind", ["AdaptiveMaxPool1d", "AdaptiveAvgPool1d"])
 def test_a_sequential_that_pools_takes_any_edit(make, kind):
     model = make(POOLED.format(kind=kind))

@@ -184,7 +184,7 @@ class _Scoring:
             found, first = np.unique(place.ravel()[order], return_index=True)
             owner = send(np.stack([order, np.broadcast_to(self.windows.owner[block], place.shape).ravel()[order]]), self.device)
             change = bins.flatten(0, 1).index_select(0, owner[0]).float()
-            ends = [*first[1:].tolist(), len(order)]
+            ends = [*first.tolist(), len(order)][1:]  # none where no bin reaches so far
             # Of one bin, the windows of all perturbations: each has its own, so that nothing is added in an unsettled order.
             for number, low, high in zip(found.tolist(), first.tolist(), ends, strict=True):
                 moved = change[low:high] - own[number]
@@ -196,7 +196,7 @@ class _Scoring:
         windows = self.windows
         chosen = chosen[np.lexsort((windows.top[chosen], windows.width[chosen]))]
         widths, first = np.unique(windows.width[chosen], return_index=True)
-        for width, alike in zip(widths.tolist(), np.split(chosen, first[1:]), strict=True):
+        for width, alike in zip(widths.tolist(), np.split(chosen, first)[1:], strict=True):
             size = max(1, self.scorer.rows // window_rows(self.local, width))
             yield from (alike[at : at + size] for at in range(0, len(alike), size))
 
