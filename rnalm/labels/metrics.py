@@ -32,8 +32,8 @@ def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, f
     Returns
     -------
     dict
-        See :func:`regression`, or :func:`several_numbers`, in the units of the labels and, with the prefix ``scaled_``, as the
-        model sees them; or :func:`classification` or :func:`multilabel`.
+        See :func:`regression`, in the units of the labels and, with the prefix ``scaled_``, as the model sees them;
+        or :func:`classification` or :func:`multilabel`.
 
     Raises
     ------
@@ -45,12 +45,10 @@ def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, f
     if labels.task == "classification":
         return classification(labels.to_targets(truth), labels.to_scores(outputs))
     values, truth, outputs = check_finite(labels.to_scores(outputs)), truth.astype(np.float64), outputs.astype(np.float64)
-    if labels.several:
-        compare = several_numbers
-    else:
-        compare, values, outputs = regression, values[:, 0], outputs[:, 0]
-    scaled = compare(labels.scaler.transform(truth), outputs)
-    return compare(truth, values) | {f"scaled_{name}": value for name, value in scaled.items()}
+    if not labels.several:
+        values, outputs = values[:, 0], outputs[:, 0]
+    scaled = regression(labels.scaler.transform(truth), outputs)
+    return regression(truth, values) | {f"scaled_{name}": value for name, value in scaled.items()}
 
 
 def check_finite(predictions: np.ndarray) -> np.ndarray:
@@ -84,12 +82,14 @@ def regression(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
     Parameters
     ----------
     labels, predictions : numpy.ndarray
-        ``(rows,)``, in the same units.
+        In the same units ``(rows,)``; or of several targets, where labels that are not known are NaN ``(rows, targets)``.
 
     Returns
     -------
     dict
-        Each metric of :data:`METRICS` by name; NaN where one is not defined (fewer than two rows, or no variation).
+        Each metric of :data:`METRICS` by name; NaN where one is not defined (fewer than two rows, or no variation). Of several
+        targets the mean over those for which it is defined; and with ``_micro`` behind its name that of all known pairs of row
+        and target together.
 
     Examples
     --------
@@ -97,29 +97,12 @@ def regression(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
     >>> {name: round(value, 3) for name, value in values.items()}
     {'mse': 1.667, 'mae': 1.0, 'r2': -0.071, 'pearson': 0.5, 'spearman': 0.5}
     """
-    return {name: float(metric(labels, predictions)) for name, metric in METRICS["regression"].items()}
-
-
-def several_numbers(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
-    """Compare predicted with true numbers of several targets.
-
-    Parameters
-    ----------
-    labels, predictions : numpy.ndarray
-        ``(rows, targets)``, in the same units; labels are NaN where they are not known.
-
-    Returns
-    -------
-    dict
-        Each metric of :data:`METRICS` by name: the mean over the targets for which it is defined; and with ``_micro`` behind
-        it, of all known pairs of row and target together. NaN where one is not defined.
-    """
-    each = each_target(labels, predictions)
-    known = ~np.isnan(labels)
-    values = np.array([list(own.values())[:-1] for own in each]).reshape(len(each), -1)
-    means = [float(np.nanmean(column)) if np.isfinite(column).any() else math.nan for column in values.T]
+    if labels.ndim == 1:
+        return {name: float(metric(labels, predictions)) for name, metric in METRICS["regression"].items()}
+    each, known = each_target(labels, predictions), ~np.isnan(labels)
     pooled = regression(labels[known], predictions[known])
-    return dict(zip(pooled, means, strict=True)) | {f"{name}_micro": value for name, value in pooled.items()}
+    means = {name: mean_of_defined([own[name] for own in each]) for name in pooled}
+    return means | {f"{name}_micro": value for name, value in pooled.items()}
 
 
 def each_target(labels: np.ndarray, predictions: np.ndarray) -> list[dict[str, float]]:
@@ -128,7 +111,7 @@ def each_target(labels: np.ndarray, predictions: np.ndarray) -> list[dict[str, f
     Parameters
     ----------
     labels, predictions : numpy.ndarray
-        As for :func:`several_numbers`.
+        As for :func:`regression` ``(rows, targets)``.
 
     Returns
     -------
@@ -255,10 +238,21 @@ def _over_classes(score: Callable) -> Metric:
     """Make a metric of the mean over classes of a score of each; NaN where no class has one."""
 
     def mean(targets: np.ndarray, probabilities: np.ndarray) -> float:
-        scores = _by_class(score, targets, probabilities)
-        return float(np.nanmean(scores)) if not np.isnan(scores).all() else math.nan
+        return mean_of_defined(_by_class(score, targets, probabilities))
 
     return mean
+
+
+def mean_of_defined(values: Sequence[float] | np.ndarray) -> float:
+    """Average what is defined; NaN where nothing is.
+
+    Parameters
+    ----------
+    values : sequence of float
+        NaN where one is not defined.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    return float(np.nanmean(values)) if not np.isnan(values).all() else math.nan
 
 
 def _of_pairs(metric: Callable[[np.ndarray, np.ndarray], float]) -> Metric:

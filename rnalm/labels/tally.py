@@ -176,7 +176,7 @@ class Tally:
         values = {}
         for name, metric in metrics.METRICS["classification"].items():
             if area := metrics.AREAS.get(name):
-                values[name] = _mean([counts.area(area) for counts in self.curves])
+                values[name] = metrics.mean_of_defined([counts.area(area) for counts in self.curves])
             else:
                 values[name] = float(metric(truth[rows], chosen, weight[rows])) if len(rows) else math.nan
         return values
@@ -259,9 +259,9 @@ class LabelTally:
         told, areas = self.told.sum(axis=0), metrics.AREAS.items()
         values = {
             "accuracy": float(np.trace(told) / told.sum()) if told.sum(axis=1).all() else math.nan,
-            "f1_macro": _mean([f1_of(own) for own in self.told]),
+            "f1_macro": metrics.mean_of_defined([f1_of(own) for own in self.told]),
             "f1_micro": f1_of(told),
-            **{name: _mean([counts.area(area) for counts in self.curves]) for name, area in areas},
+            **{name: metrics.mean_of_defined([counts.area(area) for counts in self.curves]) for name, area in areas},
             **{f"{name}_micro": self.pairs.area(area) for name, area in areas},
         }
         return {name: values[name] for name in metrics.METRICS["multilabel"]}
@@ -290,12 +290,6 @@ def kind(labels: Labels) -> type[Tally] | type[LabelTally]:
 
 def _distinct(scores: Sequence[np.ndarray]) -> np.ndarray:
     return np.unique(np.concatenate(scores)) if scores else np.empty(0)
-
-
-def _mean(values: Sequence[float]) -> float:
-    """Average what is defined; NaN where nothing is."""
-    defined = [value for value in values if not math.isnan(value)]
-    return float(np.mean(defined)) if defined else math.nan
 
 
 def f1_of(told: np.ndarray) -> float:

@@ -65,26 +65,26 @@ def _one(part: str | Path, labels: Labels, folder: Path) -> dict[str, Any]:
         compared = labels.to_targets(truth), labels.to_scores(outputs), labels.classes
         results["per_class"] = metrics.per_class(*compared)
         write_csv(tables.classification_report(*compared), folder / contract.CLASSIFICATION_REPORT, index=True)
-    elif labels.several:
-        results["per_target"] = _per_target(labels, truth, labels.to_scores(outputs))
-        ranked = [tables.rank_deltas(own, name) for name, own in _by_target(labels, frame)]
-        write_csv(pd.concat(ranked), folder / contract.RANK_DELTAS)
     else:
-        write_csv(tables.rank_deltas(frame), folder / contract.RANK_DELTAS)
+        results |= _per_target(labels, truth, labels.to_scores(outputs))
+        write_csv(pd.concat(_ranks(labels, frame)), folder / contract.RANK_DELTAS)
     write_csv(tables.predictions(frame), folder / contract.TEST_PREDICTIONS)
     return results
 
 
-def _per_target(labels: Labels, truth: np.ndarray, scores: np.ndarray) -> dict[str, dict[str, float]]:
-    """Give the metrics of each of several targets by its name."""
-    return dict(zip(labels.classes, metrics.each_target(truth, scores), strict=True))
+def _per_target(labels: Labels, truth: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    """Give the metrics of each of several targets by its name; of one, nothing more than those of all."""
+    each = metrics.each_target(truth, scores) if labels.several else []
+    return {"per_target": dict(zip(labels.classes, each, strict=True))} if each else {}
 
 
-def _by_target(labels: Labels, frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Take a table of several targets apart: of each its name, and ``id``, if there are ids, ``label`` and ``pred``."""
+def _ranks(labels: Labels, frame: pd.DataFrame) -> list[pd.DataFrame]:
+    """Compare ranks of labels and predictions, of each target by itself."""
+    if not labels.several:
+        return [tables.rank_deltas(frame)]
     ids = frame[["id"]] if "id" in frame else frame[[]]
-    for name, *columns in zip(labels.classes, label_columns(labels), score_columns(labels), strict=True):
-        yield name, ids.join(frame[columns].set_axis(["label", "pred"], axis=1))
+    each = zip(labels.classes, label_columns(labels), score_columns(labels), strict=True)
+    return [tables.rank_deltas(ids.join(frame[own].set_axis(["label", "pred"], axis=1)), name) for name, *own in each]
 
 
 def _classes(part: str | Path, labels: Labels, folder: Path) -> dict[str, Any]:
@@ -350,17 +350,13 @@ def _write_results(predictions: Path, labels: Labels, output: Path) -> None:
     frame = pd.read_parquet(predictions, columns=list(dict.fromkeys(columns)))
     known = frame.dropna(subset=["label"])
     results: dict[str, Any] = {}
-    if labels.task == "regression" and labels.several:
-        ranked = [tables.rank_deltas(own, name) for name, own in _by_target(labels, frame)]
-        _write_rank_deltas(predictions, ranked, output / contract.RANK_DELTAS)
+    if labels.task == "regression":
+        _write_rank_deltas(predictions, _ranks(labels, frame), output / contract.RANK_DELTAS)
         if len(known):
-            truth, scores = known[label_columns(labels)].to_numpy(float), known[score_columns(labels)].to_numpy(float)
-            results = metrics.several_numbers(truth, metrics.check_finite(scores))
-            results["per_target"] = _per_target(labels, truth, scores)
-    elif labels.task == "regression":
-        _write_rank_deltas(predictions, [tables.rank_deltas(frame)], output / contract.RANK_DELTAS)
-        if len(known):
-            results = metrics.regression(known["label"].to_numpy(float), metrics.check_finite(known["pred"].to_numpy(float)))
+            # Of one target numbers are in a column each, of several in as many as there are.
+            columns = (label_columns(labels), score_columns(labels)) if labels.several else ("label", "pred")
+            truth, scores = (known[own].to_numpy(float) for own in columns)
+            results = metrics.regression(truth, metrics.check_finite(scores)) | _per_target(labels, truth, scores)
     else:
         targets, probabilities = labels.to_targets(known["label"].to_numpy()), known[score_columns(labels)].to_numpy()
         report = tables.classification_report(targets, probabilities, labels.classes)

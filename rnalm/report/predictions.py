@@ -31,10 +31,9 @@ def predictions(job: Job, query: Query) -> Section:
             measured.append(one)
             scores[one.name] = means
     else:
-        compare = metrics.several_numbers if meaning.several else getattr(metrics, meaning.task)
         for name, truth, predicted in measure.read(query.predictions, meaning, models):
             measured += [] if numbers else [measure.measure(name, truth, predicted)]
-            scores[name] = compare(truth, predicted) | {"rows": len(truth)}
+            scores[name] = getattr(metrics, meaning.task)(truth, predicted) | {"rows": len(truth)}
     blocks = [_regressed(job, query, results)] if numbers else _classified(job, query, measured)
     if each := results.get("per_class", results.get("per_target")):
         blocks.insert(1, by_class(each, "target" if numbers else "class"))

@@ -56,8 +56,9 @@ def load(job: Job) -> FoldData:
         truth += [labels_of(validating, meaning)] if validating else []
     training.add_twins()
     counts = np.zeros((0, 2)) if meaning.task == "regression" else targets.count(meaning, training.known())
-    if meaning.task == "multilabel":
-        _tell_classes(job, meaning, counts)
+    if meaning.several:
+        learned = counts.all(axis=1) if meaning.task == "multilabel" else (~np.isnan(trained)).any(axis=0)
+        _tell_unlearned(job, meaning, learned)
     return FoldData(meaning, training, validation, np.concatenate(truth), counts, class_weights(job, meaning, counts))
 
 
@@ -76,12 +77,13 @@ def _numbers(job: Job, rows: np.ndarray) -> np.ndarray:
     return values[~np.isnan(values)]
 
 
-def _tell_classes(job: Job, meaning: Labels, counts: np.ndarray) -> None:
-    """Tell which classes cannot be learned, as no training row has them, or every one."""
-    alike = [name for name, own in zip(meaning.classes, counts, strict=True) if not own.all()]
-    if alike:
-        shown = ", ".join(alike[:5]) + (f" and {len(alike) - 5} more" if len(alike) > 5 else "")
-        log.warning("fold %d: no training row has these classes, or all have: %s; nothing is learned of them", job.fold, shown)
+def _tell_unlearned(job: Job, meaning: Labels, learned: np.ndarray) -> None:
+    """Tell which classes cannot be learned, as no training row has them, or every one; or targets of which none is known."""
+    names = [name for name, own in zip(meaning.classes, learned, strict=True) if not own]
+    if names:
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        why = "has a number of these targets" if meaning.task == "regression" else "has these classes, or all have"
+        log.warning("fold %d: no training row %s: %s; nothing is learned of them", job.fold, why, shown)
 
 
 def class_weights(job: Job, meaning: Labels, counts: np.ndarray) -> torch.Tensor | None:

@@ -261,10 +261,10 @@ def test_models_and_files_must_have_the_same_classes(table, tmp_path, refusal):
 def test_classes_of_which_nothing_can_be_learned_are_told(caplog):
     labels = meanings.Labels("multilabel", classes=("all", "none", "some", "unknown"))
     counts = np.array([[0, 2], [1, 0], [1, 1], [0, 0]])
-    fold._tell_classes(SimpleNamespace(fold=2), labels, counts)
+    fold._tell_unlearned(SimpleNamespace(fold=2), labels, counts.all(axis=1))
     assert "fold 2: no training row has these classes, or all have: all, none, unknown; nothing is learned" in caplog.text
     caplog.clear()
-    fold._tell_classes(SimpleNamespace(fold=2), labels, np.ones((4, 2), dtype=np.int64))
+    fold._tell_unlearned(SimpleNamespace(fold=2), labels, np.ones(4, dtype=bool))
     assert not caplog.text
 
 

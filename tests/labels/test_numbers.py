@@ -182,7 +182,7 @@ def test_metrics_are_those_of_each_target_and_their_means():
     truth = draw.normal(size=(40, 3)) * [1, 10, 100]
     predicted = truth + draw.normal(size=(40, 3)) * [1, 5, 300]
     truth[draw.random((40, 3)) < 0.3] = np.nan
-    values, each = metrics.several_numbers(truth, predicted), metrics.each_target(truth, predicted)
+    values, each = metrics.regression(truth, predicted), metrics.each_target(truth, predicted)
     for k, own in enumerate(each):
         known = ~np.isnan(truth[:, k])
         assert own["rows"] == known.sum()
@@ -196,7 +196,7 @@ def test_metrics_are_those_of_each_target_and_their_means():
 
 def test_a_target_that_is_not_defined_is_left_out_of_means():
     truth = np.array([[1.0, 5.0, NAN], [2.0, 5.0, NAN], [3.0, 5.0, NAN]])
-    values = metrics.several_numbers(truth, np.array([[1.0, 5.0, 0.0], [2.0, 6.0, 0.0], [4.0, 5.0, 0.0]]))
+    values = metrics.regression(truth, np.array([[1.0, 5.0, 0.0], [2.0, 6.0, 0.0], [4.0, 5.0, 0.0]]))
     assert values["pearson"] == pytest.approx(np.corrcoef([1, 2, 3], [1, 2, 4])[0, 1])
     assert values["mse"] == pytest.approx((1 / 3 + 1 / 3) / 2)
 
@@ -267,15 +267,19 @@ def test_predictions_are_tabulated_by_target(trained, tmp_path):
     np.testing.assert_allclose(shown, outputs, rtol=1e-6)
 
 
+def save_labels(table: pa.Table, labels: list, encoded: str, path: Path) -> None:
+    """Write an encoded file with other labels."""
+    field, stored = table.schema.field("label"), pq.read_metadata(encoded).metadata[encode.METADATA]
+    table = table.set_column(table.column_names.index("label"), field, pa.array(labels, field.type))
+    pq.write_table(table.replace_schema_metadata({encode.METADATA: stored}), path)
+
+
 def test_logarithms_are_of_each_target(trained, refusal, tmp_path):
     logarithmic = replace(trained, scaling="log", output=str(tmp_path / "model"))
     assert refusal(fold.load, logarithmic).startswith("labels.scaling: log needs labels > 0, found ")
     table = pq.read_table(trained.encoded)
     labels = [[None if own is None else own + 1 for own in row] for row in table["label"].to_pylist()]
-    column = pa.array(labels, table.schema.field("label").type)
-    table = table.set_column(table.column_names.index("label"), table.schema.field("label"), column)
-    stored = pq.read_metadata(trained.encoded).metadata[encode.METADATA]
-    pq.write_table(table.replace_schema_metadata({encode.METADATA: stored}), tmp_path / "encoded.parquet")
+    save_labels(table, labels, trained.encoded, tmp_path / "encoded.parquet")
     data = fold.load(replace(logarithmic, encoded=str(tmp_path / "encoded.parquet")))
     [(targets, _)] = data.training.known()
     parts = folds.read(trained.folds)[0]
@@ -330,3 +334,13 @@ def test_files_of_other_targets_are_refused(trained, table, tmp_path, refusal):
         message = refusal(check_fit, trained.output, tmp_path / "other.parquet", labels)
         assert problem in message
         assert message.endswith(" in this order")
+
+
+def test_a_target_of_which_no_training_row_has_a_number_is_told(trained, tmp_path, caplog):
+    table = pq.read_table(trained.encoded)
+    parts = folds.read(trained.folds)[0]
+    rows = zip(table["label"].to_pylist(), parts == folds.TRAIN, strict=True)
+    labels = [[*own[:2], None if trains else own[2]] for own, trains in rows]
+    save_labels(table, labels, trained.encoded, tmp_path / "encoded.parquet")
+    fold.load(replace(trained, encoded=str(tmp_path / "encoded.parquet"), output=str(tmp_path / "model")))
+    assert "fold 0: no training row has a number of these targets: heart; nothing is learned of them" in caplog.text
