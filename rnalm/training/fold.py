@@ -57,7 +57,7 @@ def load(job: Job) -> FoldData:
     training.add_twins()
     counts = np.zeros((0, 2)) if meaning.task == "regression" else targets.count(meaning, training.known())
     if meaning.several:
-        learned = counts.all(axis=1) if meaning.task == "multilabel" else (~np.isnan(trained)).any(axis=0)
+        learned = counts.min(axis=1) > 0 if meaning.task == "multilabel" else targets.any_known(trained.T)
         _tell_unlearned(job, meaning, learned)
     return FoldData(meaning, training, validation, np.concatenate(truth), counts, class_weights(job, meaning, counts))
 
