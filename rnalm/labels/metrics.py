@@ -88,8 +88,8 @@ def regression(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
     -------
     dict
         Each metric of :data:`METRICS` by name; NaN where one is not defined (fewer than two rows, or no variation). Of several
-        targets the mean over those for which it is defined; and with ``_micro`` behind its name that of all known pairs of row
-        and target together.
+        targets the mean over those whose labels let it be defined, where predictions that do not vary correlate by 0; and with
+        ``_micro`` behind its name that of all known pairs of row and target together.
 
     Examples
     --------
@@ -101,7 +101,11 @@ def regression(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
         return {name: float(metric(labels, predictions)) for name, metric in METRICS["regression"].items()}
     each, known = each_target(labels, predictions), ~np.isnan(labels)
     pooled = regression(labels[known], predictions[known])
-    means = {name: mean_of_defined([own[name] for own in each]) for name in pooled}
+    values = np.array([[own[name] for name in pooled] for own in each])  # (targets, metrics)
+    varied = [_vary(own[there]) for own, there in zip(labels.T, known.T, strict=True)]
+    # Left out, a target of which a model predicts the same for all would make the mean greater.
+    values[np.isnan(values) & np.array(varied)[:, None]] = 0
+    means = dict(zip(pooled, map(mean_of_defined, values.T), strict=True))
     return means | {f"{name}_micro": value for name, value in pooled.items()}
 
 

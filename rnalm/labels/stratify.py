@@ -10,6 +10,9 @@ from rnalm.tokens import dataset
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+#: Less than this is lost in rounding.
+NOTHING = 1e-6
+
 
 def positives(encoded: str | Path) -> "csr_array":
     """Read which rows of an encoded file are of which classes; what is not known counts as not.
@@ -43,8 +46,10 @@ def stratify(
 ) -> np.ndarray:
     """Divide whole groups so that each part gets its share of the rows of every class, as well as that is possible.
 
-    The rarest class is divided first, while there is most to choose from: each group that has it goes to the part that lacks
-    most of it, then of rows (iterative stratification, Sechidis et al., ECML PKDD 2011, there of single rows).
+    The rarest class is divided first, while there is most to choose from, and the rows themselves last: each group that has it
+    goes to the part that lacks most of it (iterative stratification, Sechidis et al., ECML PKDD 2011, there of single rows).
+    What is left is less than a group for each part; of those that lack any, it goes to the part that of its rows has got the
+    least, so that also a small part gets its share of classes that few groups have.
 
     Parameters
     ----------
@@ -64,40 +69,42 @@ def stratify(
     numpy.ndarray
         Number of each group's part, -1 where it is not divided ``(groups,)``.
     """
-    from scipy.sparse import csr_array
+    from scipy.sparse import csr_array, hstack
 
     n_groups = int(groups.max()) + 1
     belongs: Any = csr_array(
         (np.ones(len(groups), dtype=np.int32), (groups, np.arange(len(groups)))), shape=(n_groups, len(groups))
     )
-    counts: Any = csr_array(belongs @ labels)
-    sizes = np.bincount(groups)
+    # As a last class, all rows.
+    every = csr_array(np.ones((len(groups), 1), dtype=np.int32))
+    counts: Any = csr_array(belongs @ hstack([labels, every], format="csr"))
     part, free = np.full(n_groups, -1), np.zeros(n_groups, dtype=bool)
     free[np.arange(n_groups) if among is None else among] = True
     wanted = shares[:, None] * counts[free].sum(axis=0)  # (parts, classes)
-    room = shares * sizes[free].sum()
     left = np.bincount(counts[free].indices, minlength=counts.shape[1])  # groups that have a class and no part yet
     by_class, luck = counts.tocsc(), draw.random(n_groups)
 
-    def give(group: int, best: np.ndarray) -> None:
-        """Give a group to one of the parts that are as good, of which that with most room is taken."""
-        chosen = best[np.flatnonzero(room[best] == room[best].max())]
-        part[group] = chosen[int(luck[group] * len(chosen))]
+    def give(group: int, able: np.ndarray) -> None:
+        """Give a group to one of some parts: that which lacks the greatest share of its rows, or of those the largest."""
+        lacking = wanted[able, -1] / shares[able]
+        able = able[lacking >= lacking.max() - NOTHING]
+        able = able[shares[able] == shares[able].max()]
+        part[group] = able[int(luck[group] * len(able))]
         own = slice(*counts.indptr[group : group + 2])
         wanted[part[group], counts.indices[own]] -= counts.data[own]
         left[counts.indices[own]] -= 1
-        room[part[group]] -= sizes[group]
         free[group] = False
 
     while (left > 0).any():
+        # Of classes that as many have, the first: all rows come last.
         rarest = int(np.where(left > 0, left, np.iinfo(left.dtype).max).argmin())
         own = slice(*by_class.indptr[rarest : rarest + 2])
         having, many = by_class.indices[own], by_class.data[own]
-        for group in having[np.lexsort((luck[having], -many))]:
+        order = np.lexsort((luck[having], -many))
+        for group, number in zip(having[order], many[order], strict=True):
             if free[group]:
                 lacking = wanted[:, rarest]
-                give(group, np.flatnonzero(lacking >= lacking.max() - 1e-9))
-    rest = np.flatnonzero(free)
-    for group in rest[np.lexsort((luck[rest], -sizes[rest]))]:
-        give(group, np.arange(len(shares)))
+                give(
+                    group, np.flatnonzero(lacking > (lacking.max() - NOTHING if lacking.max() > number - NOTHING else NOTHING))
+                )
     return part

@@ -34,19 +34,28 @@ def any_known(targets: np.ndarray) -> np.ndarray:
     return known if targets.ndim == 1 else np.asarray(known.any(axis=1))
 
 
-def vary(blocks: Blocks) -> bool:
-    """Tell whether known targets differ.
+def vary(blocks: Blocks, pooled: bool = False) -> bool:
+    """Tell whether known targets differ, of several those of at least one.
 
     Parameters
     ----------
     blocks : iterable of tuple
         Of the rows.
+    pooled : bool
+        Whether those of several targets are looked at together.
     """
-    found: set = set()
+    low, high = _range(blocks)
+    return bool(high.max() > low.min() if pooled else (high > low).any())
+
+
+def _range(blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
+    """Give the least and greatest known target, of several of each: float64 ``()`` or ``(targets,)``."""
+    low, high = np.array(np.inf), np.array(-np.inf)
     for targets, _ in blocks:
-        values = targets[is_known(targets)]
-        found |= {values.min(), values.max()} if len(values) else set()
-    return len(found) > 1
+        known = is_known(targets)
+        low = np.minimum(low, np.where(known, targets, np.inf).min(axis=0, initial=np.inf))
+        high = np.maximum(high, np.where(known, targets, -np.inf).max(axis=0, initial=-np.inf))
+    return low, high
 
 
 def count(labels: Labels, blocks: Blocks) -> np.ndarray:
@@ -157,14 +166,21 @@ def mean_and_sd(known: Callable[[], Blocks]) -> tuple[np.ndarray, np.ndarray]:
     """
     even = not sum(weights.sum() for _, weights in known()) > 0
 
+    def counted() -> Blocks:
+        for targets, weights in known():
+            own = np.ones(len(weights)) if even else weights.astype(np.float64)
+            yield targets[own > 0], own[own > 0]
+
     def mean_of(function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         total, weight = np.zeros(()), np.zeros(())
-        for targets, weights in known():
-            own = (np.ones(len(weights)) if even else weights.astype(np.float64)).reshape(-1, *[1] * (targets.ndim - 1))
+        for targets, weights in counted():
+            own = weights.reshape(-1, *[1] * (targets.ndim - 1))
             total = total + np.nansum(function(targets.astype(np.float64)) * own, axis=0)
             weight = weight + np.sum(is_known(targets) * own, axis=0)
         return np.where(weight > 0, total / np.where(weight > 0, weight, 1), 0)
 
     mean = mean_of(lambda targets: targets)
     sd = np.sqrt(mean_of(lambda targets: (targets - mean) ** 2))
-    return mean, np.where(sd > 0, sd, 1)
+    # Rounding can give equal targets a tiny standard deviation, but not a range.
+    low, high = _range(counted())
+    return mean, np.where(high > low, sd, 1)

@@ -76,12 +76,14 @@ def _data(job: Job) -> Section:
     path = job.source or job.queries[0].encoded
     of = "tokens" if job.meaning.per == "token" else "sequences"
     labels = dataset.labels(path).to_pandas()
-    if job.meaning.task == "regression" and job.meaning.several:
-        labels = pd.DataFrame(labels.to_numpy().reshape(-1, job.meaning.n_outputs), columns=list(job.meaning.classes))
-    if job.meaning.task == "multilabel":
-        # Of each sequence the names of the classes that it has.
-        names = np.tile(job.meaning.classes, len(labels) // len(job.meaning.classes))
-        labels = pd.Series(names[labels.to_numpy() == 1])
+    if job.meaning.several:
+        # Of a source without labels, there is a column of numbers that are all missing.
+        table = (labels[:0] if labels.isna().all() else labels).to_numpy().reshape(-1, job.meaning.n_outputs)
+        if job.meaning.task == "regression":
+            labels = pd.DataFrame(table, columns=list(job.meaning.classes))
+        else:
+            # Of each sequence, or token, the names of the classes that it has.
+            labels = pd.Series(np.array(job.meaning.classes, dtype=object)[np.nonzero(table == 1)[1]])
     figure = figures.data(dataset.lengths(path), labels, job.meaning.scaler.method == "log", of)
     return Section(
         "Data",

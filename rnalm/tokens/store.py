@@ -18,7 +18,7 @@ HELD = 4096
 class Lists:
     """Arrays of any lengths, one a row, on disk; the file is gone with the process, however that ends.
 
-    A row costs 8 bytes of memory, and rows are read rather than mapped, so that none stays in memory.
+    Of each row 8 bytes stay in memory, which tell where it ends; rows are read rather than mapped, so that nothing else does.
 
     Parameters
     ----------
@@ -72,16 +72,21 @@ class StoredRows(Sequence[Encoded]):
         On whose disk.
     vocab_size : int
         Ids of tokens are smaller.
+
+    Attributes
+    ----------
+    whose : array of int
+        Of each sequence its number, or that of the one whose reverse complement it is ``(rows,)``.
     """
 
     def __init__(self, folder: str | Path, vocab_size: int) -> None:
         ids = np.min_scalar_type(vocab_size - 1)
-        self._rows, self._weights = array("q"), array("f")
+        self._rows, self._weights, self.whose = array("q"), array("f"), array("q")
         self._names, self._modifiers = Lists(folder, np.uint8), Lists(folder, np.float32)
         self._ids, self._reverse = Lists(folder, ids), Lists(folder, ids)
 
     def extend(self, sequences: Sequence[Encoded]) -> None:
-        """Put more sequences behind those that are there.
+        """Put more sequences behind those that are there, before their reverse complements are.
 
         Parameters
         ----------
@@ -92,6 +97,7 @@ class StoredRows(Sequence[Encoded]):
         def given(arrays: Iterable[np.ndarray | None]) -> list[np.ndarray]:
             return [np.zeros(0) if own is None else own.ravel() for own in arrays]
 
+        self.whose.extend(range(len(self._rows), len(self._rows) + len(sequences)))
         self._rows.extend(sequence.row for sequence in sequences)
         self._weights.extend(sequence.weight for sequence in sequences)
         self._names.extend([np.frombuffer(sequence.id.encode(), np.uint8) for sequence in sequences])
@@ -100,23 +106,22 @@ class StoredRows(Sequence[Encoded]):
         self._modifiers.extend(given(sequence.modifiers for sequence in sequences))
 
     def add_twins(self) -> None:
-        """Put the reverse complement of each sequence that has one behind all that are there."""
-        for start in range(0, own := len(self), HELD):
-            some = self[start : min(start + HELD, own)]
-            self.extend([sequence.twin() for sequence in some if sequence.reverse_ids is not None])
+        """Let the reverse complement of each sequence that has one follow all that are there; it is not stored again."""
+        self.whose.extend(np.flatnonzero(self._reverse.lengths).tolist())
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.whose)
 
     @property
     def lengths(self) -> np.ndarray:
         """Tokens of each sequence: int64 ``(rows,)``."""
-        return self._ids.lengths
+        twins = self.whose[len(self._rows) :]
+        return np.concatenate([self._ids.lengths, self._reverse.lengths[twins]])
 
     @property
     def weights(self) -> np.ndarray:
         """What each sequence counts in the loss: float32 ``(rows,)``."""
-        return np.array(self._weights, dtype=np.float32)
+        return np.array(self._weights, dtype=np.float32)[np.asarray(self.whose)]
 
     @overload
     def __getitem__(self, index: int) -> Encoded: ...
@@ -125,9 +130,10 @@ class StoredRows(Sequence[Encoded]):
     def __getitem__(self, index: int | slice) -> Encoded | list[Encoded]:
         if isinstance(index, slice):
             return [self[row] for row in range(*index.indices(len(self)))]
-        row = range(len(self))[index]
+        number = range(len(self))[index]
+        row = self.whose[number]
         ids, reverse, modifiers = self._ids[row], self._reverse[row], self._modifiers[row]
-        return Encoded(
+        stored = Encoded(
             self._rows[row],
             bytes(self._names[row]).decode(),
             ids,
@@ -137,6 +143,7 @@ class StoredRows(Sequence[Encoded]):
             None,
             reverse if len(reverse) else None,
         )
+        return stored if number < len(self._rows) else stored.twin()
 
 
 def lengths(sequences: Sequence[Encoded]) -> np.ndarray:

@@ -144,7 +144,7 @@ def new_model(job: Job, data: FoldData) -> PreTrainedModel:
         if job.model["name"] == "file":
             entries |= {"task": job.task, "tokens": token_names(tokenizer)}
         channels = encode.metadata(job.encoded)["modifier_channels"]
-        sizes = (tokenizer.get_vocab_size(), channels, data.meaning.n_outputs)
+        sizes = (len(token_names(tokenizer)), channels, data.meaning.n_outputs)
         model = registry.create(job.model, *sizes, all_special_ids(tokenizer), **entries)
         if isinstance(head := getattr(model, "head", None), TokenHead) and data.meaning.classes:
             head.expect(torch.from_numpy(targets.expected(data.meaning, data.counts)))

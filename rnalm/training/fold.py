@@ -14,14 +14,14 @@ from rnalm.labels.labels import Labels
 from rnalm.labels.scaling import check_positive
 from rnalm.tokens import dataset, encode, windows
 from rnalm.tokens.dataset import Encoded
-from rnalm.tokens.tokenizer import load_tokenizer
+from rnalm.tokens.tokenizer import load_tokenizer, token_names
 from rnalm.training.trainer import FoldData, Job
 from rnalm.training.training_set import TrainingSet, labels_of
 
 log = logging.getLogger(__name__)
 
-#: Metrics that are not defined where all labels are the same.
-NEED_VARIATION = {"r2", "pearson", "spearman", "roc_auc", "pr_auc", "roc_auc_micro", "pr_auc_micro"}
+#: Metrics that are not defined where all labels are the same; for multilabel none is but the loss.
+NEED_VARIATION = {"r2", "pearson", "spearman", "roc_auc", "pr_auc"}
 
 
 def load(job: Job) -> FoldData:
@@ -44,7 +44,7 @@ def load(job: Job) -> FoldData:
     trained = _numbers(job, np.flatnonzero(parts == folds.TRAIN)) if job.task == "regression" else np.zeros(0)
     meaning = labels.fit(job.task, job.scaling, trained, all_classes(job), job.per)
     # Beside the model, on the disk that has room for its checkpoints.
-    folder, size = Path(job.output).absolute().parent, load_tokenizer(job.tokenizer).get_vocab_size()
+    folder, size = Path(job.output).absolute().parent, len(token_names(load_tokenizer(job.tokenizer)))
     folder.mkdir(parents=True, exist_ok=True)
     sets = [TrainingSet(folder, size, meaning) for _ in range(2)]
     training, validation = sets
@@ -142,11 +142,14 @@ def check_metric(metric: str, fold: int, validation: TrainingSet) -> None:
     RnalmError
         If the metric compares with how labels vary, and those of the rows do not.
     """
-    if metric in NEED_VARIATION and not targets.vary(validation.known()):
-        raise RnalmError(
-            f"finetune.metric: {metric} is not defined on the {len(validation)} validation rows of fold {fold}, "
-            "whose labels are all the same"
-        )
+    meaning, pooled = validation.meaning, metric.endswith("_micro") or metric == "accuracy"
+    needed = metric in NEED_VARIATION or (meaning.task == "multilabel" and metric != "loss")
+    if needed and not targets.vary(validation.known(), pooled):
+        whose = "whose labels are all the same"
+        if meaning.several and not pooled:
+            whose = f"which have the same label of each {'target' if meaning.task == 'regression' else 'class'}"
+        rows = f"the {len(validation)} validation rows of fold {fold}"
+        raise RnalmError(f"finetune.metric: {metric} is not defined on {rows}, {whose}")
 
 
 def all_classes(job: Job) -> list[str]:

@@ -22,7 +22,7 @@ from rnalm.sequences.records import known
 from rnalm.tokens import dataset, encode, windows
 from rnalm.tokens.batches import by_length
 from rnalm.tokens.store import HELD, StoredRows
-from rnalm.tokens.tokenizer import all_special_ids, kmer_layout, load_tokenizer
+from rnalm.tokens.tokenizer import all_special_ids, kmer_layout, load_tokenizer, token_names
 from rnalm.training import _compat, processes, start, write
 from rnalm.training.ahead import Ahead
 from rnalm.training.loop import EpochTrainer, Run, epochs, is_main, leg
@@ -108,7 +108,7 @@ def pretrain(job: Job) -> None:
     """
 
     def create(tokenizer: Tokenizer, entries: dict[str, Any]) -> PreTrainedModel:
-        return registry.create_filling(job.model, tokenizer.get_vocab_size(), all_special_ids(tokenizer), **entries)
+        return registry.create_filling(job.model, len(token_names(tokenizer)), all_special_ids(tokenizer), **entries)
 
     model, tokenizer = start.new_model(job, create), load_tokenizer(job.tokenizer)
     _compat.save_shared_weights_once(model)
@@ -146,7 +146,9 @@ def load_rows(job: Job, tokenizer: Tokenizer, model: PreTrainedModel) -> tuple[M
     most = encode.metadata(job.encoded)["block_size"]
     special = all_special_ids(tokenizer)
     options = {key: job.options[key] for key in ("mask_prob", "random_prob", "keep_prob")}
-    ids, size = tuple(special.values()), tokenizer.get_vocab_size()
+    names = token_names(tokenizer)
+    # An id without a token is none to be drawn.
+    ids, size = (*special.values(), *(index for index, name in enumerate(names) if not name)), len(names)
     masking = Masking(**options, special=ids, mask=special["mask"], vocab_size=size, span=overlap(tokenizer))
     named = dataset.column(job.encoded, "group")
     groups = [known(group) for group in (named if rows is None else named.take(rows)).to_pylist()]

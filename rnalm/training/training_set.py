@@ -1,5 +1,6 @@
 """Stored rows and what a model is to make of them ─► batches."""
 
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -37,8 +38,9 @@ class TrainingSet(Dataset):
         # Up to 128 classes, or whether each of several is there, take a byte.
         most = 1 if several else meaning.n_outputs
         kind = np.float32 if meaning.task == "regression" else np.min_scalar_type(min(UNKNOWN, -most))
-        self._targets = Lists(folder, kind, (meaning.n_outputs,) if several and of_tokens else ())
-        self._scalar, self._meaning = not (of_tokens or several), meaning
+        self._scalar, self.meaning = not (of_tokens or several), meaning
+        width = (meaning.n_outputs,) if several and of_tokens else ()
+        self._targets = array(np.dtype(kind).char) if self._scalar else Lists(folder, kind, width)
 
     def extend(self, sequences: Sequence[Encoded]) -> None:
         """Put more rows behind those that are there.
@@ -51,17 +53,17 @@ class TrainingSet(Dataset):
         if not sequences:
             return
         self.sequences.extend(sequences)
-        targets = self._meaning.to_targets(labels_of(sequences, self._meaning))
-        if self._meaning.task == "multilabel":
+        targets = self.meaning.to_targets(labels_of(sequences, self.meaning))
+        if self.meaning.task == "multilabel":
             targets = np.nan_to_num(targets, nan=UNKNOWN)
-        if self._meaning.per == "token":
+        if self.meaning.per == "token":
             lengths = [len(sequence.input_ids) for sequence in sequences]
             self._targets.extend(np.split(targets, np.cumsum(lengths)[:-1]))
         else:
-            self._targets.extend(list(targets[:, None] if self._scalar else targets))
+            self._targets.extend(targets.tolist() if self._scalar else list(targets))
 
     def add_twins(self) -> None:
-        """Put the reverse complement of each row that has one behind all that are there; it has the same target."""
+        """Let the reverse complement of each row that has one follow all that are there; it has the same target."""
         self.sequences.add_twins()
 
     def __len__(self) -> int:
@@ -92,38 +94,39 @@ class TrainingSet(Dataset):
             labels, such arrays ``(length,)`` or ``(length, classes)``, in which what is not known is NaN or
             :data:`rnalm.tokens.dataset.UNKNOWN`.
         """
-        # Reverse complements come last, and have the targets of those that they complement.
-        stored = self._targets[row % len(self._targets)]
+        stored = np.atleast_1d(self._targets[self.sequences.whose[row]])
         targets = stored.astype(self.kind)
-        if self._meaning.task == "multilabel":
+        if self.meaning.task == "multilabel":
             targets[stored == UNKNOWN] = np.nan
         return targets
 
     def known(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Go through the known targets of all rows, or of all their tokens, and their weights.
+        """Go through the targets of all rows, or those of all their tokens that are known, and their weights.
 
         Yields
         ------
         targets : numpy.ndarray
-            float32 or int64 ``(known,)``; for multilabel ``(rows, classes)``, of tokens those of which a class is known. Some
-            rows at a time.
+            float32 or int64 ``(rows,)``, or of several classes or targets ``(rows, classes)``, of which some may not be known;
+            of tokens, those of which any is. Some rows at a time.
         weights : numpy.ndarray
-            float32 ``(known,)``: those of the rows.
+            float32 ``(rows,)``: those of the rows.
         """
-        weights, of_tokens = self.weights, self._meaning.per == "token"
+        weights, of_tokens = self.weights, self.meaning.per == "token"
+        if self._scalar:
+            yield np.asarray(self._targets)[np.asarray(self.sequences.whose)].astype(self.kind), weights
+            return
         for rows in self._blocks():
             own = [self.targets(row) for row in rows]
-            targets = np.stack(own) if not (of_tokens or self._scalar) else np.concatenate(own)
-            if not of_tokens:
-                yield targets, weights[rows]
-            else:
-                known = any_known(targets)
+            if of_tokens:
+                known = any_known(targets := np.concatenate(own))
                 yield targets[known], np.repeat(weights[rows], list(map(len, own)))[known]
+            else:
+                yield np.stack(own), weights[rows]
 
     def _blocks(self) -> Iterator[np.ndarray]:
         """Divide the rows into runs of about :data:`BLOCK` targets each."""
-        width = self._meaning.n_outputs if self._meaning.several else 1
-        sizes = self.lengths * width if self._meaning.per == "token" else np.full(len(self), width)
+        width = self.meaning.n_outputs if self.meaning.several else 1
+        sizes = self.lengths * width if self.meaning.per == "token" else np.full(len(self), width)
         block = np.cumsum(sizes) // BLOCK
         return iter(np.split(np.arange(len(self)), np.flatnonzero(np.diff(block)) + 1))
 
@@ -155,7 +158,7 @@ class TrainingSet(Dataset):
         sequences = [self.sequences[index] for index in indices]
         inputs = collate(sequences, modifier_channels, pad)
         targets = list(map(self.targets, indices))
-        if self._meaning.per == "token":
+        if self.meaning.per == "token":
             labels = _padded(targets, inputs["input_ids"].shape[1])
         else:
             labels = np.concatenate(targets) if self._scalar else np.stack(targets)

@@ -21,16 +21,18 @@ from rnalm.config.load import load
 from rnalm.labels import check, folds, losses, metrics
 from rnalm.labels import labels as meanings
 from rnalm.labels.scaling import Scaler, check_positive
-from rnalm.labels.targets import mean_and_sd
+from rnalm.labels.targets import mean_and_sd, vary
 from rnalm.models import registry
 from rnalm.prediction import evaluate, measure
 from rnalm.prediction.predict import check_fit, predict, predict_file
 from rnalm.scoring.job import Job as ScoringJob
 from rnalm.scoring.shard import score_shard
 from rnalm.tokens import dataset, encode, learn
+from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import load_tokenizer, save_tokenizer
 from rnalm.training import finetune, fold
 from rnalm.training.trainer import Job
+from rnalm.training.training_set import TrainingSet
 
 TARGETS = ["liver", "brain", "heart"]
 COLUMNS = {"id": "id", "sequence": "sequence", "label": TARGETS}
@@ -199,6 +201,48 @@ def test_a_target_that_is_not_defined_is_left_out_of_means():
     values = metrics.regression(truth, np.array([[1.0, 5.0, 0.0], [2.0, 6.0, 0.0], [4.0, 5.0, 0.0]]))
     assert values["pearson"] == pytest.approx(np.corrcoef([1, 2, 3], [1, 2, 4])[0, 1])
     assert values["mse"] == pytest.approx((1 / 3 + 1 / 3) / 2)
+
+
+def test_a_target_that_is_predicted_the_same_for_all_counts_as_not_correlated():
+    truth = np.array([[1.0, 1.0], [2.0, 3.0], [3.0, 2.0]])
+    values = metrics.regression(truth, np.array([[1.0, 7.0], [2.0, 7.0], [3.0, 7.0]]))
+    assert (values["pearson"], values["spearman"]) == pytest.approx((0.5, 0.5))
+
+
+def test_equal_targets_have_no_spread_however_they_are_weighted():
+    targets = np.stack([np.full(50, 0.1), np.where(np.arange(50) < 40, 0.1, 5.0)], axis=1)
+    weights = np.where(np.arange(50) < 40, np.random.default_rng(0).uniform(0.1, 2, 50), 0)
+    mean, sd = mean_and_sd(lambda: [(targets, weights)])
+    assert sd.tolist() == [1, 1], "of the second, what differs weighs nothing"
+    np.testing.assert_allclose(mean, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("targets", "each", "pooled"),
+    [
+        ([[1.0, 2.0], [1.0, 2.0]], False, True),
+        ([[1.0, 2.0], [1.0, 3.0]], True, True),
+        ([[1.0, NAN], [NAN, 1.0]], False, False),
+        ([1.0, NAN], False, False),
+        ([1.0, 2.0], True, True),
+    ],
+)
+def test_targets_vary_each_by_itself(targets, each, pooled):
+    blocks = [(np.array([one]), np.ones(1)) for one in targets]
+    assert (vary(blocks), vary(blocks, pooled=True)) == (each, pooled)
+
+
+def test_a_metric_is_refused_where_no_target_has_different_labels(tmp_path, refusal):
+    for task, kind in (("regression", "target"), ("multilabel", "class")):
+        rows = TrainingSet(tmp_path, 9, meanings.Labels(task, classes=("a", "b")))
+        labels = [np.array([1.0, 0.0]), np.array([1.0, NAN])]
+        rows.extend([Encoded(row, "s", np.array([7]), None, label, 1.0, None) for row, label in enumerate(labels)])
+        metric = {"regression": "pearson", "multilabel": "f1_macro"}[task]
+        message = refusal(fold.check_metric, metric, 3, rows)
+        told = f"on the 2 validation rows of fold 3, which have the same label of each {kind}"
+        assert message == f"finetune.metric: {metric} is not defined {told}"
+    fold.check_metric("roc_auc_micro", 3, rows)  # of all pairs together, it is
+    fold.check_metric("loss", 3, rows)
 
 
 # From a table to scores

@@ -64,6 +64,26 @@ def test_shares_may_differ_and_some_groups_be_left_aside():
     assert np.abs(labels[part == 1].sum(axis=0) - counts / 10).max() <= 1
 
 
+@given(st.integers(0, 999), st.integers(2, 60), st.integers(1, 50), st.integers(1, 5), st.floats(0, 1))
+def test_a_small_part_gets_something_and_hardly_more_than_its_share(seed, rows, percent, size, rarity):
+    """However few rows a class has, also if each row is the only one of its class."""
+    groups = np.arange(rows) // size
+    for labels in (drawn(seed, rows, [rarity, 0.1, 0.1]), csr_array(np.eye(rows, dtype=np.int32))):
+        shares = np.array([100 - percent, percent]) / 100
+        part = stratify(labels, groups, shares, np.random.default_rng(seed))[groups]
+        if groups.max():
+            assert 0 < np.sum(part == 1) < rows
+        # Of each class, and of rows that have none, a group at most may be too many.
+        assert np.sum(part == 1) <= rows * percent / 100 + size * (labels.shape[1] if rarity else 1)
+
+
+def test_classes_of_few_rows_are_in_a_small_part_together_as_often_as_it_is_small():
+    labels = csr_array(np.repeat(np.eye(100, dtype=np.int32), 4, axis=0))
+    part = stratify(labels, np.arange(400), np.array([0.9, 0.1]), np.random.default_rng(0))
+    assert 38 <= np.sum(part == 1) <= 42
+    assert labels[part == 1].sum(axis=0).max() == 1
+
+
 def test_folds_of_several_classes_are_stratified(tmp_path):
     labels = drawn(5, 400, [0.02, 0.3]).toarray().astype(float)
     labels[7, 1], column = np.nan, [None if row == 9 else list(own) for row, own in enumerate(labels)]

@@ -100,15 +100,19 @@ def _run(
     explain: str = "predicted",
     classes: tuple[str, ...] = CLASSES,
     block_size: int = 12288,
+    several: bool = False,
 ) -> Job:
     torch.set_num_threads(1)
-    classes = classes if task == "classification" else ()
+    classes = classes if several or task == "classification" else ()
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"id": [f"seq<{row}>" for row in range(8)]})
     frame["sequence"] = ["acgt" + "".join(random.choice(list("acgt"), row)) for row in range(8)]
     frame["label"] = [(*classes, "")[row % (len(classes) + 1)] if classes else row + 0.5 for row in range(8)]
+    if several:
+        given = [(row + k) % (len(classes) if task == "regression" else 2) for row in range(8) for k in range(len(classes))]
+        frame = frame.drop(columns="label").join(pd.DataFrame(np.reshape(given, (8, -1)), columns=list(classes)))
     frame.to_csv(folder / "data.tsv", sep="\t", index=False)
-    columns = {"id": "id", "sequence": "sequence"} | ({"label": "label"} if labelled else {})
+    columns = {"id": "id", "sequence": "sequence"} | ({"label": list(classes) if several else "label"} if labelled else {})
     replacing = {"replacements": {"a": ["c", "g"]}} if "replace" in modes else {}
     settings = load.load(
         {
@@ -224,6 +228,11 @@ ALL_KINDS = [
     ALL_CLASSES,
     {"task": "classification", "n_models": 1, "explain": "late"},
     {"task": "classification", "labelled": False, "trained": False, "classes": ["no", "yes"]},
+    *(
+        {"task": task, "several": True, "labelled": labelled, "trained": labelled, "explain": "all"}
+        for task in ("regression", "multilabel")
+        for labelled in (True, False)
+    ),
 ]
 
 

@@ -20,13 +20,14 @@ def same(one: Encoded, other: Encoded) -> bool:
 
 @st.composite
 def sequences(draw) -> list[Encoded]:
-    channels, both = draw(st.integers(0, 2)), draw(st.booleans())
+    channels = draw(st.integers(0, 2))
     made = []
     for row, length in enumerate(draw(st.lists(st.integers(1, 9), min_size=1, max_size=8))):
         ids = np.array(draw(st.lists(st.integers(0, 299), min_size=length, max_size=length)), dtype=np.int32)
         modifiers = np.arange(channels * length, dtype=np.float32).reshape(channels, length) if channels else None
         weight = draw(st.floats(0, 8, width=32))
-        made.append(Encoded(row * 3, f"s{row}µ", ids, modifiers, 1.0, weight, None, ids[::-1] if both else None))
+        both, reverse = draw(st.booleans()), np.append(ids[::-1], 5)
+        made.append(Encoded(row * 3, f"s{row}µ", ids, modifiers, 1.0, weight, None, reverse if both else None))
     return made
 
 
@@ -42,6 +43,9 @@ def test_sequences_come_back_in_any_order(tmp_path_factory, rows, size):
     stored.add_twins()
     twins = [row.twin() for row in rows if row.reverse_ids is not None]
     assert all(same(one, other) for one, other in zip(stored[len(rows) :], twins, strict=True))
+    assert lengths(stored).tolist() == lengths(rows + twins).tolist()
+    assert stored.weights.tolist() == [row.weight for row in rows + twins]
+    assert [stored[own].row for own in stored.whose] == [row.row for row in rows + twins]
 
 
 def test_a_row_that_is_not_there_is_no_row(tmp_path):

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given
@@ -275,6 +277,27 @@ def test_two_processes_train_one_model(trained, tmp_path):
     state = read(job, "trainer_state")
     assert (state["epoch"], state["global_step"]) == (2, 2 * 3)  # 42 rows, 16 a step as with one process
     assert torch.isfinite(AutoModelForSequenceClassification.from_pretrained(job.output).stem.weight).all()
+
+
+def test_a_vocabulary_may_have_gaps(prepare, tmp_path):
+    """As those of other people's tokenizers do: ids are as large as they are, however many there are."""
+    job = prepare(tmp_path, epochs=1)
+    layout = json.loads(Path(job.tokenizer).read_text())
+    old, layout["model"]["vocab"]["T"] = layout["model"]["vocab"]["T"], 300
+    Path(job.tokenizer).write_text(json.dumps(layout))
+    table = pq.read_table(job.encoded)
+    ids = [[300 if index == old else index for index in own] for own in table["input_ids"].to_pylist()]
+    place, kind = table.schema.get_field_index("input_ids"), table.schema.field("input_ids").type
+    other = table.set_column(place, "input_ids", pa.array(ids, kind))
+    with pq.ParquetFile(job.encoded) as file:
+        metadata = {key: value for key, value in file.metadata.metadata.items() if key != b"ARROW:schema"}
+    pq.write_table(other.replace_schema_metadata(metadata), job.encoded)
+    training = fold.load(job).training
+    assert {index for sequence in training.sequences for index in sequence.input_ids.tolist()} == {
+        index for own in ids for index in own
+    }
+    finetune.finetune(job)
+    assert np.isfinite(read(job, "eval_results")["eval_loss"])
 
 
 def test_a_metric_that_the_validation_labels_leave_undefined_is_refused(prepare, tmp_path, refusal):
