@@ -192,7 +192,7 @@ class Labels:
         if np.isnan(label).all():
             return None
         if self.task == "regression":
-            return ";".join("" if np.isnan(number) else f"{number:.6g}" for number in label)
+            return ";".join("" if np.isnan(number) else f"{number:.15g}" for number in label)
         return ";".join(self.classes[number] for number in np.flatnonzero(label == 1))
 
     def save(self, path: str | Path) -> None:

@@ -79,6 +79,7 @@ def write_page(
         regression=regression,
         classes=not regression and of == "class",
         kind=of,
+        first=_first_class(scores) if regression else None,
         table=Path(scores).name,
         unit="explained position" if "explained_position" in pq.read_schema(scores).names else "sequence",
         counts=counts,
@@ -87,6 +88,12 @@ def write_page(
     )
     with replacing(output) as temporary:
         page.dump(str(temporary), encoding="utf-8")
+
+
+def _first_class(scores: str | Path) -> str | None:
+    """Name the target that is explained first; None where there is one number, which has no name."""
+    frame = next(read(scores), None)
+    return None if frame is None or "class" not in frame else frame["class"].iat[0]
 
 
 def _survey(scores: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -174,7 +181,8 @@ def listing(frame: pd.DataFrame) -> dict[str, Any]:
     strongest = [[*shown] for shown in zip(tokens, starts[order].tolist(), map(_value, means[order]), strict=True)]
     label, pred = (_value(one[name].iat[0]) for name in ("label", "pred"))
     record = {"id": named(one), "label": label, "pred": pred, "tokens": len(starts), "strongest": strongest}
-    return record | ({"explained": one["class"].iat[0] if "class" in one else pred} if isinstance(pred, str) else {})
+    explained = one["class"].iat[0] if "class" in one else pred
+    return record | ({"explained": explained} if isinstance(explained, str) else {})
 
 
 def _value(value: Any) -> float | str | None:
@@ -201,9 +209,9 @@ def pack(frame: pd.DataFrame) -> dict[str, Any]:
         ``starts`` and ``ends``, int32 offsets of each token, or in place of both ``first``, where each token takes one
         position and none is left out; ``values``, int16 contributions as multiples of ``scale / STEPS``, by class and
         within it by token; ``limit``, the largest size of a token's contribution, to which colours are scaled. Where there are
-        several classes, ``classes``; where there are replacements, ``counts``, how many each token has, int32, and
-        ``replacements``, their indices in the alphabet; where there are several models, ``sd`` and ``sd_scale``, like
-        ``values`` and ``scale``.
+        several classes, ``classes``, and where these are targets ``label`` and ``pred`` of each; where there are replacements,
+        ``counts``, how many each token has, int32, and ``replacements``, their indices in the alphabet; where there are several
+        models, ``sd`` and ``sd_scale``, like ``values`` and ``scale``.
     """
     classes = frame["class"].unique().tolist() if "class" in frame else []
     if len(classes) > 1:
@@ -226,6 +234,9 @@ def pack(frame: pd.DataFrame) -> dict[str, Any]:
         packed |= {"starts": _base64(starts.astype(np.int32)), "ends": _base64(ends.astype(np.int32))}
     if len(classes) > 1:
         packed["classes"] = classes
+        if pd.api.types.is_float_dtype(frame["pred"]):
+            each = frame.iloc[:: len(one)]
+            packed |= {name: list(map(_value, each[name])) for name in ("label", "pred")}
     if "replacement" in one:
         packed |= {"counts": _base64(counts.astype(np.int32)), "replacements": _base64(indices[len(tokens) :])}
     if "loo_sd" in frame:

@@ -86,7 +86,7 @@ def check(interpret: Interpret, both_strands: bool, modifiers: int, tokenizer: T
     tokenizer : tokenizers.Tokenizer
         The vocabulary.
     classes : sequence of str
-        Names of the classes; empty for regression.
+        Names of the classes, or of several targets; empty for one number.
 
     Raises
     ------
@@ -243,7 +243,7 @@ def class_index(explain: str, classes: Sequence[str]) -> int:
     Raises
     ------
     RnalmError
-        If there is no such class.
+        If there is none of this name.
 
     Examples
     --------
@@ -251,7 +251,8 @@ def class_index(explain: str, classes: Sequence[str]) -> int:
     1
     """
     if explain not in classes:
-        raise RnalmError(f"interpret.explain: no class {explain!r}; {nearest(explain, [*classes, 'predicted', 'all'])}")
+        known = nearest(explain, [*classes, "predicted", "all"])
+        raise RnalmError(f"interpret.explain: no class or target {explain!r}; {known}")
     return list(classes).index(explain)
 
 

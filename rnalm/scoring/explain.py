@@ -16,8 +16,8 @@ class Contrast:
 
     Attributes
     ----------
-    pred : float or str
-        Prediction for the sequence, by the mean over the models.
+    pred : float, str or list of float
+        Prediction for the sequence, by the mean over the models; of several targets, that of each explained output.
     classes : list of str
         Names of the explained outputs; one empty name for a regression of one target.
     base : list of float
@@ -28,7 +28,7 @@ class Contrast:
         The token whose prediction it is; None: that of the sequence.
     """
 
-    pred: float | str
+    pred: float | str | list[float]
     classes: list[str]
     base: list[float]
     difference: np.ndarray
@@ -82,7 +82,7 @@ class Subject:
         """
         return np.stack([meaning.to_scores(raw, self.scale) for meaning, raw in zip(self.labels, outputs, strict=True)])
 
-    def predicted(self, outputs: Sequence[np.ndarray]) -> tuple[float | str, list[int], list[str]]:
+    def predicted(self, outputs: Sequence[np.ndarray]) -> tuple[float | str | list[float], list[int], list[str]]:
         """Give the prediction for a sequence, and the outputs to explain.
 
         Parameters
@@ -92,8 +92,8 @@ class Subject:
 
         Returns
         -------
-        pred : float or str
-            The value or class that the models predict together, or the values of several targets, as tables show them.
+        pred : float, str or list of float
+            The value or class that the models predict together, or of several targets the values of those that are explained.
         chosen : list of int
             Which outputs are explained.
         classes : list of str
@@ -105,8 +105,7 @@ class Subject:
         names, chosen = meaning.classes, [best] if self.explained is None else list(self.explained)
         if not names:
             return float(likely[0]), chosen, [""]
-        pred = meaning.written(likely) if meaning.task == "regression" else names[best]
-        assert pred is not None, "all is predicted"
+        pred = likely[chosen].tolist() if meaning.task == "regression" else names[best]
         return pred, chosen, [names[output] for output in chosen]
 
     def contrast(self, outputs: Sequence[np.ndarray]) -> Contrast:

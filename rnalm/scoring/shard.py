@@ -25,7 +25,7 @@ from rnalm.scoring.explain import Contrast, Subject, explained_classes
 from rnalm.scoring.job import Job
 from rnalm.scoring.modes import MODES, Method
 from rnalm.scoring.sites import Sites
-from rnalm.scoring.table import columns, label_of, position_of, tabulate
+from rnalm.scoring.table import columns, position_of, tabulate
 from rnalm.tokens import dataset
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import load_tokenizer
@@ -83,8 +83,7 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
             count, explained = 0, False
             for sites, contrast in wait():
                 explained = True
-                label = meaning.written(label_of(sequence, contrast.token))
-                writer.add(sequence, contrast, tabulate(sequence, label, sites, contrast, schema))
+                writer.add(sequence, contrast, tabulate(sequence, meaning, sites, contrast, schema))
                 count += len(sites) * used
             progress.add(cost[sequence.row], count)
             nothing += not explained

@@ -20,7 +20,7 @@ def columns(mode: str, labels: Labels, predicted_only: bool, several: bool, toke
     mode : {'remove', 'mask', 'replace', 'integrated_gradients'}
         What is computed; only ``replace`` has replacements.
     labels : Labels
-        What the outputs of the models mean: a number is one, names of classes and the numbers of several targets are text.
+        What the outputs of the models mean: numbers, or names of classes.
     predicted_only : bool
         Whether the class that is explained is the predicted one, which ``pred`` names already.
     several : bool
@@ -33,7 +33,7 @@ def columns(mode: str, labels: Labels, predicted_only: bool, several: bool, toke
     >>> columns("remove", Labels("regression"), predicted_only=False, several=True).names
     ['sequence', 'token', 'label', 'pred', 'start_offset', 'end_offset', 'loo', 'loo_sd']
     """
-    value = pa.string() if labels.classes else pa.float64()
+    value = pa.float64() if labels.task == "regression" else pa.string()
     fields = [("sequence", pa.string()), ("token", pa.string())]
     fields += [("replacement", pa.string())] if mode == "replace" else []
     fields += [
@@ -49,15 +49,15 @@ def columns(mode: str, labels: Labels, predicted_only: bool, several: bool, toke
     return pa.schema(fields)
 
 
-def tabulate(sequence: Encoded, label: float | str | None, sites: Sites, contrast: Contrast, schema: pa.Schema) -> pa.Table:
+def tabulate(sequence: Encoded, labels: Labels, sites: Sites, contrast: Contrast, schema: pa.Schema) -> pa.Table:
     """Tabulate the scores of one sequence.
 
     Parameters
     ----------
     sequence : Encoded
-        The sequence, for its name and the places of its tokens.
-    label : float, str or None
-        What is known of it, or of its explained token.
+        The sequence, for its name, its label and the places of its tokens.
+    labels : Labels
+        What its label means.
     sites : Sites
         What was scored.
     contrast : Contrast
@@ -70,7 +70,7 @@ def tabulate(sequence: Encoded, label: float | str | None, sites: Sites, contras
         "sequence": sequence.id,
         "token": sites.token.take(pa.array(site)),
         "replacement": sites.replacement.take(pa.array(site)) if sites.replacement is not None else None,
-        "label": label,
+        "label": _known(sequence, labels, contrast),
         "pred": contrast.pred,
         "start_offset": sites.position[site, 0],
         "end_offset": sites.position[site, 1],
@@ -85,20 +85,15 @@ def tabulate(sequence: Encoded, label: float | str | None, sites: Sites, contras
     return pa.table([_column(values[field.name], field.type, len(site)) for field in schema], schema=schema)
 
 
-def label_of(sequence: Encoded, token: int | None) -> float | str | np.ndarray | None:
-    """Give the label of a sequence, or of one of its tokens; None where that is not known.
-
-    Parameters
-    ----------
-    sequence : Encoded
-        The sequence.
-    token : int or None
-        Number of the token; None: the sequence itself has a label.
-    """
-    if token is None:
-        return sequence.label
-    label = sequence.label[token] if isinstance(sequence.label, np.ndarray) else None
-    return label if isinstance(label, np.ndarray) or (label is not None and label != "" and label == label) else None
+def _known(sequence: Encoded, labels: Labels, contrast: Contrast) -> float | str | list[float] | None:
+    """Give the label of a sequence or of its explained token, of several targets those that are explained; None: unknown."""
+    label = sequence.label
+    if contrast.token is not None:
+        label = label[contrast.token] if isinstance(label, np.ndarray) else None
+    if isinstance(label, np.ndarray):
+        own = [labels.classes.index(name) for name in contrast.classes]
+        return label[own].tolist() if labels.task == "regression" else labels.written(label)
+    return label if label is not None and label != "" and label == label else None
 
 
 def position_of(sequence: Encoded, token: int) -> int:
@@ -115,9 +110,11 @@ def position_of(sequence: Encoded, token: int) -> int:
 
 
 def _column(values: Any, kind: pa.DataType, rows: int) -> pa.Array:
-    """Make a column of an array, or of one value for all rows."""
+    """Make a column of an array, of one value for all rows, or of one for each class of a site."""
     if isinstance(values, pa.Array):
         return values.cast(kind)
+    if isinstance(values, list):
+        values = np.tile(values, rows // len(values))
     if isinstance(values, np.ndarray):
         return pa.array(values, kind, from_pandas=True)
     return pa.repeat(pa.scalar(values, kind), rows)

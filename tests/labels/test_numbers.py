@@ -294,7 +294,7 @@ def test_predictions_are_tabulated_by_target(trained, tmp_path):
     table = pd.read_csv(tmp_path / "test_predictions.csv")
     np.testing.assert_allclose(table[[f"pred_{name}" for name in TARGETS]], outputs, rtol=1e-6)
     np.testing.assert_array_equal(table[[f"label_{name}" for name in TARGETS]], truth)
-    assert table["label"][1] == ";".join("" if np.isnan(own) else f"{own:.6g}" for own in truth[1])
+    assert table["label"][1] == ";".join("" if np.isnan(own) else f"{own:.15g}" for own in truth[1])
     results = json.loads((tmp_path / "results.json").read_text())
     of_fold = json.loads((model / "test_results.json").read_text())
     for k, name in enumerate(TARGETS):
@@ -360,9 +360,12 @@ def test_scores_are_what_an_edit_changes_in_each_target(trained, tmp_path, expla
         sequence = sequences[name]
         ids = np.delete(sequence.input_ids, start)
         changed = dataset.Encoded(0, "", ids, None, None, 1.0, None)
-        difference = (predict(model, [changed]) - predict(model, [sequence]))[0]
+        own, [before] = [TARGETS.index(own) for own in names], predict(model, [sequence])
+        difference = predict(model, [changed])[0] - before
         assert rows["class"].tolist() == names
-        np.testing.assert_allclose(rows["loo"], difference[[TARGETS.index(own) for own in names]], rtol=1e-3, atol=2e-4)
+        np.testing.assert_array_equal(rows["label"], sequence.label[own])
+        np.testing.assert_allclose(rows["pred"], before[own], rtol=1e-5)
+        np.testing.assert_allclose(rows["loo"], difference[own], rtol=1e-3, atol=2e-4)
 
 
 def test_files_of_other_targets_are_refused(trained, table, tmp_path, refusal):

@@ -143,11 +143,14 @@ def test_of_several_classes_each_is_drawn_and_the_predicted_one_is_listed(write)
 
 
 def test_of_several_targets_the_page_speaks_of_predictions(write, tmp_path):
-    columns = {"start_offset": [0, 0], "end_offset": [1, 1], "class": ["liver", "brain"], "pred": "1.5;2"}
-    page = write(scores("s", "aa", [-0.1, 0.1], **columns))
-    assert "points toward the class" in page
+    classes = {"class": ["liver", "brain"] * 2, "pred": [1.5, 2.0] * 2, "label": [None, 3.0] * 2}
+    write(scores("s", "aacc", [-0.1, 0.1, 0.3, 0.2], start_offset=[0, 0, 1, 1], end_offset=[1, 1, 2, 2], **classes))
     write_page(tmp_path / "loo_scores.parquet", tmp_path / "targets.html", "remove", of="target")
     page = (tmp_path / "targets.html").read_text("utf-8")
+    [record] = records(page)
+    assert (record["explained"], record["label"], record["pred"]) == ("liver", None, 1.5)
+    assert (record["drawn"]["label"], record["drawn"]["pred"]) == ([None, 3.0], [1.5, 2.0])
+    assert "The list is of the target liver" in page
     assert "Contributions to target <select" in page
     assert "raises the prediction" in page
     assert "toward the class" not in page

@@ -68,11 +68,12 @@ def test_several_classes_can_be_explained(tokenizer, refusal):
     classes = ["early", "late", "never"]
     check(options(explain=["never", "early"]), False, 0, tokenizer, classes)
     assert explained_classes(["never", "early"], Labels("classification", classes=tuple(classes))) == [2, 0]
-    assert "no class 'Late'; did you mean 'late'?" in refusal(
+    assert "no class or target 'Late'; did you mean 'late'?" in refusal(
         check, options(explain=["early", "Late"]), False, 0, tokenizer, classes
     )
 
 
 def test_an_unknown_class_to_explain_names_the_nearest(tokenizer, refusal):
     message = refusal(check, options(explain="Early"), False, 0, tokenizer, ["early", "late"])
-    assert message == "interpret.explain: no class 'Early'; did you mean 'early'? (valid: early, late, predicted, all)"
+    known = "did you mean 'early'? (valid: early, late, predicted, all)"
+    assert message == f"interpret.explain: no class or target 'Early'; {known}"

@@ -240,7 +240,7 @@ def test_the_class_of_sites_must_be_told_where_there_are_several(refusal, encode
     assert explained_site("donor", "sites", three, None) == "donor"
     assert explained_site(None, "labels", three, Sites(of="acceptor")) == "acceptor"
     assert explained_site("predicted", "all", three, None) is None
-    assert "no class 'doner'; did you mean 'donor'?" in refusal(explained_site, "doner", "all", three, None)
+    assert "no class or target 'doner'; did you mean 'donor'?" in refusal(explained_site, "doner", "all", three, None)
     save_tokenizer(tokenizer, tmp_path / "tokenizer.json")
     labels = [f"{folder(meaning=three)}/labels.json"]
     assert refusal(check_files, Interpret(), None, encoded, tmp_path / "tokenizer.json", labels) == message
