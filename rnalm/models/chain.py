@@ -1,7 +1,7 @@
 """A network of a user's own ─► its parts, where it is a chain of convolutions, so that its scores can be incremental.
 
-A chain is what ``nn.Sequential`` holds: convolutions without padding, batch normalization, what is done number by number,
-pooling without overlap; then all positions pooled, or flattened for a linear layer; then layers of features. Where the module
+A chain is what ``nn.Sequential`` holds: convolutions, batch normalization, what is done number by number, pooling without
+overlap; then all positions pooled, or flattened for a linear layer; then layers of features. Where the module
 itself is no ``nn.Sequential`` but has some, these are tried one after the other, and taken for its forward pass if they give
 the same.
 """
@@ -10,11 +10,13 @@ import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rnalm.models.local import Flattened, Layer, Local, Pooled, Positionwise, Readout, same
+from rnalm.models.padded import bins_inside, marked, padding_of, without_padding
 
 #: What computes each number by itself.
 ELEMENTWISE = (
@@ -55,11 +57,17 @@ class _Chain:
         else:
             raise NoChain(f"{type(module).__name__}")
 
-    def finished(self) -> tuple[Layer, ...]:
-        """Give the layers."""
+    def finished(self) -> tuple[tuple[Layer, ...], tuple[tuple[int, int], ...]]:
+        """Give the layers, which put no zeros around what they get, and of each those that the network puts there, if any."""
         kept = ("convolution", "before", "pool", "mean")
+        options: list[dict[str, Any]] = [
+            {key: one[key] for key in kept} | {"after": _composed(one["after"])} for one in self.layers
+        ]
         try:
-            return tuple(Layer(**{key: one[key] for key in kept}, after=_composed(one["after"])) for one in self.layers)
+            paddings = tuple(padding_of(one["convolution"]) for one in self.layers)
+            if not any(map(any, paddings)):
+                return tuple(Layer(**own) for own in options), ()
+            return tuple(without_padding(**own, first=not number) for number, own in enumerate(options)), paddings
         except ValueError as error:
             raise NoChain(str(error)) from None
 
@@ -152,14 +160,18 @@ def parts(network: nn.Module, inputs: Callable[[Tensor, Tensor | None], Tensor],
     length = local.minimum_length + math.prod(layer.pool for layer in local.layers)
     if isinstance(local.readout, Flattened) and _runs(network, length):
         raise NoChain("it takes sequences of other lengths, too, and so pools")
-    head = local.head
-    return replace(local, inputs=inputs, head=lambda features: outputs(head(features).float()))
+    head, further = local.head, local.inputs
+    return replace(
+        local,
+        inputs=lambda ids, modifiers=None: further(inputs(ids, modifiers), None),
+        head=lambda features: outputs(head(features).float()),
+    )
 
 
 def _built(network: nn.Module) -> Local:
     """Put the parts of a chain together, from what it takes to what it gives, or let the network say them itself."""
     if callable(told := getattr(network, "local", None)):
-        return told()  # pyright: ignore[reportReturnType] (a user's word)
+        return replace(told(), inputs=_as_it_is)  # pyright: ignore[reportArgumentType] (a user's word)
     steps = modules_of(network)
     end = next((number for number, module in enumerate(steps) if isinstance(module, _ENDS)), len(steps))
     chain = _Chain()
@@ -167,26 +179,34 @@ def _built(network: nn.Module) -> Local:
         chain.add(module)
     if not chain.layers:
         raise NoChain("no convolution")
-    layers, last = chain.finished(), _composed(chain.waiting)
-    readout, rest = _readout(steps[end:], layers)
+    entry, (layers, paddings), last = chain.layers[0]["convolution"], chain.finished(), _composed(chain.waiting)
+    readout, rest = _readout(steps[end:], chain.layers[-1]["convolution"])
+    if paddings:
+        last = bins_inside(last, -torch.inf if isinstance(readout, Pooled) and readout.kind == "max" else 0.0)
     minimum = readout.count if isinstance(readout, Flattened) else 1
-    for layer in reversed(layers):
-        minimum = minimum * layer.pool + layer.span
-    return Local(_as_it_is, layers, last, readout, _composed([*rest]), minimum, pads=False)
+    for layer, padding in zip(reversed(layers), reversed(paddings or [(0, 0)] * len(layers)), strict=True):
+        minimum = max(1, minimum * layer.pool + layer.span - sum(padding))
+    inputs = _marked if paddings else _as_it_is
+    return Local(inputs, layers, last, readout, _composed([*rest]), minimum, False, paddings, entry)
 
 
-def _as_it_is(ids: Tensor, modifiers: Tensor | None = None) -> Tensor:
+def _as_it_is(x: Tensor, modifiers: Tensor | None = None) -> Tensor:
     """Take what the network takes."""
-    return ids
+    return x
+
+
+def _marked(x: Tensor, modifiers: Tensor | None = None) -> Tensor:
+    """Say also of each position whether it is one of the sequence."""
+    return marked(x)
 
 
 #: What ends the part in which positions are told apart.
 _ENDS = (nn.Flatten, nn.AdaptiveMaxPool1d, nn.AdaptiveAvgPool1d)
 
 
-def _readout(steps: Sequence[nn.Module], layers: Sequence[Layer]) -> tuple[Readout, list[nn.Module]]:
-    """Say how bins become features, and what is done with these."""
-    channels, like = layers[-1].convolution.out_channels, layers[-1].convolution.weight
+def _readout(steps: Sequence[nn.Module], convolution: nn.Conv1d) -> tuple[Readout, list[nn.Module]]:
+    """Say how bins, which the last convolution gives, become features, and what is done with these."""
+    channels, like = convolution.out_channels, convolution.weight
     if not steps:
         raise NoChain("positions are told apart to the end")
     first, *rest = steps
@@ -243,7 +263,7 @@ def check(network: nn.Module, take_apart: Callable[[nn.Module], Local]) -> None:
             more = 0 if isinstance(local.readout, Flattened) else 1 + math.prod(layer.pool for layer in local.layers)
             for length in {local.minimum_length, local.minimum_length + more}:
                 x = _letters(other, length)
-                whole, parted = other(x), local.whole(x)
+                whole, parted = other(x), local.whole(local.inputs(x, None))
                 if whole.shape != parted.shape or not torch.allclose(whole, parted, atol=CLOSE, rtol=CLOSE):
                     raise NoChain("its forward pass does something else")
         except NoChain:

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 Positionwise = Callable[[Tensor], Tensor]
@@ -307,9 +308,9 @@ class Flattened:
         Parameters
         ----------
         bins : Tensor
-            ``(rows, bins, channels)``
+            ``(rows, bins, channels)``; those beyond the ones that it takes lie right of the sequence.
         """
-        return self.linear(bins.transpose(1, 2).flatten(1))
+        return self.linear(bins[:, : self.count].transpose(1, 2).flatten(1))
 
 
 @dataclass(frozen=True)
@@ -333,6 +334,11 @@ class Local:
         Shorter model inputs are padded with zeros on the right to this length; it leaves one bin at least.
     pads : bool
         Whether they are; else the model does not take them.
+    paddings : tuple of tuple of int
+        Zeros that each layer of the model puts left and right of what it gets; empty: none does. The layers here put none (see
+        :mod:`rnalm.models.padded`), and are given ``margin`` tokens ``[PAD]`` on both sides of a sequence.
+    entry : torch.nn.Module or None
+        The module of the model that its input enters; None: the first convolution.
     """
 
     inputs: Callable[[Tensor, Tensor | None], Tensor]
@@ -342,6 +348,16 @@ class Local:
     head: Callable[[Tensor], Tensor]
     minimum_length: int
     pads: bool = True
+    paddings: tuple[tuple[int, int], ...] = ()
+    entry: nn.Module | None = None
+
+    @property
+    def margin(self) -> tuple[int, int]:
+        """Positions that the layers need left and right of a sequence, so that bins begin where they would without."""
+        left = right = 0
+        for layer, padding in reversed([*zip(self.layers, self.paddings, strict=False)]):
+            left, right = left * layer.pool + padding[0], right * layer.pool + padding[1]
+        return left, right
 
     def whole(self, x: Tensor) -> Tensor:
         """Compute what the parts give of whole sequences, plainly: to hold it against the model itself.
@@ -351,7 +367,7 @@ class Local:
         x : Tensor
             Model input ``(batch, channels, length)``.
         """
-        rows = x.transpose(1, 2)
+        rows = F.pad(x, self.margin).transpose(1, 2)
         for layer in self.layers:
             rows = layer.after(layer.convolution(layer.before(rows).transpose(1, 2)).transpose(1, 2).contiguous())
             runs = rows[:, : rows.shape[1] // layer.pool * layer.pool].unflatten(1, (-1, layer.pool))
@@ -362,7 +378,7 @@ class Local:
         inputs, state = readout.project(bins), readout.start(len(bins))
         for number in range(bins.shape[1] - 1, -1, -1):
             readout.step(inputs[:, number].clone(), state)
-        return self.head(readout.finish(state, torch.full((len(bins),), bins.shape[1], device=x.device)))
+        return self.head(readout.finish(state, torch.full((len(bins),), self.bins(x.shape[2]), device=x.device)))
 
     def bins(self, length: int) -> int:
         """Count the bins that a sequence of ``length`` tokens leaves.
@@ -373,6 +389,6 @@ class Local:
             Tokens of the sequence.
         """
         length = max(length, self.minimum_length)
-        for layer in self.layers:
-            length = layer.length(length)
+        for layer, padding in zip(self.layers, self.paddings or [(0, 0)] * len(self.layers), strict=True):
+            length = layer.length(length + sum(padding))
         return length

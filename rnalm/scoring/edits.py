@@ -1,7 +1,7 @@
 """What to change: edits of a sequence, on its encoded form."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -194,6 +194,27 @@ class Edits:
     def growth(self) -> np.ndarray:
         """By how many tokens each perturbed sequence is longer ``(edits,)``."""
         return np.diff(offsets(self.shift)[self.first])
+
+
+def surrounded(sequence: Encoded, edits: Edits, margin: tuple[int, int], token: int) -> tuple[Encoded, Edits]:
+    """Put tokens around a sequence, and let edits change the same tokens as before.
+
+    Parameters
+    ----------
+    sequence, edits
+        The sequence and its perturbations.
+    margin : tuple of int
+        How many tokens come to the left, and to the right.
+    token : int
+        Their id.
+    """
+    if not any(margin):
+        return sequence, edits
+    ids, modifiers = np.pad(sequence.input_ids, margin, constant_values=token), sequence.modifiers
+    modifiers = None if modifiers is None else np.pad(modifiers, ((0, 0), margin))
+    keep = np.where(edits.keep == NOWHERE, NOWHERE, edits.keep + margin[0])
+    moved = replace(edits, start=edits.start + margin[0], end=edits.end + margin[0], keep=keep)
+    return replace(sequence, input_ids=ids, modifiers=modifiers), moved
 
 
 def offsets(counts: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from rnalm.errors import RnalmError
 from rnalm.labels.labels import Labels
+from rnalm.models.local import Local
 from rnalm.scoring.explain import averages_strands
 from rnalm.scoring.scorers.naive import counting
 from rnalm.tokens.batches import collate
@@ -145,7 +146,8 @@ class Interpolation:
 
 def _first_convolution(model: PreTrainedModel) -> nn.Module:
     """Give what the input of a local model enters."""
-    return model.local().layers[0].convolution  # pyright: ignore[reportCallIssue]
+    local: Local = model.local()  # pyright: ignore[reportCallIssue]
+    return local.entry or local.layers[0].convolution
 
 
 def _embedding(model: PreTrainedModel) -> nn.Module:

@@ -22,6 +22,8 @@ from rnalm.tokens.learn import of_letters
 from rnalm.tokens.tokenizer import all_special_ids, token_names
 
 TOKENIZER = of_letters(LETTERS, Tokenizer())
+#: Of torch itself, of a kernel of which no position is the middle.
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 
 HEAD = "import torch\nfrom torch import nn\n\n\nclass Net(nn.{base}):\n    def __init__(self):\n"
 #: As Selene's users write networks: parts in Sequentials, reshaped by hand between them.
@@ -48,7 +50,15 @@ POOLED = (
 """
 )
 SKIPS = DEEPSEA.replace("out = self.conv_net(x)", "out = self.conv_net(x) * 2")
-PADDED = DEEPSEA.replace("nn.Conv1d(6, 5, 3)", "nn.Conv1d(6, 5, 5, padding=1)")
+#: As most networks are written: convolutions see zeros around what they get. The second sees more of them right than left.
+PADDED = (
+    DEEPSEA.replace("Conv1d(4, 8, 5)", "Conv1d(4, 8, 5, padding=2)")
+    .replace("Conv1d(8, 6, 4)", "Conv1d(8, 6, 4, padding='same')")
+    .replace("Conv1d(6, 5, 3)", "Conv1d(6, 5, 5, padding=1)")
+)
+PADDED_POOLED = POOLED.replace("Conv1d(4, 8, 5)", "Conv1d(4, 8, 5, padding=2, bias=False)").replace(
+    "dilation=2)", "dilation=2, padding='same'), nn.MaxPool1d(3), nn.BatchNorm1d(6), nn.Conv1d(6, 6, 3, padding=1)"
+)
 #: Says itself what it is made of.
 SAYS = (
     "from rnalm.models.local import Layer, Local, Pooled, same\n"
@@ -163,6 +173,41 @@ def test_a_sequential_that_pools_takes_any_edit(make, kind):
         assert_same(model, one, Edits.of([*each, *more], length))
 
 
+@given(st.data())
+@examples(30)
+def test_padded_convolutions_see_zeros_around_what_they_get(make_once, data):
+    model = make_once(PADDED)
+    assert model.local().margin == (11, 14)
+    length = data.draw(st.integers(48, 53))
+    assert_same(model, sequence(length, data.draw(st.integers(0, 9))), data.draw(substitutions(length)))
+
+
+@given(kind=st.sampled_from(["AdaptiveMaxPool1d", "AdaptiveAvgPool1d"]), length=st.integers(9, 40), data=st.data())
+@examples(30)
+def test_padded_convolutions_that_pool_take_any_edit(make_once, kind, length, data):
+    model = make_once(PADDED_POOLED.format(kind=kind))
+    assert isinstance(choose(model), IncrementalScorer)
+    each = data.draw(st.lists(st.tuples(st.integers(0, length), st.integers(0, 2), st.integers(0, 3)), max_size=12))
+    spans = [(start, min(length, start + gone), [7 + (start + k) % 4 for k in range(come)]) for start, gone, come in each]
+    assert_same(model, sequence(length), Edits.of([[span] for span in spans], length))
+
+
+def test_what_enters_a_padded_network_is_found_in_the_network_itself(make):
+    model = make(PADDED_POOLED.format(kind="AdaptiveAvgPool1d"))
+    entries = []
+    hook = model.local().entry.register_forward_hook(lambda module, given, _: entries.append(given[0]))
+    model(torch.from_numpy(sequence(20).input_ids[None].astype(np.int64)))
+    hook.remove()
+    assert [tuple(entry.shape) for entry in entries] == [(1, 4, 20)]
+
+
+def test_padding_leaves_shorter_sequences_that_a_network_takes(make, refusal):
+    model = make(PADDED)
+    assert model.local().minimum_length == 48
+    found = "s: its 54 tokens leave 7 positions to the model, which takes 6"
+    assert refusal(IncrementalScorer(model).score, sequence(54), Edits.of([[(3, 4, [7])]], 54)) == found
+
+
 def test_blocks_of_any_size_give_the_same(make, monkeypatch):
     model, one = make(DEEPSEA), sequence(61)
     edits = Edits.of([[(place, place + 1, [7])] for place in range(61)], 61)
@@ -181,7 +226,10 @@ def test_a_file_may_say_itself_what_its_network_is_made_of(make):
     ("text", "why"),
     [
         (SKIPS, "its forward pass does something else"),
-        (PADDED, "expected a convolution with stride 1, one group and no padding"),
+        (DEEPSEA.replace("(8, 6, 4)", "(8, 6, 4, stride=2)"), "expected a convolution with stride 1, one group and no padding"),
+        (DEEPSEA.replace("(8, 6, 4)", "(8, 6, 4, padding=2)"), "expected padding within the kernel"),
+        (DEEPSEA.replace("(8, 6, 4)", "(8, 6, 3, dilation=2, padding=1)"), "expected padding within the kernel"),
+        (DEEPSEA.replace("(8, 6, 4)", "(8, 6, 4, padding=1, padding_mode='reflect')"), "expected padding with zeros"),
         (DEEPSEA.replace("nn.MaxPool1d(2)", "nn.MaxPool1d(3, stride=2)"), "pooling with overlap"),
         (DEEPSEA.replace("nn.Conv1d(6, 5, 3), nn.ReLU()", "nn.Conv1d(6, 5, 3), nn.Softmax(dim=1)"), "Softmax"),
     ],

@@ -215,6 +215,7 @@ def test_no_column_has_two_meanings_whatever_classes_are_called(merged, classes)
     np.testing.assert_allclose(predictions[evaluate.spread_columns(labels)], both.std(axis=0, ddof=1), rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_prediction_that_is_not_finite_is_told(merged):
     with pytest.raises(RnalmError, match="predictions are not finite in the units of the labels"):
         merged([([0, 1], [1.0, 2.0], [0.5, 1e6])], [LOG])

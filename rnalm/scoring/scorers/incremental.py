@@ -18,7 +18,7 @@ from rnalm.errors import RnalmError
 from rnalm.models.local import Flattened, Local
 from rnalm.models.registry import pad_id
 from rnalm.prediction.predict import too_long
-from rnalm.scoring.edits import Edits, distinct
+from rnalm.scoring.edits import Edits, distinct, surrounded
 from rnalm.scoring.precision import EXACT
 from rnalm.scoring.scorers import fused
 from rnalm.scoring.scorers.base import Scorer
@@ -102,6 +102,8 @@ class IncrementalScorer(Scorer):
             None: these models have outputs for sequences.
         """
         edits.check(sequence, self.vocab_size)
+        self._check_length(sequence, edits)
+        sequence, edits = surrounded(sequence, edits, self.local.margin, self.pad)
         while True:
             try:
                 with allocating(), multiplying(self.precision):
@@ -114,7 +116,6 @@ class IncrementalScorer(Scorer):
 
     def _outputs(self, sequence: Encoded, edits: Edits) -> Tensor:
         """Compute the outputs of every perturbation, and last of the sequence ``(edits + 1, outputs)``."""
-        self._check_length(sequence, edits)
         windows = find_windows(edits, len(sequence.input_ids), self.local.layers)
         shifts = distinct(np.concatenate([windows.left, windows.right, [0]]))
         need = len(shifts) * pass_bytes(self.local, len(sequence.input_ids) + int(shifts[-1]))
@@ -169,7 +170,7 @@ class _Scoring:
         growth = np.append(self.edits.growth, 0)
         bins = np.zeros(np.ptp(growth) + 1, dtype=np.int64)  # of sequences that have grown by the least, by one more, …
         for each in distinct(growth).tolist():
-            bins[each - growth.min()] = self.local.bins(self.material.length + each)
+            bins[each - growth.min()] = self.local.bins(self.material.length - sum(self.local.margin) + each)
         return self.local.head(self.local.readout.finish(states, send(bins[growth - growth.min()], self.device)))
 
     def _sum(self, readout: Flattened) -> Tensor:

@@ -77,7 +77,7 @@ def passes(local: Local, x: Tensor, left: Sequence[int] | np.ndarray, right: Seq
     local : Local
         The model, in parts.
     x : Tensor
-        Model input of the sequence ``(channels, length)``.
+        Model input of the sequence, with the margin that the model needs around it ``(channels, length)``.
     left, right : sequence of int
         Shifts left and right of windows.
     """
@@ -90,7 +90,8 @@ def passes(local: Local, x: Tensor, left: Sequence[int] | np.ndarray, right: Seq
     for layer in local.layers:
         junctions.append(_junctions(layer, rows, *chosen))
         rows = _pool(junctions[-1].outputs, layer)
-    bins = np.array([local.bins(x.shape[1] + shift) for shift in shifts.tolist()])
+    tokens = x.shape[1] - sum(local.margin)
+    bins = np.array([local.bins(tokens + shift) for shift in shifts.tolist()])
     inputs = local.readout.project(local.last(rows))
     return Passes(junctions, shifts, lefts, rights, bins, inputs, scan(local.readout, inputs, bins))
 
