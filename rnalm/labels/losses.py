@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -100,20 +99,3 @@ def weigh(weights: Tensor, targets: Tensor, class_weights: Tensor | None) -> Ten
         ``(batch,)``
     """
     return weights if class_weights is None or targets.is_floating_point() else weights * class_weights.to(weights)[targets]
-
-
-def weighted_mean(losses: Tensor, weights: Tensor) -> Tensor:
-    """Average losses by weight.
-
-    Parameters
-    ----------
-    losses, weights : Tensor
-        ``(rows,)``
-
-    Returns
-    -------
-    Tensor
-        A single number; 0 where all weights are 0.
-    """
-    total = weights.sum()
-    return (losses * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))

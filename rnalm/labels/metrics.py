@@ -12,6 +12,9 @@ from sklearn import metrics as sk
 from rnalm.errors import RnalmError
 from rnalm.labels.labels import Labels
 
+#: Numbers that are looked at together.
+BLOCK = 2**22
+
 #: Of labels and predictions and, for classes, perhaps of how many rows each row stands for.
 Metric = Callable[..., float]
 
@@ -24,8 +27,8 @@ def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, f
     labels : Labels
         What the outputs mean.
     truth : numpy.ndarray
-        Labels as in the source, numbers or names of classes ``(rows,)``; for multilabel 1, 0 or NaN ``(rows, classes)``; of
-        several targets numbers or NaN ``(rows, targets)``.
+        Labels as in the source, numbers or names of classes ``(rows,)``, or of several targets numbers or NaN
+        ``(rows, targets)``.
     outputs : numpy.ndarray
         Raw outputs of the model ``(rows, outputs)``.
 
@@ -33,15 +36,13 @@ def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, f
     -------
     dict
         See :func:`regression`, in the units of the labels and, with the prefix ``scaled_``, as the model sees them;
-        or :func:`classification` or :func:`multilabel`.
+        or :func:`classification`. For multilabel, :func:`rnalm.labels.tally.score` does the same.
 
     Raises
     ------
     RnalmError
         If predictions are not finite in the units of the labels, or a class is none that the model knows.
     """
-    if labels.task == "multilabel":
-        return multilabel(truth, labels.to_scores(outputs), labels.limits)
     if labels.task == "classification":
         return classification(labels.to_targets(truth), labels.to_scores(outputs))
     values, truth, outputs = check_finite(labels.to_scores(outputs)), truth.astype(np.float64), outputs.astype(np.float64)
@@ -146,51 +147,6 @@ def classification(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, 
     return {name: float(metric(targets, probabilities)) for name, metric in METRICS["classification"].items()}
 
 
-def multilabel(targets: np.ndarray, probabilities: np.ndarray, limits: np.ndarray | float = 0.5) -> dict[str, float]:
-    """Compare the probabilities of classes with which of them rows have.
-
-    Parameters
-    ----------
-    targets : numpy.ndarray
-        1, 0 or NaN, where it is not known ``(rows, classes)``.
-    probabilities : numpy.ndarray
-        ``(rows, classes)``
-    limits : numpy.ndarray or float
-        The probability from which on each class is told ``(classes,)``.
-
-    Returns
-    -------
-    dict
-        Each metric of :data:`METRICS` by name: ``macro`` are means over classes, as are areas without a word; ``micro`` are of
-        all known pairs of row and class together. A class without positives or without negatives is left out of the former.
-    """
-    told = probabilities >= limits
-    metrics = METRICS["multilabel"].items()
-    return {name: float(metric(targets, told if name in OF_TOLD else probabilities)) for name, metric in metrics}
-
-
-def each_label(targets: np.ndarray, probabilities: np.ndarray, labels: Labels) -> dict[str, dict[str, float]]:
-    """Compute what is asked of each class by itself.
-
-    Parameters
-    ----------
-    targets, probabilities : numpy.ndarray
-        As for :func:`multilabel`.
-    labels : Labels
-        Which classes there are, and from which probability on each is told.
-
-    Returns
-    -------
-    dict
-        For each class by name: ``roc_auc``, ``pr_auc``, ``f1``, each NaN for a class without positives or without negatives;
-        ``threshold``, from which on F1 takes a row to be of it; ``positives``, and ``rows``, of which it is known.
-    """
-    values = {name: _by_class(score, targets, probabilities) for name, score in AREAS.items()}
-    values |= {"f1": _by_class(sk.f1_score, targets, probabilities >= labels.limits), "threshold": labels.limits}
-    counts = {"positives": (targets == 1).sum(axis=0), "rows": (~np.isnan(targets)).sum(axis=0)}
-    return {name: {key: own[k].item() for key, own in (values | counts).items()} for k, name in enumerate(labels.classes)}
-
-
 def choose_thresholds(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> Labels:
     """Let each class of multilabel be told from that probability on which has the greatest F1; 0.5 where none has one.
 
@@ -205,13 +161,19 @@ def choose_thresholds(labels: Labels, truth: np.ndarray, outputs: np.ndarray) ->
     """
     if labels.task != "multilabel":
         return labels
-    found = _by_class(_best_threshold, truth, labels.to_scores(outputs))
-    return replace(labels, thresholds=tuple(np.where(np.isnan(found), 0.5, found).tolist()))
+    # Some classes at a time: of many, the probabilities of all would take twice the memory of the outputs.
+    blocks = np.array_split(np.arange(labels.n_outputs), -(-truth.size // BLOCK))
+    probabilities = (own for block in blocks for own in labels.to_scores(outputs[:, block]).T)
+    return replace(labels, thresholds=tuple(map(_best_threshold, truth.T, probabilities)))
 
 
-def _best_threshold(positive: np.ndarray, probability: np.ndarray) -> float:
-    """Give the threshold of the greatest F1: midway from the last row that is taken to the first that is not."""
-    precision, recall, thresholds = sk.precision_recall_curve(positive, probability)
+def _best_threshold(truth: np.ndarray, probability: np.ndarray) -> float:
+    """Give the threshold of the greatest F1, 0.5 if there is none: midway from the last row that is taken to the next one."""
+    known = ~np.isnan(truth)
+    positive = truth[known] == 1
+    if not 0 < positive.sum() < len(positive):
+        return 0.5
+    precision, recall, thresholds = sk.precision_recall_curve(positive, probability[known])
     best = int(f1_of_rates(precision, recall)[:-1].argmax())
     return float(thresholds[max(best - 1, 0) : best + 1].mean())
 
@@ -228,25 +190,6 @@ def f1_of_rates(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
     return 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)
 
 
-def _by_class(score: Callable, targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Score each class, NaN for one without positives or without negatives: float64 ``(classes,)``."""
-    scores = np.full(targets.shape[1], np.nan)
-    for number, (truth, own) in enumerate(zip(targets.T, probabilities.T, strict=True)):
-        known = ~np.isnan(truth)
-        if 0 < (truth == 1).sum() < known.sum():
-            scores[number] = score(truth[known] == 1, own[known])
-    return scores
-
-
-def _over_classes(score: Callable) -> Metric:
-    """Make a metric of the mean over classes of a score of each; NaN where no class has one."""
-
-    def mean(targets: np.ndarray, probabilities: np.ndarray) -> float:
-        return mean_of_defined(_by_class(score, targets, probabilities))
-
-    return mean
-
-
 def mean_of_defined(values: Sequence[float] | np.ndarray) -> float:
     """Average what is defined; NaN where nothing is.
 
@@ -257,17 +200,6 @@ def mean_of_defined(values: Sequence[float] | np.ndarray) -> float:
     """
     values = np.asarray(values, dtype=np.float64)
     return float(np.nanmean(values)) if not np.isnan(values).all() else math.nan
-
-
-def _of_pairs(metric: Callable[[np.ndarray, np.ndarray], float]) -> Metric:
-    """Make a metric of all known pairs of row and class; NaN where they are all alike."""
-
-    def pooled(targets: np.ndarray, probabilities: np.ndarray) -> float:
-        known = ~np.isnan(targets)
-        truth = targets[known] == 1
-        return float(metric(truth, probabilities[known])) if 0 < truth.sum() < len(truth) else math.nan
-
-    return pooled
 
 
 def _vary(*values: np.ndarray) -> bool:
@@ -303,9 +235,6 @@ def _area(score: Callable) -> Metric:
 #: Areas under curves, for one class against the rest.
 AREAS: dict[str, Callable] = {"roc_auc": sk.roc_auc_score, "pr_auc": sk.average_precision_score}
 
-#: Metrics of multilabel that look at which classes a row is told to have, rather than at how probable they are.
-OF_TOLD = {"accuracy", "f1_macro", "f1_micro"}
-
 #: The metrics of each task, in the order of result files: labels and predictions ``(rows,)``, or class indices ``(rows,)`` and
 #: probabilities ``(rows, classes)``, ─► a number, NaN where it is not defined. A new metric is a function and an entry here;
 #: :data:`rnalm.config.METRICS` says whether greater is better.
@@ -328,13 +257,6 @@ METRICS: dict[str, dict[str, Metric]] = {
         "recall_weighted": _averaged(sk.recall_score, "weighted"),
         "f1_weighted": _averaged(sk.f1_score, "weighted"),
         **{name: _area(score) for name, score in AREAS.items()},
-    },
-    "multilabel": {
-        "accuracy": _of_pairs(lambda truth, told: np.mean(truth == told)),
-        "f1_macro": _over_classes(sk.f1_score),
-        "f1_micro": _of_pairs(sk.f1_score),
-        **{name: _over_classes(score) for name, score in AREAS.items()},
-        **{f"{name}_micro": _of_pairs(score) for name, score in AREAS.items()},
     },
 }
 

@@ -255,19 +255,30 @@ class LabelTally:
             self.told[number] += np.bincount(2 * positive + (scores >= limit), minlength=4).reshape(2, 2)
 
     def scores(self) -> dict[str, float]:
-        """Compute what :func:`rnalm.labels.metrics.multilabel` does, of all rows that were counted."""
+        """Compute the metrics of :data:`rnalm.config.METRICS`, of all rows that were counted.
+
+        ``macro`` are means over classes, as are areas without a word; ``micro`` are of all known pairs of row and class
+        together. A class without positives or without negatives is left out of the former.
+        """
         told, areas = self.told.sum(axis=0), metrics.AREAS.items()
-        values = {
+        return {
             "accuracy": float(np.trace(told) / told.sum()) if told.sum(axis=1).all() else math.nan,
             "f1_macro": metrics.mean_of_defined([f1_of(own) for own in self.told]),
             "f1_micro": f1_of(told),
             **{name: metrics.mean_of_defined([counts.area(area) for counts in self.curves]) for name, area in areas},
             **{f"{name}_micro": self.pairs.area(area) for name, area in areas},
         }
-        return {name: values[name] for name in metrics.METRICS["multilabel"]}
 
     def per_class(self) -> dict[str, dict[str, float]]:
-        """Compute what :func:`rnalm.labels.metrics.each_label` does."""
+        """Compute what is asked of each class by itself.
+
+        Returns
+        -------
+        dict
+            For each class by name: ``roc_auc``, ``pr_auc``, ``f1``, each NaN for a class without positives or without
+            negatives; ``threshold``, from which on F1 takes a row to be of it; ``positives``, and ``rows``, of which it is
+            known.
+        """
         found = {}
         each = zip(self.labels.classes, self.told, self.curves, self.labels.limits.tolist(), strict=True)
         for name, told, counts, limit in each:
@@ -286,6 +297,35 @@ def kind(labels: Labels) -> type[Tally] | type[LabelTally]:
         What its outputs mean.
     """
     return LabelTally if labels.task == "multilabel" else Tally
+
+
+def score(labels: Labels, truth: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
+    """Compare a model's outputs for several classes with which of them rows have.
+
+    Parameters
+    ----------
+    labels : Labels
+        What the outputs mean.
+    truth : numpy.ndarray
+        1, 0 or NaN ``(rows, classes)``.
+    outputs : numpy.ndarray
+        Raw outputs of the model ``(rows, classes)``.
+
+    Returns
+    -------
+    dict
+        From :meth:`LabelTally.scores`.
+    """
+    size = max(1, metrics.BLOCK // labels.n_outputs)
+
+    def batches() -> Iterable[Batch]:
+        for first in range(0, len(truth), size):
+            yield truth[first : first + size], labels.to_scores(outputs[first : first + size])
+
+    tally = LabelTally(LabelTally.thresholds(batches(), labels), labels)
+    for batch in batches():
+        tally.add(*batch)
+    return tally.scores()
 
 
 def _distinct(scores: Sequence[np.ndarray]) -> np.ndarray:

@@ -104,7 +104,7 @@ def measure_labels(
         Each class told from its own negatives; ``counts`` are the rows of each by whether they are of it, and whether they are
         told to be ``(classes, 2, 2)``.
     dict of str to float
-        ``accuracy``, ``f1_macro``, ``roc_auc`` and ``pr_auc`` (see :func:`rnalm.labels.metrics.multilabel`), and ``rows``.
+        ``accuracy``, ``f1_macro``, ``roc_auc`` and ``pr_auc`` (see :meth:`rnalm.labels.tally.LabelTally.scores`), and ``rows``.
     """
     file = pq.ParquetFile(path)  # once: of many classes its footer is long
     labelled = file.read(["label"])["label"].to_pandas().notna().to_numpy()

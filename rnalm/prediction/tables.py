@@ -62,7 +62,7 @@ def label_report(each: dict[str, dict[str, float]]) -> pd.DataFrame:
     Parameters
     ----------
     each : dict
-        From :func:`rnalm.labels.metrics.each_label`.
+        From :meth:`rnalm.labels.tally.LabelTally.per_class`.
 
     Returns
     -------

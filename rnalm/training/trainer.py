@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from rnalm.config import METRICS
 from rnalm.errors import RnalmError
-from rnalm.labels import losses, metrics
+from rnalm.labels import losses, metrics, tally
 from rnalm.labels.labels import Labels
 from rnalm.labels.targets import any_known
 from rnalm.models import registry
@@ -291,9 +291,22 @@ def judge(model: PreTrainedModel, data: FoldData, outputs: np.ndarray, truth: np
     dict of str to float
         As from :func:`validate`.
     """
-    targets, weights = map(torch.from_numpy, map(np.concatenate, zip(*data.validation.known(), strict=True)))
-    each = losses.per_row(data.meaning.task, torch.from_numpy(outputs), targets, unit(model), data.class_weights)
-    loss = losses.weighted_mean(each, losses.weigh(weights, targets, data.class_weights))
-    if own := own_loss(model, torch.from_numpy(outputs), targets):
-        loss = own()
-    return {"loss": loss.item(), **metrics.score(data.meaning, truth, outputs)}
+    compare = tally.score if data.meaning.task == "multilabel" else metrics.score
+    return {"loss": _loss_of(model, data, outputs), **compare(data.meaning, truth, outputs)}
+
+
+def _loss_of(model: PreTrainedModel, data: FoldData, outputs: np.ndarray) -> float:
+    """Average the loss of validation rows by weight, some rows at a time; 0 where all weights are 0."""
+    if hasattr(model, "criterion"):
+        targets = torch.from_numpy(np.concatenate([some for some, _ in data.validation.known()]))
+        if own := own_loss(model, torch.from_numpy(outputs), targets):
+            return own().item()
+    sums, first = np.zeros(2), 0
+    for block in data.validation.known():
+        targets, weights = map(torch.from_numpy, block)
+        logits = torch.from_numpy(outputs[first : first + len(targets)])
+        each = losses.per_row(data.meaning.task, logits, targets, unit(model), data.class_weights)
+        own = losses.weigh(weights, targets, data.class_weights).double()
+        sums += [(each * own).sum().item(), own.sum().item()]
+        first += len(targets)
+    return float(sums[0] / sums[1]) if sums[1] > 0 else 0.0

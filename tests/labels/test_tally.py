@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multilabel_oracle import each_label, multilabel
 
 from rnalm.labels import metrics
 from rnalm.labels import tally as tallies
@@ -52,11 +53,21 @@ def test_metrics_of_any_number_of_classes_are_those_of_scikit_learn_too(n_classe
     labels = replace(meaning(n_classes, "multilabel"), thresholds=tuple(draw.random(n_classes).round(digits)))
     tally = counted(targets, probabilities, labels=labels)
     assert tally.rows == rows
-    expected = metrics.multilabel(targets, probabilities, labels.limits)
+    expected = multilabel(targets, probabilities, labels)
     assert tally.scores() == pytest.approx(expected, abs=1e-12, nan_ok=True)
-    each = metrics.each_label(targets, probabilities, labels)
+    each = each_label(targets, probabilities, labels)
     for name, values in tally.per_class().items():
         assert values == pytest.approx(each[name], abs=1e-12, nan_ok=True)
+
+
+def test_outputs_are_scored_some_rows_at_a_time(monkeypatch):
+    draw = np.random.default_rng(2)
+    targets, outputs = draw.choice([0.0, 1.0, np.nan], (50, 3)), draw.normal(size=(50, 3)).astype(np.float32)
+    labels = meaning(3, "multilabel")
+    expected = multilabel(targets, labels.to_scores(outputs), labels)
+    for block in (1, 20, 2**20):
+        monkeypatch.setattr(metrics, "BLOCK", block)
+        assert tallies.score(labels, targets, outputs) == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_subset_is_counted_between_scores_of_all():
@@ -85,7 +96,7 @@ def test_of_millions_of_pairs_some_count_as_equal(monkeypatch):
     labels = meaning(4, "multilabel")
     counts = counted(targets, probabilities, labels=labels)
     assert counts.pairs.counts.shape[1] <= 201
-    expected, found = metrics.multilabel(targets, probabilities), counts.scores()
+    expected, found = multilabel(targets, probabilities, labels), counts.scores()
     for name in ("roc_auc_micro", "pr_auc_micro"):
         assert found.pop(name) == pytest.approx(expected.pop(name), abs=0.01)
     assert found == pytest.approx(expected, abs=1e-12)
