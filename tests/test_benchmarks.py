@@ -127,7 +127,8 @@ def test_positions(tmp_path):
 def test_factors(tmp_path):
     heading, _, *rows = run("factors.py", "--toy", str(tmp_path))
     assert heading[:2] == ["macro ROC AUC", "macro average precision"]
-    assert [row[0] for row in rows][:4] == ["network", "logistic regression", "best 6-mer", "share of windows"]
+    ways = ["network", "logistic regression", "best 6-mer", "share of windows", "published motif"]
+    assert [row[0] for row in rows][:5] == ways
 
 
 @needs_data
