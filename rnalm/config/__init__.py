@@ -33,6 +33,7 @@ from rnalm.config.section import Section
 from rnalm.config.source import Case, SourceSection
 from rnalm.config.sweep import OptionalSweep
 from rnalm.config.table import Table
+from rnalm.config.variants import Variants
 from rnalm.errors import nearest
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "SourceSection",
     "Table",
     "Tokenizer",
+    "Variants",
     "read_source",
 ]
 
@@ -95,6 +97,8 @@ sites in a BED file, a name."""
     """The sequences of the experiment, in a table or FASTA files: trained and tested on, or, with trained models, predicted."""
     inference: dict[InferenceName, Source] = {}
     """More files to predict and interpret with every model, by name."""
+    variants: dict[InferenceName, Variants] = {}
+    """Files of variants whose effects on the prediction are computed, by name."""
     tokenizer: Tokenizer = Tokenizer()
     encode: Encode = Encode()
     labels: Labels = Labels()
@@ -124,14 +128,27 @@ as Weights & Biases writes it."""
             return given
         seed, index = given.get("seed", 1), f"{given.get('output', '')}/genome"
         where = {"source", "inference", "tokenizer", "pretrain"} & given.keys()
-        return given | {key: placed_genomes(given[key], seed, index) for key in where}
+        placed = {key: placed_genomes(given[key], seed, index) for key in where}
+        source, cohorts = given.get("source"), given.get("variants")
+        if isinstance(cohorts, dict):
+            own = {"length": source.get("length")} if isinstance(source, dict) and Genome.is_meant(source) else {}
+            placed["variants"] = {
+                name: {"index": index, **own, **cohort} if isinstance(cohort, dict) else cohort
+                for name, cohort in cohorts.items()
+            }
+        return given | placed
 
     @model_validator(mode="before")
     @classmethod
     def _divide_by_parts(cls, given: Any) -> Any:
         """Let the parts of a source be the folds, where nothing else is said of these."""
         source = given.get("source") if isinstance(given, dict) else None
-        if not isinstance(source, dict) or not isinstance(source.get("parts"), dict) or "folds" in given:
+        if not isinstance(source, dict) or not isinstance(source.get("parts"), dict):
+            return given
+        if folds := given.get("folds"):
+            if isinstance(folds, dict) and "method" not in folds:
+                hint = "expected no folds, or a method by which all rows are divided anew"
+                raise ValueError(f"folds: source.parts says what trains, validates and tests; {hint}")
             return given
         test = ["test"] if source["parts"].get("test") else []
         return given | {"folds": {"method": "column", "validation": ["validation"], "test": test}}
@@ -175,8 +192,17 @@ as Weights & Biases writes it."""
         return self
 
     def _check_sources(self) -> None:
-        if self.source is None and (self.trains or not self.inference):
+        if self.source is None and (self.trains or not (self.inference or self.variants)):
             raise ValueError("source is missing: the sequences to work on")
+        if self.variants and self.trains and self.labels.per == "token":
+            raise ValueError("variants: effects are those on whole sequences; expected labels.per: sequence")
+        if "parts" in self.variants:
+            raise ValueError("variants.parts: the name 'parts' is taken; choose another")
+        for name, cohort in self.variants.items():
+            if "logits" in cohort.scores and self.task == "regression":
+                raise ValueError(f"variants.{name}.scores: logits are of classes, found task: regression")
+            if cohort.length is None:
+                raise ValueError(f"variants.{name}.length is missing: how many bases the models are to see around a variant")
         for name in {"source", "parts", "checked", "pretraining"} & set(self.inference):
             raise ValueError(f"inference.{name}: the name {name!r} is taken; choose another")
 

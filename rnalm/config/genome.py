@@ -165,6 +165,8 @@ as a model was trained, else `upper`."""
     def _check(self) -> Self:
         if self.length is None and self.sample.method != "regions":
             raise ValueError("length is missing: bases of a window; only regions can have lengths of their own")
+        if isinstance(self.bin, int) and self.bin < 1:
+            raise ValueError(f"bin: found {self.bin}; expected a number of bases, 1 or more")
         if isinstance(self.bin, int) and self.length is not None and self.bin > self.length:
             raise ValueError(f"bin: {self.bin} bases are more than a window has, {self.length}")
         if self.bin is not None and self.length is None:

@@ -107,8 +107,7 @@ class OwnNetwork(PreTrainedModel):
     @property
     def criterion(self) -> Callable[[Tensor, Tensor], Tensor] | None:
         """The loss that the file has, of what the network gives and of targets."""
-        make = getattr(self.module, "criterion", None)
-        return make() if make is not None else None
+        return self._made("criterion")
 
     def optimizer(self, learning_rate: float) -> tuple[type, dict[str, Any]] | None:
         """Give the optimizer that the file has, and its options, if it has one.
@@ -118,8 +117,19 @@ class OwnNetwork(PreTrainedModel):
         learning_rate : float
             That of the configuration.
         """
-        make = getattr(self.module, "get_optimizer", None)
-        return make(learning_rate) if make is not None else None
+        found = self._made("get_optimizer", learning_rate)
+        if found is not None and not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict)):
+            raise RnalmError(f"{self.config.origin}: get_optimizer gives {found!r}, expected a class and its options")
+        return found
+
+    def _made(self, name: str, *given: Any) -> Any:
+        """Call a function of the file, if there is one of that name."""
+        make = getattr(self.module, name, None)
+        try:
+            return make(*given) if make is not None else None
+        except Exception as error:
+            problem = (str(error).splitlines() or [type(error).__name__])[0]
+            raise RnalmError(f"{self.config.origin}: {name} fails ({problem})") from error
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, modifiers: Tensor | None = None, **kwargs
@@ -210,6 +220,9 @@ class OwnNetwork(PreTrainedModel):
         except Exception as error:
             shape, problem = tuple(inputs.shape), (str(error).splitlines() or [type(error).__name__])[0]
             raise RnalmError(f"{self.config.origin}: {self.config.network} does not take {shape} ({problem})") from error
+        if not isinstance(outputs, Tensor):
+            gives = f"{self.config.origin}: {self.config.network} gives {type(outputs).__name__}"
+            raise RnalmError(f"{gives}, expected a tensor (batch, outputs)")
         expected = (len(inputs), self.config.num_labels or 1)
         if tuple(outputs.shape) != expected:
             gives = f"{self.config.origin}: {self.config.network} gives {tuple(outputs.shape)}"

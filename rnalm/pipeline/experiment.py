@@ -297,6 +297,17 @@ class Experiment:
         count = shards.count(*described, strands * own, self.architecture, self.per)
         return [f"{self.out}/interpret/parts/{source}/{mode}/{shard}-of-{count}.parquet" for shard in range(count)]
 
+    def variant_parts(self, cohort: str) -> list[str]:
+        """List the shards of the effects of variants.
+
+        Parameters
+        ----------
+        cohort : str
+            Name of the file of variants.
+        """
+        count = shards.count_variants(self.settings.variants[cohort], len(self.models))
+        return [f"{self.out}/variants/parts/{cohort}/{shard}-of-{count}.parquet" for shard in range(count)]
+
     def scored(self, source: str, mode: str) -> str:
         """Give the stem of what is made of the scores of a source in a mode.
 

@@ -186,6 +186,25 @@ def score_shard(experiment: Experiment, source: str, mode: str, shard: str, shar
     }
 
 
+def list_variants(experiment: Experiment, cohort: str) -> Params:
+    """Give which alleles are listed, and how their files are read."""
+    include = {"path", "genome", "index", "strand_column", "require_strand"}
+    return {"options": experiment.settings.variants[cohort].model_dump(mode="json", include=include)}
+
+
+def score_variants(experiment: Experiment, cohort: str, shard: str, shards: str) -> Params:
+    """Give which windows of alleles are predicted, by which models, and what is told."""
+    include = {"path", "genome", "index", "length", "anchor", "scores"}
+    return {
+        "model_folders": list(experiment.models.values()),
+        "options": experiment.settings.variants[cohort].model_dump(mode="json", include=include),
+        "batch_tokens": experiment.settings.predict.batch_tokens,
+        "trust": experiment.trusts,
+        "shard": int(shard),
+        "shards": int(shards),
+    }
+
+
 def draw_scores(experiment: Experiment, place: str, mode: str) -> Params:
     """Give what the page of the scores is called, and what is explained."""
     source, of = source_of(place), "target" if experiment.settings.task == "regression" else "class"
@@ -202,7 +221,7 @@ def write_report(experiment: Experiment) -> Params:
 
     What decides only where and in how many pieces the work is done is not in it.
     """
-    apart = {"interpret": {"shards"}, "finetune": {"gpus"}, "pretrain": {"gpus"}}
+    apart = {"interpret": {"shards"}, "finetune": {"gpus"}, "pretrain": {"gpus"}, "variants": {"__all__": {"shards"}}}
     sweep = {"sweep": experiment.sweep.model_dump(mode="json") if experiment.sweep else None}
     out, settings = experiment.out, experiment.settings
     queries = [
@@ -235,8 +254,9 @@ RULES: dict[str, Callable[..., Params]] = {
             *(train_tokenizer, encode_source, cluster_sequences, assign_folds, pretrain_model, sweep_worker, conclude_sweep),
             *(show_sweeps, finetune_fold, predict_source, evaluate_fold, summarize_folds, check_interpretation),
             *(gather_models, merge_tracks, evaluate_classes, score_shard, draw_scores, compare_spectra, write_report),
+            *(list_variants, score_variants),
         )
     },
     "merge_predictions": gather_models,
-    "merge_scores": lambda experiment, **_: {},
+    **dict.fromkeys(("merge_scores", "merge_variants", "write_variants"), lambda experiment, **_: {}),
 }

@@ -11,7 +11,7 @@ from rnalm.pipeline import params
 from rnalm.pipeline.experiment import Experiment
 
 #: The stages that can be asked for, in the order in which data flow.
-STAGES = ("tokenize", "encode", "pretrain", "sweep", "finetune", "predict", "interpret", "powerlaw", "report")
+STAGES = ("tokenize", "encode", "pretrain", "sweep", "finetune", "predict", "interpret", "variants", "powerlaw", "report")
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,20 @@ class Plan(Experiment):
         merged = [f"{stem}.{kind}" for stem in stems for kind in (*contract.SCORES, contract.PAGE)]
         return ["interpret/checked", *parts, *merged] if self.asked else []
 
+    def _variants(self) -> list[str]:
+        merged = [
+            f"variants/{cohort}/{name}"
+            for cohort, options in self.settings.variants.items()
+            for name in (contract.VARIANTS, contract.UNSCORED, *(f"variants.{kind}" for kind in options.further))
+        ]
+        parts = [part for cohort in self.settings.variants for part in self.variant_parts(cohort)]
+        return [*(part.removeprefix(f"{self.out}/") for part in parts), *merged]
+
     def _powerlaw(self) -> list[str]:
         return [f"powerlaw/{name}" for name in contract.SPECTRA]
 
     def _report(self) -> list[str]:
-        return ["report.html"]
+        return ["report.html"] if self.sources else []
 
     def pictures(self) -> list[Picture]:
         """List the pictures of the report."""
@@ -165,6 +174,10 @@ class Plan(Experiment):
             return self.vocabulary.paths if self.vocabulary else self._lent()
         if rule == "encode_source":
             return [*self.encoded[values["source"]].paths, *self._of_given("config.json")]
+        if rule == "list_variants":
+            return self.settings.variants[values["cohort"]].paths
+        if rule == "score_variants":
+            return [self.settings.variants[values["cohort"]].genome]
         if rule == "cluster_sequences":
             return self.settings.training_source.of_sequences().paths
         if rule == "predict_source":
@@ -184,7 +197,7 @@ class Plan(Experiment):
         """List all files of the user on which the results depend."""
         sources = [*self.encoded.values(), *filter(None, [self.vocabulary])]
         models = self.model_files(*self.models) if self.given else []
-        read = [path for source in sources for path in source.paths]
+        read = [path for source in (*sources, *self.settings.variants.values()) for path in source.paths]
         return [*read, *self.evaluated_classes, *self.annotations, *models, *self.further_weights, *self.starting_point()]
 
     def _lent(self) -> list[str]:
@@ -205,11 +218,16 @@ class Plan(Experiment):
             merging = ("merge_predictions", "place") if self.per == "sequence" else ("merge_tracks", "tracks")
             yield merging[0], {merging[1]: self.predictions_of(source)}
         yield from (("evaluate_classes", {"place": self.predictions_of(source)}) for source in self.evaluated)
+        if self.asked or settings.variants:
+            yield "gather_models", {}
         if self.asked:
             yield from self._scoring_jobs()
+        for cohort in settings.variants:
+            yield from self._variant_jobs(cohort)
         if settings.powerlaw:
             yield "compare_spectra", {}
-        yield "write_report", {}
+        if self.sources:
+            yield "write_report", {}
 
     def _training_jobs(self) -> Iterator[tuple[str, dict[str, str]]]:
         if self.settings.folds.group == "cluster":
@@ -227,9 +245,16 @@ class Plan(Experiment):
                 yield "evaluate_fold", {"model": model}
         yield "summarize_folds", {}
 
+    def _variant_jobs(self, cohort: str) -> Iterator[tuple[str, dict[str, str]]]:
+        yield "list_variants", {"cohort": cohort}
+        count = len(self.variant_parts(cohort))
+        for shard in range(count):
+            yield "score_variants", {"cohort": cohort, "shard": f"{shard}", "shards": f"{count}"}
+        yield "merge_variants", {"cohort": cohort}
+        yield from (("write_variants", {"cohort": cohort, "format": kind}) for kind in self.settings.variants[cohort].further)
+
     def _scoring_jobs(self) -> Iterator[tuple[str, dict[str, str]]]:
         yield "check_interpretation", {}
-        yield "gather_models", {}
         for source, mode in self.asked:
             count = len(self.shard_files(source, mode))
             shards = {"source": source, "mode": mode, "shards": f"{count}"}

@@ -24,6 +24,7 @@ PLACES = {
     "tracks": ("tracks/", "predictions.parquet"),
     "sites": ("tracks/", "sites.csv"),
     "pages of scores": ("interpret/", ".html"),
+    "effects of variants": ("variants/", "variants.parquet"),
     "report": ("report", ".html"),
 }
 

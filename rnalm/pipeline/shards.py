@@ -1,8 +1,9 @@
 """Into how many shards to divide scores, from what is known before anything has run."""
 
 import math
+from pathlib import Path
 
-from rnalm.config import ARCHITECTURES, Interpret, Source
+from rnalm.config import ARCHITECTURES, Interpret, Source, Variants
 from rnalm.errors import RnalmError
 from rnalm.sequences.size import size
 
@@ -55,6 +56,25 @@ def count(
         local = architecture in ARCHITECTURES and ARCHITECTURES[architecture].local == per
         each = length * edits(interpret, mode) * seconds(length, local and interpret.scorer != "naive")
     return max(1, min(MOST, round(sequences), math.ceil(sequences * each * models / SECONDS)))
+
+
+def count_variants(options: Variants, models: int) -> int:
+    """Choose the number of shards of the effects of variants, by the sizes of their files.
+
+    Parameters
+    ----------
+    options : Variants
+        A file of variants.
+    models : int
+        How many models score an allele.
+    """
+    if options.shards != "auto":
+        return options.shards
+    each = 2 * models * seconds(options.length or 1, local=False)
+    # A record takes some 60 bytes as text, and a third of it where it is compressed.
+    sizes = [(Path(path), 20 if path.endswith((".gz", ".bgz", ".bcf", ".bz2", ".xz", ".zst")) else 60) for path in options.path]
+    alleles = sum(path.stat().st_size / size for path, size in sizes if path.is_file())
+    return max(1, min(MOST, math.ceil(alleles * each / SECONDS)))
 
 
 def seconds(length: float, local: bool) -> float:

@@ -5,24 +5,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from rnalm.config import Encode, contract, read_source
+from rnalm.config import read_source
 from rnalm.errors import RnalmError
-from rnalm.files import read_json
-from rnalm.labels.labels import Labels, check_same
-from rnalm.models import folder, registry
 from rnalm.prediction import tracks
 from rnalm.prediction.columns import score_columns
-from rnalm.prediction.predict import Predictor
+from rnalm.prediction.panel import Panel
 from rnalm.sequences import tis
-from rnalm.sequences.read import in_case, read_written
+from rnalm.sequences.read import read_written
 from rnalm.sequences.records import Record
-from rnalm.tokens import encode
-from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.rows import Summary
-from rnalm.tokens.tokenize import RecordTokenizer, Tokens
-from rnalm.tokens.tokenizer import load_tokenizer
+from rnalm.tokens.tokenize import Tokens
 
 log = logging.getLogger(__name__)
 
@@ -56,29 +48,14 @@ def ask(models: Sequence[str | Path], what: str, batch_tokens: int = 2**18, trus
         If there is no such file, it cannot be read, the models know nothing of it, or do not predict the same thing of the same
         tokens.
     """
-    folders = [folder.check(model) for model in models]
-    labels = [Labels.load(path / contract.LABELS) for path in folders]
-    check_same(labels, folders)
-    of_tokens, meaning = labels[0].per == "token", labels[0]
-    tokenizer = load_tokenizer(folders[0])
-    for other in folders[1:]:
-        if encode.fingerprint(load_tokenizer(other)) != encode.fingerprint(tokenizer):
-            raise RnalmError(f"{other}: has another tokenizer than {folders[0]}; expected models of one")
-    config = read_json(folders[0] / contract.CONFIG)
-    options = Encode(**{key: config[key] for key in Encode.model_fields if key in config})
-    tokenize = RecordTokenizer(tokenizer, encode.uncut(options) if of_tokens else options)
-    predictors = [
-        Predictor(registry.load(path, trust=trust), batch_tokens, own) for path, own in zip(folders, labels, strict=True)
-    ]
+    panel = Panel(models, batch_tokens, trust=trust)
+    of_tokens, meaning = panel.meaning.per == "token", panel.meaning
     names = tracks.columns(meaning) if of_tokens else score_columns(meaning)
     yield ["id", *(["position", "token"] if of_tokens else []), *names]
-    for record in _records(what):
-        record = in_case(record, config.get("case") or "keep")
-        tokens = tokenize(record)
-        _tell(record, tokens, tokenize.unknown)
-        one = Encoded(0, record.id, tokens.input_ids, None, None, 1.0, tokens.offsets, tokens.reverse_ids)
-        outputs = [own.to_scores(predict([one])[0]) for predict, own in zip(predictors, labels, strict=True)]
-        scores = np.mean(outputs, axis=0)[..., -len(names) :]
+    for written in _records(what):
+        record, tokens, one = panel.encode(written)
+        _tell(record, tokens, panel.tokenize.unknown)
+        scores = panel.read([own[0] for own in panel.outputs([one])])[..., -len(names) :]
         if not of_tokens:
             yield [record.id, *map("{:.7g}".format, scores)]
             continue

@@ -13,6 +13,7 @@ import pandas as pd
 import pysam
 
 from rnalm.config.genome import Contigs, Genome
+from rnalm.config.variants import Variants
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import replacing
 from rnalm.sequences.intervals import Union
@@ -30,7 +31,7 @@ class Reference:
 
     Parameters
     ----------
-    source : Genome
+    source : Genome or Variants
         Which says where it is, and which contigs are read.
 
     Attributes
@@ -44,7 +45,7 @@ class Reference:
         If there is no such file, it is no FASTA, its index is older than it is, or none of its contigs is to be read.
     """
 
-    def __init__(self, source: Genome) -> None:
+    def __init__(self, source: Genome | Variants) -> None:
         self.path = source.genome
         self.fasta = _open(Path(source.genome), Path(source.index or f"{source.genome}.index"))
         every = dict(zip(self.fasta.references, self.fasta.lengths, strict=True))
@@ -85,7 +86,7 @@ class Reference:
             If an interval is on a contig that there is not, or reaches beyond its end.
         """
         given = [str(name) for name in frame["contig"].cat.categories]
-        own = {name: self._call(name) for name in given}
+        own = {name: self.call(name) for name in given}
         if other := next((name for name in given if own[name] and own[name] != name), None):
             log.info("%s: contigs are called as in %s, which has %r, not %r", path, self.path, own[other], other)
         for name in given:
@@ -104,8 +105,14 @@ class Reference:
             raise RnalmError(f"{path}: {problem}; is it of another version of the genome than {self.path}?")
         return frame.assign(contig=contig.astype("category"))
 
-    def _call(self, name: str) -> str | None:
-        """Give the name that a contig has here, with ``chr`` or without."""
+    def call(self, name: str) -> str | None:
+        """Give the name that a contig has here, with ``chr`` or without; None: it is not here.
+
+        Parameters
+        ----------
+        name : str
+            As it is called elsewhere.
+        """
         return next((own for own in (name, name.removeprefix("chr"), f"chr{name}") if own in self.every), None)
 
     def unknown(self, contig: str) -> Union:

@@ -1,5 +1,6 @@
 """Features of a genome ─► which of them the bins of windows have."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,6 +13,8 @@ from rnalm.sequences.contigs import Reference
 from rnalm.sequences.intervals import Union
 from rnalm.sequences.sample import Part, Windows
 from rnalm.sequences.text import read_names
+
+log = logging.getLogger(__name__)
 
 
 class Labeller:
@@ -98,6 +101,8 @@ def classes(source: Genome) -> list[str]:
         assert features.path is not None, "the configuration is checked for it"
         counts, where = intervals.read(features.path)["3"].value_counts(), features.path
         names = sorted(str(name) for name, count in counts.items() if count >= features.least_intervals and name != "")
+    if not names and features.classes is not None:
+        raise RnalmError(f"{where}: names no class; expected one or more")
     if not names:
         raise RnalmError(f"{where}: names no class; expected contig, start, end and class, separated by tabs")
     return names
@@ -116,6 +121,12 @@ def _by_class(features: Features, reference: Reference, names: list[str]) -> Map
     for index, name in enumerate(names):
         for contig, union in intervals.unions(frame.loc[frame["3"] == name]).items():
             known.setdefault(contig, []).append((index, union))
+    if nowhere := sorted(set(names) - set(frame["3"].astype(str))):
+        shown = ", ".join(nowhere[:5]) + (f" and {len(nowhere) - 5} more" if len(nowhere) > 5 else "")
+        problem = f"{features.path}: all intervals of {shown} are on contigs that are passed over (source.contigs)"
+        if len(nowhere) == len(names):
+            raise RnalmError(f"{problem}; expected some on those that are read")
+        log.warning("%s: no window is of these classes", problem)
     return known
 
 

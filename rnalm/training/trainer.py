@@ -170,7 +170,10 @@ class FoldTrainer(EpochTrainer):
         if given is None:
             return super().create_optimizer(model)
         kind, options = given
-        self.optimizer = kind(self.network.parameters(), **options)
+        try:
+            self.optimizer = kind(self.network.parameters(), **options)
+        except Exception as error:
+            raise RnalmError(f"model.path: the optimizer of this file cannot be made ({error})") from error
         log.info("the optimizer is %s, of the network's own file", kind.__name__)
         return self.optimizer
 

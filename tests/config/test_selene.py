@@ -182,9 +182,51 @@ analyze_sequences: !obj:selene_sdk.predict.AnalyzeSequences {
 """
     settings, text = bring(f"ops: [analyze]\n{MODEL}\n{analyze}\n{asked}\n")
     assert source.items() <= settings["source"].items()
+    if "genome" in source:
+        # As there: all regions are predicted, on the forward strand if no column is named.
+        assert settings["source"]["max_unknown"] == 1
+        forward, _ = bring(f"ops: [analyze]\n{MODEL}\n{analyze}\n{asked.replace(', strand_index: 5', '')}\n")
+        assert (settings["source"].get("strand"), forward["source"]["strand"]) == (None, "+")
     assert settings.get("interpret", {}).get("modes") == interpret
     assert "write_mem_limit: 75000 – predictions are written as they come" in text
     load(settings)
+
+
+ANALYZE = """
+analyze_sequences: !obj:selene_sdk.predict.AnalyzeSequences {
+    trained_model_path: best.pth.tar, sequence_length: 1000,
+    reference_sequence: !obj:selene_sdk.sequences.Genome {input_path: hg19.fa}
+}
+"""
+
+
+def test_what_is_analyzed_stands_beside_what_is_trained_on(bring):
+    asked = "prediction: {input_path: r.bed}\nin_silico_mutagenesis: {input_path: s.fa}"
+    settings, _ = bring(f"ops: [train, evaluate, analyze]\n{MODEL}\n{RANDOM}\n{TRAIN}\n{ANALYZE}\n{asked}\nlr: 0.01\n")
+    loaded = load(settings)
+    assert loaded.source.genome == "hg19.fa"
+    assert loaded.source.features.path == "peaks.bed.gz"
+    assert loaded.inference["prediction"].sample.path == "r.bed"
+    assert loaded.inference["mutagenesis"].paths == ["s.fa"]
+
+
+def test_variants_have_a_section(bring):
+    asked = "variant_effect_prediction: {vcf_files: [a.vcf, b.vcf], save_data: [diffs, logits], output_dir: o, strand_index: 8}"
+    settings, _ = bring(f"ops: [analyze]\n{MODEL}\n{ANALYZE}\n{asked}\n")
+    [cohort] = load(settings).variants.values()
+    assert (cohort.path, cohort.genome, cohort.length) == (["a.vcf", "b.vcf"], "hg19.fa", 1000)
+    assert (cohort.scores, cohort.strand_column) == (["diffs", "logits"], 8)
+
+
+def test_the_word_none_is_nothing(bring):
+    sampler = RANDOM.replace("feature_thresholds: {CTCF: 0.3, default: 0.5}", "feature_thresholds: None, test_holdout: None")
+    train = TRAIN.replace("save_checkpoint_every_n_steps: 500", "save_checkpoint_every_n_steps: None")
+    train = train.replace("n_validation_samples: 1000", "n_validation_samples: None").replace("False", "None")
+    model = MODEL.replace("non_strand_specific: mean", "non_strand_specific: None")
+    settings, _ = bring(f"ops: [train]\n{model}\n{sampler}\n{train}\nlr: 0.01\n")
+    loaded = load(settings)
+    assert (loaded.folds.test, loaded.source.features.threshold, loaded.finetune.save_every) == ([], 0.5, None)
+    assert not {"weights", "strands"} & set(settings["model"])
 
 
 @pytest.mark.parametrize(

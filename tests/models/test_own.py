@@ -191,7 +191,7 @@ def test_letters_that_are_no_bases_need_ids(own, refusal):
     assert "model.input: one_hot is for nucleotides, and " in refusal(own.create)
 
 
-@pytest.mark.parametrize("how", ["plain", "selene", "wrapped", "by order"])
+@pytest.mark.parametrize("how", ["plain", "selene", "wrapped", "by order", "validated", "both strands on several GPUs"])
 def test_weights_start_from_what_other_programs_saved(own, how):
     model = own.create()
     state = {name: torch.full_like(tensor, 0.5) for name, tensor in model.network.state_dict().items()}
@@ -200,10 +200,38 @@ def test_weights_start_from_what_other_programs_saved(own, how):
         "selene": {"state_dict": state, "arch": "Tiny", "step": 3},
         "wrapped": {f"module.{name}": tensor for name, tensor in state.items()},
         "by order": {f"{k}": tensor for k, tensor in enumerate(state.values())},
+        # As Selene does once it has validated: its least loss is a number of numpy.
+        "validated": {"state_dict": state, "min_loss": np.float64(0.3), "optimizer": {"state": {}}},
+        "both strands on several GPUs": {f"module.model.{name}": tensor for name, tensor in state.items()},
     }[how]
     torch.save(saved, own.folder / "w.pth")
     again = own.create(weights=str(own.folder / "w.pth"), by_order=how == "by order")
     assert all((tensor == 0.5).all() for tensor in again.network.state_dict().values())
+
+
+NORMALIZED = """from torch import nn
+
+
+class Tiny(nn.Module):
+    def __init__(self, sequence_length, n_genomic_features):
+        super().__init__()
+        pooled = nn.AdaptiveMaxPool1d(1), nn.Flatten()
+        self.model = nn.Sequential(nn.Conv1d(4, 3, 3), nn.BatchNorm1d(3), *pooled, nn.Linear(3, 2))
+
+    def forward(self, x):
+        return self.model(x).sigmoid()
+"""
+
+
+@pytest.mark.parametrize("by_order", [False, True])
+@pytest.mark.parametrize("prefix", ["", "model.", "module.model."])
+def test_weights_come_from_wrappers_and_from_earlier_versions_of_torch(own, prefix, by_order):
+    """The network's own names begin like those of a wrapper, and its normalization did not count batches then."""
+    state = {name: torch.full_like(tensor, 0.5) for name, tensor in own.create(NORMALIZED).network.state_dict().items()}
+    kept = {f"{prefix}{name}": tensor for name, tensor in state.items() if "num_batches" not in name}
+    torch.save(kept, own.folder / "w.pth")
+    again = own.create(NORMALIZED, weights=str(own.folder / "w.pth"), by_order=by_order)
+    assert all((tensor == 0.5).all() for name, tensor in again.network.state_dict().items() if "num_batches" not in name)
 
 
 def test_weights_of_another_network_are_refused(own, refusal):
@@ -218,7 +246,8 @@ def test_weights_of_another_network_are_refused(own, refusal):
     torch.save({"lr": 3}, path)
     assert refusal(own.create, **options).endswith("holds no state dict; expected one, or what Selene saves")
     torch.save({"state_dict": Path("/")}, path)
-    assert "w.pth: no weights can be read" in refusal(own.create, **options)
+    held = "no weights can be read (it holds pathlib.PosixPath, beside tensors and numbers); expected a state dict"
+    assert held in refusal(own.create, **options)
     assert "w.pth has 6 weights" not in refusal(own.create, **options)
 
 
@@ -317,6 +346,31 @@ def test_what_its_loss_and_optimizer_do_not_know_is_refused(job, refusal):
     assert message.endswith("my.py (criterion) knows nothing; leave one of them out")
     message = refusal(finetune.finetune, job(weight_decay=0.1))
     assert message.startswith("finetune.weight_decay is of Adam, and ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("return nn.BCELoss()", "return nn.NoLoss()", "my.py: criterion fails (module 'torch.nn' has no attribute 'NoLoss')"),
+        (
+            "return torch.optim.SGD, ",
+            "return torch.optim.SGD #",
+            "my.py: get_optimizer gives <class 'torch.optim.sgd.",
+        ),
+        ('"lr": lr', '"lrr": lr', "model.path: the optimizer of this file cannot be made ("),
+        ("def get_optimizer(lr)", "def get_optimizer(lr, more)", "my.py: get_optimizer fails (get_optimizer() missing 1"),
+    ],
+)
+def test_what_a_file_gives_that_is_no_loss_or_optimizer_is_told(job, refusal, old, new, problem):
+    assert old in SELENE
+    message = refusal(lambda: finetune.finetune(job(SELENE.replace(old, new))))
+    assert problem in message
+    assert "\n" not in message
+
+
+def test_a_network_that_gives_several_things_is_told(own, refusal):
+    model = own.create(NORMALIZED.replace("return self.model(x).sigmoid()", "return self.model(x), x"))
+    assert refusal(model, own.ids()).endswith("my.py: Tiny gives tuple, expected a tensor (batch, outputs)")
 
 
 def test_memory_that_runs_out_is_passed_on(own, monkeypatch):

@@ -44,6 +44,8 @@ def reading(prefix: str, told: set[str], labelled: set[str], path: str) -> dict[
 
 
 #: Every key of the configuration: the base in which it is changed, its new value, and the rules that run again.
+#: What is listed, or scored, anew; the report shows the configuration.
+LISTED, EFFECTS = below("list_variants") | REPORT, below("score_variants") | REPORT
 KEYS = {
     "output": ("regression", "elsewhere", EVERYTHING),
     "seed": ("regression", 2, FOLDING),
@@ -270,6 +272,21 @@ KEYS = {
     "predict.sites.of": ("positions", "1", LISTING | SCORING | {"check_interpretation"}),
     "predict.formats": ("positions", ["npy"], LISTING),
     "predict.batch_tokens": ("regression", 100, below("predict_source")),
+    **{
+        f"variants.more.{key}": ("several", value, rules, *also)
+        for key, value, rules, *also in (
+            ("path", ["b.fa"], LISTED),
+            ("genome", "b.fa", LISTED),
+            ("index", "elsewhere", LISTED),
+            ("strand_column", "s", LISTED),
+            ("require_strand", True, LISTED),
+            ("length", 20, EFFECTS),
+            ("anchor", "left", EFFECTS),
+            ("scores", ["diffs", "logits"], EFFECTS),
+            ("formats", ["parquet"], REPORT),
+            ("shards", 2, below("score_variants")),
+        )
+    },
     "evaluate.classes": ("several", ["b"], {"evaluate_classes", "write_report"}),
     "evaluate.min_positives": ("several", 2, {"evaluate_classes", "write_report"}),
     "interpret.modes": ("regression", ["mask", "remove", "replace"], SCORING | {"check_interpretation"}),
@@ -308,7 +325,7 @@ def sections(annotation: object) -> list[type[BaseModel]]:
 def leaves(section: type[BaseModel] = Config, path: str = "") -> Iterator[str]:
     """Name every key that holds a value; where a section is one of several, the second by its kind."""
     for name, info in section.model_fields.items():
-        key = f"{path}.{info.alias or name}".lstrip(".") + (".more" if name == "inference" else "")
+        key = f"{path}.{info.alias or name}".lstrip(".") + (".more" if name in ("inference", "variants") else "")
         kinds = [] if key in WHOLE else sections(info.annotation)
         if not kinds:
             yield key

@@ -309,6 +309,7 @@ def test_classes_may_stand_in_a_file(made, refusal):
             "f.bed, line 1: found 'chr1\\ta\\t9\\tx', expected contig, start and end, separated by tabs",
         ),
         ([("chr1", 0, 9)], {}, "f.bed: names no class; expected contig, start, end and class, separated by tabs"),
+        ([("chr1", 0, 9, "x")], {"classes": []}, "source.features.classes: names no class; expected one or more"),
         ([("chr1", 0, 9, "x")], {"classes": ["x", "Reb1"]}, "f.bed: no interval is of the class 'Reb1'; valid: x"),
         ([("chr1", 0, 9, "Reb1")], {"thresholds": {"Rep1": 0.1}}, "thresholds: 'Rep1' is no class; did you mean 'Reb1'?"),
     ],
@@ -317,6 +318,16 @@ def test_features_that_do_not_fit_are_refused(made, refusal, bed, options, messa
     genome = made()
     features = {"path": genome.bed("f.bed", *bed)} | options
     assert message in refusal(genome.read, sample={"n": 3}, length=20, features=features)
+
+
+def test_classes_on_contigs_that_are_passed_over_are_told(made, refusal, caplog):
+    genome = made()
+    bed = genome.bed("f.bed", ("chr1", 2, 9, "x"), ("chr2", 2, 9, "y"))
+    options = {"sample": {"n": 3}, "length": 20, "features": {"path": bed, "classes": ["x", "y"]}}
+    genome.read(**options, contigs={"include": ["chr1"]})
+    assert "f.bed: all intervals of y are on contigs that are passed over (source.contigs): no window is of" in caplog.text
+    only = options | {"features": {"path": bed, "classes": ["y"]}, "contigs": {"include": ["chr1"]}}
+    assert "all intervals of y are on contigs that are passed over" in refusal(genome.read, **only)
 
 
 def test_points_can_be_widened_and_rare_classes_left_out(made):
@@ -379,6 +390,7 @@ def test_unions_count_each_base_once(rows, asked):
         ({"sample": {"n": 3, "step": 2}}, "source.sample.step is not for method random; expected none"),
         ({"sample": {"method": "rndom"}}, "source.sample.method: found 'rndom'; did you mean 'random'?"),
         ({"length": None}, "source.length is missing: bases of a window; only regions can have lengths of their own"),
+        ({"bin": 0, "features": {"path": "f.bed"}}, "source.bin: found 0; expected a number of bases, 1 or more"),
         ({"bin": 400, "features": {"path": "f.bed"}}, "source.bin: 400 bases are more than a window has, 300"),
         (
             {"bin": [200, 301], "features": {"path": "f.bed"}},

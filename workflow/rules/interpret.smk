@@ -1,7 +1,7 @@
 # Goes first, so that a wrong replacement ends the run before hours of training rather than after them.
 rule check_interpretation:
     input:
-        encoded=f"{OUT}/encoded/{next(iter(PLAN.sources))}.parquet",
+        encoded=f"{OUT}/encoded/{next(iter(PLAN.sources), 'none')}.parquet",
         tokenizer=f"{OUT}/tokenizer.json",
         labels=of_models(["labels.json"]) if PLAN.given else [],
         annotations=ancient(PLAN.annotations),

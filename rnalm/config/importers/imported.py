@@ -12,7 +12,7 @@ from rnalm.errors import RnalmError
 #: Letters of a comment's line.
 WIDTH = 116
 #: In which sections stand.
-ORDER = ("output", "seed", "task", "source", "folds", "model", "finetune", "evaluate", "interpret")
+ORDER = ("output", "seed", "task", "source", "inference", "folds", "model", "finetune", "evaluate", "interpret", "variants")
 #: Why keys have no equal, by section and key; ``*``: in any section.
 WITHOUT_EQUAL = {
     "create_subdirectory": "`output` is the folder; an experiment that changes runs again where it changed",
@@ -115,11 +115,22 @@ def load_tagged(path: str | Path) -> Any:
         If it cannot be read.
     """
     try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
+        return _without_none(yaml.load(Path(path).read_text(encoding="utf-8"), _Loader))
     except FileNotFoundError:
         raise RnalmError(f"{path}: no such file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RnalmError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from None
+
+
+def _without_none(value: Any) -> Any:
+    """Read the word None as Selene's documents write it, as nothing; in YAML it is a text."""
+    if isinstance(value, Tagged):
+        return Tagged(value.name, _without_none(value.arguments))
+    if isinstance(value, dict):
+        return {key: _without_none(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_none(inner) for inner in value]
+    return None if value == "None" else value
 
 
 def arguments(value: Any) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
-from rnalm.config.importers.imported import Imported, arguments, comment, file_of, load_tagged, shown
+from rnalm.config.importers.imported import Imported, arguments, comment, file_of, load_tagged
 from rnalm.config.importers.selene_samplers import keep_test, read_sampler
+from rnalm.config.variants import SCORES
 from rnalm.errors import RnalmError
 
 
@@ -163,11 +164,14 @@ def _predict(own: dict, genome: Any, length: Any, found: Imported) -> None:
     """Name the sequences that are predicted."""
     path = own.pop("input_path", None)
     if str(path).endswith((".bed", ".bed.gz")):
-        if "strand_index" in own:
+        strand = {"strand": "+"}
+        if own.get("strand_index") is not None:
+            strand = {}
             found.note("source", f"prediction.strand_index: {own.pop('strand_index')} – strands stand in the sixth column")
-        found.settings["source"] = {"genome": genome, "sample": {"method": "regions", "path": path}, "length": length}
+        regions = {"genome": genome, "sample": {"method": "regions", "path": path}, "length": length}
+        _ask("prediction", regions | strand | {"max_unknown": 1.0}, found)
     else:
-        found.settings["source"] = {"path": [path]}
+        _ask("prediction", {"path": [path]}, found)
         _of_one_length(length, found)
 
 
@@ -185,21 +189,38 @@ def _mutate(own: dict, genome: Any, length: Any, found: Imported) -> None:
     text = own.pop("sequence", None) or own.pop("input_sequence", None)
     if text:
         found.note("source", f"in_silico_mutagenesis.sequence: {text} – put it into a FASTA file, and name that")
-    found.settings["source"] = {"path": path if isinstance(path, list) else [path or "sequence.fa"]}
+    _ask("mutagenesis", {"path": path if isinstance(path, list) else [path or "sequence.fa"]}, found)
     _of_one_length(length, found)
+
+
+def _ask(name: str, source: dict[str, Any], found: Imported) -> None:
+    """Name sequences that a network is asked about: beside those of a sampler or another analysis, they are further ones."""
+    if "source" in found.settings:
+        found.settings.setdefault("inference", {})[name] = source
+    else:
+        found.settings["source"] = source
 
 
 def _of_one_length(length: Any, found: Imported) -> None:
     """Cut long sequences to their middle; nothing is added to short ones."""
-    if length is not None:
+    if length is not None and "folders" in found.settings["model"]:
         found.settings["encode"] = {"block_size": length, "truncate": "both"}
     found.note("source", f"analyze_sequences.sequence_length: {length} – shorter sequences are told, not filled up")
 
 
 def _variants(own: dict, genome: Any, length: Any, found: Imported) -> None:
-    """Say that variants have no section yet."""
-    for key in list(own):
-        found.note("source", f"variant_effect_prediction.{key}: {shown(own.pop(key))} – there is no section for variants yet")
+    """Name the files of variants, and what is told of their alleles."""
+    files = own.pop("vcf_files", None) or [own.pop("vcf_file", None) or "variants.vcf"]
+    cohort: dict[str, Any] = {"path": files if isinstance(files, list) else [files], "genome": genome, "length": length}
+    told = [name for name in own.pop("save_data", None) or ["abs_diffs"] if name in SCORES]
+    cohort["scores"] = told or ["diffs"]
+    if (strand := own.pop("strand_index", None)) is not None:
+        cohort["strand_column"] = strand
+    if own.pop("require_strand", False):
+        cohort["require_strand"] = True
+    if str(own.pop("output_format", "")) == "tsv":
+        cohort["formats"] = ["parquet", "tsv"]
+    found.settings["variants"] = {"variants": cohort}
 
 
 #: What is done with a trained network.

@@ -88,7 +88,8 @@ def _online(kind: str, own: dict, classes: Any, train: dict, found: Imported) ->
 
 def _thresholds(own: dict) -> dict[str, Any]:
     """Say how much of a bin must be covered."""
-    given = own.pop("feature_thresholds", 0.5)
+    given = own.pop("feature_thresholds", None)
+    given = 0.5 if given is None else given
     if not isinstance(given, dict):
         return {"threshold": given}
     others = {name: value for name, value in given.items() if name != "default"}

@@ -1,0 +1,74 @@
+"""Configuration of the effects of variants."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from rnalm.config.genome import Contigs
+from rnalm.config.section import Section
+
+#: What is told of each allele, by what Selene calls it, and how the columns are called that hold it.
+SCORES = {
+    "diffs": ("diff",),
+    "abs_diffs": ("abs_diff",),
+    "logits": ("logit_diff",),
+    "predictions": ("ref_pred", "alt_pred"),
+}
+
+
+class Variants(Section):
+    """A file of variants whose effect on the prediction is computed, by all models together."""
+
+    path: Annotated[
+        list[str],
+        Field(min_length=1),
+        BeforeValidator(lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=str | list[str]),
+    ]
+    """VCF (plain or compressed), BCF, or a table whose first line names `chrom`, `pos`, `ref`, `alt`, and perhaps `strand`; \
+or a list of such files, which are read one after the other."""
+    genome: str
+    """FASTA file of the genome, plain or compressed."""
+    index: str | None = None
+    """Folder for its index, where there is none beside it; null: `genome/` in that of the experiment."""
+    length: int | None = Field(default=None, ge=1)
+    """Bases of a window; null: that of `source`, where it is a genome."""
+    anchor: Literal["left", "right", "both"] = "both"
+    """For models of one length, and alleles that change it: which window of the edited chromosome is predicted. One that \
+shares the start of that of the genome (`left`), or its end (`right`), or the mean of `both`. Other models get what becomes of \
+the window, longer or shorter."""
+    scores: list[Literal["diffs", "abs_diffs", "logits", "predictions"]] = Field(default=["diffs"], min_length=1)
+    """What is told: `diffs`, the prediction with ALT minus that with REF; `abs_diffs`, its size; `logits`, for classes, the \
+difference of logits; `predictions` with REF and with ALT."""
+    strand_column: str | int | None = None
+    """The column that says which strand is read, by its name, or its number from 0; null: `strand`, if there is one. Where it \
+says neither `+` nor `-`, the forward strand is."""
+    require_strand: bool = False
+    """Whether an allele of which no strand is known is left out (`NA.tsv`)."""
+    formats: list[Literal["parquet", "tsv"]] = Field(default=["parquet"], min_length=1)
+    """`parquet`, and `tsv` beside it, in Selene's layout with all digits."""
+    shards: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """Jobs among which the work is divided; `auto`: by the sizes of the files."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for key in ("scores", "formats"):
+            if len(set(getattr(self, key))) < len(getattr(self, key)):
+                raise ValueError(f"{key} must differ from each other, found {getattr(self, key)}")
+        if "parquet" not in self.formats:
+            raise ValueError(f"formats: parquet is always among them, found {self.formats}")
+        return self
+
+    @property
+    def further(self) -> list[str]:
+        """Formats beside Parquet."""
+        return [name for name in self.formats if name != "parquet"]
+
+    @property
+    def contigs(self) -> Contigs:
+        """Which contigs of the genome are read: all."""
+        return Contigs()
+
+    @property
+    def paths(self) -> list[str]:
+        """The files that are read."""
+        return [*self.path, self.genome]

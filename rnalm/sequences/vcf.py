@@ -1,0 +1,159 @@
+"""VCF, BCF or a table ─► alleles, each with the place where it stands."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import pysam
+
+from rnalm.errors import RnalmError, nearest
+from rnalm.files import open_bytes
+from rnalm.sequences.text import open_text
+
+#: Letters of alleles; others, such as the codes of several bases, are told.
+LETTERS = frozenset("ACGTN")
+#: How a table names its columns, and how VCF does.
+COLUMNS = ("chrom", "pos", "ref", "alt")
+
+
+@dataclass(frozen=True, slots=True)
+class Allele:
+    """One alternative allele of one record.
+
+    Attributes
+    ----------
+    place : str
+        File and line.
+    chrom, name : str
+        Contig and identifier as they are written.
+    pos : int
+        As it is written: 1-based.
+    ref, alt : str
+        As they are written; ``alt`` is one of the alleles of the record.
+    strand : {'+', '-', '.'}
+        Which strand is read, ``.`` if that is not said; letters are those of the forward strand all the same.
+    """
+
+    place: str
+    chrom: str
+    pos: int
+    name: str
+    ref: str
+    alt: str
+    strand: str = "."
+
+    @property
+    def change(self) -> tuple[int, str, str]:
+        """Where it begins, 0-based, what goes and what comes, in capital letters; ``-`` and nothing are the same.
+
+        Where nothing goes, the letters come behind the position, as in MAF files and those of ANNOVAR.
+        """
+        ref, alt = ("" if letters == "-" else letters.upper() for letters in (self.ref, self.alt))
+        return (self.pos if not ref else self.pos - 1), ref, alt
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be said of it, whatever the genome is; None: something can."""
+        if self.alt.startswith("<"):
+            return "symbolic allele"
+        if "[" in self.alt or "]" in self.alt:
+            return "breakend"
+        if self.alt == "*":
+            return "allele of a deletion further left (*)"
+        if self.alt == ".":
+            return "no alternative allele (.)"
+        _, ref, alt = self.change
+        if other := (set(ref) | set(alt)) - LETTERS:
+            return f"letters other than A, C, G, T and N ({', '.join(sorted(other))})"
+        return None
+
+
+def read(path: str | Path, strand_column: str | int | None = None) -> Iterator[Allele]:
+    """Read the alleles of a file, in its order, a line at a time.
+
+    Parameters
+    ----------
+    path : path
+        VCF, plain or compressed; BCF (``.bcf``); or a table, whose first line names ``chrom``, ``pos``, ``ref``, ``alt``.
+    strand_column : str or int, optional
+        Name of the column with the strand, or its number from 0; None: that which is named ``strand``, if there is one.
+
+    Yields
+    ------
+    Allele
+        Each alternative allele.
+
+    Raises
+    ------
+    RnalmError
+        If the file cannot be read, has no such columns, or a line of it is no record; it names file and line.
+    """
+    if str(path).endswith(".bcf"):
+        yield from _alleles(path, _lines_of_bcf(path), strand_column)
+        return
+    with open_text(path) as text:
+        yield from _alleles(path, text, strand_column)
+
+
+def _lines_of_bcf(path: str | Path) -> Iterator[str]:
+    """Write the records of a binary file as lines of VCF."""
+    with open_bytes(Path(path)):
+        pass  # which tells why it cannot be read
+    try:
+        with pysam.VariantFile(str(path)) as file:
+            yield from str(file.header).splitlines()
+            for record in file:
+                yield str(record)
+    except (OSError, ValueError) as error:
+        raise RnalmError(f"{path}: cannot be read as BCF ({error})") from None
+
+
+def _alleles(path: str | Path, lines: Iterator[str], strand_column: str | int | None) -> Iterator[Allele]:
+    """Take lines apart."""
+    numbered = ((number, line.rstrip("\r\n")) for number, line in enumerate(lines, start=1))
+    header = next(((number, line) for number, line in numbered if line and not line.startswith("##")), None)
+    if header is None:
+        return
+    number, line = header
+    separator = "," if "\t" not in line and "," in line else "\t"
+    names = [name.strip().removeprefix("#").lower() for name in next(csv.reader([line], delimiter=separator))]
+    if not set(COLUMNS) <= set(names):
+        if len(names) >= 5 and names[1].isdecimal():
+            # A VCF without a header, as people cut them out of others.
+            names, numbered = ["chrom", "pos", "id", "ref", "alt"], chain([header], numbered)
+        else:
+            missing = next(name for name in COLUMNS if name not in names)
+            raise RnalmError(
+                f"{path}, line {number}: no column {missing!r}; expected VCF, or a table with {', '.join(COLUMNS)}"
+            )
+    columns = {name: names.index(name) for name in COLUMNS}
+    strand = _strand_at(path, names, strand_column)
+    named = next((names.index(name) for name in ("id", "name") if name in names), None)
+    for number, line in numbered:
+        if not line or line.startswith("#"):
+            continue
+        fields = line.split(separator)
+        place = f"{path}, line {number}"
+        if len(fields) <= max(columns.values()):
+            raise RnalmError(f"{place}: has {len(fields)} fields, expected {max(columns.values()) + 1} or more")
+        chrom, pos, ref, alts = (fields[column].strip() for column in columns.values())
+        if not pos.isdecimal():
+            raise RnalmError(f"{place}: the position is {pos!r}, expected a whole number")
+        given = {"place": place, "chrom": chrom, "pos": int(pos), "ref": ref}
+        name = fields[named].strip() if named is not None and named < len(fields) else "."
+        on = fields[strand].strip() if strand is not None and strand < len(fields) else "."
+        for alt in alts.split(","):
+            yield Allele(**given, name=name, alt=alt, strand=on if on in ("+", "-") else ".")
+
+
+def _strand_at(path: str | Path, names: list[str], wanted: str | int | None) -> int | None:
+    """Find the column with the strand."""
+    if isinstance(wanted, int):
+        return wanted
+    if wanted is None:
+        return names.index("strand") if "strand" in names else None
+    if wanted.lower() not in names:
+        raise RnalmError(f"{path}: no column {wanted!r} with the strand; {nearest(wanted.lower(), names)}")
+    return names.index(wanted.lower())

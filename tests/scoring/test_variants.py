@@ -1,0 +1,202 @@
+"""Effects of variants are differences of predictions for windows of the genome and of the edited chromosome."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from rnalm.config import OwnModel, Tokenizer, Variants
+from rnalm.labels.labels import Labels
+from rnalm.models import registry
+from rnalm.models.bring import bring
+from rnalm.prediction.panel import Panel
+from rnalm.scoring import variants
+from rnalm.scoring.variants import Job, Scorer, columns, export, merge, score_shard
+from rnalm.sequences.alleles import list_file
+from rnalm.sequences.edited import Change, texts
+from rnalm.sequences.strands import reverse_complement
+from rnalm.sequences.vcf import read
+from rnalm.tokens.learn import of_letters
+from rnalm.tokens.tokenizer import all_special_ids, save_tokenizer
+
+DATA = Path("data/genome")
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs the genomes in data/")
+GENOME = "".join(np.random.default_rng(0).choice(list("ACGT"), 400))
+#: A substitution, ways of writing one deletion, an insertion, one that leaves the contig, and one without letters.
+RECORDS = [
+    (101, GENOME[100], "ACGT"[("ACGT".index(GENOME[100]) + 1) % 4]),
+    (150, GENOME[149:153], GENOME[149]),
+    (151, GENOME[150:153], "-"),
+    (200, GENOME[199], GENOME[199] + "TTG"),
+    (2, GENOME[1], "N"),
+    (210, GENOME[209], "<DEL>"),
+]
+
+
+@pytest.fixture(scope="module")
+def any_length(tmp_path_factory) -> list[str]:
+    """Two models that take sequences of any length, of RNA."""
+    folder = tmp_path_factory.mktemp("models")
+    tokenizer = of_letters("ACGU", Tokenizer())
+    for seed in range(2):
+        torch.manual_seed(seed)
+        sizes = {"name": "saluki", "filters": 8, "kernel_size": 3, "layers": 1}
+        model = registry.create(sizes, tokenizer.get_vocab_size(), 0, 1, all_special_ids(tokenizer))
+        model.save_pretrained(folder / f"{seed}")
+        save_tokenizer(tokenizer, folder / f"{seed}" / "tokenizer.json")
+        Labels("regression").save(folder / f"{seed}" / "labels.json")
+    return [str(folder / f"{seed}") for seed in range(2)]
+
+
+@pytest.fixture
+def cohort(tmp_path):
+    def make(records=RECORDS, **options) -> tuple[Variants, str]:
+        (tmp_path / "g.fa").write_text(f">z\n{GENOME}\n")
+        lines = [f"z\t{pos}\t{ref}\t{alt}\t{'-' if number % 2 else '+'}" for number, (pos, ref, alt) in enumerate(records)]
+        (tmp_path / "v.tsv").write_text("\n".join(["chrom\tpos\tref\talt\tstrand", *lines]) + "\n")
+        given = {"path": str(tmp_path / "v.tsv"), "genome": str(tmp_path / "g.fa"), "index": str(tmp_path), "length": 61}
+        settings = Variants(**given | options)
+        list_file(settings, tmp_path / "alleles.parquet")
+        return settings, str(tmp_path / "alleles.parquet")
+
+    return make
+
+
+def run(folder: Path, models: list[str], options: Variants, alleles: str, shards: int = 1, **job) -> pd.DataFrame:
+    parts = [folder / f"{shard}.parquet" for shard in range(shards)]
+    for shard, part in enumerate(parts):
+        score_shard(Job(model_folders=models, alleles=alleles, options=options, shard=shard, shards=shards, **job), part)
+    merge(parts, folder / "variants.parquet", folder / "NA.tsv")
+    return pd.read_parquet(folder / "variants.parquet")
+
+
+def told(models: list[str], text: str, minus: bool) -> float:
+    """Predict a text by the mean of models, letter by letter."""
+    panel = Panel(models)
+    text = (reverse_complement(text, rna=False) if minus else text).replace("T", "U")
+    ids = [panel.tokenizer.token_to_id(letter) for letter in text]
+    return float(np.mean([model.model(torch.tensor([ids])).logits.item() for model in panel.predictors]))
+
+
+def test_models_of_any_length_get_what_becomes_of_the_window(any_length, cohort, tmp_path):
+    options, alleles = cohort(scores=["diffs", "abs_diffs", "predictions"])
+    table = run(tmp_path, any_length, options, alleles)
+    assert table["pos"].tolist() == [101, 150, 151, 200]
+    assert table["kind"].tolist() == ["SNV", "deletion", "deletion", "insertion"]
+    assert table["ref_match"].all()
+    listed = pq.read_table(alleles).to_pylist()
+    for number, row in enumerate(table.to_dict("records")):
+        change = Change(*(listed[number][key] for key in ("start", "goes", "comes")))
+        first = (change.start + len(change.ref) // 2 if change.ref else change.start - 1) - 30
+        window = GENOME[first : first + 61]
+        edited = GENOME[first : change.start] + change.alt + GENOME[change.end : first + 61]
+        minus = row["strand"] == "-"
+        assert row["ref_pred"] == pytest.approx(told(any_length, window, minus), abs=1e-5)
+        assert row["alt_pred"] == pytest.approx(told(any_length, edited, minus), abs=1e-5)
+        assert row["diff"] == row["alt_pred"] - row["ref_pred"]
+        assert row["abs_diff"] == abs(row["diff"])
+    missing = pd.read_csv(tmp_path / "NA.tsv", sep="\t")
+    assert missing["reason"].tolist() == ["the window leaves the contig", "symbolic allele"]
+    assert missing["place"].tolist() == [f"{options.path[0]}, line {line}" for line in (6, 7)]
+
+
+def test_one_change_has_one_effect_however_it_is_written(any_length, cohort, tmp_path):
+    pos = 151
+    spelled = [(pos, GENOME[150:153], "-"), (pos - 1, GENOME[149:153], GENOME[149]), (pos, GENOME[150:154], GENOME[153])]
+    spelled = [own for record in spelled for own in (record, record)]  # on both strands
+    options, alleles = cohort(spelled)
+    table = run(tmp_path, any_length, options, alleles)
+    for strand in ("+", "-"):
+        assert table.loc[table["strand"] == strand, "diff"].nunique() == 1
+
+
+def test_shards_do_not_show(any_length, cohort, tmp_path, monkeypatch):
+    monkeypatch.setattr(variants, "BLOCK", 2)
+    options, alleles = cohort(formats=["parquet", "tsv"])
+    made = {}
+    for shards in (1, 2, 7):
+        folder = tmp_path / str(shards)
+        folder.mkdir()
+        run(folder, any_length, options, alleles, shards)
+        export(folder / "variants.parquet", folder / "variants.tsv")
+        made[shards] = [(folder / name).read_bytes() for name in ("variants.parquet", "NA.tsv", "variants.tsv")]
+    assert made[1] == made[2] == made[7]
+    assert made[1][2].decode().splitlines()[0].split("\t")[:5] == ["chrom", "pos", "name", "ref", "alt"]
+
+
+def test_what_the_models_cannot_tell_is_refused(any_length, cohort, refusal):
+    options, _ = cohort()
+    panel = Panel(any_length)
+    assert "logits are of classes" in refusal(Scorer, panel, options.model_copy(update={"scores": ["logits"]}))
+    assert "length is missing" in refusal(Scorer, panel, options.model_copy(update={"length": None}))
+    panel.labels = [replace(panel.meaning, per="token")] * 2
+    assert "expected models of whole sequences" in refusal(Scorer, panel, options)
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """The network, and the weights, with which Selene made its files, of a length."""
+
+    def make(length: int) -> str:
+        args = {"sequence_length": length, "n_genomic_features": 3}
+        given = {"name": "file", "path": str(DATA / "golden/tiny_model.py"), "class": "Tiny", "args": args}
+        section = OwnModel(**given, outputs="probabilities", weights=str(DATA / f"golden/tiny_{length}.pth"))
+        bring(section, ["f0", "f1", "f2"], tmp_path / f"{length}", length)
+        return str(tmp_path / f"{length}")
+
+    return make
+
+
+@needs_data
+@pytest.mark.parametrize("length", [100, 101])
+def test_effects_are_those_of_selene_but_of_deletions(tiny, tmp_path, length):
+    h5py = pytest.importorskip("h5py")
+    place, stem = DATA / f"golden/selene_L{length}_single/hdf5", "variants"
+    options = Variants(
+        **{"path": str(DATA / "golden/variants.vcf"), "genome": str(DATA / "human20/z.fa.gz"), "index": str(tmp_path / "ix")},
+        **{"length": length, "scores": ["diffs", "abs_diffs", "logits", "predictions"]},
+    )
+    list_file(options, tmp_path / "alleles.parquet")
+    model = tiny(length)
+    table = run(tmp_path, [model], options, str(tmp_path / "alleles.parquet"), trust=True)
+    rows = pd.read_csv(place / f"{stem}_row_labels.txt", sep="\t", dtype={"ref": str, "alt": str})
+    at = {key: number for number, key in enumerate(zip(rows["pos"], rows["ref"], rows["alt"], strict=True))}
+    keys = list(zip(table["pos"], table["ref"], table["alt"], strict=True))
+    files = {"diff": "_diffs", "abs_diff": "_abs_diffs", "logit_diff": "_logits"}
+    files |= {"ref_pred": ".ref_predictions", "alt_pred": ".alt_predictions"}
+    same = table["kind"].to_numpy() == "SNV"
+    assert same.sum() >= 50
+    for column, end in files.items():
+        with h5py.File(place / f"{stem}{end}.h5") as file:
+            wanted = file["data"][:][[at[key] for key in keys]]
+        found = table[[f"{column}_f{k}" for k in range(3)]].to_numpy()
+        np.testing.assert_allclose(found[same], wanted[same], atol=1e-6)
+        if column == "alt_pred":
+            insertions = {key: row for key, row in zip(keys, wanted, strict=True) if len(key[1]) < len(key[2])}
+            deletions = [key for key in keys if len(key[1]) > len(key[2])]
+            other = table["kind"].to_numpy() == "deletion"
+            assert np.abs(found[other] - wanted[other]).max(axis=1).min() > 1e-6, "by design"
+    assert len(insertions) == 15
+    assert len(deletions) == 13
+    # Insertions as they are written, around the middle of what comes.
+    panel, genome = Panel([model], trust=True), Scorer(Panel([model], trust=True), options).genome
+    for allele in read(options.path[0]):
+        if (key := (allele.pos, allele.ref, allele.alt)) not in insertions or allele.problem:
+            continue
+        start, ref, alt = allele.change
+        read_letters = lambda first, after: genome.letters("z", first, after).upper()  # noqa: E731
+        found = texts(Change(start, ref, alt), length, genome.lengths["z"], read_letters, "center").alternatives[0]
+        found = reverse_complement(found, rna=False) if allele.strand == "-" else found
+        scorer = Scorer(panel, options)
+        [scores] = panel.read(panel.outputs([scorer._encode(found)]))
+        np.testing.assert_allclose(scores, insertions[key], atol=1e-6)
+
+
+def test_columns_are_named_by_score_and_class():
+    names = columns(Labels("multilabel", classes=("a", "b")), ["abs_diffs", "predictions"]).names
+    assert names[-6:] == ["abs_diff_a", "abs_diff_b", "ref_pred_a", "ref_pred_b", "alt_pred_a", "alt_pred_b"]
+    assert columns(Labels("classification", classes=("no", "yes")), ["diffs"]).names[-1] == "diff_yes"
