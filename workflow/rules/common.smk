@@ -40,7 +40,6 @@ CODES = fingerprint.Codes(f"{OUT}/{receipts.FOLDER}/code.json")
 
 wildcard_constraints:
     source="|".join(PLAN.encoded) or "none",
-    cohort="|".join(PLAN.settings.variants) or "none",
     model=r"\d+(\.\d+)?",
     pretraining=r"pretrain(/\d+)?",
     shard=r"\d+",

@@ -1,3 +1,8 @@
+wildcard_constraints:
+    cohort="|".join(PLAN.settings.variants) or "none",
+    format="tsv",
+
+
 rule list_variants:
     input:
         provided("list_variants"),
@@ -78,8 +83,6 @@ rule write_variants:
         f"{OUT}/logs/variants/{{cohort}}/write-{{format}}.log",
     benchmark:
         f"{OUT}/benchmarks/variants/{{cohort}}/write-{{format}}.tsv"
-    wildcard_constraints:
-        format="tsv",
     conda:
         ENV
     threads: 1
