@@ -13,7 +13,7 @@ from rnalm.errors import RnalmError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rnalm.config import Config, Source
+    from rnalm.config import Config, OwnModel, Source, Variants
     from rnalm.labels.check import Checked
     from rnalm.pipeline.experiment import Experiment
 
@@ -146,7 +146,7 @@ def _check(options: argparse.Namespace) -> None:
     """Check a configuration file, and read every source from its first row to its last."""
     import logging
 
-    from rnalm.config import document
+    from rnalm.config import OwnModel, document
     from rnalm.labels import check
     from rnalm.pipeline.experiment import Experiment
     from rnalm.tokens.encode import inherit
@@ -169,6 +169,10 @@ def _check(options: argparse.Namespace) -> None:
             how = "be cut" if settings.labels.per == "sequence" else "be read in windows"
             print(f"{name}: sequences of more than encode.block_size, {settings.encode.block_size}, will {how}")
         problems, more = problems + found.problems.lines, more + found.problems.more
+        if name == "source" and isinstance(settings.model, OwnModel):
+            problems += _of_network(settings, settings.model, found)
+    for name, cohort in settings.variants.items():
+        problems += _of_variants(name, cohort)
     if len(problems) == 1:
         raise RnalmError(problems[0])
     for problem in problems:
@@ -194,6 +198,32 @@ def _of_start(settings: "Config") -> list[str]:
         return [str(error)]
     if ours in registry.FILLERS and ours != "hf" and theirs != ours:
         return [f"model.pretrained: {start} is a {theirs}, expected a {ours}"]
+    return []
+
+
+def _of_network(settings: "Config", section: "OwnModel", found: "Checked") -> list[str]:
+    """List what is wrong with a network of the user's own, made and tried on sequences as long as those of the source."""
+    from rnalm.models.bring import look
+    from rnalm.sequences.read import classes
+
+    named = len(classes(settings.training_source)) if settings.training_source.several else 0
+    outputs = named or (found.classes if settings.task == "classification" else 1)
+    lengths = [min(length, settings.encode.block_size) for length in (found.shortest, found.longest)]
+    try:
+        look(section, settings.task, outputs, lengths if found.sequences else [])
+    except RnalmError as error:
+        return [str(error)]
+    return []
+
+
+def _of_variants(name: str, cohort: "Variants") -> list[str]:
+    """Hold the alleles of a file against the genome, and list what is wrong."""
+    from rnalm.sequences.alleles import count
+
+    try:
+        print(f"variants.{name}: {', '.join(cohort.path)}: {count(cohort):,} alleles")
+    except RnalmError as error:
+        return [str(error)]
     return []
 
 

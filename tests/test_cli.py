@@ -267,3 +267,51 @@ def test_a_model_to_start_from_is_looked_at_before_a_run(capsys, write_config, t
         (folder / "config.json").write_text(content)
     path = write_config(model={"name": name, "pretrained": str(folder)}, tokenizer={"type": "atomic"})
     assert problem in failure(capsys, "check", str(path))
+
+
+NETWORK = """from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, length, outputs=1):
+        super().__init__()
+        self.out = nn.Linear(4 * length, outputs)
+
+    def forward(self, x):
+        return self.out(x.flatten(1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({}, None),
+        ({"path": "nowhere.py"}, "nowhere.py: no such file"),
+        ({"class": "Nett"}, "net.py: has no class 'Nett'; did you mean 'Net'?"),
+        ({"args": {"size": 4}}, "net.py: Net cannot be made with model.args: "),
+        ({"args": {"length": 5}}, "net.py: Net does not take (2, 4, 4) ("),
+        ({"args": {"length": 4, "outputs": 3}}, "net.py: Net gives (2, 3), expected (2, 1) (batch, outputs)"),
+    ],
+)
+def test_a_network_of_ones_own_is_made_and_tried(capsys, write_config, tmp_path, changes, problem):
+    (tmp_path / "net.py").write_text(NETWORK)
+    (tmp_path / "four.tsv").write_text("id\ts\ty\n" + "".join(f"r{row}\tACGT\t{row}\n" for row in range(12)))
+    source = {"path": str(tmp_path / "four.tsv"), "columns": {"id": "id", "sequence": "s", "label": "y"}}
+    model = {"name": "file", "path": str(tmp_path / "net.py"), "class": "Net", "args": {"length": 4}}
+    model |= {key: str(tmp_path / value) if key == "path" else value for key, value in changes.items()}
+    path = write_config(source=source, model=model, interpret={"modes": ["mask"]})
+    if problem:
+        assert problem in failure(capsys, "check", str(path))
+    else:
+        assert cli.main(["check", str(path)]) == 0
+
+
+def test_variants_are_held_against_the_genome(capsys, write_config, tmp_path):
+    (tmp_path / "g.fa").write_text(">1\nACGTACGTACGTACGTACGTACGT\n")
+    (tmp_path / "v.vcf").write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\n1\t5\t.\tA\tC,G\n")
+    cohort = {"path": str(tmp_path / "v.vcf"), "genome": str(tmp_path / "g.fa"), "length": 9, "index": str(tmp_path)}
+    assert cli.main(["check", str(write_config(variants={"mine": cohort}))]) == 0
+    assert f"variants.mine: {tmp_path}/v.vcf: 2 alleles\n" in capsys.readouterr().out
+    (tmp_path / "v.vcf").write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\n1\t5\t.\tT\tC\n")
+    wrong = failure(capsys, "check", str(write_config(variants={"mine": cohort})))
+    assert "is it of another assembly, or turned round?" in wrong

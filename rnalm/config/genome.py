@@ -147,7 +147,8 @@ class Genome(WindowSource):
     length: int | None = Field(default=None, ge=1)
     """Bases of a window; null, for `regions`: as they are."""
     bin: int | tuple[int, int] | None = None
-    """The part of a window that features must cover: so many bases in its middle, or its start and end; null: all of it."""
+    """The part of a window that features must cover: so many bases in its middle, or its start and end, counted along the \
+genome whichever strand is read; null: all of it."""
     strand: Literal["+", "-", "random", "both"] | None = None
     """Which strand is read; `both`: each window twice. null: `+`, or what `regions` say."""
     contigs: Contigs = Contigs()
@@ -178,6 +179,8 @@ as a model was trained, else `upper`."""
             raise ValueError("features: path is missing; or, for regions with labels as Selene saves them, classes")
         if self.bin is not None and not self.features:
             raise ValueError("bin: the part that features must cover, of which there are none; expected features, or no bin")
+        if unnamed and self.bin is not None:
+            raise ValueError("bin: regions have their labels with them, as Selene saves them; expected none")
         if not self.sample.negatives and self.features and self.features.is_signal:
             raise ValueError("sample.negatives: windows of a signal have no classes; leave it out")
         if not self.sample.negatives and not self.features:

@@ -1,7 +1,7 @@
 """A network of a user's own and its weights ─► a model folder, without any training."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rnalm.config import Encode, OwnModel, Tokenizer, contract
@@ -17,6 +17,34 @@ log = logging.getLogger(__name__)
 
 #: The letters of a genome.
 LETTERS = ("A", "C", "G", "T", "N")
+
+
+def look(section: OwnModel, task: str, outputs: int, lengths: Iterable[int]) -> None:
+    """Make a network of a user's own as a training would, and try it on letters. Its code is run.
+
+    Parameters
+    ----------
+    section : OwnModel
+        The code, what it is made with, and its weights.
+    task : {'regression', 'classification', 'multilabel'}
+        What it is to learn.
+    outputs : int
+        How many numbers, or classes, it is to give.
+    lengths : iterable of int
+        Letters of sequences, those of which it is to take.
+
+    Raises
+    ------
+    RnalmError
+        If the code cannot be run, weights do not fit, or the network does not take such sequences, or gives something else.
+    """
+    tokenizer = of_letters(LETTERS, Tokenizer())
+    entries = {"task": task, "tokens": token_names(tokenizer)}
+    sizes = (tokenizer.get_vocab_size(), 0, outputs, all_special_ids(tokenizer))
+    model = registry.create(section.model_dump(), *sizes, **entries)
+    assert isinstance(model, OwnNetwork)
+    if model.config.input == "one_hot":  # of other ids than those of letters nothing is known before there are tokens
+        model.check(lengths)
 
 
 def bring(section: OwnModel, classes: Sequence[str], output: str | Path, length: int | None = None) -> None:

@@ -60,6 +60,27 @@ def list_file(options: Variants, output: str | Path) -> None:
         tally.tell(options)
 
 
+def count(options: Variants) -> int:
+    """Read files of variants to their end, tell what is wrong with them, and count the alleles.
+
+    Parameters
+    ----------
+    options : Variants
+        The files, and the genome.
+
+    Raises
+    ------
+    RnalmError
+        As :func:`list_file` does.
+    """
+    genome, tally = Reference(options), Tally()
+    for path in options.path:
+        for _ in rows(path, options, genome, tally):
+            pass
+    tally.tell(options)
+    return tally.alleles
+
+
 class Tally:
     """Counts alleles, and what is wrong with them."""
 

@@ -154,6 +154,6 @@ def _saved(regions: pd.DataFrame, names: list[str], path: str) -> np.ndarray:
         for written in filter(None, text.strip().split(";")):
             if not written.isdecimal() or int(written) >= len(names):
                 hint = f"expected numbers from 0 to {len(names) - 1}, separated by ';'"
-                raise RnalmError(f"{path}: region {row + 1} has the label {written!r}, {hint}")
+                raise RnalmError(f"{path}: region {regions['row'].iloc[row] + 1} has the label {written!r}, {hint}")
             labels[row, int(written)] = 1
     return labels

@@ -46,7 +46,7 @@ def read(source: Genome) -> Iterator[Record]:
     """
     reference, path = Reference(source), source.sample.path
     parts = sample.parts(reference.lengths, source.contigs.parts)
-    regions = reference.named(intervals.read(path, 6), path).reset_index(drop=True) if path else None
+    regions = reference.named(intervals.read(path, 6), path).reset_index(names="row") if path else None
     label = None
     if source.features:
         signal = source.features.is_signal
