@@ -173,7 +173,8 @@ class Scorer:
         self.panel, self.options, self.length = panel, options, options.length
         self.genome = Reference(options)
         self.anchor = options.anchor if takes_one_length(panel) else "whole"
-        self.rna = is_rna(plain_tokens(panel.tokenizer))
+        letters = plain_tokens(panel.tokenizer)
+        self.rna, self.small = is_rna(letters), all(letter == letter.lower() for letter in letters)
 
     def table(self, alleles: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
         """Score some alleles.
@@ -188,7 +189,7 @@ class Scorer:
         windows, reasons = self._windows(alleles)
         rows = np.flatnonzero([own is not None for own in windows])
         values: dict[str, Any] = {name: alleles[name] for name in (*WRITTEN, "place")}
-        values |= {"reason": reasons, "contains_unk": [own is not None and "N" in "".join(own) for own in windows]}
+        values |= {"reason": reasons, "contains_unk": [own is not None and "N" in "".join(own).upper() for own in windows]}
         told = self._told(self._predict(windows))
         for name in schema.names[len(values) :]:
             column = np.full(len(alleles), np.nan)
@@ -225,7 +226,8 @@ class Scorer:
         every = (own.reference, *own.alternatives)
         if strand == "-":
             every = tuple(reverse_complement(text, rna=False) for text in every)
-        return tuple(text.replace("T", "U") for text in every) if self.rna else every
+        every = tuple(text.replace("T", "U") for text in every) if self.rna else every
+        return tuple(text.lower() for text in every) if self.small else every
 
     def _predict(self, windows: Sequence[tuple[str, ...] | None]) -> dict[str, np.ndarray]:
         """Predict windows, each once however many alleles have it: with REF, and the mean over those with ALT."""
@@ -251,6 +253,8 @@ class Scorer:
         if len(tokens.input_ids) < tokens.total:
             kept = f"{len(tokens.input_ids)} of the {tokens.total} tokens of a window"
             raise RnalmError(f"variants: length: the models see {kept} of {self.length} bases (encode.block_size)")
+        if np.all(tokens.input_ids == self.panel.tokenize.unknown):
+            raise RnalmError("variants: the models know none of the letters of a window; expected models of DNA or RNA")
         return encoded
 
     def _told(self, predicted: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

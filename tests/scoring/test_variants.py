@@ -137,6 +137,20 @@ def test_what_the_models_cannot_tell_is_refused(any_length, cohort, refusal):
     assert "expected models of whole sequences" in refusal(Scorer, panel, options)
 
 
+@pytest.mark.parametrize(("alphabet", "read"), [("acgu", True), ("acgt", True), ("LKVW", False)])
+def test_windows_are_written_as_the_models_know_letters(cohort, tmp_path, refusal, alphabet, read):
+    tokenizer = of_letters(alphabet, Tokenizer())
+    sizes = {"name": "saluki", "filters": 4, "kernel_size": 3, "layers": 1}
+    registry.create(sizes, tokenizer.get_vocab_size(), 0, 1, all_special_ids(tokenizer)).save_pretrained(tmp_path / "m")
+    save_tokenizer(tokenizer, tmp_path / "m" / "tokenizer.json")
+    Labels("regression").save(tmp_path / "m" / "labels.json")
+    options, alleles = cohort()
+    if read:
+        assert run(tmp_path, [str(tmp_path / "m")], options, alleles)["diff"].abs().min() > 0
+    else:
+        assert "know none of the letters of a window" in refusal(run, tmp_path, [str(tmp_path / "m")], options, alleles)
+
+
 @pytest.fixture
 def tiny(tmp_path):
     """The network, and the weights, with which Selene made its files, of a length."""
