@@ -218,10 +218,10 @@ def _of_network(settings: "Config", section: "OwnModel", found: "Checked") -> li
 
 def _of_variants(name: str, cohort: "Variants") -> list[str]:
     """Hold the alleles of a file against the genome, and list what is wrong."""
-    from rnalm.sequences.alleles import count
+    from rnalm.sequences.alleles import rows
 
     try:
-        print(f"variants.{name}: {', '.join(cohort.path)}: {count(cohort):,} alleles")
+        print(f"variants.{name}: {', '.join(cohort.path)}: {sum(1 for _ in rows(cohort)):,} alleles")
     except RnalmError as error:
         return [str(error)]
     return []

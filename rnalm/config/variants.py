@@ -41,7 +41,7 @@ the window, longer or shorter."""
 difference of logits; `predictions` with REF and with ALT."""
     strand_column: str | int | None = None
     """The column that says which strand is read, by its name, or its number from 0; null: `strand`, if there is one. Where it \
-says neither `+` nor `-`, the forward strand is."""
+is empty or `.`, the forward strand is."""
     require_strand: bool = False
     """Whether an allele of which no strand is known is left out (`NA.tsv`)."""
     formats: list[Literal["parquet", "tsv"]] = Field(default=["parquet"], min_length=1)

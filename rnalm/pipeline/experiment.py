@@ -93,6 +93,8 @@ class Experiment:
         if self.given and not self.trusts:
             for model in self.given:
                 folder.check_trust(model)
+        if self.given and self.per == "token" and self.settings.variants:
+            raise RnalmError(f"variants: {self.given[0]} has outputs for each token; expected models of whole sequences")
         if self.given and self.per == "token" and interpret.method != ["loo"]:
             raise RnalmError(f"interpret.method: {self.given[0]} has outputs for each token; expected loo")
 

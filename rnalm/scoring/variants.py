@@ -1,9 +1,8 @@
 """Alleles ─► what each changes in the prediction of all models together."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,10 @@ from tqdm import tqdm
 from rnalm.config.variants import SCORES, Variants
 from rnalm.errors import RnalmError
 from rnalm.files import replacing
-from rnalm.labels.labels import Labels
 from rnalm.models.local import Flattened
 from rnalm.models.own import OwnNetwork
 from rnalm.prediction.panel import Panel
-from rnalm.sequences.alleles import GROUP
+from rnalm.scoring.effects import WRITTEN, columns, score_names
 from rnalm.sequences.contigs import Reference
 from rnalm.sequences.edited import Change, NoWindow, Texts, texts
 from rnalm.sequences.records import Record
@@ -32,9 +30,6 @@ log = logging.getLogger(__name__)
 
 #: Alleles whose windows are predicted together.
 BLOCK = 2**11
-
-#: What is written of an allele before its scores.
-WRITTEN = ("chrom", "pos", "name", "ref", "alt", "strand", "kind", "ref_match", "alt_is_reference")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,13 +82,17 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
     scorer = Scorer(panel, job.options)
     file = pq.ParquetFile(job.alleles)
     first, after = _bounds(file.metadata.num_rows, job)
-    schema = columns(panel.meaning, job.options.scores)
+    schema, missing = columns(panel.meaning, job.options.scores), 0
     bar = tqdm(total=after - first, desc="alleles", disable=None, leave=False)
     with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer, bar:
         for block in _blocks(file, first, after):
-            writer.write_table(scorer.table(block, schema))
+            table = scorer.table(block, schema)
+            writer.write_table(table)
+            missing += block["reason"].null_count - table["reason"].null_count
             bar.update(len(block))
     log.info("%d alleles scored", after - first)
+    if missing:
+        log.warning("%s: %d of %d alleles have no window (NA.tsv says why)", job.options.path[0], missing, after - first)
 
 
 def _bounds(count: int, job: Job) -> tuple[int, int]:
@@ -110,41 +109,6 @@ def _blocks(file: pq.ParquetFile, first: int, after: int) -> Iterator[pa.RecordB
         if first <= start < after:
             yield batch
         start += len(batch)
-
-
-def columns(labels: Labels, scores: Sequence[str]) -> pa.Schema:
-    """Name the columns of the table of effects.
-
-    Parameters
-    ----------
-    labels : Labels
-        What the outputs of the models mean.
-    scores : sequence of str
-        Those of :data:`rnalm.config.variants.SCORES` that are told.
-
-    Examples
-    --------
-    >>> columns(Labels("multilabel", classes=("Abf1", "Reb1")), ["diffs"]).names[-3:]
-    ['reason', 'diff_Abf1', 'diff_Reb1']
-    """
-    kinds: dict[str, pa.DataType] = {"pos": pa.int64(), "ref_match": pa.bool_(), "alt_is_reference": pa.bool_()}
-    fields = [(name, kinds.get(name, pa.string())) for name in WRITTEN]
-    fields += [("contains_unk", pa.bool_()), ("place", pa.string()), ("reason", pa.string())]
-    return pa.schema([*fields, *((name, pa.float64()) for score in scores for name in score_names(labels, score))])
-
-
-def score_names(labels: Labels, score: str) -> list[str]:
-    """Name the columns of one of the scores.
-
-    Parameters
-    ----------
-    labels : Labels
-        What the outputs of the models mean.
-    score : str
-        One of :data:`rnalm.config.variants.SCORES`.
-    """
-    outputs = [f"_{labels.classes[number]}" for number in labels.measured] if labels.classes else [""]
-    return [f"{stem}{output}" for stem in SCORES[score] for output in outputs]
 
 
 class Scorer:
@@ -284,62 +248,3 @@ def takes_one_length(panel: Panel) -> bool:
     if not isinstance(network, OwnNetwork):
         return False
     return not hasattr(network, "local") or isinstance(network.local().readout, Flattened)
-
-
-def merge(parts: Sequence[str | Path], table: str | Path, unscored: str | Path) -> None:
-    """Put parts together: alleles with scores in a table, those without, with the reason, in another.
-
-    Parameters
-    ----------
-    parts : sequence of path
-        From :func:`score_shard`, in order.
-    table : path
-        Parquet, of what has scores.
-    unscored : path
-        Tab-separated text, of what has none.
-    """
-    schema = pq.read_schema(parts[0])
-    dropped = ["place", "reason"]
-    with replacing(table) as temporary:
-        kept = pa.schema([field for field in schema if field.name not in dropped])
-        with pq.ParquetWriter(temporary, kept, compression="zstd") as writer:
-            for group in _groups(parts, schema, scored=True):
-                writer.write_table(group.drop_columns(dropped))
-    with replacing(unscored) as temporary:
-        columns = ["place", "chrom", "pos", "name", "ref", "alt", "strand", "reason"]
-        _write_text((group.select(columns) for group in _groups(parts, schema, scored=False)), temporary)
-
-
-def _groups(parts: Sequence[str | Path], schema: pa.Schema, scored: bool) -> Iterator[pa.Table]:
-    """Read what has scores, or what has none, in groups of rows that do not depend on the parts; one at least."""
-    held = schema.empty_table()
-    for part in parts:
-        for batch in pq.ParquetFile(part).iter_batches():
-            table = pa.Table.from_batches([batch])
-            kept = table.filter(table["reason"].is_null() if scored else table["reason"].is_valid())
-            held = pa.concat_tables([held, kept])
-            while len(held) >= GROUP:
-                yield held.slice(0, GROUP).combine_chunks()
-                held = held.slice(GROUP)
-    yield held.combine_chunks()
-
-
-def export(table: str | Path, output: str | Path) -> None:
-    """Write the effects of variants as tab-separated text, with the columns of the table.
-
-    Parameters
-    ----------
-    table : path
-        From :func:`merge`.
-    output : path
-        The file to write.
-    """
-    groups = (pa.Table.from_batches([batch]) for batch in pq.ParquetFile(table).iter_batches(batch_size=GROUP))
-    with replacing(output) as temporary:
-        _write_text(chain([pq.read_schema(table).empty_table()], groups), temporary)
-
-
-def _write_text(tables: Iterable[pa.Table], path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        for number, table in enumerate(tables):
-            table.to_pandas().to_csv(file, sep="\t", index=False, header=number == 0, lineterminator="\n")

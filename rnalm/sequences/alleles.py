@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -47,38 +48,10 @@ def list_file(options: Variants, output: str | Path) -> None:
     RnalmError
         If a file cannot be read, has no allele, or does not fit the genome: none of its contigs is there, or most REF differ.
     """
-    genome, tally = Reference(options), Tally()
+    listed = rows(options)
     with replacing(output) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
-        held: list[dict] = []
-        for path in options.path:
-            for row in rows(path, options, genome, tally):
-                held.append(row)
-                if len(held) == GROUP:
-                    writer.write_table(pa.Table.from_pylist(held, SCHEMA))
-                    held = []
-        writer.write_table(pa.Table.from_pylist(held, SCHEMA))
-        tally.tell(options)
-
-
-def count(options: Variants) -> int:
-    """Read files of variants to their end, tell what is wrong with them, and count the alleles.
-
-    Parameters
-    ----------
-    options : Variants
-        The files, and the genome.
-
-    Raises
-    ------
-    RnalmError
-        As :func:`list_file` does.
-    """
-    genome, tally = Reference(options), Tally()
-    for path in options.path:
-        for _ in rows(path, options, genome, tally):
-            pass
-    tally.tell(options)
-    return tally.alleles
+        while held := list(islice(listed, GROUP)):
+            writer.write_table(pa.Table.from_pylist(held, SCHEMA))
 
 
 class Tally:
@@ -123,27 +96,27 @@ class Tally:
             log.warning("%s: %d of %d alleles are not scored (NA.tsv): %s", files, self.reasons.total(), self.alleles, told)
 
 
-def rows(path: str, options: Variants, genome: Reference, tally: Tally) -> Iterator[dict]:
-    """Hold the alleles of a file against the genome.
+def rows(options: Variants) -> Iterator[dict]:
+    """Hold the alleles of files against the genome, and tell at the end what is wrong.
 
     Parameters
     ----------
-    path : str
-        The file.
     options : Variants
-        How it is read.
-    genome : Reference
-        Open for reading.
-    tally : Tally
-        What counts them.
+        The files, how they are read, and the genome.
 
     Yields
     ------
     dict
-        A row of :data:`SCHEMA`.
+        A row of :data:`SCHEMA`, in the order of the files.
+
+    Raises
+    ------
+    RnalmError
+        As :func:`list_file` does.
     """
+    genome, tally = Reference(options), Tally()
     called: dict[str, str | None] = {}
-    for allele in read(path, options.strand_column):
+    for allele in chain.from_iterable(read(path, options.strand_column) for path in options.path):
         tally.alleles += 1
         if allele.chrom not in called:
             called[allele.chrom] = genome.call(allele.chrom)
@@ -155,6 +128,7 @@ def rows(path: str, options: Variants, genome: Reference, tally: Tally) -> Itera
             else:
                 tally.unknown[allele.chrom] += 1
         yield row
+    tally.tell(options)
 
 
 def _read(allele: Allele, contig: str | None, require_strand: bool, genome: Reference, tally: Tally) -> dict:

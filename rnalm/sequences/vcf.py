@@ -143,9 +143,13 @@ def _alleles(path: str | Path, lines: Iterator[str], strand_column: str | int | 
             raise RnalmError(f"{place}: the position is {pos!r}, expected a whole number")
         given = {"place": place, "chrom": chrom, "pos": int(pos), "ref": ref}
         name = fields[named].strip() if named is not None and named < len(fields) else "."
-        on = fields[strand].strip() if strand is not None and strand < len(fields) else "."
+        if strand is not None and strand >= len(fields):
+            raise RnalmError(f"{place}: has {len(fields)} fields, expected a strand in column {strand} (from 0)")
+        on = (fields[strand].strip() or ".") if strand is not None else "."
+        if on not in ("+", "-", "."):
+            raise RnalmError(f"{place}: the strand is {on!r}, expected + or -, or . where it is not known")
         for alt in alts.split(","):
-            yield Allele(**given, name=name, alt=alt, strand=on if on in ("+", "-") else ".")
+            yield Allele(**given, name=name, alt=alt, strand=on)
 
 
 def _strand_at(path: str | Path, names: list[str], wanted: str | int | None) -> int | None:

@@ -1,5 +1,6 @@
 """The plan says what is made and by which jobs; a changed key reaches exactly the jobs that depend on it."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -440,3 +441,17 @@ def test_pictures_have_names_of_their_own_that_tell_what_they_show(files, base):
 @pytest.mark.parametrize("name", ["source", "more", "a-b_1"])
 def test_a_source_is_known_by_the_folder_of_its_results(name):
     assert contract.source_of(contract.place("interpret", name)) == name
+
+
+@pytest.mark.parametrize(
+    ("per", "changes", "problem"),
+    [
+        ("token", {"variants": BASES["several"]["variants"]}, "variants: given has outputs for each token; expected models of"),
+        ("token", {"interpret": {"method": "integrated_gradients"}}, "interpret.method: given has outputs for each token;"),
+        ("sequence", {"predict": {"formats": ["npy"]}}, "predict.formats: given has no outputs for tokens;"),
+    ],
+)
+def test_given_models_are_not_asked_what_their_outputs_do_not_tell(files, refusal, per, changes, problem):
+    labels = {"task": "regression", "classes": [], "per": per}
+    (files / "given" / contract.LABELS).write_text(json.dumps(labels))
+    assert problem in refusal(Plan, load(BASES["given"] | changes))

@@ -15,7 +15,8 @@ from rnalm.models import registry
 from rnalm.models.bring import bring
 from rnalm.prediction.panel import Panel
 from rnalm.scoring import variants
-from rnalm.scoring.variants import Job, Scorer, columns, export, merge, score_shard
+from rnalm.scoring.effects import columns, export, merge
+from rnalm.scoring.variants import Job, Scorer, score_shard
 from rnalm.sequences.alleles import list_file
 from rnalm.sequences.edited import Change, texts
 from rnalm.sequences.strands import reverse_complement
@@ -82,7 +83,7 @@ def told(models: list[str], text: str, minus: bool) -> float:
     return float(np.mean([model.model(torch.tensor([ids])).logits.item() for model in panel.predictors]))
 
 
-def test_models_of_any_length_get_what_becomes_of_the_window(any_length, cohort, tmp_path):
+def test_models_of_any_length_get_what_becomes_of_the_window(any_length, cohort, tmp_path, caplog):
     options, alleles = cohort(scores=["diffs", "abs_diffs", "predictions"])
     table = run(tmp_path, any_length, options, alleles)
     assert table["pos"].tolist() == [101, 150, 151, 200]
@@ -99,6 +100,7 @@ def test_models_of_any_length_get_what_becomes_of_the_window(any_length, cohort,
         assert row["alt_pred"] == pytest.approx(told(any_length, edited, minus), abs=1e-5)
         assert row["diff"] == row["alt_pred"] - row["ref_pred"]
         assert row["abs_diff"] == abs(row["diff"])
+    assert f"{options.path[0]}: 1 of 6 alleles have no window (NA.tsv says why)" in caplog.text
     missing = pd.read_csv(tmp_path / "NA.tsv", sep="\t")
     assert missing["reason"].tolist() == ["the window leaves the contig", "symbolic allele"]
     assert missing["place"].tolist() == [f"{options.path[0]}, line {line}" for line in (6, 7)]

@@ -63,6 +63,19 @@ def test_what_is_no_record_is_told_with_its_line(tmp_path, refusal, text, proble
     assert refusal(lambda: list(read(path))) == f"{tmp_path}/{problem}"
 
 
+@pytest.mark.parametrize(
+    ("row", "options", "problem"),
+    [
+        ("1\t3\tA\tG\t-1", {}, "line 2: the strand is '-1', expected + or -, or . where it is not known"),
+        ("1\t3\tA\tG", {}, "line 2: has 4 fields, expected a strand in column 4 (from 0)"),
+        ("1\t3\tA\tG\t+", {"strand_column": 9}, "line 2: has 5 fields, expected a strand in column 9 (from 0)"),
+    ],
+)
+def test_a_strand_is_not_guessed(tmp_path, refusal, row, options, problem):
+    path = written(tmp_path, f"chrom\tpos\tref\talt\tstrand\n{row}\n", "a.tsv")
+    assert refusal(lambda: list(read(path, **options))) == f"{path}, {problem}"
+
+
 def test_a_column_that_is_not_there_is_told_and_so_is_a_file_that_was_cut(tmp_path, refusal):
     path = written(tmp_path, HEADER + RECORDS)
     assert f"{path}: no column 'sense' with the strand; " in refusal(lambda: list(read(path, "sense")))

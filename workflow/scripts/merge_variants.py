@@ -5,6 +5,6 @@ from rnalm.pipeline.jobs import job
 
 @job(snakemake)
 def work():
-    from rnalm.scoring.variants import merge
+    from rnalm.scoring.effects import merge
 
     merge(snakemake.input, *snakemake.output)

@@ -5,6 +5,6 @@ from rnalm.pipeline.jobs import job
 
 @job(snakemake)
 def work():
-    from rnalm.scoring.variants import export
+    from rnalm.scoring.effects import export
 
     export(snakemake.input[0], snakemake.output[0])
