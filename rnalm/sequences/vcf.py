@@ -46,7 +46,7 @@ class Allele:
 
     @property
     def change(self) -> tuple[int, str, str]:
-        """Where it begins, 0-based, what goes and what comes, in capital letters; ``-`` and nothing are the same.
+        """Where it begins, 0-based, what goes and what comes, in capital letters; ``-`` is nothing.
 
         Where nothing goes, the letters come behind the position, as in MAF files and those of ANNOVAR.
         """
@@ -101,6 +101,8 @@ def _lines_of_bcf(path: str | Path) -> Iterator[str]:
     """Write the records of a binary file as lines of VCF."""
     with open_bytes(Path(path)):
         pass  # which tells why it cannot be read
+    # What htslib itself would print of a damaged file is told below.
+    before = pysam.set_verbosity(0)
     try:
         with pysam.VariantFile(str(path)) as file:
             yield from str(file.header).splitlines()
@@ -108,6 +110,8 @@ def _lines_of_bcf(path: str | Path) -> Iterator[str]:
                 yield str(record)
     except (OSError, ValueError) as error:
         raise RnalmError(f"{path}: cannot be read as BCF ({error})") from None
+    finally:
+        pysam.set_verbosity(before)
 
 
 def _alleles(path: str | Path, lines: Iterator[str], strand_column: str | int | None) -> Iterator[Allele]:
@@ -148,6 +152,8 @@ def _alleles(path: str | Path, lines: Iterator[str], strand_column: str | int | 
         on = (fields[strand].strip() or ".") if strand is not None else "."
         if on not in ("+", "-", "."):
             raise RnalmError(f"{place}: the strand is {on!r}, expected + or -, or . where it is not known")
+        if "" in (ref, *alts.split(",")):
+            raise RnalmError(f"{place}: an allele is empty (REF {ref!r}, ALT {alts!r}), expected letters, or - for none")
         for alt in alts.split(","):
             yield Allele(**given, name=name, alt=alt, strand=on)
 

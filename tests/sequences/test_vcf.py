@@ -50,11 +50,19 @@ def test_a_binary_file_is_read_as_its_text(tmp_path):
     assert told(f"{path}.bcf") == told(path)
 
 
+def test_a_damaged_binary_file_is_told_in_one_line(tmp_path, refusal, capfd):
+    (tmp_path / "a.bcf").write_bytes(bytes(range(200)))
+    assert refusal(lambda: list(read(tmp_path / "a.bcf"))).startswith(f"{tmp_path}/a.bcf: cannot be read as BCF (")
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("chrom\tpos\tref\n1\t3\tA\n", "a.vcf, line 1: no column 'alt'; expected VCF, or a table with chrom, pos, ref, alt"),
         (HEADER + "1\tthree\t.\tA\tG\t.\t.\t.\n", "a.vcf, line 4: the position is 'three', expected a whole number"),
+        (HEADER + "1\t3\t.\tA\tG,\n", "a.vcf, line 4: an allele is empty (REF 'A', ALT 'G,'), expected letters, or - for none"),
+        (HEADER + "1\t3\t.\t\tG\n", "a.vcf, line 4: an allele is empty (REF '', ALT 'G'), expected letters, or - for none"),
         (HEADER + "1\t3\t.\tA\n", "a.vcf, line 4: has 4 fields, expected 5 or more"),
     ],
 )
