@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -312,6 +313,38 @@ class Flattened:
         """
         return self.linear(bins[:, : self.count].transpose(1, 2).flatten(1))
 
+    def total(self, bins: Tensor) -> Tensor:
+        """Give the same, summed in another order, in which many sequences need not be turned round ``(rows, features)``.
+
+        Parameters
+        ----------
+        bins : Tensor
+            ``(rows, bins, channels)``, as many as it takes.
+        """
+        features = bins.flatten(1) @ self.weights.flatten(0, 1)
+        return features if self.linear.bias is None else features.add_(self.linear.bias)
+
+    def move(self, features: Tensor, change: Tensor, bins: np.ndarray, owner: np.ndarray) -> None:
+        """Add to features, in place, what bins change that become others.
+
+        Parameters
+        ----------
+        features : Tensor
+            Of sequences ``(rows, features)``.
+        change : Tensor
+            What each bin becomes, minus what it was ``(changed, channels)``.
+        bins, owner : numpy.ndarray
+            Which bin it is, and whose ``(changed,)``; none of a sequence occurs twice. Those that do not exist change nothing.
+        """
+        exists = np.flatnonzero((bins >= 0) & (bins < self.count))
+        order = exists[np.argsort(bins[exists], kind="stable")]
+        found, first = np.unique(bins[order], return_index=True)
+        ends = [*first.tolist(), len(order)][1:]  # none where no bin reaches so far
+        source, target = (torch.from_numpy(side).to(features.device) for side in (order, owner[order]))
+        # Each sequence has of one bin no more than one, so that nothing is added in an unsettled order.
+        for number, low, high in zip(found.tolist(), first.tolist(), ends, strict=True):
+            features.index_add_(0, target[low:high], change[source[low:high]] @ self.weights[number])
+
 
 @dataclass(frozen=True)
 class Local:
@@ -372,13 +405,25 @@ class Local:
             rows = layer.after(layer.convolution(layer.before(rows).transpose(1, 2)).transpose(1, 2).contiguous())
             runs = rows[:, : rows.shape[1] // layer.pool * layer.pool].unflatten(1, (-1, layer.pool))
             rows = runs.mean(2) if layer.mean else runs.amax(2)
-        bins, readout = self.last(rows), self.readout
+        return self.read(self.last(rows), self.bins(x.shape[2]))
+
+    def read(self, bins: Tensor, count: int) -> Tensor:
+        """Compute the model's logits from all bins of sequences of one length ``(rows, outputs)``.
+
+        Parameters
+        ----------
+        bins : Tensor
+            ``(rows, bins, channels)``; what lies right of a sequence may follow.
+        count : int
+            How many bins a sequence has.
+        """
+        readout = self.readout
         if isinstance(readout, Flattened):
             return self.head(readout.features(bins))
         inputs, state = readout.project(bins), readout.start(len(bins))
         for number in range(bins.shape[1] - 1, -1, -1):
             readout.step(inputs[:, number].clone(), state)
-        return self.head(readout.finish(state, torch.full((len(bins),), self.bins(x.shape[2]), device=x.device)))
+        return self.head(readout.finish(state, torch.full((len(bins),), count, device=bins.device)))
 
     def bins(self, length: int) -> int:
         """Count the bins that a sequence of ``length`` tokens leaves.

@@ -100,10 +100,10 @@ class Predictor:
         """Compute outputs as :func:`predict` does."""
         was_training = self.model.training
         self.model.eval()
-        outputs = self._of_tokens(sequences) if self.of_tokens else self._outputs(sequences)
+        outputs = self._of_tokens(sequences) if self.of_tokens else self.outputs(sequences)
         if sequences and getattr(self.model.config, "reverse_complement", "none") == "average":
             assert self.labels is not None, "what is averaged over both strands are labels"
-            outputs = self.labels.average([outputs, self._outputs([sequence.twin() for sequence in sequences])])
+            outputs = self.labels.average([outputs, self.outputs([sequence.twin() for sequence in sequences])])
         self.model.train(was_training)
         wrong = np.flatnonzero([not np.isfinite(own).all() for own in outputs] if self.of_tokens else _odd(outputs))
         if len(wrong):
@@ -117,14 +117,14 @@ class Predictor:
         """Compute the outputs for the tokens of sequences, in windows where they are long: an array of arrays."""
         layout = [divide(len(sequence.input_ids), self.most or len(sequence.input_ids)) for sequence in sequences]
         cuts = [cut(sequence, window) for sequence, windows in zip(sequences, layout, strict=True) for window in windows]
-        read = iter(self._outputs(cuts))
+        read = iter(self.outputs(cuts))
         outputs = np.empty(len(sequences), dtype=object)
         for index, windows in enumerate(layout):
             own = [next(read)[window.first - window.start : window.after - window.start] for window in windows]
             outputs[index] = np.concatenate(own)
         return outputs
 
-    def _outputs(self, sequences: Sequence[Encoded]) -> np.ndarray:
+    def outputs(self, sequences: Sequence[Encoded]) -> np.ndarray:
         """Compute the outputs for sequences as they stand: float32 ``(sequences, outputs)``, or an array of arrays."""
         width = self.model.config.num_labels or 1
         outputs = np.empty(len(sequences), object) if self.of_tokens else np.empty((len(sequences), width), np.float32)

@@ -1,7 +1,7 @@
 """Alleles ─► what each changes in the prediction of all models together."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,10 @@ from rnalm.models.local import Flattened
 from rnalm.models.own import OwnNetwork
 from rnalm.prediction.panel import Panel
 from rnalm.scoring.effects import WRITTEN, columns, score_names
+from rnalm.scoring.layout import lay
+from rnalm.scoring.outputs import Outputs
 from rnalm.sequences.contigs import Reference
-from rnalm.sequences.edited import Change, NoWindow, Texts, texts
-from rnalm.sequences.records import Record
-from rnalm.sequences.strands import is_rna, reverse_complement
-from rnalm.tokens.dataset import Encoded
-from rnalm.tokens.tokenizer import plain_tokens
+from rnalm.sequences.edited import Change, NoWindow, Window, windows
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +122,7 @@ class Scorer:
     Raises
     ------
     RnalmError
-        If the models have outputs for tokens, or no length of windows is known.
+        If the models have outputs for tokens, or no length of windows is known, or one that they do not take.
     """
 
     def __init__(self, panel: Panel, options: Variants) -> None:
@@ -137,8 +135,7 @@ class Scorer:
         self.panel, self.options, self.length = panel, options, options.length
         self.genome = Reference(options)
         self.anchor = options.anchor if takes_one_length(panel) else "whole"
-        letters = plain_tokens(panel.tokenizer)
-        self.rna, self.small = is_rna(letters), all(letter == letter.lower() for letter in letters)
+        self.outputs = Outputs(panel, options.length, options.scorer)
 
     def table(self, alleles: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
         """Score some alleles.
@@ -150,76 +147,60 @@ class Scorer:
         schema : pyarrow.Schema
             From :func:`columns`.
         """
-        windows, reasons = self._windows(alleles)
-        rows = np.flatnonzero([own is not None for own in windows])
+        found, reasons = self._windows(alleles)
         values: dict[str, Any] = {name: alleles[name] for name in (*WRITTEN, "place")}
-        values |= {"reason": reasons, "contains_unk": [own is not None and "N" in "".join(own).upper() for own in windows]}
-        told = self._told(self._predict(windows))
+        owner = np.repeat(np.arange(len(found)), [len(own) for own in found])
+        outputs, unknown = self._predict([window for own in found for window in own], alleles, owner)
+        values |= {"reason": reasons, "contains_unk": np.bincount(owner[unknown], minlength=len(found)) > 0}
+        rows = np.unique(owner)
+        told = self._told(self._read(outputs, owner, rows))
         for name in schema.names[len(values) :]:
             column = np.full(len(alleles), np.nan)
             column[rows] = told[name]
             values[name] = pa.array(column, from_pandas=True)
         return pa.table([values[name] for name in schema.names], schema)
 
-    def _windows(self, alleles: pa.RecordBatch) -> tuple[list[tuple[str, ...] | None], list[str | None]]:
-        """Write the windows of each allele, that of the genome first, or say why there are none."""
-        windows: list[tuple[str, ...] | None] = []
+    def _windows(self, alleles: pa.RecordBatch) -> tuple[list[list[Window]], list[str | None]]:
+        """Find the windows of each allele, that of the genome first, or say why there are none."""
+        found: list[list[Window]] = []
         reasons: list[str | None] = []
-        for allele in alleles.select(["contig", "start", "goes", "comes", "strand", "reason"]).to_pylist():
-            found, reason = None, allele["reason"]
+        for allele in alleles.select(["contig", "start", "goes", "comes", "reason"]).to_pylist():
+            own, reason = [], allele["reason"]
             if reason is None:
+                change = Change(allele["start"], allele["goes"], allele["comes"])
                 try:
-                    found = self._strand(self._texts(allele), allele["strand"])
+                    own = windows(change, self.length, self.genome.lengths[allele["contig"]], self.anchor)
                 except NoWindow as error:
                     reason = str(error)
-            windows.append(found)
+            found.append(own)
             reasons.append(reason)
-        return windows, reasons
+        return found, reasons
 
-    def _texts(self, allele: dict[str, Any]) -> Texts:
-        """Write the windows of an allele, as the forward strand has them."""
-        change, contig = Change(allele["start"], allele["goes"], allele["comes"]), allele["contig"]
+    def _predict(
+        self, found: list[Window], alleles: pa.RecordBatch, owner: np.ndarray
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        """Compute the raw outputs of each model for windows, and say which of these have an unknown letter."""
+        contigs, strands = (alleles[name].to_pylist() for name in ("contig", "strand"))
+        places = [(contigs[number], strands[number]) for number in owner.tolist()]
+        outputs, unknown = self.outputs.nothing(len(found)), np.zeros(len(found), dtype=bool)
+        for stretch in lay(found, places, lambda *part: self.genome.letters(*part).upper()):
+            for whole, part in zip(outputs, self.outputs(stretch), strict=True):
+                whole[stretch.numbers] = part
+            unknown[stretch.numbers] = stretch.has("N")
+        return outputs, unknown
 
-        def letters(first: int, after: int) -> str:
-            return self.genome.letters(contig, first, after).upper()
-
-        return texts(change, self.length, self.genome.lengths[contig], letters, self.anchor)
-
-    def _strand(self, own: Texts, strand: str) -> tuple[str, ...]:
-        """Write windows as the strand has them that is read, with the letters that the models know."""
-        every = (own.reference, *own.alternatives)
-        if strand == "-":
-            every = tuple(reverse_complement(text, rna=False) for text in every)
-        every = tuple(text.replace("T", "U") for text in every) if self.rna else every
-        return tuple(text.lower() for text in every) if self.small else every
-
-    def _predict(self, windows: Sequence[tuple[str, ...] | None]) -> dict[str, np.ndarray]:
-        """Predict windows, each once however many alleles have it: with REF, and the mean over those with ALT."""
-        number: dict[str, int] = {}
-        for own in windows:
-            for text in own or ():
-                number.setdefault(text, len(number))
-        outputs = self.panel.outputs([self._encode(text) for text in number])
-        scales = ["probability", *(["logit"] if "logits" in self.options.scores else [])]
-        measured = self.panel.meaning.measured
+    def _read(self, outputs: list[np.ndarray], owner: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Read what models say: with REF, and the mean over the windows with ALT ``(rows, outputs)``."""
+        first = np.searchsorted(owner, rows)
+        others = np.setdiff1d(np.arange(len(owner)), first)
         found = {}
-        for scale in scales:
-            scores = self.panel.read(outputs, scale)[:, measured] if number else np.zeros((0, len(measured)))
-            reference = [scores[number[own[0]]] for own in windows if own]
-            alternative = [np.mean([scores[number[text]] for text in own[1:]], axis=0) for own in windows if own]
-            shape = (-1, len(measured))
-            found |= {f"ref_{scale}": np.reshape(reference, shape), f"alt_{scale}": np.reshape(alternative, shape)}
+        for scale in ("probability", *(["logit"] if "logits" in self.options.scores else [])):
+            scores = self.panel.read(outputs, scale)[:, self.panel.meaning.measured]
+            alternative = np.zeros((len(rows), scores.shape[1]))
+            np.add.at(alternative, np.searchsorted(rows, owner[others]), scores[others])
+            count = np.bincount(np.searchsorted(rows, owner[others]), minlength=len(rows))[:, None]
+            found |= {f"ref_{scale}": scores[first], f"alt_{scale}": alternative / count}
         return found
-
-    def _encode(self, text: str) -> Encoded:
-        """Encode a window."""
-        _, tokens, encoded = self.panel.encode(Record("a window", "", text, None, None, None, None, None))
-        if len(tokens.input_ids) < tokens.total:
-            kept = f"{len(tokens.input_ids)} of the {tokens.total} tokens of a window"
-            raise RnalmError(f"variants: length: the models see {kept} of {self.length} bases (encode.block_size)")
-        if np.all(tokens.input_ids == self.panel.tokenize.unknown):
-            raise RnalmError("variants: the models know none of the letters of a window; expected models of DNA or RNA")
-        return encoded
 
     def _told(self, predicted: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Compute what is told, by column."""

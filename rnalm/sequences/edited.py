@@ -1,9 +1,10 @@
 """An allele and a genome ─► windows of the genome, and of the chromosome as the allele edits it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rnalm.errors import RnalmError
+from rnalm.sequences.strands import reverse_complement
 
 #: Bases that are read at once, where a change is moved to the left.
 STEP = 64
@@ -96,19 +97,87 @@ def normalized(start: int, ref: str, alt: str, letters: Letters) -> Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
-    """Letters of windows.
+class Window:
+    """A part of an edited contig: letters of the contig, what comes, and letters of the contig again.
 
     Attributes
     ----------
-    reference : str
-        Of the genome, with the REF that the file gives.
-    alternatives : tuple of str
-        Of the edited chromosome: one, or one that shares the start of the reference and one that shares its end.
+    left : int
+        Where it begins, on the contig.
+    right : int
+        Where it would begin if all its letters were as far from the last one as on the contig: ``left``, but for what has grown.
+    at : int
+        How many letters stand before what comes.
+    comes : str
+        What comes.
+    length : int
+        Letters of the window.
     """
 
-    reference: str
-    alternatives: tuple[str, ...]
+    left: int
+    right: int
+    at: int
+    comes: str
+    length: int
+
+    @property
+    def behind(self) -> int:
+        """How many letters stand before the second part of the contig."""
+        return self.at + len(self.comes)
+
+    @property
+    def first(self) -> int:
+        """The first base of the contig that is read."""
+        return self.left if self.at else self.right + self.behind
+
+    @property
+    def after(self) -> int:
+        """Behind the last base of the contig that is read."""
+        return self.right + self.length if self.behind < self.length else self.left + self.at
+
+    def text(self, letters: Letters) -> str:
+        """Write its letters.
+
+        Parameters
+        ----------
+        letters : callable
+            Of the contig.
+        """
+        own = letters(self.left, self.left + self.at) if self.at else ""
+        return own + self.comes + (letters(self.right + self.behind, self.after) if self.behind < self.length else "")
+
+    def within(self, start: int) -> "Window":
+        """Count from a position of the contig on.
+
+        Parameters
+        ----------
+        start : int
+            The position.
+        """
+        return replace(self, left=self.left - start, right=self.right - start)
+
+    def cut(self, most: int) -> "Window":
+        """Leave off what is beyond so many letters.
+
+        Parameters
+        ----------
+        most : int
+            Letters that are kept, at most.
+        """
+        at, length = min(self.at, most), min(self.length, most)
+        return replace(self, at=at, comes=self.comes[: length - at], length=length)
+
+    def turned(self, size: int) -> "Window":
+        """Give the same window on the other strand.
+
+        Parameters
+        ----------
+        size : int
+            Letters of the contig.
+        """
+        comes = reverse_complement(self.comes, rna=False)
+        left, right = (size - side - self.length for side in (self.right, self.left))
+        return Window(left, right, self.length - self.behind, comes, self.length)
 
 
 def window_start(change: Change, length: int) -> int:
@@ -125,8 +194,8 @@ def window_start(change: Change, length: int) -> int:
     return center - (length - 1) // 2
 
 
-def texts(change: Change, length: int, size: int, letters: Letters, anchor: str) -> Texts:
-    """Write the window of the genome around a change, and those of the edited chromosome.
+def windows(change: Change, length: int, size: int, anchor: str) -> list[Window]:
+    """Find the window of a contig around a change, and those of the edited contig.
 
     Parameters
     ----------
@@ -136,11 +205,15 @@ def texts(change: Change, length: int, size: int, letters: Letters, anchor: str)
         Of a window.
     size : int
         Bases of the contig.
-    letters : callable
-        Of the contig.
     anchor : {'left', 'right', 'both', 'center', 'whole'}
-        Which window of the edited chromosome: one that shares the start of that of the genome, its end, or each of them; one
-        that shares as much with either end, as Selene takes for insertions; or what becomes of the window, longer or shorter.
+        Which window of the edited contig: one that shares the start of that of the contig, its end, or each of them; one that
+        shares as much with either end, as Selene takes for insertions; or what becomes of the window, longer or shorter.
+
+    Returns
+    -------
+    list of Window
+        That with the REF that the file gives; then that of the edited contig, or the one that shares the start of the first
+        and the one that shares its end.
 
     Raises
     ------
@@ -153,32 +226,26 @@ def texts(change: Change, length: int, size: int, letters: Letters, anchor: str)
         raise NoWindow(f"REF, of {len(change.ref)} bases, is wider than the window of {length}")
     if first < 0 or after > size:
         raise NoWindow("the window leaves the contig")
-    left, right = letters(first, change.start), letters(change.end, after)
-    own = Texts(left + change.ref + right, ())
+    at, growth = change.start - first, len(change.alt) - len(change.ref)
+    reference = Window(first, first, at, change.ref, length)
     if anchor == "whole":
-        return Texts(own.reference, (left + change.alt + right,))
-    if len(change.ref) == len(change.alt):
-        return Texts(own.reference, (left + change.alt + right,) * (2 if anchor == "both" else 1))
+        return [reference, Window(first, first - growth, at, change.alt, length + growth)]
+    if not growth:
+        return [reference, *[Window(first, first, at, change.alt, length)] * (2 if anchor == "both" else 1)]
+    starts = {"left": first, "right": first + growth, "center": first + growth // 2}
+    sides = ["left", "right"] if anchor == "both" else [anchor]
+    return [reference, *(_beginning(change, starts[side], length, size) for side in sides)]
 
-    def beginning_at(start: int) -> str:
-        """Read a window of the edited chromosome that begins at a position up to which, or in what comes, nothing has moved."""
-        if start < 0:
-            raise NoWindow("the window of the edited chromosome leaves the contig")
-        head = (letters(min(start, change.start), change.start) + change.alt[max(0, start - change.start) :])[:length]
-        missing = length - len(head)
-        if change.end + missing > size:
-            raise NoWindow("the window of the edited chromosome leaves the contig")
-        return head + letters(change.end, change.end + missing)
 
-    def ending_at(end: int) -> str:
-        """Read a window of the edited chromosome that ends at a position, of the genome, right of the change."""
-        tail = (change.alt + letters(change.end, end))[-length:]
-        missing = length - len(tail)
-        if change.start < missing:
-            raise NoWindow("the window of the edited chromosome leaves the contig")
-        return letters(change.start - missing, change.start) + tail
+def _beginning(change: Change, start: int, length: int, size: int) -> Window:
+    """Find the window of the edited contig of which all that is left of the change would begin at a position of the contig.
 
-    if anchor == "center":
-        return Texts(own.reference, (beginning_at(first + (len(change.alt) - len(change.ref)) // 2),))
-    sides = {"left": lambda: beginning_at(first), "right": lambda: ending_at(after)}
-    return Texts(own.reference, tuple(sides[side]() for side in (["left", "right"] if anchor == "both" else [anchor])))
+    That position may be right of where the change begins: then the window begins in what comes, or behind it.
+    """
+    growth = len(change.alt) - len(change.ref)
+    at = max(0, change.start - start)
+    comes = change.alt[max(0, start - change.start) :][: length - at]
+    found = Window(start, start - growth, at, comes, length)
+    if found.first < 0 or found.after > size:
+        raise NoWindow("the window of the edited chromosome leaves the contig")
+    return found

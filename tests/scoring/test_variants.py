@@ -16,9 +16,10 @@ from rnalm.models.bring import bring
 from rnalm.prediction.panel import Panel
 from rnalm.scoring import variants
 from rnalm.scoring.effects import columns, export, merge
+from rnalm.scoring.layout import lay
 from rnalm.scoring.variants import Job, Scorer, score_shard
 from rnalm.sequences.alleles import list_file
-from rnalm.sequences.edited import Change, texts
+from rnalm.sequences.edited import Change, windows
 from rnalm.sequences.strands import reverse_complement
 from rnalm.sequences.vcf import read
 from rnalm.tokens.learn import of_letters
@@ -199,17 +200,14 @@ def test_effects_are_those_of_selene_but_of_deletions(tiny, tmp_path, length):
     assert len(insertions) == 15
     assert len(deletions) == 13
     # Insertions as they are written, around the middle of what comes.
-    panel, genome = Panel([model], trust=True), Scorer(Panel([model], trust=True), options).genome
+    panel = Panel([model], trust=True)
+    scorer = Scorer(panel, options)
     for allele in read(options.path[0]):
         if (key := (allele.pos, allele.ref, allele.alt)) not in insertions or allele.problem:
             continue
-        start, ref, alt = allele.change
-        read_letters = lambda first, after: genome.letters("z", first, after).upper()  # noqa: E731
-        found = texts(Change(start, ref, alt), length, genome.lengths["z"], read_letters, "center").alternatives[0]
-        found = reverse_complement(found, rna=False) if allele.strand == "-" else found
-        scorer = Scorer(panel, options)
-        [scores] = panel.read(panel.outputs([scorer._encode(found)]))
-        np.testing.assert_allclose(scores, insertions[key], atol=1e-6)
+        around = windows(Change(*allele.change), length, scorer.genome.lengths["z"], "center")[1:]
+        [stretch] = lay(around, [("z", allele.strand)], lambda *part: scorer.genome.letters(*part).upper())
+        np.testing.assert_allclose(panel.read(scorer.outputs(stretch))[0], insertions[key], atol=1e-6)
 
 
 def test_columns_are_named_by_score_and_class():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rnalm.sequences.edited import Change, NoWindow, normalized, texts, window_start
+from rnalm.sequences.edited import Change, NoWindow, normalized, window_start, windows
 from rnalm.sequences.strands import reverse_complement
 from rnalm.sequences.vcf import read
 
@@ -21,6 +21,10 @@ genomes = st.text("AC", min_size=12, max_size=40)
 
 def letters_of(genome: str):
     return lambda first, after: genome[first:after]
+
+
+def texts(change: Change, length: int, genome: str, anchor: str) -> list[str]:
+    return [window.text(letters_of(genome)) for window in windows(change, length, len(genome), anchor)]
 
 
 def edited(genome: str, start: int, ref: str, alt: str) -> str:
@@ -62,25 +66,33 @@ def test_windows_are_of_the_genome_and_of_the_edited_chromosome(change, length):
     one = normalized(start, ref, alt, letters_of(genome))
     first, whole = window_start(one, length), edited(genome, start, ref, alt)
     try:
-        found = texts(one, length, len(genome), letters_of(genome), "both")
+        reference, left, right = texts(one, length, genome, "both")
     except NoWindow:
         assume(False)
-    assert found.reference == genome[first : first + length]
-    left, right = found.alternatives
+    assert reference == genome[first : first + length]
     assert left == whole[first : first + length]
     end = first + length + len(whole) - len(genome)
     assert right == whole[end - length : end]
-    assert texts(one, length, len(genome), letters_of(genome), "left").alternatives == (left,)
-    assert texts(one, length, len(genome), letters_of(genome), "right").alternatives == (right,)
-    [longer] = texts(one, length, len(genome), letters_of(genome), "whole").alternatives
-    assert longer == whole[first:end]
+    assert texts(one, length, genome, "left") == [reference, left]
+    assert texts(one, length, genome, "right") == [reference, right]
+    assert texts(one, length, genome, "whole") == [reference, whole[first:end]]
+    start = first + (len(whole) - len(genome)) // 2
+    assert texts(one, length, genome, "center") == [reference, whole[start : start + length]]
+    turned = reverse_complement(genome, rna=False)
+    for window in windows(one, length, len(genome), "both"):
+        own = window.text(letters_of(genome))
+        other = window.turned(len(genome))
+        assert other.text(letters_of(turned)) == reverse_complement(own, rna=False)
+        assert window.within(7).text(lambda first, after: genome[first + 7 : after + 7]) == own
+        read = genome[max(0, window.first) : window.after]
+        assert window.first >= 0
+        assert window.within(window.first).text(letters_of(read)) == own
 
 
 @pytest.mark.parametrize("length", [10, 11])
 def test_an_snv_stands_in_the_middle(length):
     genome = "".join(np.random.default_rng(0).choice(list("ACGT"), 60))
-    found = texts(Change(30, genome[30], "N"), length, 60, letters_of(genome), "both")
-    assert found.alternatives[0].index("N") == (length - 1) // 2
+    assert texts(Change(30, genome[30], "N"), length, genome, "both")[1].index("N") == (length - 1) // 2
 
 
 def test_turning_genome_and_change_round_swaps_left_and_right():
@@ -94,10 +106,8 @@ def test_turning_genome_and_change_round_swaps_left_and_right():
         other = normalized(200 - start - 3, reverse_complement(genome[start : start + 3], rna=False), "", letters_of(turned))
         if 200 - other.start - 3 != one.start:
             continue
-        own = texts(one, 41, 200, letters_of(genome), "both")
-        theirs = texts(other, 41, 200, letters_of(turned), "both")
-        assert theirs.reference == reverse_complement(own.reference, rna=False)
-        assert theirs.alternatives == tuple(reverse_complement(text, rna=False) for text in own.alternatives[::-1])
+        own = [reverse_complement(text, rna=False) for text in texts(one, 41, genome, "both")]
+        assert texts(other, 41, turned, "both") == [own[0], own[2], own[1]]
         seen += 1
     assert seen > 20
 
@@ -113,7 +123,7 @@ def test_turning_genome_and_change_round_swaps_left_and_right():
 )
 def test_a_window_that_is_not_there_says_why(change, why):
     with pytest.raises(NoWindow) as error:
-        texts(change, 11, 40, letters_of("A" * 40), "both")
+        windows(change, 11, 40, "both")
     assert str(error.value) == why
 
 
@@ -135,8 +145,8 @@ def test_windows_of_all_real_indels_are_of_the_edited_chromosome(human):
         low, high = min(start, one.start) - 300, start + len(ref) + 300
         chromosome = human[low:start] + alt + human[start + len(ref) : high]
         assert chromosome == human[low : one.start] + one.alt + human[one.end : high]
-        found = texts(one, 200, len(human), letters, "both")
-        assert all(len(text) == 200 and text in chromosome for text in found.alternatives)
+        _, *found = texts(one, 200, human, "both")
+        assert all(len(text) == 200 and text in chromosome for text in found)
         indels += 1
     assert (indels, sum(matched.values()), len(matched)) == (917, 28_998, 28_998)
 

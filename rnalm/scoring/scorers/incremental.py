@@ -180,16 +180,9 @@ class _Scoring:
         for block in self._blocks(np.arange(len(top))):
             bins = self._recompute(block)[0]
             place = top[block] + np.arange(len(bins))[:, None]  # (bins, windows)
-            exists = np.flatnonzero((place >= 0) & (place < readout.count))
-            order = exists[np.argsort(place.ravel()[exists], kind="stable")]
-            found, first = np.unique(place.ravel()[order], return_index=True)
-            owner = send(np.stack([order, np.broadcast_to(self.windows.owner[block], place.shape).ravel()[order]]), self.device)
-            change = bins.flatten(0, 1).index_select(0, owner[0]).float()
-            ends = [*first.tolist(), len(order)][1:]  # none where no bin reaches so far
-            # Of one bin, the windows of all perturbations: each has its own, so that nothing is added in an unsettled order.
-            for number, low, high in zip(found.tolist(), first.tolist(), ends, strict=True):
-                moved = change[low:high] - own[number]
-                features.index_add_(0, owner[1, low:high], moved @ readout.weights[number])
+            was = own[send(np.clip(place, 0, readout.count - 1), self.device)]
+            owner = np.broadcast_to(self.windows.owner[block], place.shape)
+            readout.move(features, (bins.float() - was).flatten(0, 1), place.ravel(), owner.ravel())
         return features
 
     def _blocks(self, chosen: np.ndarray) -> Iterator[np.ndarray]:

@@ -120,10 +120,10 @@ def others(draw):
     return Other(config).eval()
 
 
-def sequence_for(model, length: int, seed: int) -> Encoded:
+def sequence_for(model, length: int, seed: int, tokens=(0, 7, 8, 9, 10)) -> Encoded:
     random = np.random.default_rng(seed)
-    ids = random.choice([0, 7, 8, 9, 10], length).astype(np.int32)
-    channels = model.config.modifier_channels
+    ids = random.choice(tokens, length).astype(np.int32)
+    channels = getattr(model.config, "modifier_channels", 0)
     modifiers = (random.normal(size=(channels, length)) * random.integers(0, 2, length)).astype(np.float32)
     return Encoded(0, "s", ids, modifiers if channels else None, None, 1.0, None)
 

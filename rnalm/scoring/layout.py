@@ -1,0 +1,134 @@
+"""Windows of contigs ─► stretches of letters that hold them, so that what they share is computed once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+
+from rnalm.sequences.edited import Window
+from rnalm.sequences.strands import reverse_complement
+
+#: Letters of a stretch, at most, where no window is longer.
+MOST = 2**15
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Parts of a contig, one behind the other, and windows of it.
+
+    Attributes
+    ----------
+    text : str
+        Its letters, as the strand has them that is read.
+    numbers : numpy.ndarray
+        Which of all windows are here ``(windows,)``.
+    windows : list of Window
+        They, as parts of the text.
+    """
+
+    text: str
+    numbers: np.ndarray
+    windows: list[Window]
+
+    def has(self, letter: str) -> np.ndarray:
+        """Say which windows have a letter, bool ``(windows,)``.
+
+        Parameters
+        ----------
+        letter : str
+            The letter.
+        """
+        before = np.concatenate([[0], np.cumsum(np.frombuffer(self.text.encode(), dtype=np.uint8) == ord(letter))])
+        rows = [(own.left, own.at, own.right + own.behind, own.length - own.behind, letter in own.comes) for own in self.windows]
+        left, at, right, rest, comes = np.array(rows, dtype=np.int64).reshape(-1, 5).T
+        # Where a part is empty, it may be said to stand outside of the text.
+        left, right = np.where(at > 0, left, 0), np.where(rest > 0, right, 0)
+        return (before[left + at] > before[left]) | (before[right + rest] > before[right]) | (comes > 0)
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A part of a contig, and the numbers of the windows that are in it."""
+
+    start: int
+    end: int
+    numbers: list[int]
+
+
+def lay(
+    windows: Sequence[Window],
+    places: Sequence[tuple[str, str]],
+    letters: Callable[[str, int, int], str],
+    most: int = MOST,
+) -> Iterator[Stretch]:
+    """Lay windows that overlap on common stretches.
+
+    Parameters
+    ----------
+    windows : sequence of Window
+        Of contigs.
+    places : sequence of tuple
+        Of each window the name of its contig, and the strand that is read: ``-``, or any other word for the forward one.
+    letters : callable
+        Reads the letters of a contig, by its name, between two positions.
+    most : int
+        Letters of a stretch, at most; a longer window has one by itself.
+
+    Yields
+    ------
+    Stretch
+        Each window is in one of them.
+
+    Examples
+    --------
+    >>> genome = "AACCGGTTAACC"
+    >>> snv, other = Window(1, 1, 2, "T", 4), Window(8, 8, 2, "", 4)
+    >>> [stretch] = lay([snv, other], [("z", "+")] * 2, lambda contig, first, after: genome[first:after])
+    >>> stretch.text, [window.text(lambda first, after: stretch.text[first:after]) for window in stretch.windows]
+    ('ACCGAACC', ['ACTG', 'AACC'])
+    """
+    order = sorted(range(len(windows)), key=lambda number: (*places[number], windows[number].first, number))
+    for (contig, strand), numbers in groupby(order, key=lambda number: places[number]):
+        held: list[_Piece] = []
+        for piece in _pieces(windows, numbers, most):
+            if held and sum(one.end - one.start for one in [*held, piece]) > most:
+                yield _stretch(windows, held, strand, lambda *part, contig=contig: letters(contig, *part))
+                held = []
+            held.append(piece)
+        yield _stretch(windows, held, strand, lambda *part, contig=contig: letters(contig, *part))
+
+
+def _pieces(windows: Sequence[Window], numbers: Iterator[int], most: int) -> Iterator[_Piece]:
+    """Put windows of a contig together that overlap, in the order in which they begin."""
+    piece: _Piece | None = None
+    for number in numbers:
+        own = windows[number]
+        if piece is None or own.first > piece.end or own.after - piece.start > most:
+            if piece is not None:
+                yield piece
+            piece = _Piece(own.first, own.after, [])
+        piece.end = max(piece.end, own.after)
+        piece.numbers.append(number)
+    if piece is not None:
+        yield piece
+
+
+def _stretch(windows: Sequence[Window], pieces: list[_Piece], strand: str, letters: Callable[[int, int], str]) -> Stretch:
+    """Put pieces one behind the other."""
+    text, found = "", []
+    for piece in pieces:
+        found += [windows[number].within(piece.start - len(text)) for number in piece.numbers]
+        text += letters(piece.start, piece.end)
+    if strand == "-":
+        found, text = [own.turned(len(text)) for own in found], reverse_complement(text, rna=False)
+    numbers = np.array([number for piece in pieces for number in piece.numbers])
+    return Stretch(text, numbers, [_plain(own, text) for own in found])
+
+
+def _plain(window: Window, text: str) -> Window:
+    """Write a window that edits nothing in one way, so that it is known again."""
+    first, behind = window.left + window.at, window.left + window.behind
+    if window.left == window.right and text[first:behind] == window.comes:
+        return replace(window, at=window.length, comes="")
+    return window

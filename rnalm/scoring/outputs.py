@@ -1,0 +1,150 @@
+"""Stretches of letters and windows of them ─► what each of several models puts out for the windows."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from rnalm.errors import RnalmError
+from rnalm.models.framed import limit
+from rnalm.prediction.panel import Panel
+from rnalm.scoring.explain import averages_strands
+from rnalm.scoring.layout import Stretch
+from rnalm.scoring.scorers.stretches import Joined, StretchScorer, WholeScorer
+from rnalm.sequences.edited import Window
+from rnalm.sequences.records import Record
+from rnalm.sequences.strands import is_rna
+from rnalm.tokens import encode
+from rnalm.tokens.dataset import Encoded
+from rnalm.tokens.tokenize import RecordTokenizer
+from rnalm.tokens.tokenizer import is_atomic, plain_tokens
+
+
+class Outputs:
+    """Computes the raw outputs of models for windows of stretches, each window once however often it is asked for.
+
+    Parameters
+    ----------
+    panel : Panel
+        The models.
+    length : int
+        Letters of a window that is not edited.
+    scorer : {'auto', 'naive', 'incremental'}
+        ``incremental``: compute once what windows share; ``naive``: run models on each; ``auto``: the first where a model
+        says how.
+
+    Raises
+    ------
+    RnalmError
+        If models see less than a window, or are to be scored incrementally and cannot be.
+    """
+
+    def __init__(self, panel: Panel, length: int, scorer: str = "auto") -> None:
+        self.panel, self.length = panel, length
+        letters = plain_tokens(panel.tokenizer)
+        self.rna, self.small = is_rna(letters), all(letter == letter.lower() for letter in letters)
+        self.tokenize = RecordTokenizer(panel.tokenizer, encode.uncut(panel.options))
+        self.atomic = is_atomic(panel.tokenizer)
+        if self.atomic and length > panel.options.block_size:
+            raise too_long(panel.options.block_size, length, "bases", length)
+        models = [predictor.model for predictor in panel.predictors]
+        local = self.atomic and all(hasattr(model, "local") for model in models)
+        if scorer == "incremental" and not local:
+            found = models[0].config.model_type if self.atomic else "a model of tokens of several letters"
+            raise RnalmError(
+                f"variants: scorer: incremental needs a local architecture of single letters, which {found} is not; "
+                "expected naive or auto"
+            )
+        kind = StretchScorer if local and scorer != "naive" else WholeScorer
+        self.scorers = [kind(model, own.batch_tokens) for model, own in zip(models, panel.predictors, strict=True)]
+        self.most = min((most for model in models if (most := limit(model.config)) is not None), default=None)
+
+    def nothing(self, count: int) -> list[np.ndarray]:
+        """Make room for the outputs of each model for so many windows: float32 ``(windows, outputs)``.
+
+        Parameters
+        ----------
+        count : int
+            How many windows.
+        """
+        sizes = [predictor.model.config.num_labels or 1 for predictor in self.panel.predictors]
+        return [np.empty((count, size), dtype=np.float32) for size in sizes]
+
+    def __call__(self, stretch: Stretch) -> list[np.ndarray]:
+        """Compute the outputs of each model for the windows of a stretch: float32 ``(windows, outputs)``.
+
+        Parameters
+        ----------
+        stretch : Stretch
+            A text, and windows of it.
+
+        Raises
+        ------
+        RnalmError
+            If models see less than a window, know none of its letters, or give no finite number.
+        """
+        number: dict[Window, int] = {}
+        place = [number.setdefault(own, len(number)) for own in stretch.windows]
+        outputs = self._of_letters(stretch, list(number)) if self.atomic else self._of_texts(stretch, list(number))
+        if wrong := sum(int((~np.isfinite(own).all(axis=1)).sum()) for own in outputs):
+            hint = "its training diverged; lower finetune.learning_rate"
+            raise RnalmError(f"variants: a model gives no finite output for {wrong} windows: {hint}")
+        return [own[place] for own in outputs]
+
+    def _of_letters(self, stretch: Stretch, windows: list[Window]) -> list[np.ndarray]:
+        """Compute outputs where each letter is a token."""
+        tokens = self.tokenize(Record("a stretch", "", self._written(stretch.text), None, None, None, None, None))
+        self._check_known(tokens.input_ids)
+        encoded = Encoded(0, "a stretch", tokens.input_ids, None, None, 1.0, None, tokens.reverse_ids)
+        made, twin = self._joined(windows), None
+        found = []
+        for predictor, own, score in zip(self.panel.predictors, self.panel.labels, self.scorers, strict=True):
+            outputs = score(encoded, made)
+            if averages_strands(predictor.model):
+                twin = twin or self._joined([window.turned(len(stretch.text)) for window in windows])
+                outputs = own.average([outputs, score(encoded.twin(), twin)])
+            found.append(outputs)
+        return found
+
+    def _joined(self, windows: Sequence[Window]) -> Joined:
+        """Write windows as tokens; what an edit pushes beyond those that the models take is cut off."""
+        cut = [window.cut(self.most) for window in windows] if self.most else windows
+        return Joined.of(cut, lambda letters: self.tokenize.to_ids(self._written(letters))[0])
+
+    def _of_texts(self, stretch: Stretch, windows: list[Window]) -> list[np.ndarray]:
+        """Compute outputs where tokens are of several letters, or of another number in each window."""
+        read: Callable[[int, int], str] = lambda first, after: stretch.text[first:after]  # noqa: E731
+        return self.panel.outputs([self._encode(window.text(read)) for window in windows])
+
+    def _encode(self, text: str) -> Encoded:
+        """Encode a window."""
+        _, tokens, encoded = self.panel.encode(Record("a window", "", self._written(text), None, None, None, None, None))
+        if len(tokens.input_ids) < tokens.total:
+            raise too_long(len(tokens.input_ids), tokens.total, "tokens", self.length)
+        self._check_known(tokens.input_ids)
+        return encoded
+
+    def _written(self, text: str) -> str:
+        """Write DNA with the letters that the models know."""
+        text = text.replace("T", "U") if self.rna else text
+        return text.lower() if self.small else text
+
+    def _check_known(self, ids: np.ndarray) -> None:
+        """Refuse models that know none of the letters."""
+        if len(ids) and np.all(ids == self.tokenize.unknown):
+            raise RnalmError("variants: the models know none of the letters of a window; expected models of DNA or RNA")
+
+
+def too_long(seen: int, total: int, what: str, length: int) -> RnalmError:
+    """Make the error about windows that models do not see whole.
+
+    Parameters
+    ----------
+    seen, total : int
+        How much of how much they see.
+    what : str
+        Of what.
+    length : int
+        Letters of a window.
+    """
+    problem = f"the models see {seen} of the {total} {what} of a window of {length} (encode.block_size)"
+    return RnalmError(f"variants: length: {problem}")
