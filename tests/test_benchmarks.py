@@ -49,6 +49,17 @@ def test_windows_of_a_genome():
 
 
 @pytest.mark.slow
+def test_effects_of_variants():
+    toy = ("--length", "200", "--classes", "3", "--width", "4", "--transcripts", "2", "--nt", "300", "--variants", "10")
+    _, _, *rows = run("variants.py", "--alleles", "30", *toy, "--sample", "6", "--turns", "1")
+    assert [row[0] for row in rows] == [
+        "DeepSEA, SNVs 34 bases apart",
+        *(f"Saluki, 300 nt, 10 variants, {indels} of them indels" for indels in (0, 1)),
+    ]
+    assert all(float(row[-1]) < 1e-5 for row in rows)
+
+
+@pytest.mark.slow
 def test_reading_for_a_training():
     lines = run("training.py", "200", "300", "--classes", "2", "--width", "4", "--steps", "1")
     assert [row[:2] for row in lines[2:4]] == [["200", "2"], ["300", "2"]]

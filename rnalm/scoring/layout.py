@@ -40,7 +40,9 @@ class Stretch:
             The letter.
         """
         before = np.concatenate([[0], np.cumsum(np.frombuffer(self.text.encode(), dtype=np.uint8) == ord(letter))])
-        rows = [(own.left, own.at, own.right + own.behind, own.length - own.behind, letter in own.comes) for own in self.windows]
+        rows = [
+            (own.left, own.at, own.right + own.behind, own.length - own.behind, letter in own.comes) for own in self.windows
+        ]
         left, at, right, rest, comes = np.array(rows, dtype=np.int64).reshape(-1, 5).T
         # Where a part is empty, it may be said to stand outside of the text.
         left, right = np.where(at > 0, left, 0), np.where(rest > 0, right, 0)

@@ -176,9 +176,7 @@ class Scorer:
             reasons.append(reason)
         return found, reasons
 
-    def _predict(
-        self, found: list[Window], alleles: pa.RecordBatch, owner: np.ndarray
-    ) -> tuple[list[np.ndarray], np.ndarray]:
+    def _predict(self, found: list[Window], alleles: pa.RecordBatch, owner: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         """Compute the raw outputs of each model for windows, and say which of these have an unknown letter."""
         contigs, strands = (alleles[name].to_pylist() for name in ("contig", "strand"))
         places = [(contigs[number], strands[number]) for number in owner.tolist()]

@@ -127,12 +127,12 @@ class Window:
 
     @property
     def first(self) -> int:
-        """The first base of the contig that is read."""
-        return self.left if self.at else self.right + self.behind
+        """The first base of the contig that is read, if any is."""
+        return self.left if self.at or self.behind == self.length else self.right + self.behind
 
     @property
     def after(self) -> int:
-        """Behind the last base of the contig that is read."""
+        """Behind the last base of the contig that is read, if any is."""
         return self.right + self.length if self.behind < self.length else self.left + self.at
 
     def text(self, letters: Letters) -> str:

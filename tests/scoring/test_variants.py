@@ -1,5 +1,7 @@
 """Effects of variants are differences of predictions for windows of the genome and of the edited chromosome."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from rnalm.scoring.effects import columns, export, merge
 from rnalm.scoring.layout import lay
 from rnalm.scoring.variants import Job, Scorer, score_shard
 from rnalm.sequences.alleles import list_file
-from rnalm.sequences.edited import Change, windows
+from rnalm.sequences.edited import Change, normalized, windows
 from rnalm.sequences.strands import reverse_complement
 from rnalm.sequences.vcf import read
 from rnalm.tokens.learn import of_letters
@@ -208,6 +210,68 @@ def test_effects_are_those_of_selene_but_of_deletions(tiny, tmp_path, length):
         around = windows(Change(*allele.change), length, scorer.genome.lengths["z"], "center")[1:]
         [stretch] = lay(around, [("z", allele.strand)], lambda *part: scorer.genome.letters(*part).upper())
         np.testing.assert_allclose(panel.read(scorer.outputs(stretch))[0], insertions[key], atol=1e-6)
+
+
+def test_models_that_average_over_strands_do_so_for_windows(any_length, cohort, tmp_path):
+    for number, folder in enumerate(any_length):
+        shutil.copytree(folder, tmp_path / f"both{number}")
+        config = json.loads((tmp_path / f"both{number}" / "config.json").read_text()) | {"reverse_complement": "average"}
+        (tmp_path / f"both{number}" / "config.json").write_text(json.dumps(config))
+    models = [str(tmp_path / f"both{number}") for number in range(2)]
+    # On either strand they see the same.
+    records = [record for record in RECORDS[:4] for _ in range(2)]
+    options, alleles = cohort(records, scores=["predictions"])
+    made = run(tmp_path, models, options, alleles)
+    naive = run(tmp_path, models, options.model_copy(update={"scorer": "naive"}), alleles)
+    for column in ("ref_pred", "alt_pred"):
+        np.testing.assert_allclose(made[column], naive[column], atol=1e-6)
+        np.testing.assert_allclose(made[column][::2], made[column][1::2], atol=1e-6)
+        both = [np.mean([told(any_length, *one) for one in [(text, False), (text, True)]]) for text in _texts(made, column)]
+        np.testing.assert_allclose(made[column][::2], both, atol=1e-5)
+
+
+def _texts(table: pd.DataFrame, column: str) -> list[str]:
+    """Write the windows of alleles by hand."""
+    found = []
+    for start, ref, alt in ((100, 1, None), (150, 3, ""), (150, 3, ""), (200, 0, "TTG")):
+        alt = RECORDS[0][2] if alt is None else alt
+        change = normalized(start, GENOME[start : start + ref], alt, lambda first, after: GENOME[first:after])
+        window = windows(change, 61, len(GENOME), "whole")[column == "alt_pred"]
+        found.append(window.text(lambda first, after: GENOME[first:after]))
+    return found
+
+
+CHAIN = """
+from torch import nn
+
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Conv1d(4, 8, 5), nn.ReLU(), nn.MaxPool1d(4), nn.Conv1d(8, 6, 4), nn.ReLU(), nn.MaxPool1d(2), nn.Flatten(),
+            nn.Linear(6 * 10, 3), nn.Sigmoid()
+        )
+"""
+
+
+@needs_data
+def test_what_windows_share_changes_no_effect_of_real_alleles(tmp_path):
+    (tmp_path / "net.py").write_text(CHAIN)
+    torch.manual_seed(0)
+    section = OwnModel(**{"name": "file", "path": str(tmp_path / "net.py"), "class": "Net", "outputs": "probabilities"})
+    bring(section, ["f0", "f1", "f2"], tmp_path / "model", 100)
+    given = {"path": str(DATA / "human20/z.vcf.gz"), "genome": str(DATA / "human20/z.fa.gz"), "index": str(tmp_path / "ix")}
+    options = Variants(**given, length=100, scores=["diffs", "logits"])
+    list_file(options, tmp_path / "alleles.parquet")
+    made = {}
+    for scorer in ("incremental", "naive"):
+        own = options.model_copy(update={"scorer": scorer})
+        made[scorer] = run(tmp_path, [str(tmp_path / "model")], own, str(tmp_path / "alleles.parquet"), trust=True)
+    scores = [name for name in made["naive"] if name.startswith(("diff", "logit"))]
+    assert len(scores) == 6
+    assert len(made["naive"]) == 29_118
+    np.testing.assert_allclose(made["incremental"][scores], made["naive"][scores], atol=1e-5)
+    assert made["naive"]["diff_f0"].abs().mean() > 1e-4
 
 
 def test_columns_are_named_by_score_and_class():

@@ -50,9 +50,7 @@ def assert_as_whole(model, stretch, made: Joined) -> None:
     if wide:
         assert_equal([StretchScorer(model)(stretch, made)], [one_by_one(model, stretch, made)])
     model.double()
-    np.testing.assert_allclose(
-        StretchScorer(model)(stretch, made), one_by_one(model, stretch, made), rtol=1e-6, atol=1e-6
-    )
+    np.testing.assert_allclose(StretchScorer(model)(stretch, made), one_by_one(model, stretch, made), rtol=1e-6, atol=1e-6)
 
 
 @examples(60)
@@ -95,8 +93,13 @@ def test_what_windows_share_is_computed_once(make_model, monkeypatch):
     made = Joined(left, left, np.full(100, 100), np.full(100, 100), offsets(np.zeros(100)), nothing, nothing)
     rows = []
     convolution = torch.nn.functional.conv1d
-    monkeypatch.setattr("torch.nn.Conv1d.forward", lambda self, x: rows.append(x.shape[0] * x.shape[2]) or convolution(
-        x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups))
+    monkeypatch.setattr(
+        "torch.nn.Conv1d.forward",
+        lambda self, x: (
+            rows.append(x.shape[0] * x.shape[2])
+            or convolution(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        ),
+    )
     StretchScorer(model)(stretch, made)
     assert max(rows) <= 600
     # Windows that lie far apart are computed by themselves, and not what is between them.
