@@ -48,8 +48,8 @@ is empty or `.`, the forward strand is."""
     """`parquet`, and `tsv` beside it, in Selene's layout with all digits."""
     scorer: Literal["auto", "naive", "incremental"] = "auto"
     """`incremental` computes once what windows share, and of edited ones only what the edit changes, with the same effects \
-(local architectures only, as for `interpret`); `naive` runs the models on each window; `auto`: the first where the architecture \
-allows it."""
+(local architectures only, as for `interpret`); `naive` runs the models on each window; `auto`: the first where the \
+architecture allows it."""
     shards: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Jobs among which the work is divided; `auto`: by the sizes of the files."""
 

@@ -125,7 +125,13 @@ class Predictor:
         return outputs
 
     def outputs(self, sequences: Sequence[Encoded]) -> np.ndarray:
-        """Compute the outputs for sequences as they stand: float32 ``(sequences, outputs)``, or an array of arrays."""
+        """Compute the outputs for sequences as they stand: float32 ``(sequences, outputs)``, or an array of arrays.
+
+        Parameters
+        ----------
+        sequences : sequence of Encoded
+            Of any lengths.
+        """
         width = self.model.config.num_labels or 1
         outputs = np.empty(len(sequences), object) if self.of_tokens else np.empty((len(sequences), width), np.float32)
         lengths = store.lengths(sequences)

@@ -105,7 +105,7 @@ class Window:
     left : int
         Where it begins, on the contig.
     right : int
-        Where it would begin if all its letters were as far from the last one as on the contig: ``left``, but for what has grown.
+        Where it would begin if all its letters were as far from the last one as on the contig: ``left``, unless it has grown.
     at : int
         How many letters stand before what comes.
     comes : str

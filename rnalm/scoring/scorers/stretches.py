@@ -62,7 +62,8 @@ class Joined:
     def of(cls, windows: Sequence[Window], to_ids: Callable[[str], np.ndarray]) -> "Joined":
         """Write windows as tokens.
 
-        Tokens that come take the modifiers of those in whose place they stand, one by one from the left; what is beyond has none.
+        Tokens that come take the modifiers of those in whose place they stand, one by one from the left; what is beyond has
+        none.
 
         Parameters
         ----------
@@ -97,8 +98,8 @@ class Joined:
         """Choose some by their numbers."""
         width = self.width[chosen]
         tokens = ranges(self.offset[chosen], width)
-        sides = (side[chosen] for side in (self.left, self.right, self.at, self.length))
-        return Joined(*sides, offsets(width), self.token[tokens], self.keep[tokens])
+        left, right, at, length = (side[chosen] for side in (self.left, self.right, self.at, self.length))
+        return Joined(left, right, at, length, offsets(width), self.token[tokens], self.keep[tokens])
 
     def sequence(self, stretch: Encoded, number: int) -> Encoded:
         """Put one of them together.
@@ -306,9 +307,10 @@ class _Scoring:
             for first in range(0, len(alike), most):
                 part = alike[first : first + most]
                 sides = np.stack([self.left[part], self.right[part], joined.at[part] + before])
+                left, right, start = send(sides, self.device)
                 tokens = joined.offset[part] + np.arange(width)[:, None]
                 rows = comes[send(tokens, self.device).view(-1)].view(width, len(part), comes.shape[1])
-                yield _Edit(part, *send(sides, self.device), rows)
+                yield _Edit(part, left, right, start, rows)
 
     def outputs(self) -> np.ndarray:
         """Compute the outputs ``(sequences, outputs)``."""
