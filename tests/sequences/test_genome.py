@@ -16,7 +16,7 @@ from scipy import stats
 from rnalm.config.load import load
 from rnalm.config.parts import read_source
 from rnalm.sequences import sample
-from rnalm.sequences.intervals import Union
+from rnalm.sequences.intervals import Stack, Union
 from rnalm.sequences.read import classes, read_records
 from rnalm.sequences.strands import reverse_complement
 
@@ -378,9 +378,25 @@ def test_unions_count_each_base_once(rows, asked):
     first, size = np.array(asked).T
     expected = [covered[a : a + b].sum() for a, b in asked]
     assert union.covered(first, first + size).tolist() == expected
-    ordered = np.sort(first)
-    assert union.covered_in_order(ordered, ordered + 7).tolist() == [covered[a : a + 7].sum() for a in ordered]
     assert (union.start[1:] > union.end[:-1]).all()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20), st.integers(0, 2)), min_size=1, max_size=20),
+    st.lists(st.integers(0, 70), min_size=1).map(sorted),
+    st.integers(1, 30),
+)
+def test_overlaps_of_several_classes_are_all_that_there_are(rows, starts, size):
+    covered = np.zeros((3, 200), bool)
+    for start, length, of in rows:
+        covered[of, start : start + length] = True
+    each = {of: np.array([(a, a + n) for a, n, own in rows if own == of]).T for _, _, of in rows}
+    stack = Stack.on([(of, Union.of(*own)) for of, own in each.items()])
+    window, of, bases = stack.overlaps(np.array(starts), np.array(starts) + size)
+    assert (bases > 0).all()
+    found = np.zeros((len(starts), 3), int)
+    np.add.at(found, (window, of), bases)
+    assert found.tolist() == [covered[:, start : start + size].sum(axis=1).tolist() for start in starts]
 
 
 @pytest.mark.parametrize(
