@@ -244,6 +244,45 @@ def test_an_index_is_made_elsewhere(made, how):
     assert [one.name for one in own.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b">a\nACGT\nAC\nACGT\n",
+            ": line 3 is shorter than others of its contig, and it cannot be indexed; expected lines of one",
+        ),
+        (b">a\nACGT\n\nACGT\n", ": line 3 is shorter than others of its contig, and it cannot be indexed; "),
+        (
+            b">a\nACGT\n>b\nAC\nACGT\n",
+            ": line 5 is longer, and it cannot be indexed; expected lines of one length but for the last",
+        ),
+        (b"ACGT\n>a\nACGT\n", ", line 1: found 'ACGT', expected a header that begins with '>'"),
+        (b"", ": there is nothing in it; expected FASTA"),
+    ],
+)
+def test_what_cannot_be_indexed_is_told_in_one_line_of_ours(made, refusal, capfd, content, message):
+    genome = made()
+    (genome.folder / "g.fa").write_bytes(content)
+    found = refusal(genome.read, sample={"method": "tiles", "step": 2}, length=2)
+    assert found.startswith(f"{genome.folder}/g.fa{message}")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_bad_index_is_told_in_one_line_of_ours(made, refusal, capfd):
+    genome = made()
+    (genome.folder / "g.fa.fai").write_text("nonsense\n")
+    found = refusal(genome.read, sample={"method": "tiles", "step": 2}, length=2)
+    assert found.startswith(f"{genome.folder}/g.fa: cannot be read as FASTA with the index {genome.folder}/g.fa.fai (")
+    assert capfd.readouterr().err == ""
+
+
+def test_contigs_of_one_name_are_told(made, caplog):
+    genome = made()
+    (genome.folder / "g.fa").write_text(">a\nACGT\n>a\nGGGG\n>b\nTTTT\n")
+    assert [record.sequence for record in genome.read(sample={"method": "tiles", "step": 4}, length=4)] == ["ACGT", "TTTT"]
+    assert "g.fa: contigs that are called like one before them are not read: 1" in caplog.text
+
+
 def test_genomes_of_one_name_and_what_they_were_before_are_told_apart(made):
     genome, sample = made(), {"method": "tiles", "step": 50}
     for name, letters in (("one", "AC"), ("two", "GT")):
