@@ -399,9 +399,31 @@ def test_more_windows_than_there_are_cannot_be_drawn(made, refusal):
     assert "source.sample.n: 30 windows are wanted, and 14 were found in " in message
     assert message.endswith("of the places that were tried, 17 have too many unknown letters")
     message = refusal(made(c="ACGT").read, sample={"method": "tiles", "step": 3}, length=10)
-    assert message.endswith("g.fa: no window can be taken")
+    assert message.endswith("g.fa: no window can be taken: a window has 10 bases, and the longest contig or part, c, 4")
     message = refusal(made(c_1="ACGT").read, sample={"method": "tiles", "step": 3}, length=10)
     assert "source.contigs (include None, exclude ['*_*']) leaves none of c_1" in message
+
+
+def test_why_no_window_was_found_is_told(made, refusal):
+    genome = made(a="ACGT" * 5, b="ACGT" * 3)
+
+    def why(**options) -> str:
+        return refusal(genome.read, **options).partition("were found in ")[2].partition("g.fa; ")[2]
+
+    sample, all_of_it = {"n": 3, "seed": 1}, genome.bed("all.bed", ("a", 0, 20), ("b", 0, 12))
+    assert why(sample=sample, length=30) == "a window has 30 bases, and the longest contig or part, a, 20"
+    halves = {"contigs": {"parts": 2}, "length": 12}
+    assert why(sample=sample, **halves) == "a window has 12 bases, and the longest contig or part, a.1, 10"
+    assert why(sample=sample, length=10, blacklist=all_of_it) == "of the places that were tried, 14 touch the blacklist"
+    assert why(sample={"n": 30, "seed": 1}, length=10) == "there are 14 places for them"
+    intervals = {"method": "intervals", "path": all_of_it}
+    assert why(sample={**sample, **intervals}, length=30) == "a window has 30 bases, and the longest contig or part, a, 20"
+    other = {"method": "intervals", "path": genome.bed("other.bed", ("x_1", 0, 20))}
+    assert why(sample={**sample, **other}, length=5) == f"none of {other['path']} is on a contig that is read"
+    message = refusal(genome.read, sample={"method": "regions", "path": other["path"]}, length=5)
+    assert message.endswith(f"g.fa: no window can be taken: none of {other['path']} is on a contig that is read")
+    message = refusal(genome.read, sample={"method": "tiles", "step": 3}, length=10, blacklist=all_of_it)
+    assert message.endswith("g.fa: no window can be taken: 5 touch the blacklist")
 
 
 @given(
