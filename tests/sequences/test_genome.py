@@ -170,6 +170,24 @@ def test_data_sets_of_selene_have_their_labels(made, refusal):
     assert message.endswith("s.bed: region 1 has the label '2', expected numbers from 0 to 1, separated by ';'")
 
 
+def test_a_saved_window_that_is_given_twice_has_the_same_labels(made, refusal, caplog):
+    genome = made()
+    rows = [("chr1", 40, 60, "+", "0"), ("chr1", 10, 30, "+", "0;2"), ("chr1", 10, 30, "-", "1"), ("chr1", 12, 28, "+", "2;0")]
+
+    def read(*more: tuple) -> list:
+        sample = {"method": "regions", "path": genome.bed("s.bed", *rows, *more)}
+        return genome.read(sample=sample, length=20, features={"classes": ["x", "y", "z"]})
+
+    # The fourth is centred where the second is; on the other strand is another window.
+    records = read()
+    assert sorted(record.id for record in records) == ["chr1:10-30", "chr1:10-30(-)", "chr1:40-60"]
+    assert "s.bed: 1 regions give a window that another one gives; each is taken once" in caplog.text
+    message = refusal(read, ("chr1", 41, 59, "+", "0;1"))
+    expected = "regions 1 and 5 give the same window, with other labels; expected one of them, or the same labels"
+    assert message == f"{genome.folder}/s.bed: {expected}"
+    assert "other labels (and 1 more such regions); " in refusal(read, ("chr1", 41, 59, "+", ""), ("chr1", 40, 60, "+", "2"))
+
+
 def test_intervals_give_a_window_each_or_so_many_around_their_bases(made):
     genome = made()
     bed = genome.bed("i.bed", ("chr1", 100, 110), ("chr1", 105, 120), ("chr1", 0, 4), ("chr2", 50, 51))
