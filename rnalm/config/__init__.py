@@ -249,6 +249,8 @@ as Weights & Biases writes it."""
                 source = self._named_sources[name]
                 key = f"{name}.sites" if source.sites else source.label_key.replace("source", name, 1)
                 raise ValueError(f"{key}: found {classes}; expected those of source, in their order: {own}")
+        if self.labels.positive_weights and self.task != "multilabel":
+            raise ValueError(f"labels.positive_weights is for task: multilabel, found task: {self.task}")
         if self.task == "regression":
             for key in ("class_weights", "positive_weight"):
                 if getattr(self.labels, key):

@@ -125,6 +125,9 @@ much as its negatives together. Not for regression."""
     positive_weight: float | None = Field(default=None, gt=0)
     """For two classes: what the second of them, in the order of their names, counts in the loss, where the first counts 1; \
 with `task: multilabel`, what the positives of every class count."""
+    positive_weights: dict[str, Annotated[float, Field(gt=0)]] = {}
+    """For `task: multilabel`: what the positives of single classes count, as in `{Reb1: 5}`; those of others as \
+`positive_weight` or `class_weights` say, or 1."""
 
 
 class Cluster(Section):

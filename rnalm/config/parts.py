@@ -9,7 +9,7 @@ from rnalm.config.source import Case, Decimal, SourceSection, Unlabelled
 from rnalm.config.sources import KINDS, Single, meant
 
 #: What parts have to agree on, as they are read into one table.
-ALIKE = ("token_sep", "modifier_sep", "decimal", "case", "usual_case", "label_classes")
+ALIKE = ("token_sep", "modifier_sep", "decimal", "case", "usual_case")
 
 
 class Partition(Section):
@@ -40,6 +40,8 @@ class Parts(SourceSection):
                 own, other = getattr(part, key), getattr(first, key)
                 if own != other:
                     raise ValueError(f"parts.{name}: {key} is {own!r}, of train {other!r}; parts are read in the same way")
+            if part.label_classes and first.label_classes and (wrong := unlike(part.label_classes, first.label_classes)):
+                raise ValueError(f"parts.{name}: {wrong}")
             for key in ("label", "sites", "weight"):
                 if part.gives(key) != first.gives(key):
                     which = (name, "train") if part.gives(key) else ("train", name)
@@ -163,6 +165,28 @@ class Parts(SourceSection):
             Whether to keep the groups.
         """
         return self._mapped(lambda part: part.of_sequences(grouped))
+
+
+def unlike(own: list[str], train: list[str]) -> str:
+    """Say which classes a part has that those of train are not, and which it lacks; nothing if they are the same, in any order.
+
+    Parameters
+    ----------
+    own, train : list of str
+        Names of the classes of either.
+
+    Examples
+    --------
+    >>> unlike(["a", "c"], ["a", "b"])
+    'has the class c, which train has not, and lacks b'
+    """
+
+    def shown(names: list[str]) -> str:
+        return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+    more, fewer = ([name for name in one if name not in set(other)] for one, other in ((own, train), (train, own)))
+    has = f"has the class{'es' * (len(more) > 1)} {shown(more)}, which train has not" if more else ""
+    return " and ".join(filter(None, [f"{has}," if has and fewer else has, f"lacks {shown(fewer)}" if fewer else ""]))
 
 
 def source_kind(value: Any) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rnalm.config import Encode, OwnModel, Tokenizer, contract
 from rnalm.labels.labels import Labels
-from rnalm.models import registry
+from rnalm.models import probe, registry
 from rnalm.models.framed import save_tokenizer
 from rnalm.models.local import Flattened
 from rnalm.models.own import OwnNetwork
@@ -44,7 +44,7 @@ def look(section: OwnModel, task: str, outputs: int, lengths: Iterable[int]) -> 
     model = registry.create(section.model_dump(), *sizes, **entries)
     assert isinstance(model, OwnNetwork)
     if model.config.input == "one_hot":  # of other ids than those of letters nothing is known before there are tokens
-        model.check(lengths)
+        probe.check(model, lengths)
 
 
 def bring(section: OwnModel, classes: Sequence[str], output: str | Path, length: int | None = None) -> None:
@@ -59,8 +59,8 @@ def bring(section: OwnModel, classes: Sequence[str], output: str | Path, length:
     output : path
         The folder.
     length : int, optional
-        Letters of a sequence, on which the network is tried; None: on those that it takes if its parts tell it, else not at
-        all, with a warning.
+        Letters of a sequence, on which the network is tried; None: those that it takes if its parts tell it, else it is not
+        tried, with a warning. A network that takes one length remembers it (:func:`rnalm.models.probe.settle`).
 
     Raises
     ------
@@ -75,12 +75,23 @@ def bring(section: OwnModel, classes: Sequence[str], output: str | Path, length:
     sizes = (tokenizer.get_vocab_size(), 0, labels.n_outputs, all_special_ids(tokenizer))
     model = registry.create(section.model_dump(), *sizes, **entries)
     assert isinstance(model, OwnNetwork)
-    if length is None and isinstance(getattr(model, "local", None) and model.local().readout, Flattened):
-        length = model.local().minimum_length  # the only one that it takes, or the least of few
-    if length is None:
+    told = length if length is not None else _told_by(model)
+    if told is None:
         log.warning("%s: not tried, as it is not known which lengths it takes; name one (--length)", section.path)
-    model.check([length] if length else [])
+    else:
+        probe.check(model, [told])
+        if length is None and probe.takes(model, told + 1):
+            hint = "others are refused unless the length is named with which it was trained (--length)"
+            log.warning("%s: takes sequences of %d letters, and of a few more; %s", section.path, told, hint)
+        else:
+            probe.settle(model, told)
     output.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(output)
     save_tokenizer(model.config, tokenizer, output)
     labels.save(output / contract.LABELS)
+
+
+def _told_by(model: OwnNetwork) -> int | None:
+    """Give the length that the parts of a network tell: the only one that it takes, or the least of few."""
+    local = model.local() if hasattr(model, "local") else None
+    return local.minimum_length if local and isinstance(local.readout, Flattened) else None

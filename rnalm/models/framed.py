@@ -239,14 +239,17 @@ def _with_frame(model_class: type[PreTrainedModel]) -> type[PreTrainedModel]:
 def limit(config: PreTrainedConfig) -> int | None:
     """Count the tokens that a model takes, its frame not counted; None: any number.
 
-    Tables of positions are limits, whether learned or not. Rotary positions are none, unless they are scaled by the longest
-    sequence of a batch (``dynamic``, ``longrope``), on which predictions must not depend.
+    The one length of a network of a user's own is its limit. Tables of positions are limits, whether learned or not. Rotary
+    positions are none, unless they are scaled by the longest sequence of a batch (``dynamic``, ``longrope``), on which
+    predictions must not depend.
 
     Parameters
     ----------
     config : PreTrainedConfig
         Of any model.
     """
+    if length := getattr(config, "length", None):
+        return length
     kind = config.model_type
     positions: Any = getattr(config, "max_position_embeddings", None) or getattr(config, "max_seq_len", None)
     rotary = getattr(config, "rope_parameters", None)
@@ -301,8 +304,12 @@ def check_length(config: PreTrainedConfig, longest: int) -> None:
         return
     frame = _frame_length(config)
     around = f" and {frame} special token{'s' * (frame > 1)} around them" if frame else ""
+    found = f"encode.block_size: sequences have up to {longest} tokens, but "
+    if getattr(config, "length", None):
+        instead = f"encode: {{block_size: {most}, truncate: both}} cuts them to their middle"
+        raise RnalmError(f"{found}{getattr(config, 'network', 'the network')} takes {most}; {instead}")
     raise RnalmError(
-        f"encode.block_size: sequences have up to {longest} tokens, but {config.model_type} takes {most}{around}; "
+        f"{found}{config.model_type} takes {most}{around}; "
         f"lower encode.block_size to {most}, or use a model with more positions (model.config.max_position_embeddings)"
     )
 

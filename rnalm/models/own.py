@@ -1,6 +1,6 @@
 """A network of a user's own, in the frame of ours: ids go in, logits or numbers come out."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -173,14 +173,11 @@ class OwnNetwork(PreTrainedModel):
         Tensor
             ``(batch, outputs)``
         """
-        if self.config.input == "ids":
-            return self._logits(self._run(input_ids))
-        one_hot = self._one_hot(input_ids)
-        own = self._run(one_hot)
+        own = self.native_of(input_ids)
         if self.config.strands == "none":
             return self._logits(own)
         # The complement of A, C, G, T is T, G, C, A.
-        other = self._run(one_hot.flip(1, 2))
+        other = self._run(self._one_hot(input_ids).flip(1, 2))
         own, other = (self._told(each) for each in (own, other))
         both = torch.maximum(own, other) if self.config.strands == "max" else (own + other) / 2
         return self._logits(both, told=True)
@@ -207,6 +204,16 @@ class OwnNetwork(PreTrainedModel):
         finally:
             self.train(was_training)
         return lambda: found
+
+    def native_of(self, input_ids: Tensor) -> Tensor:
+        """Compute what the network itself gives for sequences as they stand ``(batch, outputs)``.
+
+        Parameters
+        ----------
+        input_ids : Tensor
+            Of sequences of one length ``(batch, length)``.
+        """
+        return self._run(input_ids if self.config.input == "ids" else self._one_hot(input_ids))
 
     def _one_hot(self, input_ids: Tensor) -> Tensor:
         """Turn ids into letters ``(batch, 4, length)``."""
@@ -243,34 +250,6 @@ class OwnNetwork(PreTrainedModel):
             return outputs
         probabilities = outputs.clamp(NEAREST, 1 - NEAREST)
         return probabilities.logit() if self.config.independent else probabilities.log()
-
-    @torch.no_grad()
-    def check(self, lengths: Iterable[int]) -> None:
-        """Try the network on sequences of some lengths.
-
-        Parameters
-        ----------
-        lengths : iterable of int
-            Tokens of these.
-
-        Raises
-        ------
-        RnalmError
-            If it does not take them, gives something of another shape, or numbers that are no probabilities; it names both
-            shapes.
-        """
-        was_training = self.training
-        self.eval()
-        first = self.config.vocab_size - 1
-        for length in sorted(set(lengths)):
-            ids = torch.full((2, length), first)
-            inputs = ids if self.config.input == "ids" else self._one_hot(ids)
-            outputs = self._run(inputs)
-            if self.config.gives == "probabilities" and not ((outputs >= 0) & (outputs <= 1)).all():
-                value = outputs[(outputs < 0) | (outputs > 1)][0].item()
-                hint = "expected numbers from 0 to 1, or model.outputs: logits"
-                raise RnalmError(f"{self.config.origin}: {self.config.network} gives {value:.3g} as a probability, {hint}")
-        self.train(was_training)
 
 
 def create(
@@ -311,6 +290,7 @@ def create(
         vocab_size=vocab_size,
         special_tokens=special.values(),
         pad_token_id=special["pad"],
+        unknown=special["unk"],
         num_labels=n_outputs,
         **extra,
     )

@@ -34,6 +34,10 @@ class OwnConfig(TokenConfig):
         How what it gives for both strands is combined.
     letters : list
         Of each token, its part of A, C, G and T ``(tokens, 4)``.
+    unknown : int
+        Id of unknown tokens, which fill sequences up that are shorter than a network of one length takes.
+    length : int or None
+        Letters that it takes; None: any number, or it is not known.
     **kwargs
         What every model of ours has (see :class:`~rnalm.models.token_config.TokenConfig`), and further entries.
     """
@@ -51,10 +55,13 @@ class OwnConfig(TokenConfig):
         independent: bool = False,
         strands: str = "none",
         letters: list[list[float]] | None = None,
+        unknown: int = 0,
+        length: int | None = None,
         **kwargs,
     ) -> None:
         self.code, self.origin = code or {}, origin
         self.network, self.network_args = network, network_args or {}
         self.input, self.gives, self.independent, self.strands = input, gives, independent, strands
         self.letters = letters or []
+        self.unknown, self.length = unknown, length
         super().__init__(**kwargs)

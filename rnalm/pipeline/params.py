@@ -100,6 +100,7 @@ def finetune_fold(experiment: Experiment, model: str) -> Params:
         "scaling": settings.labels.scaling,
         "class_weights": settings.labels.class_weights,
         "positive_weight": settings.labels.positive_weight,
+        "positive_weights": dict(sorted(settings.labels.positive_weights.items())),
         "per": settings.labels.per,
         "model": model_section,
         "options": settings.finetune.model_dump(mode="json", exclude={"replicates", "gpus"}),

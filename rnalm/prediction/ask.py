@@ -13,6 +13,7 @@ from rnalm.prediction.panel import Panel
 from rnalm.sequences import tis
 from rnalm.sequences.read import read_written
 from rnalm.sequences.records import Record
+from rnalm.tokens.fill import tell
 from rnalm.tokens.rows import Summary
 from rnalm.tokens.tokenize import Tokens
 
@@ -48,11 +49,13 @@ def ask(models: Sequence[str | Path], what: str, batch_tokens: int = 2**18, trus
         If there is no such file, it cannot be read, the models know nothing of it, or do not predict the same thing of the same
         tokens.
     """
-    panel = Panel(models, batch_tokens, trust=trust)
+    panel = Panel(models, batch_tokens, trust=trust, filling=True)
     of_tokens, meaning = panel.meaning.per == "token", panel.meaning
     names = tracks.columns(meaning) if of_tokens else score_columns(meaning)
     yield ["id", *(["position", "token"] if of_tokens else []), *names]
+    asked = 0
     for written in _records(what):
+        asked += 1
         record, tokens, one = panel.encode(written)
         _tell(record, tokens, panel.tokenize.unknown)
         scores = panel.read([own[0] for own in panel.outputs([one])])[..., -len(names) :]
@@ -61,6 +64,8 @@ def ask(models: Sequence[str | Path], what: str, batch_tokens: int = 2**18, trus
             continue
         for position, (token, values) in enumerate(zip(record.sequence, scores, strict=True)):
             yield [record.id, str(position), token, *map("{:.7g}".format, values)]
+    short = max(panel.predictors, key=lambda predictor: predictor.filled)
+    tell(what[:60], short.filled, asked, short.length)
 
 
 def _tell(record: Record, tokens: Tokens, unknown: int) -> None:

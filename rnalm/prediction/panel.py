@@ -34,6 +34,8 @@ class Panel:
         Where they run.
     trust : bool
         Whether to run code of a user's own, if the models hold some.
+    filling : bool
+        Whether sequences that are too short for a network of one length are filled up (:class:`Predictor`).
 
     Attributes
     ----------
@@ -56,6 +58,7 @@ class Panel:
         batch_tokens: int = 2**18,
         device: str | torch.device = "cpu",
         trust: bool = False,
+        filling: bool = False,
     ) -> None:
         folders = [folder.check(model) for model in models]
         self.labels = [Labels.load(path / contract.LABELS) for path in folders]
@@ -68,7 +71,7 @@ class Panel:
         self.options = Encode(**{key: config[key] for key in Encode.model_fields if key in config})
         self.case = config.get("case") or "keep"
         loaded = [registry.load(path, device, trust) for path in folders]
-        self.predictors = [Predictor(model, batch_tokens, own) for model, own in zip(loaded, self.labels, strict=True)]
+        self.predictors = [Predictor(model, batch_tokens, own, filling) for model, own in zip(loaded, self.labels, strict=True)]
 
     @property
     def meaning(self) -> Labels:

@@ -21,6 +21,7 @@ from rnalm.models.framed import check_length
 from rnalm.models.token_config import by_token
 from rnalm.tokens import batches, dataset, encode, store
 from rnalm.tokens.dataset import Encoded
+from rnalm.tokens.fill import fill, tell
 from rnalm.tokens.tokenizer import load_tokenizer as load_tokenizer
 from rnalm.tokens.truth import stored
 from rnalm.tokens.windows import cut, divide
@@ -82,15 +83,22 @@ class Predictor:
         Tokens in one forward pass, at most.
     labels : Labels, optional
         What the outputs mean; needed for a model that averages over both strands.
+    filling : bool
+        Whether unknown tokens fill sequences up that are shorter than a network of one length takes; else they are refused.
 
     Attributes
     ----------
     batch_tokens : int
         Tokens in one forward pass, at most; halved when memory runs out.
+    length : int or None
+        Tokens to which sequences are filled up; None: none is.
+    filled : int
+        How many were.
     """
 
-    def __init__(self, model: PreTrainedModel, batch_tokens: int, labels: Labels | None = None) -> None:
+    def __init__(self, model: PreTrainedModel, batch_tokens: int, labels: Labels | None = None, filling: bool = False) -> None:
         self.model, self.batch_tokens, self.labels = model, batch_tokens, labels
+        self.length, self.filled = getattr(model.config, "length", None) if filling else None, 0
         self.least = getattr(model.config, "minimum_length", 1)
         self.of_tokens = by_token(model.config)
         self.most = getattr(model.config, "block_size", None) if self.of_tokens else None
@@ -100,6 +108,9 @@ class Predictor:
         """Compute outputs as :func:`predict` does."""
         was_training = self.model.training
         self.model.eval()
+        if self.length is not None:
+            self.filled += sum(len(sequence.input_ids) < self.length for sequence in sequences)
+            sequences = [fill(sequence, self.length, self.model.config.unknown) for sequence in sequences]
         outputs = self._of_tokens(sequences) if self.of_tokens else self.outputs(sequences)
         if sequences and getattr(self.model.config, "reverse_complement", "none") == "average":
             assert self.labels is not None, "what is averaged over both strands are labels"
@@ -220,7 +231,7 @@ def predict_file(
     labels = Labels.load(folder.check(model_folder) / contract.LABELS)
     check_fit(model_folder, encoded, labels)
     model = registry.load(model_folder, device, trust)
-    predictor = Predictor(model, batch_tokens, labels)
+    predictor = Predictor(model, batch_tokens, labels, filling=True)
     longest = encode.metadata(encoded)["longest"]
     check_length(model.config, min(longest, predictor.most or longest))
     missing = model.config.modifier_channels - encode.metadata(encoded)["modifier_channels"]
@@ -237,6 +248,7 @@ def predict_file(
             flat = [own.reshape(-1) for own in outputs]
             columns = ([s.row for s in sequences], [s.id for s in sequences], [stored(s.label) for s in sequences], flat)
             writer.write_table(pa.table([pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)], schema=schema))
+    tell(str(encoded), predictor.filled, total, predictor.length)
     log.info("%s: %d sequences predicted", model_folder, total)
 
 

@@ -127,13 +127,14 @@ def check_shorter(own: dict[str, Any], meaning: Labels, tokenizer: Tokenizer, le
         If the network does not take them.
     """
     # Not by the registry: this check need not run again where one of our own architectures changes.
+    from rnalm.models import probe
     from rnalm.models.own import create
 
     options = {key: value for key, value in own.items() if key != "name"}
     special, entries = all_special_ids(tokenizer), {"task": meaning.task, "tokens": token_names(tokenizer)}
     model: Any = create(options, tokenizer.get_vocab_size(), 0, meaning.n_outputs, special, **entries)
     try:
-        model.check([length] if length else [])
+        probe.check(model, [length] if length else [])
     except RnalmError as error:
         raise RnalmError(f"interpret.modes: remove makes sequences shorter, but {error}; expected mask or replace") from None
 

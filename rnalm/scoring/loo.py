@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from rnalm.labels.labels import Labels
 from rnalm.scoring.editors import Editor, Perturbations
+from rnalm.scoring.edits import Edits, surrounded
 from rnalm.scoring.explain import Contrast, Subject
 from rnalm.scoring.precision import EXACT, precision_error
-from rnalm.scoring.scorers.base import Scorer
 from rnalm.scoring.scorers.choose import choose
 from rnalm.scoring.sites import Sites
 from rnalm.tokens.dataset import Encoded
+from rnalm.tokens.fill import margin
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class LeaveOneOut:
         changes = self.editor.perturbations(sequence)
         if not self.measured:
             self.log_error(sequence, changes, using[0])
-        pending = [_launch(self.scorers[number], self.subject.labels[number], sequence, changes) for number in using]
+        pending = [self._launch(number, sequence, changes) for number in using]
         return lambda: [(changes.sites, self.subject.by(using).contrast([wait() for wait in pending]))]
 
     def log_error(self, sequence: Encoded, changes: Perturbations, number: int, at: np.ndarray | None = None) -> None:
@@ -104,18 +104,24 @@ class LeaveOneOut:
         """
         self.measured, scorer = True, self.scorers[number]
         exact = choose(self.subject.models[number], self.kind, self.batch_tokens)
-        error, spread = precision_error(exact, scorer, sequence, changes.edits, at)
+        error, spread = precision_error(exact, scorer, *self._filled(number, sequence, changes.edits), at)
         log.warning(
             "interpret.precision %s: in sequence %r edits change the model's outputs with a standard deviation of %.2g; "
             "%s errs in these changes by up to %.2g",
             *(scorer.precision, sequence.id, spread, scorer.precision, error),
         )
 
+    def _launch(self, number: int, sequence: Encoded, changes: Perturbations) -> Callable[[], np.ndarray]:
+        """Begin to score perturbations by a model, averaged over both strands if those of the other one are listed."""
+        scorer, labels = self.scorers[number], self.subject.labels[number]
+        own = scorer.launch(*self._filled(number, sequence, changes.edits))
+        if changes.twin is None:
+            return own
+        other = scorer.launch(*self._filled(number, sequence.twin(), changes.twin, twin=True))
+        return lambda: labels.average([own(), other()])
 
-def _launch(scorer: Scorer, labels: Labels, sequence: Encoded, changes: Perturbations) -> Callable[[], np.ndarray]:
-    """Begin to score perturbations, averaged over both strands if those of the other one are listed."""
-    own = scorer.launch(sequence, changes.edits)
-    if changes.twin is None:
-        return own
-    other = scorer.launch(sequence.twin(), changes.twin)
-    return lambda: labels.average([own(), other()])
+    def _filled(self, number: int, sequence: Encoded, edits: Edits, twin: bool = False) -> tuple[Encoded, Edits]:
+        """Fill a sequence up that is too short for a network of one length, as in prediction; what fills up is not edited."""
+        config = self.subject.models[number].config
+        left, right = margin(len(sequence.input_ids), getattr(config, "length", None))
+        return surrounded(sequence, edits, (right, left) if twin else (left, right), getattr(config, "unknown", 0))

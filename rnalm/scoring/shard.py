@@ -28,6 +28,7 @@ from rnalm.scoring.sites import Sites
 from rnalm.scoring.table import columns, position_of, tabulate
 from rnalm.tokens import dataset
 from rnalm.tokens.dataset import Encoded
+from rnalm.tokens.fill import tell
 from rnalm.tokens.tokenizer import load_tokenizer
 
 log = logging.getLogger(__name__)
@@ -64,10 +65,12 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
         If models do not fit together or to the file, a replacement or class is unknown, or a sequence does not fit into memory.
     """
     method = _method(job, device)
-    assigned = assignments(job)
-    cost = method.cost(dataset.lengths(job.encoded)) * assigned.sum(axis=0)
+    assigned, lengths = assignments(job), dataset.lengths(job.encoded)
+    cost = method.cost(lengths) * assigned.sum(axis=0)
     rows = shard_rows(cost, job)
     log.info("shard %d of %d: %d sequences", job.shard + 1, job.shards, len(rows))
+    taken = getattr(method.subject.models[0].config, "length", None)
+    tell(job.encoded, int((lengths[rows] < (taken or 0)).sum()), len(rows), taken)
 
     def launch(sequence: Encoded) -> tuple[int, Callable[[], Iterable[tuple[Sites, Contrast]]]]:
         using = np.flatnonzero(assigned[:, sequence.row]).tolist()

@@ -1,21 +1,17 @@
 """The contigs of a genome: how they are called, how long they are, and their letters."""
 
 import fnmatch
-import gzip
-import hashlib
 import logging
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pysam
 
 from rnalm.config.genome import Contigs, Genome
 from rnalm.config.variants import Variants
 from rnalm.errors import RnalmError, nearest
-from rnalm.files import replacing
+from rnalm.sequences.index import open_indexed
 from rnalm.sequences.intervals import Union
 
 log = logging.getLogger(__name__)
@@ -47,7 +43,7 @@ class Reference:
 
     def __init__(self, source: Genome | Variants) -> None:
         self.path = source.genome
-        self.fasta = _open(Path(source.genome), Path(source.index or f"{source.genome}.index"))
+        self.fasta = open_indexed(Path(source.genome), Path(source.index or f"{source.genome}.index"))
         every = dict(zip(self.fasta.references, self.fasta.lengths, strict=True))
         self.lengths = {name: length for name, length in every.items() if _wanted(name, source.contigs)}
         if not self.lengths:
@@ -141,68 +137,3 @@ def _wanted(name: str, contigs: Contigs) -> bool:
         return any(fnmatch.fnmatchcase(own, pattern) for pattern in patterns for own in (name, bare, f"chr{bare}"))
 
     return (contigs.include is None or matches(contigs.include)) and not matches(contigs.exclude)
-
-
-def _open(path: Path, folder: Path) -> pysam.FastaFile:
-    """Open a FASTA file, with the index beside it or one of our own."""
-    if not path.is_file():
-        raise RnalmError(f"{path}: no such file")
-    if _compression(path) == "gzip":
-        path = _unpack(path, folder)
-    packed = _compression(path) == "bgzip"
-    index, blocks = Path(f"{path}.fai"), Path(f"{path}.gzi")
-    if index.is_file() and index.stat().st_mtime < path.stat().st_mtime:
-        raise RnalmError(f"{index}: older than {path}; index it anew (samtools faidx), or remove the index")
-    if not index.is_file() or (packed and not blocks.is_file()):
-        index, blocks = (folder / f"{path.name}.{_mark(path)}.{end}" for end in ("fai", "gzi"))
-        if not index.is_file() or (packed and not blocks.is_file()):
-            _index(path, index, blocks if packed else None)
-    try:
-        compressed = {"filepath_index_compressed": str(blocks)} if packed else {}
-        return pysam.FastaFile(str(path), filepath_index=str(index), **compressed)
-    except (OSError, ValueError) as error:
-        raise RnalmError(f"{path}: cannot be read as FASTA ({error})") from None
-
-
-def _index(path: Path, index: Path, blocks: Path | None) -> None:
-    """Write an index, and one of the blocks of a compressed file, whole or not at all."""
-    index.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with replacing(index) as temporary:
-            if blocks is None:
-                pysam.faidx(str(path), "--fai-idx", str(temporary))  # pyright: ignore[reportAttributeAccessIssue]
-            else:
-                with replacing(blocks) as compressed:
-                    pysam.faidx(str(path), "--fai-idx", str(temporary), "--gzi-idx", str(compressed))  # pyright: ignore[reportAttributeAccessIssue]
-    except pysam.SamtoolsError as error:  # pyright: ignore[reportAttributeAccessIssue]
-        problem = str(error).splitlines()[-1]
-        raise RnalmError(f"{path}: cannot be indexed; expected FASTA with lines of one length ({problem})") from None
-
-
-def _compression(path: Path) -> str | None:
-    """Say how a file is compressed; blocks of bgzip have a field of their own in their header (SAM specification, 4.1)."""
-    with path.open("rb") as file:
-        head = file.read(14)
-    if head[:2] != b"\x1f\x8b":
-        return None
-    return "bgzip" if head[12:14] == b"BC" else "gzip"
-
-
-def _mark(path: Path) -> str:
-    """Tell a file from others of its name, and from what it was before it was changed."""
-    status = path.stat()
-    return hashlib.sha256(f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {status.st_ino}".encode()).hexdigest()[:8]
-
-
-def _unpack(path: Path, folder: Path) -> Path:
-    """Unpack a file of which no part can be read by itself."""
-    whole = folder / f"{Path(path.stem).stem}.{_mark(path)}.fa"
-    if not whole.is_file():
-        log.info("%s: unpacked into %s; compressed with bgzip, it would be read as it is", path, whole)
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with replacing(whole) as temporary, gzip.open(path) as packed, open(temporary, "wb") as file:
-                shutil.copyfileobj(packed, file)
-        except (OSError, EOFError) as error:
-            raise RnalmError(f"{path}: cannot be unpacked ({error})") from None
-    return whole

@@ -10,7 +10,7 @@ from rnalm.config.genome import Features, Genome
 from rnalm.errors import RnalmError, nearest
 from rnalm.sequences import intervals
 from rnalm.sequences.contigs import Reference
-from rnalm.sequences.intervals import Union
+from rnalm.sequences.intervals import Stack, Union
 from rnalm.sequences.sample import Part, Windows
 from rnalm.sequences.text import read_names
 
@@ -53,6 +53,10 @@ class Labeller:
             self.saved = _saved(regions, self.classes, source.sample.path or "")
         else:
             self.known = _by_class(self.features, reference, self.classes)
+        if self.span is not None:
+            size = self.span[1] - self.span[0]
+            self.least = np.array([self.features.covered(name, size) for name in self.classes])
+            self.stacks = {contig: Stack.on(known) for contig, known in self.known.items()}
 
     def __call__(self, windows: Windows) -> np.ndarray:
         """Label windows: float32 1 or 0 ``(windows, classes)``."""
@@ -60,16 +64,26 @@ class Labeller:
             return self.saved[windows.line]
         labels = np.zeros((len(windows), len(self.classes)), dtype=np.float32)
         for number in np.unique(windows.part):
-            own, known = np.flatnonzero(windows.part == number), self.known.get(self.parts[number].contig, ())
+            own, contig = np.flatnonzero(windows.part == number), self.parts[number].contig
             if self.span is None:
-                self._label_any(labels, windows.take(own), own, known)
-                continue
-            own = own[np.argsort(windows.start[own], kind="stable")]
-            start, end = (windows.start[own] + bound for bound in self.span)
-            for index, union in known:
-                least = self.features.covered(self.classes[index], self.span[1] - self.span[0])
-                labels[own[union.covered_in_order(start, end) >= least], index] = 1
+                self._label_any(labels, windows.take(own), own, self.known.get(contig, ()))
+            elif contig in self.stacks:
+                own = own[np.argsort(windows.start[own], kind="stable")]
+                start, end = (windows.start[own] + bound for bound in self.span)
+                self._label_alike(labels.reshape(-1), own, self.stacks[contig].overlaps(start, end))
         return labels
+
+    def _label_alike(self, pairs: np.ndarray, rows: np.ndarray, overlaps: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+        """Label bins of one length, by pairs of window and class: most overlaps are enough, and others are summed."""
+        window, of, bases = overlaps
+        pair, enough = rows[window] * len(self.classes) + of, bases >= self.least[of]
+        pairs[pair[enough]] = 1
+        pair, bases = pair[~enough], bases[~enough]
+        order = np.argsort(pair, kind="stable")
+        pair, bases = pair[order], bases[order]
+        first = np.flatnonzero(np.diff(pair, prepend=-1))
+        pair = pair[first]
+        pairs[pair[np.add.reduceat(bases, first) >= self.least[pair % len(self.classes)]]] = 1
 
     def _label_any(self, labels: np.ndarray, windows: Windows, rows: np.ndarray, known: Sequence[tuple[int, Union]]) -> None:
         """Label windows that are bins themselves, of any lengths."""

@@ -52,7 +52,8 @@ def read(source: Genome) -> Iterator[Record]:
         signal = source.features.is_signal
         label = Signals(source, reference, parts) if signal else Labeller(source, reference, parts, regions)
     windows = sample.draw(source, reference, Legal(source, reference, parts, label), regions)
-    windows, strands = _once(windows, _strands(source, windows, regions), path)
+    strands, saved = _strands(source, windows, regions), label.saved if isinstance(label, Labeller) else None
+    windows, strands = _once(windows, strands, path, None if regions is None else regions["row"].to_numpy(), saved)
     runs = sample.runs(windows)
     if source.strand == "both":
         strands, runs = np.tile([1, -1], len(windows)), np.repeat(runs, 2)
@@ -91,12 +92,23 @@ def _strands(source: Genome, windows: Windows, regions: pd.DataFrame | None) -> 
     return np.full(len(windows), -1 if source.strand == "-" else 1)
 
 
-def _once(windows: Windows, strands: np.ndarray, path: str | None) -> tuple[Windows, np.ndarray]:
-    """Keep regions once that are given several times, on the same strand."""
-    if windows.line is None:
+def _once(
+    windows: Windows, strands: np.ndarray, path: str | None, row: np.ndarray | None, saved: np.ndarray | None
+) -> tuple[Windows, np.ndarray]:
+    """Keep regions once that are given several times, on the same strand; where labels are saved with them, with the same."""
+    if windows.line is None or row is None:
         return windows, strands
     keys = np.stack([windows.part, windows.start, windows.end, strands], axis=1)
-    kept = np.sort(np.unique(keys, axis=0, return_index=True)[1])
+    _, first, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    kept, before = np.sort(first), first[place.reshape(-1)]
+    if saved is not None:
+        again = np.flatnonzero(before != np.arange(len(windows)))
+        own, other = windows.line[again], windows.line[before[again]]
+        if len(wrong := np.flatnonzero((saved[own] != saved[other]).any(axis=1))):
+            one, two = sorted((row[own[wrong[0]]] + 1, row[other[wrong[0]]] + 1))
+            more = f" (and {len(wrong) - 1} more such regions)" if len(wrong) > 1 else ""
+            problem = f"regions {one} and {two} give the same window, with other labels{more}"
+            raise RnalmError(f"{path}: {problem}; expected one of them, or the same labels")
     if len(kept) < len(windows):
         log.warning("%s: %d regions give a window that another one gives; each is taken once", path, len(windows) - len(kept))
     return windows.take(kept), strands[kept]

@@ -1,6 +1,6 @@
 """BED files ─► intervals by contig, and how much of windows they cover together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,29 +66,6 @@ class Union:
         """
         return self._until(end) - self._until(start)
 
-    def covered_in_order(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """Count the bases as :meth:`covered` does, of windows in order: in time that grows with what overlaps.
-
-        Parameters
-        ----------
-        start, end : numpy.ndarray
-            Half-open, both ascending ``(windows,)``, of which there are some.
-
-        Returns
-        -------
-        numpy.ndarray
-            float64 ``(windows,)``
-        """
-        near = slice(np.searchsorted(self.end, start[0], side="right"), np.searchsorted(self.start, end[-1]))
-        own_start, own_end = self.start[near], self.end[near]
-        # The windows that an interval overlaps are a run.
-        first, after = np.searchsorted(end, own_start, side="right"), np.searchsorted(start, own_end)
-        count = after - first
-        window = np.repeat(first - (np.cumsum(count) - count), count) + np.arange(count.sum())
-        own = np.repeat(np.arange(len(count)), count)
-        bases = np.minimum(end[window], own_end[own]) - np.maximum(start[window], own_start[own])
-        return np.bincount(window, bases, minlength=len(start))
-
     def _until(self, position: np.ndarray) -> np.ndarray:
         """Count the bases in intervals that lie before positions."""
         if not len(self.start):
@@ -97,6 +74,63 @@ class Union:
         last = np.maximum(begun - 1, 0)
         inside = np.minimum(position, self.end[last]) - self.start[last]
         return self.before[last] + np.where(begun > 0, inside, 0)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Intervals of several classes on one contig; those of one class are disjoint.
+
+    Attributes
+    ----------
+    start, end : numpy.ndarray
+        int64 ``(intervals,)``, ascending by start.
+    of : numpy.ndarray
+        Numbers of their classes, int64 ``(intervals,)``.
+    furthest : numpy.ndarray
+        The greatest end of each interval and of those before it ``(intervals,)``.
+    """
+
+    start: np.ndarray
+    end: np.ndarray
+    of: np.ndarray
+    furthest: np.ndarray
+
+    @classmethod
+    def on(cls, known: Sequence[tuple[int, Union]]) -> "Stack":
+        """Put the intervals of classes together.
+
+        Parameters
+        ----------
+        known : sequence of tuple
+            Numbers of classes, and their intervals.
+        """
+        start, end = (np.concatenate([getattr(union, edge) for _, union in known]) for edge in ("start", "end"))
+        of = np.repeat([index for index, _ in known], [len(union.start) for _, union in known])
+        order = np.argsort(start, kind="stable")
+        return cls(start[order], end[order], of[order], np.maximum.accumulate(end[order]))
+
+    def overlaps(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """List which intervals overlap which windows, in time that grows with the length of the list.
+
+        Parameters
+        ----------
+        start, end : numpy.ndarray
+            Half-open, both ascending ``(windows,)``, of which there are some.
+
+        Returns
+        -------
+        window, of, bases : numpy.ndarray
+            int64 ``(overlaps,)``: number of the window, that of the class, and how many bases are in both.
+        """
+        near = slice(np.searchsorted(self.furthest, start[0], side="right"), np.searchsorted(self.start, end[-1]))
+        own_start, own_end, of = self.start[near], self.end[near], self.of[near]
+        # The windows that an interval overlaps are a run.
+        first, after = np.searchsorted(end, own_start, side="right"), np.searchsorted(start, own_end)
+        count = after - first
+        own = np.repeat(np.arange(len(count)), count)
+        window = np.arange(len(own)) + (first - (np.cumsum(count) - count))[own]
+        bases = np.minimum(end[window], own_end[own]) - np.maximum(start[window], own_start[own])
+        return window, of[own], bases
 
 
 #: No interval at all.

@@ -1,14 +1,21 @@
 """Any source ─► records, one at a time."""
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from rnalm.config import Fasta, Genome, Matrix, Parts, Source, Table
+from rnalm.config.parts import unlike
 from rnalm.errors import RnalmError
 from rnalm.sequences import fasta, features, genome, matrices, tables
 from rnalm.sequences.records import Record
 from rnalm.sequences.sites import marked
+
+log = logging.getLogger(__name__)
 
 #: What reads a source of a kind: a new kind is a section of the configuration, a module here, and an entry.
 READERS: dict[type, Callable[..., Iterator[Record]]] = {
@@ -60,7 +67,7 @@ def read_records(source: Source) -> Iterator[Record]:
 
 
 def classes(source: Source) -> list[str]:
-    """Name the classes of a source of which each has a label of its own, in the order of their labels.
+    """Name the classes of a source of which each has a label of its own, in the order of their labels; of parts, that of train.
 
     Parameters
     ----------
@@ -70,14 +77,10 @@ def classes(source: Source) -> list[str]:
     Raises
     ------
     RnalmError
-        If the files do not.
+        If the files do not, or parts have other classes than train.
     """
     if isinstance(source, Parts):
-        named = {name: classes(part) for name, part in source.each.items()}
-        for name, own in named.items():
-            if own != named["train"]:
-                raise RnalmError(f"source.parts.{name}: has the classes {own}; expected those of train: {named['train']}")
-        return named["train"]
+        return _of_each(source)["train"]
     return TELLING.get(type(source), lambda source: source.label_classes)(source)
 
 
@@ -104,12 +107,34 @@ def _of_parts(source: Parts) -> Iterator[Record]:
     Rows of matrices are called by their file, of which there may be one for all parts, or several of one name: there the part
     tells them apart.
     """
+    labelled = all(part.gives("label") for part in source.each.values())
+    named = _of_each(source) if labelled else {}
     files = [Path(part.matrix).name for part in source.each.values() if isinstance(part, Matrix)]
     alike = len(set(files)) < len(files)
     for name, part in source.each.items():
+        order = [named[name].index(one) for one in named["train"]] if named else []
+        if moved := order != sorted(order):
+            log.warning("source.parts.%s: has the classes of train in another order; it is read in that of train", name)
         for record in read_written(part):
             own = f"{name}:{record.id}" if alike and isinstance(part, Matrix) else record.id
-            yield replace(record, split=name, id=own)
+            label = _ordered(record.label, order) if moved else record.label
+            yield replace(record, split=name, id=own, label=label)
+
+
+def _of_each(source: Parts) -> dict[str, list[str]]:
+    """Name the classes of each part, which are the same but for their order."""
+    named = {name: classes(part) for name, part in source.each.items()}
+    for name, own in named.items():
+        if wrong := unlike(own, named["train"]):
+            raise RnalmError(f"source.parts.{name}: {wrong}; expected the classes of train, in any order")
+    return named
+
+
+def _ordered(label: Any, order: list[int]) -> Any:
+    """Put the labels of several classes into an order; there may be none."""
+    if isinstance(label, np.ndarray):
+        return label[order]
+    return label and tuple(label[number] for number in order)
 
 
 def in_case(record: Record, case: str) -> Record:

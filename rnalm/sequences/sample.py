@@ -205,8 +205,21 @@ def draw(source: Genome, reference: Reference, legal: Legal, regions: pd.DataFra
         windows = every.take(legal(every))
         _report(source, len(every), legal)
     if not len(windows):
-        raise RnalmError(f"{reference.path}: no window can be taken{legal.told(': ')}")
+        why = _no_room(legal.parts, length) or legal.told() or _nowhere(source)
+        raise RnalmError(f"{reference.path}: no window can be taken: {why}")
     return windows.take(np.lexsort((windows.end, windows.start, windows.part)))
+
+
+def _no_room(parts: list[Part], length: int) -> str:
+    """Say that no contig, or part of one, is as long as a window, if so."""
+    longest = max(parts, key=lambda part: part.end - part.start)
+    bases = longest.end - longest.start
+    return f"a window has {length} bases, and the longest contig or part, {longest.name}, {bases}" if bases < length else ""
+
+
+def _nowhere(source: Genome) -> str:
+    """Say that there is no place for a window."""
+    return f"none of {source.sample.path} is on a contig that is read" if source.sample.path else "there is no place for one"
 
 
 def _report(source: Genome, every: int, legal: Legal) -> None:
@@ -264,8 +277,9 @@ def _some(source: Genome, territory: _Territory, legal: Legal) -> Windows:
         kept.append(windows)
         found += len(windows)
     if found < wanted:
-        hint = legal.told("; of the places that were tried, ")
-        raise RnalmError(f"source.sample.n: {wanted} windows are wanted, and {found} were found in {source.genome}{hint}")
+        tried = legal.told("of the places that were tried, ") or (f"there are {total:,} places for them" if total else "")
+        why = _no_room(legal.parts, length) or tried or _nowhere(source)
+        raise RnalmError(f"source.sample.n: {wanted} windows are wanted, and {found} were found in {source.genome}; {why}")
     return Windows.joined(kept)
 
 

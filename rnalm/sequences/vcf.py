@@ -10,6 +10,7 @@ import pysam
 
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import open_bytes
+from rnalm.sequences.silence import silence
 from rnalm.sequences.text import open_text
 
 #: Letters of alleles; others, such as the codes of several bases, are told.
@@ -101,17 +102,13 @@ def _lines_of_bcf(path: str | Path) -> Iterator[str]:
     """Write the records of a binary file as lines of VCF."""
     with open_bytes(Path(path)):
         pass  # which tells why it cannot be read
-    # What htslib itself would print of a damaged file is told below.
-    before = pysam.set_verbosity(0)
     try:
-        with pysam.VariantFile(str(path)) as file:
+        with silence(), pysam.VariantFile(str(path)) as file:
             yield from str(file.header).splitlines()
             for record in file:
                 yield str(record)
     except (OSError, ValueError) as error:
         raise RnalmError(f"{path}: cannot be read as BCF ({error})") from None
-    finally:
-        pysam.set_verbosity(before)
 
 
 def _alleles(path: str | Path, lines: Iterator[str], strand_column: str | int | None) -> Iterator[Allele]:

@@ -16,7 +16,7 @@ from rnalm import compute
 from rnalm.config import Finetune, contract
 from rnalm.errors import RnalmError
 from rnalm.labels import metrics, targets
-from rnalm.models import registry
+from rnalm.models import probe, registry
 from rnalm.models.heads import TokenHead
 from rnalm.models.own import OwnNetwork
 from rnalm.tokens import encode
@@ -150,7 +150,10 @@ def new_model(job: Job, data: FoldData) -> PreTrainedModel:
             head.expect(torch.from_numpy(targets.expected(data.meaning, data.counts)))
         if isinstance(model, OwnNetwork):
             lengths = np.concatenate([data.training.lengths, data.validation.lengths])
-            model.check([int(lengths.min()), int(lengths.max())])
+            shortest, longest = int(lengths.min()), int(lengths.max())
+            probe.check(model, [shortest, longest])
+            if shortest == longest:
+                probe.settle(model, longest)
             check_own(job, model, data)
         return model
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from rnalm.errors import RnalmError
+from rnalm.errors import RnalmError, nearest
 from rnalm.labels import folds, labels, targets
 from rnalm.labels.labels import Labels
 from rnalm.labels.scaling import check_positive
@@ -101,11 +101,10 @@ def class_weights(job: Job, meaning: Labels, counts: np.ndarray) -> torch.Tensor
     Raises
     ------
     RnalmError
-        If there are more than two classes, of which one is to weigh more.
+        If there are more than two classes, of which one is to weigh more, or a weight is for no class.
     """
-    if meaning.task == "multilabel" and (job.positive_weight is not None or job.class_weights):
-        own = np.full(meaning.n_outputs, job.positive_weight) if job.positive_weight is not None else None
-        return torch.tensor(targets.positive_weights(counts) if own is None else own, dtype=torch.float32)
+    if meaning.task == "multilabel":
+        return _positive_weights(job, meaning, counts)
     if job.positive_weight is not None:
         if len(meaning.classes) != 2:
             problem = f"labels.positive_weight is for two classes, found {len(meaning.classes)}"
@@ -114,6 +113,18 @@ def class_weights(job: Job, meaning: Labels, counts: np.ndarray) -> torch.Tensor
     if not job.class_weights:
         return None
     return torch.tensor(targets.class_weights(counts), dtype=torch.float32)
+
+
+def _positive_weights(job: Job, meaning: Labels, counts: np.ndarray) -> torch.Tensor | None:
+    """Say what the positives of each class weigh: as is said of the class, or else of all."""
+    if odd := next((name for name in job.positive_weights if name not in meaning.classes), None):
+        raise RnalmError(f"labels.positive_weights: {odd!r} is no class; {nearest(odd, meaning.classes)}")
+    if not (job.class_weights or job.positive_weight is not None or job.positive_weights):
+        return None
+    usual = 1.0 if job.positive_weight is None else job.positive_weight
+    each = targets.positive_weights(counts) if job.class_weights else np.full(meaning.n_outputs, usual)
+    own = [job.positive_weights.get(name, weight) for name, weight in zip(meaning.classes, each, strict=True)]
+    return torch.tensor(own, dtype=torch.float32)
 
 
 def _check_positive(job: Job) -> None:

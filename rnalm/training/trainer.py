@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -46,7 +46,9 @@ class Job(TrainingJob):
     class_weights : bool
         Whether classes weigh the more, the rarer they are.
     positive_weight : float or None
-        What the second of two classes weighs, where the first weighs 1.
+        What the second of two classes weighs, where the first weighs 1; for multilabel, the positives of every class.
+    positive_weights : dict of str to float
+        For multilabel: what the positives of single classes weigh instead.
     per : {'sequence', 'token'}
         What has a label.
     encoded, tokenizer, output, model, options, seed, threads, gpus, code
@@ -62,6 +64,7 @@ class Job(TrainingJob):
     scaling: str
     class_weights: bool
     positive_weight: float | None = None
+    positive_weights: dict[str, float] = field(default_factory=dict)
     per: str = "sequence"
 
     @property

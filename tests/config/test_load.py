@@ -241,6 +241,10 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
             "interpret.replacements (or replace_modifiers) must be set for mode replace, as in {a: [c, g, t]}",
         ),
         (changed("inference", {"source": UNLABELLED}), "inference.source: the name 'source' is taken; choose another"),
+        (
+            changed("labels.positive_weights", {"a": 2}),
+            "labels.positive_weights is for task: multilabel, found task: regression",
+        ),
         (changed("labels.class_weights", True), "labels.class_weights is for task: classification, found task: regression"),
         (
             changed("interpret.precision", "tf32") | {"finetune": {"gpus": 0}},

@@ -152,7 +152,7 @@ output_dir: out
     assert settings["model"] == {"folders": ["out/network"], "trust": True}
     assert settings["evaluate"] == {"classes": "some.txt", "min_positives": 50}
     assert "rnalm import network net.py --class Tiny --args '{n_genomic_features: 9, sequence_length: 1000}'" in text
-    assert "--weights best.pth.tar --classes features.txt --output out/network" in " ".join(text.split())
+    assert "--length 1000 --weights best.pth.tar --classes features.txt --output out/network" in " ".join(text.split())
     load(settings)
 
 

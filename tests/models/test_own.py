@@ -1,20 +1,30 @@
 """A network of one's own: its file runs as it stands, in and out of the model folder, and what does not fit is told."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 
-from rnalm.config import Encode, Fasta, Folds, Table
+from rnalm.config import Encode, Fasta, Folds, OwnModel, Table
 from rnalm.config.parts import read_source
+from rnalm.files import read_json
 from rnalm.labels import folds
 from rnalm.labels.labels import Labels
-from rnalm.models import registry
-from rnalm.prediction.predict import predict
+from rnalm.models import probe, registry
+from rnalm.models.bring import bring
+from rnalm.models.framed import check_length
+from rnalm.prediction.ask import ask
+from rnalm.prediction.predict import Predictor, predict, predict_file
 from rnalm.scoring import check
-from rnalm.sequences.read import read_records
+from rnalm.scoring.job import Job as Scoring
+from rnalm.scoring.shard import score_shard
 from rnalm.tokens import dataset, encode, learn
+from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer, save_tokenizer, token_names
 from rnalm.training import finetune
 from rnalm.training.trainer import Job
@@ -176,12 +186,12 @@ def test_what_cannot_be_made_is_told(own, refusal, text, options, message):
 
 
 def test_shapes_that_do_not_fit_are_both_told(own, refusal):
-    message = refusal(own.create().check, [10, 12])
+    message = refusal(probe.check, own.create(), [10, 12])
     assert "my.py: Tiny does not take (2, 4, 12) (mat1 and mat2 shapes cannot be multiplied (2x64 and 48x2))" in message
-    message = refusal(own.create(outputs=3).check, [10])
+    message = refusal(probe.check, own.create(outputs=3), [10])
     assert message.endswith("my.py: Tiny gives (2, 2), expected (2, 3) (batch, outputs)")
     plain = SELENE.replace("torch.sigmoid(", "(2 + ")
-    message = refusal(own.create(plain).check, [10])
+    message = refusal(probe.check, own.create(plain), [10])
     assert "as a probability, expected numbers from 0 to 1, or model.outputs: logits" in message
 
 
@@ -251,45 +261,182 @@ def test_weights_of_another_network_are_refused(own, refusal):
     assert "w.pth has 6 weights" not in refusal(own.create, **options)
 
 
+@pytest.fixture(params=[100, 101])
+def brought(request, tmp_path):
+    """Make a folder of the network of which the other program made predictions, and give its length."""
+    options = {"path": str(GOLDEN / "tiny_model.py"), "weights": str(GOLDEN / f"tiny_{request.param}.pth")}
+    args = {"sequence_length": request.param, "n_genomic_features": 3}
+    section = OwnModel(**{"name": "file", "class": "Tiny", "args": args, **options})
+    bring(section, ["f0", "f1", "f2"], tmp_path / "model", request.param)
+    return tmp_path / "model", request.param
+
+
+def read_like(model: Path, source, output: Path) -> Path:
+    """Encode a source as for a model of which nothing else is said."""
+    options, config = encode.inherit({}, [model / "config.json"]), encode.inherited_case([model / "config.json"], source)
+    encode.encode(source, load_tokenizer(model), output, options, "multilabel", case=config)
+    return output
+
+
 @golden
-@pytest.mark.parametrize("strands", ["none"])
-def test_predictions_are_those_of_selene(tmp_path, strands):
+def test_sequences_of_any_length_are_predicted_as_by_selene(brought, tmp_path, caplog):
     h5py = pytest.importorskip("h5py")
-    made = Own(tmp_path)
-    length, place = 100, GOLDEN / "selene_L100_single"
-    args = {"sequence_length": length, "n_genomic_features": 3}
-    options = {"path": str(GOLDEN / "tiny_model.py"), "class": "Tiny", "args": args, "strands": strands}
-    made.tokenizer = learn.learn(Fasta(path=str(GOLDEN / "seqs.fa")))
-    model = made.create(outputs=3, weights=str(GOLDEN / "tiny_100.pth"), **options)
-
-    def probabilities(source) -> dict[str, np.ndarray]:
-        encode.encode(source, made.tokenizer, tmp_path / "e.parquet", Encode())
-        rows = [one for group in dataset.read(tmp_path / "e.parquet") for one in group]
-        outputs = predict(model, rows).astype(float)
-        return {row.id: value for row, value in zip(rows, 1 / (1 + np.exp(-outputs)), strict=True)}
-
-    with h5py.File(place / "fasta/seqs_predictions.h5") as file:
+    model, length = brought
+    with h5py.File(GOLDEN / f"selene_L{length}_single/fasta/seqs_predictions.h5") as file:
         expected = dict(zip(("short", "exact", "long", "withN"), file["data"][:], strict=True))
-    texts = {record.id: record for record in read_records(Fasta(path=str(GOLDEN / "seqs.fa")))}
-    (tmp_path / "whole.fa").write_text("".join(f">{name}\n{texts[name].sequence}\n" for name in ("exact", "withN")))
-    for name, found in probabilities(Fasta(path=str(tmp_path / "whole.fa"))).items():
-        np.testing.assert_allclose(found, expected[name], atol=1e-6)
-    regions = {
-        "sample": {"method": "regions", "path": str(GOLDEN / "regions.bed")},
-        "length": length,
-        "contigs": {"exclude": []},
-    }
+    _, *rows = ask([model], str(GOLDEN / "seqs.fa"), trust=True)
+    assert [row[0] for row in rows] == list(expected)
+    told = f"{length} letters that the network takes; unknown letters fill them up on both sides"
+    # Where 101 letters are taken, two sequences of 100 are short, too.
+    assert f"{1 if length == 100 else 3} of 4 sequences are shorter than the {told}" in caplog.text
+    encoded = read_like(model, Fasta(path=str(GOLDEN / "seqs.fa")), tmp_path / "e.parquet")
+    predict_file(model, encoded, tmp_path / "p.parquet", trust=True)
+    table = pq.read_table(tmp_path / "p.parquet").to_pylist()
+    for row, other in zip(rows, table, strict=True):
+        np.testing.assert_allclose(np.array(row[1:], float), expected[row[0]], atol=1e-6)
+        np.testing.assert_allclose(1 / (1 + np.exp(-np.array(other["outputs"]))), expected[other["id"]], atol=1e-6)
+
+
+OTHERS = {letter: [other for other in "ACGT" if other != letter] for letter in "ACGT"}
+
+
+def scores(model: Path, encoded: Path, scorer: str, output: Path) -> pd.DataFrame:
+    """Score every exchange of a letter."""
+    job = Scoring(
+        **{"encoded": str(encoded), "model_folders": [str(model)], "mode": "replace", "replacements": OTHERS},
+        **{"replace_modifiers": False, "explain": "all", "scorer": scorer, "trust": True, "scale": "probability"},
+        **{"sample_size": None, "shard": 0, "shards": 1, "seed": 1, "folds": None},
+    )
+    score_shard(job, output)
+    return pq.read_table(output).to_pandas()
+
+
+@golden
+def test_scores_of_a_sequence_that_was_filled_up_are_those_of_selene(brought, tmp_path, caplog):
+    model, length = brought
+    encoded = read_like(model, Fasta(path=str(GOLDEN / "seqs.fa")), tmp_path / "e.parquet")
+    table = scores(model, encoded, "naive", tmp_path / "s.parquet")
+    assert f"{1 if length == 100 else 3} of 4 sequences are shorter than the {length} letters" in caplog.text
+    short = table[table["sequence"] == "short"]
+    assert len(short) == 60 * 3 * 3  # letters that fill it up are not scored
+    left = (length - 60) // 2
+    wanted = pd.read_csv(GOLDEN / f"selene_L{length}_single/ism_tsv/short_diffs.tsv", sep="\t")
+    assert len(wanted) > 10
+    for row in wanted.itertuples():
+        own = short[(short["start_offset"] == row.pos - left) & (short["replacement"] == row.alt)]
+        assert set(own["token"]) == {row.ref}
+        np.testing.assert_allclose(own["loo"], [row.f0, row.f1, row.f2], rtol=6e-3)
+
+
+#: A chain of convolutions, of which a few lengths are taken, as pooling drops what is left over.
+CHAIN = """
+from torch import nn
+
+
+class Chain(nn.Sequential):
+    def __init__(self):
+        convolutions = nn.Conv1d(4, 8, 5), nn.ReLU(), nn.MaxPool1d(4), nn.Conv1d(8, 8, 3), nn.ReLU()
+        super().__init__(*convolutions, nn.Flatten(), nn.Linear(8 * 9, 2), nn.Sigmoid())
+"""
+
+
+@pytest.mark.parametrize("strands", ["none", "average"])
+def test_fast_scores_of_sequences_that_were_filled_up_are_those_of_whole_runs(tmp_path, strands):
+    (tmp_path / "chain.py").write_text(CHAIN)
+    torch.manual_seed(0)
+    bring(OwnModel(**{"name": "file", "path": str(tmp_path / "chain.py"), "class": "Chain"}), ["a", "b"], tmp_path / "m", 50)
+    if strands == "average":
+        config = read_json(tmp_path / "m/config.json") | {"reverse_complement": "average"}
+        (tmp_path / "m/config.json").write_text(json.dumps(config))
+    draw = np.random.default_rng(1)
+    texts = {length: "".join(draw.choice(list("ACGT"), length)) for length in (50, 31, 44)}
+    (tmp_path / "s.fa").write_text("".join(f">{length}\n{text}\n" for length, text in texts.items()))
+    encoded = read_like(tmp_path / "m", Fasta(path=str(tmp_path / "s.fa")), tmp_path / "e.parquet")
+    slow, fast = (scores(tmp_path / "m", encoded, kind, tmp_path / kind) for kind in ("naive", "incremental"))
+    assert len(slow) == len(fast) == (50 + 31 + 44) * 3 * 2
+    np.testing.assert_allclose(fast["loo"], slow["loo"], atol=2e-6)
+
+    model = registry.load(tmp_path / "m", trust=True).network
+
+    def told(text: str) -> np.ndarray:
+        left = (50 - len(text)) // 2
+        inputs = one_hot("N" * left + text + "N" * (50 - len(text) - left))[None]
+        both = [inputs, inputs.flip(1, 2)] if strands == "average" else [inputs]
+        return np.mean([model(own)[0].detach().numpy() for own in both], axis=0)
+
+    text = texts[31]
+    changed = told(text[:30] + OTHERS[text[30]][1] + text[31:])
+    own = slow[(slow["sequence"] == "31") & (slow["start_offset"] == 30) & (slow["replacement"] == OTHERS[text[30]][1])]
+    np.testing.assert_allclose(own["loo"], changed - told(text), atol=2e-6)
+
+
+@golden
+def test_windows_of_regions_are_predicted_as_by_selene(brought, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    model, length = brought
+    place = GOLDEN / f"selene_L{length}_single/bed"
+    # Of an odd length the other program takes the window that begins one base further left.
+    odd, path = length % 2, tmp_path / "regions.bed"
+    rows = [line.split("\t") for line in (GOLDEN / "regions.bed").read_text().splitlines()]
+    path.write_text(
+        "".join("\t".join([row[0], *(str(int(place) - odd) for place in row[1:3]), *row[3:]]) + "\n" for row in rows)
+    )
+    regions = {"sample": {"method": "regions", "path": str(path)}, "contigs": {"exclude": []}}
     genome = {"genome": str(ROOT / "data/genome/human20/z.fa.gz"), "index": str(tmp_path / "index"), "max_unknown": 1.0}
-    found = probabilities(read_source(genome | regions))
-    with h5py.File(place / "bed/regions_predictions.h5") as file:
+    encoded = read_like(model, read_source(genome | regions | {"length": length}), tmp_path / "e.parquet")
+    predict_file(model, encoded, tmp_path / "p.parquet", trust=True)
+    found = {row["id"]: np.array(row["outputs"]) for row in pq.read_table(tmp_path / "p.parquet").to_pylist()}
+    with h5py.File(place / "regions_predictions.h5") as file:
         wanted = file["data"][:]
-    labels = [line.split("\t") for line in (place / "bed/regions_row_labels.txt").read_text().splitlines()[1:]]
+    labels = [line.split("\t") for line in (place / "regions_row_labels.txt").read_text().splitlines()[1:]]
     assert len(labels) == len(found) == len(wanted) > 2
     for (_, contig, start, end, strand, *_), values in zip(labels, wanted, strict=True):
         # Selene names the region, we name the window around its middle.
         middle = int(start) + (int(end) - int(start)) // 2
-        name = f"{contig}:{middle - 50}-{middle + 50}{'(-)' if strand == '-' else ''}"
-        np.testing.assert_allclose(found[name], values, atol=1e-6)
+        first = middle - length // 2 - odd
+        own = found[f"{contig}:{first}-{first + length}{'(-)' if strand == '-' else ''}"]
+        np.testing.assert_allclose(1 / (1 + np.exp(-own)), values, atol=1e-6)
+
+
+@pytest.mark.parametrize(("text", "length"), [(SELENE, 10), (NORMALIZED, None), (BAGS, None)])
+def test_a_network_that_takes_one_length_remembers_it(own, text, length):
+    options = {"input": "ids", "task": "regression", "outputs": 1} if text == BAGS else {}
+    model = own.create(text, **options)
+    model.config.block_size, model.config.truncate = 12288, "right"
+    probe.settle(model, 10)
+    assert (model.config.length, model.config.block_size) == (length, length or 12288)
+    assert model.config.truncate == ("both" if length else "right")
+
+
+def test_a_sequence_is_filled_up_for_predictions_alone(own, refusal):
+    model = own.create()
+    probe.settle(model, 10)
+    one = Encoded(0, "a", np.array([7, 8, 9, 10, 7, 8, 9]), None, None, 1.0, None)
+    assert "does not take (1, 4, 7)" in refusal(predict, model, [one])
+    predictor = Predictor(model, 100, filling=True)
+    whole = [model.config.unknown, *one.input_ids, model.config.unknown, model.config.unknown]
+    expected = predict(model, [replace(one, input_ids=np.array(whole))])
+    np.testing.assert_array_equal(predictor([one]), expected)
+    assert predictor.filled == 1
+    np.testing.assert_allclose(model.config.letters[model.config.unknown], 0.25)
+
+
+def test_sequences_longer_than_the_one_length_are_told_with_what_cuts_them(own, refusal):
+    model = own.create()
+    probe.settle(model, 10)
+    expected = (
+        "encode.block_size: sequences have up to 12 tokens, but Tiny takes 10; "
+        "encode: {block_size: 10, truncate: both} cuts them to their middle"
+    )
+    assert refusal(check_length, model.config, 12) == expected
+
+
+def test_a_network_brought_without_its_length_says_that_a_few_would_do(tmp_path, caplog):
+    (tmp_path / "chain.py").write_text(CHAIN)
+    section = OwnModel(**{"name": "file", "path": str(tmp_path / "chain.py"), "class": "Chain"})
+    bring(section, ["a", "b"], tmp_path / "model")
+    assert "takes sequences of 48 letters, and of a few more; others are refused unless the length is named" in caplog.text
+    assert read_json(tmp_path / "model/config.json")["length"] is None
 
 
 @pytest.fixture

@@ -152,6 +152,7 @@ KEYS = {
     "labels.sep": ("positions", ";", ENCODING),
     "labels.classes": ("named", ["x"], ENCODING),
     "labels.positive_weight": ("positions", 2.0, TRAINING),
+    "labels.positive_weights": ("named", {"x": 2.0}, TRAINING),
     "labels.class_weights": ("classes", True, TRAINING),
     "folds.validation_percent": ("regression", 20, FOLDING, {"method": "kfold", "n": 3}),
     "folds.method": ("regression", "kfold", FOLDING, {"n": 3}),

@@ -16,7 +16,7 @@ from scipy import stats
 from rnalm.config.load import load
 from rnalm.config.parts import read_source
 from rnalm.sequences import sample
-from rnalm.sequences.intervals import Union
+from rnalm.sequences.intervals import Stack, Union
 from rnalm.sequences.read import classes, read_records
 from rnalm.sequences.strands import reverse_complement
 
@@ -170,6 +170,24 @@ def test_data_sets_of_selene_have_their_labels(made, refusal):
     assert message.endswith("s.bed: region 1 has the label '2', expected numbers from 0 to 1, separated by ';'")
 
 
+def test_a_saved_window_that_is_given_twice_has_the_same_labels(made, refusal, caplog):
+    genome = made()
+    rows = [("chr1", 40, 60, "+", "0"), ("chr1", 10, 30, "+", "0;2"), ("chr1", 10, 30, "-", "1"), ("chr1", 12, 28, "+", "2;0")]
+
+    def read(*more: tuple) -> list:
+        sample = {"method": "regions", "path": genome.bed("s.bed", *rows, *more)}
+        return genome.read(sample=sample, length=20, features={"classes": ["x", "y", "z"]})
+
+    # The fourth is centred where the second is; on the other strand is another window.
+    records = read()
+    assert sorted(record.id for record in records) == ["chr1:10-30", "chr1:10-30(-)", "chr1:40-60"]
+    assert "s.bed: 1 regions give a window that another one gives; each is taken once" in caplog.text
+    message = refusal(read, ("chr1", 41, 59, "+", "0;1"))
+    expected = "regions 1 and 5 give the same window, with other labels; expected one of them, or the same labels"
+    assert message == f"{genome.folder}/s.bed: {expected}"
+    assert "other labels (and 1 more such regions); " in refusal(read, ("chr1", 41, 59, "+", ""), ("chr1", 40, 60, "+", "2"))
+
+
 def test_intervals_give_a_window_each_or_so_many_around_their_bases(made):
     genome = made()
     bed = genome.bed("i.bed", ("chr1", 100, 110), ("chr1", 105, 120), ("chr1", 0, 4), ("chr2", 50, 51))
@@ -242,6 +260,45 @@ def test_an_index_is_made_elsewhere(made, how):
     for _ in range(2):
         assert [record.sequence for record in read_records(read_source(source))] == expected
     assert [one.name for one in own.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b">a\nACGT\nAC\nACGT\n",
+            ": line 3 is shorter than others of its contig, and it cannot be indexed; expected lines of one",
+        ),
+        (b">a\nACGT\n\nACGT\n", ": line 3 is shorter than others of its contig, and it cannot be indexed; "),
+        (
+            b">a\nACGT\n>b\nAC\nACGT\n",
+            ": line 5 is longer, and it cannot be indexed; expected lines of one length but for the last",
+        ),
+        (b"ACGT\n>a\nACGT\n", ", line 1: found 'ACGT', expected a header that begins with '>'"),
+        (b"", ": there is nothing in it; expected FASTA"),
+    ],
+)
+def test_what_cannot_be_indexed_is_told_in_one_line_of_ours(made, refusal, capfd, content, message):
+    genome = made()
+    (genome.folder / "g.fa").write_bytes(content)
+    found = refusal(genome.read, sample={"method": "tiles", "step": 2}, length=2)
+    assert found.startswith(f"{genome.folder}/g.fa{message}")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_bad_index_is_told_in_one_line_of_ours(made, refusal, capfd):
+    genome = made()
+    (genome.folder / "g.fa.fai").write_text("nonsense\n")
+    found = refusal(genome.read, sample={"method": "tiles", "step": 2}, length=2)
+    assert found.startswith(f"{genome.folder}/g.fa: cannot be read as FASTA with the index {genome.folder}/g.fa.fai (")
+    assert capfd.readouterr().err == ""
+
+
+def test_contigs_of_one_name_are_told(made, caplog):
+    genome = made()
+    (genome.folder / "g.fa").write_text(">a\nACGT\n>a\nGGGG\n>b\nTTTT\n")
+    assert [record.sequence for record in genome.read(sample={"method": "tiles", "step": 4}, length=4)] == ["ACGT", "TTTT"]
+    assert "g.fa: contigs that are called like one before them are not read: 1" in caplog.text
 
 
 def test_genomes_of_one_name_and_what_they_were_before_are_told_apart(made):
@@ -360,9 +417,31 @@ def test_more_windows_than_there_are_cannot_be_drawn(made, refusal):
     assert "source.sample.n: 30 windows are wanted, and 14 were found in " in message
     assert message.endswith("of the places that were tried, 17 have too many unknown letters")
     message = refusal(made(c="ACGT").read, sample={"method": "tiles", "step": 3}, length=10)
-    assert message.endswith("g.fa: no window can be taken")
+    assert message.endswith("g.fa: no window can be taken: a window has 10 bases, and the longest contig or part, c, 4")
     message = refusal(made(c_1="ACGT").read, sample={"method": "tiles", "step": 3}, length=10)
     assert "source.contigs (include None, exclude ['*_*']) leaves none of c_1" in message
+
+
+def test_why_no_window_was_found_is_told(made, refusal):
+    genome = made(a="ACGT" * 5, b="ACGT" * 3)
+
+    def why(**options) -> str:
+        return refusal(genome.read, **options).partition("were found in ")[2].partition("g.fa; ")[2]
+
+    sample, all_of_it = {"n": 3, "seed": 1}, genome.bed("all.bed", ("a", 0, 20), ("b", 0, 12))
+    assert why(sample=sample, length=30) == "a window has 30 bases, and the longest contig or part, a, 20"
+    halves = {"contigs": {"parts": 2}, "length": 12}
+    assert why(sample=sample, **halves) == "a window has 12 bases, and the longest contig or part, a.1, 10"
+    assert why(sample=sample, length=10, blacklist=all_of_it) == "of the places that were tried, 14 touch the blacklist"
+    assert why(sample={"n": 30, "seed": 1}, length=10) == "there are 14 places for them"
+    intervals = {"method": "intervals", "path": all_of_it}
+    assert why(sample={**sample, **intervals}, length=30) == "a window has 30 bases, and the longest contig or part, a, 20"
+    other = {"method": "intervals", "path": genome.bed("other.bed", ("x_1", 0, 20))}
+    assert why(sample={**sample, **other}, length=5) == f"none of {other['path']} is on a contig that is read"
+    message = refusal(genome.read, sample={"method": "regions", "path": other["path"]}, length=5)
+    assert message.endswith(f"g.fa: no window can be taken: none of {other['path']} is on a contig that is read")
+    message = refusal(genome.read, sample={"method": "tiles", "step": 3}, length=10, blacklist=all_of_it)
+    assert message.endswith("g.fa: no window can be taken: 5 touch the blacklist")
 
 
 @given(
@@ -378,9 +457,25 @@ def test_unions_count_each_base_once(rows, asked):
     first, size = np.array(asked).T
     expected = [covered[a : a + b].sum() for a, b in asked]
     assert union.covered(first, first + size).tolist() == expected
-    ordered = np.sort(first)
-    assert union.covered_in_order(ordered, ordered + 7).tolist() == [covered[a : a + 7].sum() for a in ordered]
     assert (union.start[1:] > union.end[:-1]).all()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20), st.integers(0, 2)), min_size=1, max_size=20),
+    st.lists(st.integers(0, 70), min_size=1).map(sorted),
+    st.integers(1, 30),
+)
+def test_overlaps_of_several_classes_are_all_that_there_are(rows, starts, size):
+    covered = np.zeros((3, 200), bool)
+    for start, length, of in rows:
+        covered[of, start : start + length] = True
+    each = {of: np.array([(a, a + n) for a, n, own in rows if own == of]).T for _, _, of in rows}
+    stack = Stack.on([(of, Union.of(*own)) for of, own in each.items()])
+    window, of, bases = stack.overlaps(np.array(starts), np.array(starts) + size)
+    assert (bases > 0).all()
+    found = np.zeros((len(starts), 3), int)
+    np.add.at(found, (window, of), bases)
+    assert found.tolist() == [covered[:, start : start + size].sum(axis=1).tolist() for start in starts]
 
 
 @pytest.mark.parametrize(

@@ -239,7 +239,44 @@ def test_parts_that_do_not_belong_together_are_refused(refusal, changes, message
 def test_classes_of_parts_are_the_same(write, refusal):
     files = {name: write(f"{name}.npz", sequences=one_hot(TEXTS), y=TARGETS[:, k:]) for k, name in enumerate(PARTS[:2])}
     source = read_source({"parts": {name: {"matrix": path, "targets_key": "y"} for name, path in files.items()}})
-    assert refusal(classes, source) == "source.parts.validation: has the classes ['0']; expected those of train: ['0', '1']"
+    assert refusal(classes, source) == "source.parts.validation: lacks 1; expected the classes of train, in any order"
+    named = {name: ["a", "b", "c"[:k] or "d"] for k, name in enumerate(PARTS[:2])}
+    parts = {name: {"matrix": "m.npz", "targets_key": "y", "classes": own} for name, own in named.items()}
+    message = refusal(load, {"output": "o", "task": "multilabel", "source": {"parts": parts}})
+    assert "parts.validation: has the class c, which train has not, and lacks d" in message
+
+
+@pytest.mark.parametrize("listed", [["b", "a"], "classes.txt"])
+def test_parts_may_have_their_classes_in_another_order(write, tmp_path, caplog, listed):
+    (tmp_path / "classes.txt").write_text("b\na\n")
+    files = {name: write(f"{name}.npz", sequences=one_hot(TEXTS), y=TARGETS) for name in PARTS[:2]}
+    other = listed if isinstance(listed, list) else str(tmp_path / listed)
+    named = {"train": ["a", "b"], "validation": other}
+    source = read_source(
+        {"parts": {name: {"matrix": path, "targets_key": "y", "classes": named[name]} for name, path in files.items()}}
+    )
+    assert classes(source) == ["a", "b"]
+    labels = np.array([record.label for record in read_records(source)])
+    np.testing.assert_array_equal(labels, np.concatenate([TARGETS, TARGETS[:, ::-1]]))
+    assert "source.parts.validation: has the classes of train in another order; it is read in that of train" in caplog.text
+    tokenizer = learn.learn(source)
+    encode.encode(source, tokenizer, tmp_path / "e.parquet", Encode(), "multilabel")
+    assert encode.metadata(tmp_path / "e.parquet")["classes"] == ["a", "b"]
+    found = [one.label for group in dataset.read(tmp_path / "e.parquet") for one in group]
+    np.testing.assert_array_equal(found, labels)
+
+
+def test_columns_of_parts_may_stand_in_another_order(tmp_path):
+    (tmp_path / "t.csv").write_text("id,s,x,y\na,AC,1,0\n")
+    (tmp_path / "v.csv").write_text("id,s,y,x\nb,GG,0,1\n")
+    parts = {
+        name: {"path": str(tmp_path / file), "column_sep": ",", "columns": {"id": "id", "sequence": "s", "label": label}}
+        for name, file, label in (("train", "t.csv", ["x", "y"]), ("validation", "v.csv", ["y", "x"]))
+    }
+    source = read_source({"parts": parts})
+    encode.encode(source, learn.learn(source), tmp_path / "e.parquet", Encode(), "multilabel")
+    found = [one.label for group in dataset.read(tmp_path / "e.parquet") for one in group]
+    np.testing.assert_array_equal(found, [[1, 0], [1, 0]])
 
 
 def test_targets_are_no_single_class(refusal):

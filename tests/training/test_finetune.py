@@ -456,3 +456,27 @@ def test_a_pretrained_model_is_fine_tuned_and_trained_anew_once_it_changes(prepa
     own.add_tokens(["N"])
     own.save(str(language / "tokenizer.json"))
     assert "has another tokenizer than this experiment: id 11 is 'N' there, nothing here" in refusal(finetune.finetune, job)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"positive_weights": {"b": 5.0}}, [1, 5, 1]),
+        ({"positive_weights": {"b": 5.0, "c": 0.5}, "positive_weight": 2.0}, [2, 5, 0.5]),
+        ({"positive_weights": {"a": 7.0}, "class_weights": True}, [7, 1, 1 / 3]),
+        ({"positive_weight": 2.0}, [2, 2, 2]),
+        ({"class_weights": True}, [9, 1, 1 / 3]),
+        ({}, None),
+    ],
+)
+def test_positives_of_single_classes_weigh_what_is_said_of_them(prepare, tmp_path, fields, expected):
+    job = dataclasses.replace(prepare(tmp_path), **{"task": "multilabel"} | fields)
+    found = fold.class_weights(job, Labels("multilabel", classes=("a", "b", "c")), np.array([[90, 10], [50, 50], [25, 75]]))
+    assert found is expected is None or found.tolist() == pytest.approx(expected)
+
+
+def test_a_weight_for_no_class_is_refused(prepare, tmp_path, refusal):
+    job = dataclasses.replace(prepare(tmp_path), task="multilabel", positive_weights={"Reb2": 5.0})
+    meaning = Labels("multilabel", classes=("Abf1", "Reb1"))
+    message = refusal(fold.class_weights, job, meaning, np.ones((2, 2)))
+    assert message == "labels.positive_weights: 'Reb2' is no class; did you mean 'Reb1'? (valid: Abf1, Reb1)"

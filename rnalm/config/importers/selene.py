@@ -110,11 +110,13 @@ def _folder(model: dict[str, Any], own: dict, found: Imported) -> None:
     found.settings["model"] = {"folders": [folder], "trust": True}
     arguments = yaml.safe_dump(model["args"], default_flow_style=True, width=10_000).strip()
     strands = f" --strands {model['strands']}" if "strands" in model else ""
+    length = own.get("sequence_length") or model["args"].get("sequence_length")
+    taken = f" --length {length}" if length else ""
     classes = file_of(own.get("features")) or "CLASSES"
     found.note("", "First make the folder of the network, which runs its code:")
     found.note(
         "",
-        f"  rnalm import network {model['path']} --class {model['class']} --args '{arguments}'{strands} "
+        f"  rnalm import network {model['path']} --class {model['class']} --args '{arguments}'{strands}{taken} "
         f"--weights {weights} --classes {classes} --output {folder}",
     )
 
@@ -202,10 +204,11 @@ def _ask(name: str, source: dict[str, Any], found: Imported) -> None:
 
 
 def _of_one_length(length: Any, found: Imported) -> None:
-    """Cut long sequences to their middle; nothing is added to short ones."""
+    """Cut long sequences to their middle; short ones the network fills up, whose folder remembers its length."""
     if length is not None and "folders" in found.settings["model"]:
         found.settings["encode"] = {"block_size": length, "truncate": "both"}
-    found.note("source", f"analyze_sequences.sequence_length: {length} – shorter sequences are told, not filled up")
+    told = "shorter sequences are filled up with unknown letters, as there, and counted"
+    found.note("source", f"analyze_sequences.sequence_length: {length} – {told}")
 
 
 def _variants(own: dict, genome: Any, length: Any, found: Imported) -> None:
