@@ -46,6 +46,9 @@ is empty or `.`, the forward strand is."""
     """Whether an allele of which no strand is known is left out (`NA.tsv`)."""
     formats: list[Literal["parquet", "tsv"]] = Field(default=["parquet"], min_length=1)
     """`parquet`, and `tsv` beside it, in Selene's layout with all digits."""
+    regions: str | None = None
+    """BED file (contig, start, end, name) of genes or other regions of the genome, of which the report names those where the \
+strongest effects are, or the nearest; null: none."""
     shards: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Jobs among which the work is divided; `auto`: by the sizes of the files."""
 

@@ -44,9 +44,9 @@ def reading(prefix: str, told: set[str], labelled: set[str], path: str) -> dict[
     return found
 
 
+#: What is listed, or scored, anew.
+LISTED, EFFECTS = below("list_variants"), below("score_variants")
 #: Every key of the configuration: the base in which it is changed, its new value, and the rules that run again.
-#: What is listed, or scored, anew; the report shows the configuration.
-LISTED, EFFECTS = below("list_variants") | REPORT, below("score_variants") | REPORT
 KEYS = {
     "output": ("regression", "elsewhere", EVERYTHING),
     "seed": ("regression", 2, FOLDING),
@@ -285,6 +285,7 @@ KEYS = {
             ("anchor", "left", EFFECTS),
             ("scores", ["diffs", "logits"], EFFECTS),
             ("formats", ["parquet"], REPORT),
+            ("regions", "b.fa", REPORT),
             ("shards", 2, below("score_variants")),
         )
     },
