@@ -7,14 +7,17 @@ from typing import Self
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
-from rnalm.report.effects import Effect, Summary
+from rnalm.report.effects import EDGES, Effect, Summary
 from rnalm.report.figures import DOWN, GREY, UP, canvas, plain
 from rnalm.sequences.contigs import Reference
 from rnalm.sequences.edited import Change, normalized
 from rnalm.sequences.strands import reverse_complement
 from rnalm.sequences.vcf import Allele
 
+#: Stretches of effects that are drawn, at most: those of five powers of ten.
+MOST_STRETCHES = 50
 #: Bases that are shown on either side of a change.
 FLANK = 10
 #: Letters of a change that are shown, at most; of a longer one, as many at its ends.
@@ -24,7 +27,7 @@ CUT, GAP = "…", "–"
 
 
 def distributions(summary: Summary, signed: bool, what: str) -> Figure:
-    """Draw how the effects of each kind of allele are distributed, on one axis for all.
+    """Draw how the effects of each kind of allele are distributed: up what raises the prediction, down what lowers it.
 
     Parameters
     ----------
@@ -35,21 +38,41 @@ def distributions(summary: Summary, signed: bool, what: str) -> Figure:
     what : str
         What an effect is.
     """
-    rows = max(1, len(summary.kinds))
-    figure, axes = canvas(8, 0.5 + 0.85 * rows, rows, sharex=True, sharey=True)
-    centres, width = (summary.edges[:-1] + summary.edges[1:]) / 2, summary.edges[1] - summary.edges[0]
-    # The bar in the middle is of what changes next to nothing.
-    colours = np.where(np.abs(centres) < width / 2, GREY, np.where(centres > 0, UP, DOWN)) if signed else GREY
+    drawn = _stretches(summary)
+    if not drawn:
+        return _nothing()
+    figure, axes = canvas(8, 0.6 + 1.1 * len(summary.kinds), len(summary.kinds), sharex=True, sharey=True)
     for axis, (kind, counts) in zip(axes[:, 0], summary.kinds.items(), strict=False):
-        axis.bar(centres, counts.bars, width=0.9 * width, color=colours, linewidth=0)
+        ends = EDGES[drawn.start : drawn.stop + 1]
+        for bars, colour in ((counts.up, UP if signed else GREY), (-counts.down, DOWN)):
+            # Smaller effects than those drawn stand in the first stretch.
+            heights = np.concatenate([[bars[: drawn.start + 1].sum()], bars[drawn.start + 1 : drawn.stop]])
+            axis.bar(ends[:-1], heights, np.diff(ends), align="edge", color=colour, edgecolor="white", linewidth=0.3)
         # Few alleles have strong effects, and these are looked for: a bar of one is to be seen beside one of many thousands.
-        axis.set(yscale="log", ylim=(0.7, None))
-        axis.set_title(f"{kind} ({counts.alleles:,})", loc="left", fontsize="small")
-    if not summary.kinds:
-        _empty(axes[0, 0])
-    axes[-1, 0].set_xlabel(what)
+        axis.set_yscale("symlog", linthresh=1)
+        axis.set(xscale="log", xlim=(ends[0], ends[-1]))
+        axis.yaxis.set_major_locator(FixedLocator(_ticks(summary)))
+        axis.yaxis.set_major_formatter(lambda count, _: f"{abs(count):,.0f}")
+        axis.yaxis.set_minor_locator(NullLocator())
+        axis.axhline(0, color=GREY, linewidth=0.5)
+        axis.set_title(f"{kind} ({counts.alleles:,})", loc="left")
+    axes[-1, 0].set_xlabel(f"size of the {what.removeprefix('size of the ')}")
     figure.supylabel("alleles", fontsize="medium")
     return figure
+
+
+def _stretches(summary: Summary) -> range:
+    """Choose the stretches that are drawn: to the strongest effect of all, and no more powers of ten than can be told apart."""
+    there = np.flatnonzero(sum((own.up + own.down for own in summary.kinds.values()), start=np.zeros(len(EDGES) - 1)))
+    return range(max(there[0], there[-1] + 1 - MOST_STRETCHES), there[-1] + 1) if len(there) else range(0)
+
+
+def _ticks(summary: Summary) -> list[int]:
+    """Choose ticks for numbers of alleles: powers of ten, as far as they go, and below as above where some lower."""
+    highest = max(max(own.up.max(), own.down.max()) for own in summary.kinds.values())
+    every = [10**power for power in range(0, len(str(highest)), 2 if highest >= 1000 else 1)]
+    signs = (-1, 1) if any(own.lowered for own in summary.kinds.values()) else (1,)
+    return [0, *(sign * tick for sign in signs for tick in every)]
 
 
 @dataclass(frozen=True)
@@ -119,21 +142,20 @@ def placed(effect: Effect, genome: Reference) -> tuple[str, Change]:
     return contig, normalized(*allele.change, lambda first, after: genome.letters(contig, first, after).upper())
 
 
-def letters(shown: Sequence[tuple[str, Effect, Letters]]) -> Figure:
+def letters(shown: Sequence[tuple[str, str, Letters]]) -> Figure:
     """Draw the letters of alleles, before and after the change.
 
     Parameters
     ----------
     shown : sequence of tuple
-        Of each allele its title, its effect and its letters.
+        Of each allele its title, the colour of what changes, and its letters.
     """
-    rows = max(1, len(shown))
-    figure, axes = canvas(10, 0.8 * rows, rows)
-    for axis, (title, effect, own) in zip(axes[:, 0], shown, strict=False):
-        axis.set_title(plain(title), loc="left", fontsize="small")
-        _lines(axis, own, UP if effect.value > 0 else DOWN)
     if not shown:
-        _empty(axes[0, 0])
+        return _nothing()
+    figure, axes = canvas(10, 0.85 * len(shown), len(shown))
+    for axis, (title, colour, own) in zip(axes[:, 0], shown, strict=False):
+        axis.set_title(plain(title), loc="left")
+        _lines(axis, own, colour)
     return figure
 
 
@@ -152,6 +174,8 @@ def _lines(axis: Axes, own: Letters, colour: str) -> None:
     axis.spines[:].set_visible(False)
 
 
-def _empty(axis: Axes) -> None:
-    axis.text(0.5, 0.5, "no effects", ha="center", color=GREY, transform=axis.transAxes)
-    axis.set_axis_off()
+def _nothing() -> Figure:
+    figure, axes = canvas(8, 1)
+    axes[0, 0].text(0.5, 0.5, "no effects", ha="center", color=GREY)
+    axes[0, 0].set_axis_off()
+    return figure

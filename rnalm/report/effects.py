@@ -17,8 +17,9 @@ from rnalm.scoring.effects import GROUP, WRITTEN, score_names
 
 #: Strongest effects that are told.
 STRONGEST = 20
-#: Bars of a distribution: an odd number, so that what changes next to nothing has one of its own.
-BINS = 61
+#: Ends of the stretches by which effects are counted, ten for each power of ten: a few alleles may do a thousand times as much
+#: as most. What is smaller or larger than all stretches is counted in the first or last.
+EDGES = np.geomspace(1e-12, 1e9, 211)
 #: Numbers that are held at once, at most, unless a single row has more.
 NUMBERS = 2**22
 #: What alleles are counted by, from above to below: what they change or, where REF is not that of the genome, that it is not.
@@ -133,21 +134,31 @@ class Kind:
     ----------
     alleles, raised, lowered : int
         How many there are, and how many raise and lower the prediction.
+    known : int
+        How many have an effect that is a number.
     total, largest : float
         Sum of the sizes of effects, and the largest.
-    bars : numpy.ndarray
-        int64, alleles in each of :data:`BINS` stretches of effects.
+    up, down : numpy.ndarray
+        Alleles that raise and that lower the prediction, by the size of the effect, in stretches between :data:`EDGES`: int64
+        ``(len(EDGES) - 1,)``. Where effects have no sign, all are in ``up``.
     """
 
     alleles: int = 0
     raised: int = 0
     lowered: int = 0
+    known: int = 0
     total: float = 0.0
     largest: float = 0.0
-    bars: np.ndarray = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
+    up: np.ndarray = field(default_factory=lambda: np.zeros(len(EDGES) - 1, dtype=np.int64))
+    down: np.ndarray = field(default_factory=lambda: np.zeros(len(EDGES) - 1, dtype=np.int64))
+
+    @property
+    def mean(self) -> float:
+        """The mean size of effects; NaN where none is known."""
+        return self.total / self.known if self.known else float("nan")
 
     def add(self, effects: np.ndarray) -> None:
-        """Count further alleles, all but the bars.
+        """Count further alleles.
 
         Parameters
         ----------
@@ -156,10 +167,13 @@ class Kind:
         """
         sizes = np.abs(effects[~np.isnan(effects)])
         self.alleles += len(effects)
+        self.known += len(sizes)
         self.raised += int((effects > 0).sum())
         self.lowered += int((effects < 0).sum())
         self.total += float(sizes.sum())
         self.largest = max(self.largest, float(sizes.max(initial=0)))
+        self.up += _by_size(effects[effects > 0])
+        self.down += _by_size(-effects[effects < 0])
 
 
 @dataclass(frozen=True)
@@ -172,9 +186,6 @@ class Summary:
         How many there are, and how many of these have no number.
     kinds : dict of str to Kind
         Those of :data:`KINDS` of which there are some.
-    edges : numpy.ndarray
-        Ends of the stretches, from the strongest effect that lowers, or 0 where effects have no sign, to the strongest that
-        raises ``(BINS + 1,)``; they reach as far on either side.
     strongest : list of Effect
         The strongest first; of equal ones, that which comes first in the table.
     """
@@ -182,12 +193,11 @@ class Summary:
     alleles: int
     unknown: int
     kinds: dict[str, Kind]
-    edges: np.ndarray
     strongest: list[Effect]
 
 
 def summarize(table: str, measure: Measure) -> Summary:
-    """Read a table of effects, twice, some rows at a time.
+    """Read a table of effects, some rows at a time.
 
     Parameters
     ----------
@@ -206,13 +216,7 @@ def summarize(table: str, measure: Measure) -> Summary:
             counted[kind].add(effects[kinds == kind])
         own = [measure.read(batch, row, int(outputs[row])) for row in _strongest(effects)]
         strongest = sorted([*strongest, *own], key=lambda one: -abs(one.value))[:STRONGEST]
-    there = {kind: counts for kind, counts in counted.items() if counts.alleles}
-    limit = max((counts.largest for counts in there.values()), default=0) or 1.0
-    edges = np.linspace(-limit if measure.signed else 0, limit, BINS + 1)
-    for _, kinds, effects, _ in _largest(table, measure):
-        for kind, counts in there.items():
-            counts.bars += np.histogram(effects[(kinds == kind) & ~np.isnan(effects)], edges)[0]
-    return Summary(alleles, unknown, there, edges, strongest)
+    return Summary(alleles, unknown, {kind: own for kind, own in counted.items() if own.alleles}, strongest)
 
 
 def _largest(table: str, measure: Measure) -> Iterator[tuple[pa.RecordBatch, np.ndarray, np.ndarray, np.ndarray]]:
@@ -224,6 +228,12 @@ def _largest(table: str, measure: Measure) -> Iterator[tuple[pa.RecordBatch, np.
         kinds = batch["kind"].to_numpy(zero_copy_only=False).astype(object)
         kinds[~batch["ref_match"].to_numpy(zero_copy_only=False).astype(bool)] = DIFFERS
         yield batch, kinds, effects[np.arange(len(effects)), outputs], outputs
+
+
+def _by_size(sizes: np.ndarray) -> np.ndarray:
+    """Count sizes, all above 0, in the stretches between :data:`EDGES`."""
+    places = np.clip(np.searchsorted(EDGES, sizes, side="right") - 1, 0, len(EDGES) - 2)
+    return np.bincount(places, minlength=len(EDGES) - 1)
 
 
 def _strongest(effects: np.ndarray) -> np.ndarray:

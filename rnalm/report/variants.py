@@ -1,7 +1,9 @@
 """What alleles change in the predictions."""
 
+import math
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -10,10 +12,13 @@ from rnalm.config.contract import picture_name
 from rnalm.report import alleles
 from rnalm.report.blocks import Block, Section, number, picture
 from rnalm.report.effects import DIFFERS, Effect, Measure, Summary, reasons, summarize
+from rnalm.report.figures import DOWN, UP
 from rnalm.report.job import Cohort, Job
 from rnalm.sequences.contigs import Reference
 from rnalm.sequences.locate import Regions
 
+#: The colour of what changes where it is not known which way.
+INK = "#1d2129"
 #: Alleles whose letters are shown.
 DRAWN = 6
 #: Letters of an allele that stand in a table; of a longer one, how many there are.
@@ -42,21 +47,16 @@ def variants(job: Job, cohort: Cohort) -> Section:
     options = Variants.model_validate(job.config["variants"][cohort.name])
     measure = Measure(job.meaning, tuple(options.scores))
     summary, missing = summarize(cohort.table, measure), reasons(cohort.unscored)
-    what, _ = WORDS[measure.score]
     where = Path(job.figures).parent
     links = [(Path(path).name, quote(os.path.relpath(path, where))) for path in cohort.tables]
     blocks = [Block(text=_said(job, options, measure, summary, missing.total()), links=links)]
-    drawn = alleles.distributions(summary, measure.signed, what)
-    caption = "Alleles by their effect; their number is on a logarithmic axis."
-    if measure.signed:
-        caption += " Blue: ALT raises the prediction; orange: it lowers it; grey: it changes next to nothing."
-    blocks.append(picture(job.figures, picture_name("effects", cohort.name), drawn, caption, heading="By kind"))
-    blocks[-1].table = _kinds(summary, measure)
-    # Where nothing has an effect, the genome is not asked for.
+    # Both pictures are saved, whatever there is to see, as the rule has promised them.
+    drawn = [_by_kind(job, cohort, summary, measure)]
     genome = Reference(options) if summary.strongest else None
     if genome is not None:
-        blocks.append(_table(summary.strongest, measure, options, genome))
-    blocks.append(_letters(job, cohort, summary.strongest[:DRAWN], measure, genome))
+        drawn.append(_table(summary.strongest, measure, options, genome))
+    drawn.append(_letters(job, cohort, summary.strongest[:DRAWN], measure, genome))
+    blocks += drawn if summary.strongest else []
     if missing:
         blocks.append(_missing(missing))
     return Section(f"Effects of variants: {cohort.name}", blocks)
@@ -73,9 +73,9 @@ def _said(job: Job, options: Variants, measure: Measure, summary: Summary, missi
         said += f" Of {summary.unknown:,} the effect is not a number."
     of_models = f", of the mean of {len(job.models)} models" if len(job.models) > 1 else ""
     said += f" The {what} is {how}{of_models}"
-    kind = _kind_of_outputs(measure)
     if len(measure.outputs) > 1:
-        said += f"; of the {len(measure.outputs):,} {kind}, that one counts for each allele whose prediction changes most"
+        several = "targets" if _output(measure) == "target" else "classes"
+        said += f"; of the {len(measure.outputs):,} {several}, that one counts for each allele whose prediction changes most"
     elif measure.outputs[0]:
         said += f"; the prediction is that of {measure.outputs[0]!r}"
     if differ := summary.kinds.get(DIFFERS):
@@ -83,20 +83,24 @@ def _said(job: Job, options: Variants, measure: Measure, summary: Summary, missi
     return f"{said}."
 
 
-def _kind_of_outputs(measure: Measure) -> str:
-    return "targets" if measure.labels.task == "regression" else "classes"
+def _output(measure: Measure) -> str:
+    return "target" if measure.labels.task == "regression" else "class"
 
 
-def _kinds(summary: Summary, measure: Measure) -> dict:
-    """Tabulate what alleles of each kind do."""
-    signs = ["raise it", "lower it"] if measure.signed else []
-    columns = ["", "alleles", *signs, "mean size", "largest"]
+def _by_kind(job: Job, cohort: Cohort, summary: Summary, measure: Measure) -> Block:
+    """Show what alleles of each kind do."""
+    what, _ = WORDS[measure.score]
+    columns = ["", "alleles", *(["raise the prediction", "lower it"] if measure.signed else []), "mean size", "largest"]
     rows = []
     for kind, counts in summary.kinds.items():
         of_signs = [counts.raised, counts.lowered] if measure.signed else []
-        mean = counts.total / counts.alleles
-        rows.append([kind, *map(number, (counts.alleles, *of_signs, mean, counts.largest))])
-    return {"columns": columns, "rows": rows}
+        rows.append([kind, *map(number, (counts.alleles, *of_signs, counts.mean, counts.largest))])
+    caption = "Alleles by the size of their effect, from the smallest that are drawn, or less, to the largest."
+    if measure.signed:
+        caption += " Up, blue: ALT raises the prediction; down, orange: it lowers it."
+    drawn = alleles.distributions(summary, measure.signed, what)
+    block = picture(job.figures, picture_name("effects", cohort.name), drawn, caption, heading="By kind")
+    return replace(block, table={"columns": columns, "rows": rows})
 
 
 def _title(effect: Effect) -> str:
@@ -112,7 +116,15 @@ def _short(text: str) -> str:
 
 
 def _value(effect: Effect, measure: Measure) -> str:
-    return f"{effect.value:{'+' if measure.signed else ''}.3g}".replace("-", "−")
+    """Write an effect with three digits and, where it has one, its sign."""
+    digits = ",.0f" if abs(effect.value) >= 1000 else "#.3g"
+    return f"{effect.value:{'+' if measure.signed else ''}{digits}}".replace("-", "−")
+
+
+def _predictions(effect: Effect) -> list[str]:
+    """Write predictions with so many digits that they tell the effect, up to six behind the point."""
+    places = min(max(2 - math.floor(math.log10(abs(effect.value))), 0), 6)
+    return [f"{value:,.{places}f}" for value in effect.predictions or ()]
 
 
 def _note(effect: Effect) -> str:
@@ -130,8 +142,8 @@ def _table(strongest: list[Effect], measure: Measure, options: Variants, genome:
     for effect in strongest:
         name = effect.allele["name"]
         row = {"allele": _title(effect), "name": "" if name in (".", None) else name, "kind": effect.allele["kind"]}
-        row |= {_kind_of_outputs(measure): effect.output} if len(measure.outputs) > 1 else {}
-        row |= dict(zip(("with REF", "with ALT"), map(number, effect.predictions or ()), strict=False))
+        row |= {_output(measure): effect.output} if len(measure.outputs) > 1 else {}
+        row |= dict(zip(("with REF", "with ALT"), _predictions(effect), strict=False))
         row |= {what: _value(effect, measure), "region": "", "": _note(effect)}
         if regions is not None:
             contig, change = alleles.placed(effect, genome)
@@ -150,7 +162,8 @@ def _letters(job: Job, cohort: Cohort, shown: list[Effect], measure: Measure, ge
         contig, change = alleles.placed(effect, genome)
         own = alleles.Letters.read(change, contig, effect.allele["strand"], genome)
         of = f" on {effect.output}" if len(measure.outputs) > 1 else ""
-        drawn.append((f"{_title(effect)}: {_value(effect, measure)}{of}", effect, own))
+        colour = INK if not measure.signed else UP if effect.value > 0 else DOWN
+        drawn.append((f"{_title(effect)}: {_value(effect, measure)}{of}", colour, own))
     caption = "What stands around the strongest effects, 5′ to 3′ on the strand that is read; what changes is coloured."
     return picture(job.figures, picture_name("letters", cohort.name), alleles.letters(drawn), caption, heading="Letters")
 
