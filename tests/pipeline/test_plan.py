@@ -439,6 +439,14 @@ def test_pictures_have_names_of_their_own_that_tell_what_they_show(files, base):
         assert picture.category == contract.PICTURES[picture.kind]
 
 
+def test_where_there_is_nothing_but_variants_they_are_reported(files):
+    plan = Plan(load({key: BASES["several"][key] for key in ("output", "task", "variants")} | {"model": ["given"]}))
+    assert plan.targets("report") == ["out/report.html"]
+    assert [picture.name for picture in plan.pictures()] == ["effects_more.svg", "letters_more.svg"]
+    [cohort] = plan.params("write_report")["cohorts"]
+    assert cohort["tables"] == [f"out/variants/more/{name}" for name in ("variants.parquet", "NA.tsv", "variants.tsv")]
+
+
 @pytest.mark.parametrize("name", ["source", "more", "a-b_1"])
 def test_a_source_is_known_by_the_folder_of_its_results(name):
     assert contract.source_of(contract.place("interpret", name)) == name
