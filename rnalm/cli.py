@@ -219,9 +219,13 @@ def _of_network(settings: "Config", section: "OwnModel", found: "Checked") -> li
 def _of_variants(name: str, cohort: "Variants") -> list[str]:
     """Hold the alleles of a file against the genome, and list what is wrong."""
     from rnalm.sequences.alleles import rows
+    from rnalm.sequences.contigs import Reference
+    from rnalm.sequences.locate import Regions
 
     try:
         print(f"variants.{name}: {', '.join(cohort.path)}: {sum(1 for _ in rows(cohort)):,} alleles")
+        if cohort.regions:
+            Regions(cohort.regions, Reference(cohort))
     except RnalmError as error:
         return [str(error)]
     return []

@@ -312,6 +312,9 @@ def test_variants_are_held_against_the_genome(capsys, write_config, tmp_path):
     cohort = {"path": str(tmp_path / "v.vcf"), "genome": str(tmp_path / "g.fa"), "length": 9, "index": str(tmp_path)}
     assert cli.main(["check", str(write_config(variants={"mine": cohort}))]) == 0
     assert f"variants.mine: {tmp_path}/v.vcf: 2 alleles\n" in capsys.readouterr().out
+    (tmp_path / "genes.bed").write_text("chr7\t1\t5\tgene\n")
+    wrong = failure(capsys, "check", str(write_config(variants={"mine": cohort | {"regions": str(tmp_path / "genes.bed")}})))
+    assert "genes.bed: none of its contigs (chr7) is in " in wrong
     (tmp_path / "v.vcf").write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\n1\t5\t.\tT\tC\n")
     wrong = failure(capsys, "check", str(write_config(variants={"mine": cohort})))
     assert "is it of another assembly, or turned round?" in wrong

@@ -57,6 +57,8 @@ PICTURES = {
     "tracks": "Predictions",
     "profiles": "Leave-one-out",
     "positions": "Leave-one-out",
+    "effects": "Variants",
+    "letters": "Variants",
 }
 
 
@@ -117,7 +119,7 @@ def picture_name(kind: str, source: str | None = None, mode: str | None = None) 
     kind : str
         One of :data:`PICTURES`.
     source : str, optional
-        The source whose sequences it shows; None: it shows the whole experiment.
+        The source whose sequences it shows, or the file of variants; None: it shows the whole experiment.
     mode : str, optional
         The mode of the scores that it shows.
 

@@ -50,6 +50,9 @@ is empty or `.`, the forward strand is."""
     """`incremental` computes once what windows share, and of edited ones only what the edit changes, with the same effects \
 (local architectures only, as for `interpret`); `naive` runs the models on each window; `auto`: the first where the \
 architecture allows it."""
+    regions: str | None = None
+    """BED file (contig, start, end, name) of genes or other regions of the genome, of which the report names those where the \
+strongest effects are, or the nearest; null: none."""
     shards: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Jobs among which the work is divided; `auto`: by the sizes of the files."""
 

@@ -4,7 +4,7 @@ from functools import cached_property
 from typing import Any
 
 from rnalm.config import Config, Given, Interpret, OwnModel, Pretrain, Source
-from rnalm.config.contract import LABELS, LANGUAGE_MODEL, MODEL, place
+from rnalm.config.contract import LABELS, LANGUAGE_MODEL, MODEL, UNSCORED, VARIANTS, place
 from rnalm.config.sweep import Sweep
 from rnalm.errors import RnalmError
 from rnalm.files import read_json
@@ -180,6 +180,11 @@ class Experiment:
         return [self.settings.report.annotations] if self.settings.report.annotations else []
 
     @property
+    def regions(self) -> list[str]:
+        """The files of regions in which alleles are looked for, of all files of variants."""
+        return list(dict.fromkeys(cohort.regions for cohort in self.settings.variants.values() if cohort.regions))
+
+    @property
     def evaluated_classes(self) -> list[str]:
         """The file that names the classes that are evaluated, if there is one."""
         named = self.settings.evaluate.classes
@@ -309,6 +314,17 @@ class Experiment:
         """
         count = shards.count_variants(self.settings.variants[cohort], len(self.models))
         return [f"{self.out}/variants/parts/{cohort}/{shard}-of-{count}.parquet" for shard in range(count)]
+
+    def variant_tables(self, cohort: str) -> list[str]:
+        """List what is made of a file of variants: effects, alleles without one, and further formats.
+
+        Parameters
+        ----------
+        cohort : str
+            Name of the file of variants.
+        """
+        further = [f"variants.{kind}" for kind in self.settings.variants[cohort].further]
+        return [f"{self.out}/variants/{cohort}/{name}" for name in (VARIANTS, UNSCORED, *further)]
 
     def scored(self, source: str, mode: str) -> str:
         """Give the stem of what is made of the scores of a source in a mode.

@@ -235,6 +235,11 @@ def write_report(experiment: Experiment) -> Params:
         }
         for source in experiment.queries
     ]
+    cohorts = [
+        {"name": cohort, "table": tables[0], "unscored": tables[1], "tables": tables}
+        for cohort in settings.variants
+        for tables in [experiment.variant_tables(cohort)]
+    ]
     return {
         "config": settings.model_dump(mode="json", exclude=apart) | sweep,
         "source": f"{out}/encoded/source.parquet" if settings.source else None,
@@ -244,6 +249,7 @@ def write_report(experiment: Experiment) -> Params:
         "figures": f"{out}/figures",
         "pretrained": [f"{out}/{folder}" for folder in experiment.pretrainings],
         "spectra": f"{out}/powerlaw" if settings.powerlaw else None,
+        "cohorts": cohorts,
     }
 
 

@@ -23,7 +23,7 @@ class Picture:
     kind : str
         One of :data:`rnalm.config.contract.PICTURES`.
     source : str or None
-        The source whose sequences it shows; None: it shows the whole experiment.
+        The source whose sequences it shows, or the file of variants; None: it shows the whole experiment.
     mode : str or None
         The mode of the scores that it shows.
     """
@@ -114,23 +114,19 @@ class Plan(Experiment):
         return ["interpret/checked", *parts, *merged] if self.asked else []
 
     def _variants(self) -> list[str]:
-        merged = [
-            f"variants/{cohort}/{name}"
-            for cohort, options in self.settings.variants.items()
-            for name in (contract.VARIANTS, contract.UNSCORED, *(f"variants.{kind}" for kind in options.further))
-        ]
-        parts = [part for cohort in self.settings.variants for part in self.variant_parts(cohort)]
-        return [*(part.removeprefix(f"{self.out}/") for part in parts), *merged]
+        cohorts = self.settings.variants
+        files = [file for cohort in cohorts for file in (*self.variant_parts(cohort), *self.variant_tables(cohort))]
+        return [file.removeprefix(f"{self.out}/") for file in files]
 
     def _powerlaw(self) -> list[str]:
         return [f"powerlaw/{name}" for name in contract.SPECTRA]
 
     def _report(self) -> list[str]:
-        return ["report.html"] if self.sources else []
+        return ["report.html"] if self.sources or self.settings.variants else []
 
     def pictures(self) -> list[Picture]:
         """List the pictures of the report."""
-        pictures = [Picture("data")]
+        pictures = [Picture("data")] if self.sources else []
         pictures += [Picture("learning_curves")] if self.trained else []
         pictures += [Picture("pretraining")] if self.pretrain else []
         for source in self.queries:
@@ -141,6 +137,7 @@ class Plan(Experiment):
                 pictures.append(Picture("confusion", source))
             modes = [mode for asked, mode in self.asked if asked == source]
             pictures += [Picture(kind, source, mode) for mode in modes for kind in ("profiles", "positions")]
+        pictures += [Picture(kind, cohort) for cohort in self.settings.variants for kind in ("effects", "letters")]
         return pictures
 
     def params(self, rule: str, wildcards: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -191,14 +188,16 @@ class Plan(Experiment):
         if rule == "check_interpretation":
             own = self.starting_point() if isinstance(self.settings.model, OwnModel) else []
             return [*self.annotations, *self._of_given("labels.json"), *own]
-        return self.annotations if rule == "write_report" else []
+        if rule == "write_report":
+            return [*self.annotations, *self.regions, *(cohort.genome for cohort in self.settings.variants.values())]
+        return []
 
     def all_provided(self) -> list[str]:
         """List all files of the user on which the results depend."""
         sources = [*self.encoded.values(), *filter(None, [self.vocabulary])]
-        models = self.model_files(*self.models) if self.given else []
+        models = [*(self.model_files(*self.models) if self.given else []), *self.further_weights, *self.starting_point()]
         read = [path for source in (*sources, *self.settings.variants.values()) for path in source.paths]
-        return [*read, *self.evaluated_classes, *self.annotations, *models, *self.further_weights, *self.starting_point()]
+        return [*read, *self.evaluated_classes, *self.annotations, *self.regions, *models]
 
     def _lent(self) -> list[str]:
         return [path for path in [f"{self.lender}/tokenizer.json"] if Path(path).is_file()]
@@ -226,7 +225,7 @@ class Plan(Experiment):
             yield from self._variant_jobs(cohort)
         if settings.powerlaw:
             yield "compare_spectra", {}
-        if self.sources:
+        if self._report():
             yield "write_report", {}
 
     def _training_jobs(self) -> Iterator[tuple[str, dict[str, str]]]:

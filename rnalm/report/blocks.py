@@ -16,12 +16,14 @@ from rnalm.report import figures
 
 @dataclass
 class Block:
-    """A piece of a section: text, table, picture, coloured letters or code; what is empty is left out.
+    """A piece of a section: text, links, table, picture, coloured letters or code; what is empty is left out.
 
     Attributes
     ----------
     heading, text : str
         Stand above the rest.
+    links : list of tuple
+        Names of files, and where they lie beside the page, as a browser takes it.
     table : dict or None
         Names of ``columns`` and, as lists of text, ``rows``.
     figure, caption : str
@@ -36,6 +38,7 @@ class Block:
 
     heading: str = ""
     text: str = ""
+    links: list[tuple[str, str]] = field(default_factory=list)
     table: dict | None = None
     figure: str = ""
     caption: str = ""

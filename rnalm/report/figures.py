@@ -29,6 +29,8 @@ mpl.rcParams |= {
 
 #: Colours of scores: what lowers the prediction when changed, what raises it. Told apart by colour-blind readers too.
 LOWER, RAISE = "#2166ac", "#b2182b"
+#: Colours of effects: what raises the prediction, and what lowers it.
+UP, DOWN = "#2166ac", "#d95f02"
 GREY = "#8a8f98"
 #: A profile has no more bars than a screen has columns.
 MAX_BARS = 1000

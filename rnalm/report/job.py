@@ -40,6 +40,26 @@ class Query:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cohort:
+    """What was made of a file of variants.
+
+    Attributes
+    ----------
+    name : str
+        As the configuration names it.
+    table, unscored : str
+        Effects of alleles, and the alleles of which there is none.
+    tables : list of str
+        All files for the user, these among them.
+    """
+
+    name: str
+    table: str
+    unscored: str
+    tables: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """What a report is made of.
 
@@ -61,6 +81,8 @@ class Job:
         Folders of the models that were pretrained here: one, or one for each fold.
     spectra : str or None
         Folder of the comparison of the models' weights.
+    cohorts : list of Cohort
+        Whose effects were computed.
     """
 
     config: dict[str, Any]
@@ -71,6 +93,12 @@ class Job:
     figures: str
     pretrained: list[str] = field(default_factory=list)
     spectra: str | None = None
+    cohorts: list[Cohort] = field(default_factory=list)
+
+    @property
+    def sources(self) -> list[str]:
+        """The encoded sequences that the report tells of: the experiment's own or else what was predicted; perhaps none."""
+        return [self.source] if self.source else [query.encoded for query in self.queries]
 
     @property
     def meaning(self) -> Labels:

@@ -1,9 +1,11 @@
 """Results ─► one HTML file that a biologist can read, and its pictures."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import yaml
 
 import rnalm
@@ -17,6 +19,7 @@ from rnalm.report.job import Job
 from rnalm.report.predictions import predictions
 from rnalm.report.tracks import predicted_tokens
 from rnalm.report.training import pretraining, training
+from rnalm.report.variants import variants
 from rnalm.tokens import dataset, encode
 
 
@@ -30,7 +33,7 @@ def write(job: Job, output: str | Path) -> None:
     output : path
         The page; pictures go into the job's own folder, too.
     """
-    sections = [_data(job)]
+    sections = [_data(job)] if job.sources else []
     if job.pretrained:
         sections.append(pretraining(job))
     if job.summary is not None:
@@ -38,6 +41,7 @@ def write(job: Job, output: str | Path) -> None:
     for query in job.queries:
         sections.append(predicted_tokens(job, query) if job.meaning.per == "token" else predictions(job, query))
         sections += [interpretation(job, query, mode) for mode in query.scores]
+    sections += [variants(job, cohort) for cohort in job.cohorts]
     if job.spectra is not None:
         sections.append(Section(spectra.TITLE, spectra.describe(job.spectra)))
     sections.append(_reproduce(job))
@@ -47,6 +51,8 @@ def write(job: Job, output: str | Path) -> None:
 def _lead(job: Job) -> str:
     count = len(job.models)
     lead = f"{job.config['task'].capitalize()} with {count} model{'s' if count > 1 else ''}."
+    if job.summary is None and not job.sources:
+        return f"{lead} Effects are those that trained models predict; nothing was trained here."
     if job.summary is None:
         return f"{lead} Predictions are those of trained models; nothing was trained here."
     if any(query.name == "source" for query in job.queries):
@@ -55,25 +61,29 @@ def _lead(job: Job) -> str:
 
 
 def _cards(job: Job) -> list[tuple[str, str]]:
-    sources = [job.source] if job.source else [query.encoded for query in job.queries]
-    encoded = [encode.metadata(path) for path in sources]
     model = read_json(Path(job.models[0]) / contract.CONFIG)
+    cards = _cards_of_sequences([encode.metadata(path) for path in job.sources]) if job.sources else []
+    cards += [("architecture", model["model_type"].capitalize()), ("models", f"{len(job.models)}")]
+    if job.cohorts:
+        cards.append(("alleles with an effect", f"{sum(pq.read_metadata(cohort.table).num_rows for cohort in job.cohorts):,}"))
+    return cards
+
+
+def _cards_of_sequences(encoded: list[dict[str, Any]]) -> list[tuple[str, str]]:
     cards = [
         ("sequences", f"{sum(entry['sequences'] for entry in encoded):,}"),
         ("tokens", f"{sum(entry['tokens'] for entry in encoded):,}"),
         ("longest (tokens)", f"{max(entry['longest'] for entry in encoded):,}"),
-        ("architecture", model["model_type"].capitalize()),
-        ("models", f"{len(job.models)}"),
     ]
     if cut := sum(entry["truncated"] for entry in encoded):
-        cards.insert(3, ("cut to the block size", f"{cut:,}"))
+        cards.append(("cut to the block size", f"{cut:,}"))
     if dropped := sum(entry["dropped"] for entry in encoded):
         cards.insert(1, ("left out without a label", f"{dropped:,}"))
     return cards
 
 
 def _data(job: Job) -> Section:
-    path = job.source or job.queries[0].encoded
+    path = job.sources[0]
     of = "tokens" if job.meaning.per == "token" else "sequences"
     labels = dataset.labels(path).to_pandas()
     if job.meaning.several:

@@ -154,14 +154,17 @@ def read(path: str, columns: int = 4) -> pd.DataFrame:
     """
     names = ["contig", "start", "end", *(str(number) for number in range(3, columns))]
     options = {"sep": "\t", "header": None, "names": names, "usecols": range(columns), "quoting": 3, "keep_default_na": False}
-    kinds = {"contig": "category", "start": np.int64, "end": np.int64} | dict.fromkeys(names[3:], "category")
+    texts = ["contig", *names[3:]]
+    # Read as text first: pandas would make numbers of categories that look like some, and one contig of "1" and "01".
+    kinds = {"start": np.int64, "end": np.int64} | dict.fromkeys(texts, "str")
     with open_text(path) as text:
         try:
             frame = pd.read_csv(text, dtype=kinds, index_col=False, **options)  # pyright: ignore[reportArgumentType, reportCallIssue]
         except ValueError:
             frame = None
     if frame is None:
-        frame = _line_by_line(path, columns).astype(kinds)
+        frame = _line_by_line(path, columns).astype(kinds)  # pyright: ignore[reportArgumentType]
+    frame = frame.astype(dict.fromkeys(texts, "category"))
     wrong = np.flatnonzero((frame["start"] < 0) | (frame["end"] <= frame["start"]))
     if len(wrong):
         row = frame.iloc[wrong[0]]

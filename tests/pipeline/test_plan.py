@@ -44,9 +44,9 @@ def reading(prefix: str, told: set[str], labelled: set[str], path: str) -> dict[
     return found
 
 
+#: What is listed, or scored, anew.
+LISTED, EFFECTS = below("list_variants"), below("score_variants")
 #: Every key of the configuration: the base in which it is changed, its new value, and the rules that run again.
-#: What is listed, or scored, anew; the report shows the configuration.
-LISTED, EFFECTS = below("list_variants") | REPORT, below("score_variants") | REPORT
 KEYS = {
     "output": ("regression", "elsewhere", EVERYTHING),
     "seed": ("regression", 2, FOLDING),
@@ -286,6 +286,7 @@ KEYS = {
             ("anchor", "left", EFFECTS),
             ("scores", ["diffs", "logits"], EFFECTS),
             ("formats", ["parquet"], REPORT),
+            ("regions", "b.fa", REPORT),
             ("shards", 2, below("score_variants")),
         )
     },
@@ -437,6 +438,14 @@ def test_pictures_have_names_of_their_own_that_tell_what_they_show(files, base):
         assert picture.name == contract.picture_name(picture.kind, picture.source, picture.mode)
         assert picture.labels["picture"] == picture.kind.replace("_", " ")
         assert picture.category == contract.PICTURES[picture.kind]
+
+
+def test_where_there_is_nothing_but_variants_they_are_reported(files):
+    plan = Plan(load({key: BASES["several"][key] for key in ("output", "task", "variants")} | {"model": ["given"]}))
+    assert plan.targets("report") == ["out/report.html"]
+    assert [picture.name for picture in plan.pictures()] == ["effects_more.svg", "letters_more.svg"]
+    [cohort] = plan.params("write_report")["cohorts"]
+    assert cohort["tables"] == [f"out/variants/more/{name}" for name in ("variants.parquet", "NA.tsv", "variants.tsv")]
 
 
 @pytest.mark.parametrize("name", ["source", "more", "a-b_1"])

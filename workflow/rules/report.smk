@@ -23,7 +23,8 @@ rule write_report:
             name=contract.SHOWN.values(),
         ),
         scores=(ancient if SETTLED else list)([f"{PLAN.scored(*asked)}.parquet" for asked in PLAN.asked]),
-        annotations=ancient(PLAN.annotations),
+        effects=(ancient if SETTLED else list)([path for name in PLAN.settings.variants for path in PLAN.variant_tables(name)]),
+        provided=provided("write_report"),
         pretraining=expand(f"{OUT}/{{folder}}/{{name}}", folder=PLAN.pretrainings, name=contract.COURSE),
         spectra=PLAN.targets("powerlaw") if PLAN.settings.powerlaw else [],
     output:
