@@ -1,6 +1,9 @@
 """What an experiment has: models, sources, what is asked of them, and where their files lie."""
 
+import re
+from collections.abc import Iterable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from rnalm.config import Config, Given, Interpret, OwnModel, Pretrain, Source
@@ -10,6 +13,7 @@ from rnalm.errors import RnalmError
 from rnalm.files import read_json
 from rnalm.models import folder
 from rnalm.pipeline import shards
+from rnalm.sequences.vcf import is_vcf
 
 
 class Experiment:
@@ -73,6 +77,7 @@ class Experiment:
         self.held_out = settings.trains and settings.folds.tested
         self.queries = [name for name in self.sources if name != "source" or self.held_out or not settings.trains]
         self._check_given()
+        self._check_variants()
         # Of long sequences every position of which is predicted, scores are made only where they are asked for.
         modes = settings.interpret.scored if self.per == "sequence" or "interpret" in settings.model_fields_set else []
         self.asked = [(source, mode) for source in self.queries for mode in modes]
@@ -97,6 +102,15 @@ class Experiment:
             raise RnalmError(f"variants: {self.given[0]} has outputs for each token; expected models of whole sequences")
         if self.given and self.per == "token" and interpret.method != ["loo"]:
             raise RnalmError(f"interpret.method: {self.given[0]} has outputs for each token; expected loo")
+
+    def _check_variants(self) -> None:
+        """Refuse to write tables as VCF."""
+        asked = {name: options for name, options in self.settings.variants.items() if "vcf" in options.formats}
+        for name, options in asked.items():
+            for path in options.path:
+                if Path(path).is_file() and not is_vcf(path):
+                    problem = f"vcf writes a file again, and {path} has no header of VCF"
+                    raise RnalmError(f"variants.{name}.formats: {problem}; expected VCF or BCF, or formats without vcf")
 
     @cached_property
     def labelled(self) -> dict[str, Any]:
@@ -310,6 +324,11 @@ class Experiment:
         count = shards.count_variants(self.settings.variants[cohort], len(self.models))
         return [f"{self.out}/variants/parts/{cohort}/{shard}-of-{count}.parquet" for shard in range(count)]
 
+    @property
+    def further_effects(self) -> str:
+        """A pattern of what is written of variants beside Parquet, by its place within the folder of a cohort."""
+        return pattern(name for cohort in self.settings.variants.values() for name in cohort.files)
+
     def scored(self, source: str, mode: str) -> str:
         """Give the stem of what is made of the scores of a source in a mode.
 
@@ -319,6 +338,22 @@ class Experiment:
             One of :attr:`asked`.
         """
         return f"{self.out}/{place('interpret', source)}/loo_scores_{mode}"
+
+
+def pattern(names: Iterable[str]) -> str:
+    r"""Write a pattern that is met by names and nothing else.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Such as those of files.
+
+    Examples
+    --------
+    >>> pattern(["a.tsv", "b.h5"]), pattern([])
+    ('a\\.tsv|b\\.h5', 'none')
+    """
+    return "|".join(map(re.escape, dict.fromkeys(names))) or "none"
 
 
 def fold_of(model: str) -> int:

@@ -205,6 +205,11 @@ def score_variants(experiment: Experiment, cohort: str, shard: str, shards: str)
     }
 
 
+def write_variants(experiment: Experiment, cohort: str, written: str) -> Params:
+    """Give of which file of variants, and in which format, what is written."""
+    return experiment.settings.variants[cohort].files[written]
+
+
 def draw_scores(experiment: Experiment, place: str, mode: str) -> Params:
     """Give what the page of the scores is called, and what is explained."""
     source, of = source_of(place), "target" if experiment.settings.task == "regression" else "class"
@@ -254,9 +259,9 @@ RULES: dict[str, Callable[..., Params]] = {
             *(train_tokenizer, encode_source, cluster_sequences, assign_folds, pretrain_model, sweep_worker, conclude_sweep),
             *(show_sweeps, finetune_fold, predict_source, evaluate_fold, summarize_folds, check_interpretation),
             *(gather_models, merge_tracks, evaluate_classes, score_shard, draw_scores, compare_spectra, write_report),
-            *(list_variants, score_variants),
+            *(list_variants, score_variants, write_variants),
         )
     },
     "merge_predictions": gather_models,
-    **dict.fromkeys(("merge_scores", "merge_variants", "write_variants"), lambda experiment, **_: {}),
+    **dict.fromkeys(("merge_scores", "merge_variants"), lambda experiment, **_: {}),
 }

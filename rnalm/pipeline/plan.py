@@ -117,7 +117,7 @@ class Plan(Experiment):
         merged = [
             f"variants/{cohort}/{name}"
             for cohort, options in self.settings.variants.items()
-            for name in (contract.VARIANTS, contract.UNSCORED, *(f"variants.{kind}" for kind in options.further))
+            for name in (contract.VARIANTS, contract.UNSCORED, *options.files)
         ]
         parts = [part for cohort in self.settings.variants for part in self.variant_parts(cohort)]
         return [*(part.removeprefix(f"{self.out}/") for part in parts), *merged]
@@ -178,6 +178,9 @@ class Plan(Experiment):
             return self.settings.variants[values["cohort"]].paths
         if rule == "score_variants":
             return [self.settings.variants[values["cohort"]].genome]
+        if rule == "write_variants":
+            asked = self.settings.variants[values["cohort"]].files[values["written"]]
+            return [asked["path"]] if asked["kind"] in ("vcf", "missing") else []
         if rule == "cluster_sequences":
             return self.settings.training_source.of_sequences().paths
         if rule == "predict_source":
@@ -251,7 +254,7 @@ class Plan(Experiment):
         for shard in range(count):
             yield "score_variants", {"cohort": cohort, "shard": f"{shard}", "shards": f"{count}"}
         yield "merge_variants", {"cohort": cohort}
-        yield from (("write_variants", {"cohort": cohort, "format": kind}) for kind in self.settings.variants[cohort].further)
+        yield from (("write_variants", {"cohort": cohort, "written": name}) for name in self.settings.variants[cohort].files)
 
     def _scoring_jobs(self) -> Iterator[tuple[str, dict[str, str]]]:
         yield "check_interpretation", {}

@@ -284,7 +284,7 @@ KEYS = {
             ("length", 20, EFFECTS),
             ("anchor", "left", EFFECTS),
             ("scores", ["diffs", "logits"], EFFECTS),
-            ("formats", ["parquet"], REPORT),
+            ("formats", ["parquet", "tsv"], REPORT),
             ("shards", 2, below("score_variants")),
         )
     },

@@ -296,7 +296,10 @@ def several(tmp_path_factory, make_experiment) -> Experiment:
             "finetune": {"epochs": 1},
             "interpret": {"modes": ["mask"], "sample_size": 2, "shards": 1},
             "variants": {
-                "cohort": {"path": "v.vcf", "genome": "g.fa", "length": 30, "formats": ["parquet", "tsv"], "shards": 1}
+                "cohort": {
+                    **{"path": "v.vcf", "genome": "g.fa", "length": 30, "shards": 1},
+                    "formats": ["parquet", "tsv", "hdf5", "vcf"],
+                }
             },
         }
         if not fill:
