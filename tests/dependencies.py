@@ -7,7 +7,7 @@ READERS = {
     ),
     "encode_source": (
         *("assign_folds", "check_interpretation", "pretrain_model", "sweep_worker", "finetune_fold"),
-        *("predict_source", "merge_tracks", "score_shard", "write_report"),
+        *("predict_source", "merge_tracks", "score_shard", "write_predictions", "write_report"),
     ),
     "cluster_sequences": ("assign_folds",),
     "assign_folds": ("sweep_worker", "finetune_fold", "predict_source", "score_shard"),
@@ -17,7 +17,7 @@ READERS = {
     "show_sweeps": (),
     "finetune_fold": (
         *("predict_source", "evaluate_fold", "gather_models", "merge_predictions", "merge_tracks", "compare_spectra"),
-        *("evaluate_classes", "write_report"),
+        *("evaluate_classes", "write_predictions", "write_report"),
     ),
     "gather_models": ("score_shard", "score_variants"),
     "list_variants": ("score_variants",),
@@ -27,7 +27,8 @@ READERS = {
     "predict_source": ("evaluate_fold", "merge_predictions", "merge_tracks"),
     "evaluate_fold": ("summarize_folds",),
     "summarize_folds": ("write_report",),
-    "merge_predictions": ("evaluate_classes", "write_report"),
+    "merge_predictions": ("evaluate_classes", "write_predictions", "write_report"),
+    "write_predictions": (),
     "evaluate_classes": (),
     "merge_tracks": ("write_report",),
     "check_interpretation": (),

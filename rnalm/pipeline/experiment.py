@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rnalm.config import Config, Given, Interpret, OwnModel, Pretrain, Source
+from rnalm.config import Config, Genome, Given, Interpret, OwnModel, Pretrain, Source, contract
 from rnalm.config.contract import LABELS, LANGUAGE_MODEL, MODEL, place
 from rnalm.config.sweep import Sweep
 from rnalm.errors import RnalmError
@@ -88,9 +88,10 @@ class Experiment:
     def _check_given(self) -> None:
         """Refuse to ask of given models what their outputs do not tell."""
         predict, interpret = self.settings.predict, self.settings.interpret
-        if self.given and self.per == "sequence" and (predict.sites or predict.formats):
-            key = "sites" if predict.sites else "formats"
-            raise RnalmError(f"predict.{key}: {self.given[0]} has no outputs for tokens; expected models that have")
+        if self.given and self.per == "sequence" and predict.sites:
+            raise RnalmError(f"predict.sites: {self.given[0]} has no outputs for tokens; expected models that have")
+        if self.given and (unfit := predict.unfit(self.per)):
+            raise RnalmError(f"predict.formats: {self.given[0]} has outputs for each {self.per}, of which there is no {unfit}")
         if self.given and self.per == "sequence" and interpret.explain_at != Interpret().explain_at:
             raise RnalmError(f"interpret.explain_at: {self.given[0]} has no outputs for tokens; expected models that have")
         if self.given and self.per == "token" and "evaluate" in self.settings.model_fields_set:
@@ -323,6 +324,29 @@ class Experiment:
         """
         count = shards.count_variants(self.settings.variants[cohort], len(self.models))
         return [f"{self.out}/variants/parts/{cohort}/{shard}-of-{count}.parquet" for shard in range(count)]
+
+    def further_predictions(self, source: str) -> dict[str, str]:
+        """Name what is written of the predictions for a source as Selene does, by its place in their folder: what is in it.
+
+        Files are called after that which is predicted or, where it is none or several, after the source.
+
+        Parameters
+        ----------
+        source : str
+            Its name.
+        """
+        own = self.sources[source]
+        regions = own.sample.path if isinstance(own, Genome) and own.sample.method == "regions" else None
+        read = [path for path in ([regions] if isinstance(own, Genome) else own.paths) if path]
+        stem = contract.stem(read[0]) if len(read) == 1 and "{" not in read[0] else source
+        kinds = [kind for kind in self.settings.predict.formats if kind in contract.ENDS]
+        named = (contract.selene(stem, kind, ["pred"], missing=regions is not None) for kind in kinds)
+        return {name: kind for files in named for name, (kind, _) in files.items()}
+
+    @property
+    def written_predictions(self) -> str:
+        """A pattern of what is written of predictions as Selene does, by its place in their folder."""
+        return pattern(name for source in self.queries for name in self.further_predictions(source))
 
     @property
     def further_effects(self) -> str:

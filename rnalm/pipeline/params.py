@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rnalm.config import OwnModel, contract
+from rnalm.config import Genome, OwnModel, contract
 from rnalm.config.contract import source_of
 from rnalm.config.results import CHECKED, Sites
 from rnalm.pipeline.experiment import Experiment, fold_of
@@ -154,6 +154,17 @@ def evaluate_classes(experiment: Experiment, place: str) -> Params:
     return {"model": next(iter(experiment.models.values())), "options": experiment.settings.evaluate}
 
 
+def write_predictions(experiment: Experiment, place: str, predicted: str) -> Params:
+    """Give what of predictions is written, a model, whose outputs mean what those of all do, and of which genome they are."""
+    name = source_of(place)
+    source = experiment.sources[name]
+    return {
+        "kind": experiment.further_predictions(name)[predicted],
+        "model": next(iter(experiment.models.values())),
+        "source": source.of_sequences() if isinstance(source, Genome) else None,
+    }
+
+
 def check_interpretation(experiment: Experiment) -> Params:
     """Give what of the interpretation is held against the data."""
     model = experiment.settings.model
@@ -259,7 +270,7 @@ RULES: dict[str, Callable[..., Params]] = {
             *(train_tokenizer, encode_source, cluster_sequences, assign_folds, pretrain_model, sweep_worker, conclude_sweep),
             *(show_sweeps, finetune_fold, predict_source, evaluate_fold, summarize_folds, check_interpretation),
             *(gather_models, merge_tracks, evaluate_classes, score_shard, draw_scores, compare_spectra, write_report),
-            *(list_variants, score_variants, write_variants),
+            *(list_variants, score_variants, write_variants, write_predictions),
         )
     },
     "merge_predictions": gather_models,

@@ -448,7 +448,12 @@ def test_a_source_is_known_by_the_folder_of_its_results(name):
     [
         ("token", {"variants": BASES["several"]["variants"]}, "variants: given has outputs for each token; expected models of"),
         ("token", {"interpret": {"method": "integrated_gradients"}}, "interpret.method: given has outputs for each token;"),
-        ("sequence", {"predict": {"formats": ["npy"]}}, "predict.formats: given has no outputs for tokens;"),
+        ("sequence", {"predict": {"formats": ["npy"]}}, "predict.formats: given has outputs for each sequence, of which there"),
+        (
+            "token",
+            {"predict": {"formats": ["tsv"]}},
+            "outputs for each token, of which there is no tsv; expected bedgraph",
+        ),
     ],
 )
 def test_given_models_are_not_asked_what_their_outputs_do_not_tell(files, refusal, per, changes, problem):

@@ -294,6 +294,7 @@ def several(tmp_path_factory, make_experiment) -> Experiment:
             "source": {"path": "several.tsv", "columns": {"id": "id", "sequence": "sequence", "label": ["GG", "TTA"]}},
             "model": {"name": "frames", "width": 4, "layers": 1},
             "finetune": {"epochs": 1},
+            "predict": {"formats": ["tsv", "hdf5"]},
             "interpret": {"modes": ["mask"], "sample_size": 2, "shards": 1},
             "variants": {
                 "cohort": {
