@@ -115,9 +115,9 @@ def tracked(sites: bool, formats: Iterable[str]) -> tuple[str, ...]:
     sites : bool
         Whether sites are listed.
     formats : iterable of str
-        Those of :data:`TRACKS` that are wanted.
+        Those that are wanted; those of sequences are passed over.
     """
-    return (PREDICTIONS, RESULTS, *([SITES] if sites else []), *(TRACKS[name] for name in formats))
+    return (PREDICTIONS, RESULTS, *([SITES] if sites else []), *(TRACKS[name] for name in formats if name in TRACKS))
 
 
 def stem(path: str) -> str:

@@ -123,11 +123,12 @@ def read(path: str, columns: int = 4) -> pd.DataFrame:
     kinds = {"contig": "category", "start": np.int64, "end": np.int64} | dict.fromkeys(names[3:], "category")
     with open_text(path) as text:
         try:
-            frame = pd.read_csv(text, dtype=kinds, index_col=False, **options)  # pyright: ignore[reportArgumentType, reportCallIssue]
+            # Text at first: of names that are all numbers, categories would be numbers, too.
+            texts = {name: str if kind == "category" else kind for name, kind in kinds.items()}
+            frame = pd.read_csv(text, dtype=texts, index_col=False, **options)  # pyright: ignore[reportArgumentType, reportCallIssue]
         except ValueError:
             frame = None
-    if frame is None:
-        frame = _line_by_line(path, columns).astype(kinds)
+    frame = (_line_by_line(path, columns) if frame is None else frame).astype(kinds)
     wrong = np.flatnonzero((frame["start"] < 0) | (frame["end"] <= frame["start"]))
     if len(wrong):
         row = frame.iloc[wrong[0]]

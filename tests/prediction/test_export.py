@@ -97,6 +97,12 @@ def test_a_strand_that_is_drawn_is_that_of_the_window(predicted):
     assert {row[4] for row in rows} == {"+", "-"}
 
 
+def test_contigs_may_be_called_by_numbers(predicted):
+    source, predictions = predicted("1\t20\t21\n2\t20\t21\n")
+    _, *rows = told(source, predictions)
+    assert [row[:5] for row in rows] == [["0", "1", "20", "21", "+"], ["1", "2", "20", "21", "+"]]
+
+
 def test_windows_that_are_no_regions_are_called_by_where_they_are(predicted, tmp_path):
     sample = {"method": "tiles", "step": 20}
     source, predictions = predicted("", sample=sample)
