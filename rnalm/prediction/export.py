@@ -97,7 +97,7 @@ def _as_predicted(predictions: str | Path, columns: Sequence[str], windows: bool
 def _predicted(listed: pd.DataFrame, table: str | Path) -> pd.DataFrame:
     """Choose the windows that are in a table, and say in which of its rows: ``at``."""
     # Regions were held all at once when their windows were chosen; their names can be, too.
-    at = pd.Index(pq.read_table(table, columns=["id"])["id"].to_pylist()).get_indexer(listed["id"])
+    at = pd.Index(pq.read_table(table, columns=["id"])["id"].to_pylist()).get_indexer(listed["id"].to_numpy())
     return listed.assign(at=at).loc[at >= 0]
 
 
