@@ -16,6 +16,9 @@ from rnalm.errors import RnalmError
 
 log = logging.getLogger(__name__)
 
+#: How a file is compressed, by the end of its name in small letters; bgzip writes gzip files.
+COMPRESSIONS = {".gz": "gzip", ".bgz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
+
 #: What file systems without locks say, such as Lustre where it is mounted without them.
 UNLOCKABLE = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 

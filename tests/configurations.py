@@ -133,7 +133,10 @@ BASES = {
         "task": "multilabel",
         "source": source("table.tsv", columns={"id": "id", "sequence": "sequence", "label": ["a", "b"]}),
         "interpret": {"shards": 2},
-        "variants": {"more": {"path": "more.tsv", "genome": "a.fa", "length": 30, "formats": ["parquet", "tsv"], "shards": 1}},
+        "predict": {"formats": ["tsv", "hdf5"]},
+        "variants": {
+            "more": {"path": "more.tsv", "genome": "a.fa", "length": 30, "formats": ["parquet", "tsv", "hdf5"], "shards": 1}
+        },
     },
     "elsewhere": {
         "output": "out",

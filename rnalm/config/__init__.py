@@ -326,6 +326,8 @@ as Weights & Biases writes it."""
         if self.trains and not self.architecture.per_token:
             able = ", ".join(name for name, section in ARCHITECTURES.items() if section.per_token)
             raise ValueError(f"labels.per: token is for model.name: {able}, found {self.architecture.name}")
+        if unfit := self.predict.unfit("token"):
+            raise ValueError(f"predict.formats: labels.per: token has no {unfit}")
         if self.tokenizer.type != "atomic":
             problem = "a token must be a position, as with tokenizer.type: atomic"
             raise ValueError(f"labels.per: token: {problem}, found {self.tokenizer.type}")
@@ -367,8 +369,9 @@ as Weights & Biases writes it."""
         for key in ("sep", "classes"):
             if getattr(self.labels, key) != Labels.model_fields[key].default:
                 raise ValueError(f"labels.{key} is for labels.per: token, found sequence")
-        for key in ("sites", "formats"):
-            if getattr(self.predict, key):
-                raise ValueError(f"predict.{key} is for labels.per: token, found sequence")
+        if self.predict.sites:
+            raise ValueError("predict.sites is for labels.per: token, found sequence")
+        if unfit := self.predict.unfit("sequence"):
+            raise ValueError(f"predict.formats: labels.per: sequence has no {unfit}")
         if self.interpret.explain_at != Interpret().explain_at:
             raise ValueError("interpret.explain_at is for labels.per: token, found sequence")

@@ -1,6 +1,9 @@
 """What jobs write beside each other: the one list of names that writers, rules and tests read."""
 
 from collections.abc import Iterable
+from pathlib import PurePath
+
+from rnalm.files import COMPRESSIONS
 
 CONFIG, WEIGHTS, TOKENIZER, LABELS = "config.json", "model.safetensors", "tokenizer.json", "labels.json"
 TRAIN_RESULTS, EVAL_RESULTS, HISTORY = "train_results.json", "eval_results.json", "trainer_state.json"
@@ -44,8 +47,16 @@ TRACKS = {"bedgraph": "predictions.bedgraph", "npy": "predictions.npy"}
 SCORES = ("parquet", "csv", "pkl")
 PAGE = "html"
 
-#: What is made of a file of variants: the effects of alleles, and those of which there is none; and in further formats.
+#: What is made of a file of variants: the effects of alleles, and those of which there is none.
 VARIANTS, UNSCORED = "variants.parquet", "NA.tsv"
+
+#: Folder of what is written as Selene does, how it ends by format, and what stands between the file's name and that: of each
+#: score of variants, by its columns, and of predictions.
+SELENE, ENDS = "selene", {"tsv": "tsv", "hdf5": "h5"}
+BETWEEN = {
+    **{"diff": "_diffs", "abs_diff": "_abs_diffs", "logit_diff": "_logits"},
+    **{"ref_pred": ".ref_predictions", "alt_pred": ".alt_predictions", "pred": "_predictions"},
+}
 
 #: Pictures of the report, and the chapter in which ``snakemake --report`` shows each.
 PICTURES = {
@@ -106,9 +117,55 @@ def tracked(sites: bool, formats: Iterable[str]) -> tuple[str, ...]:
     sites : bool
         Whether sites are listed.
     formats : iterable of str
-        Those of :data:`TRACKS` that are wanted.
+        Those that are wanted; those of sequences are passed over.
     """
-    return (PREDICTIONS, RESULTS, *([SITES] if sites else []), *(TRACKS[name] for name in formats))
+    return (PREDICTIONS, RESULTS, *([SITES] if sites else []), *(TRACKS[name] for name in formats if name in TRACKS))
+
+
+def stem(path: str) -> str:
+    """Give the name of a file without what it says of its format: what Selene calls after it is called so.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+
+    Examples
+    --------
+    >>> stem("cohort/a.b.vcf.gz"), stem("regions.bed"), stem("seqs")
+    ('a.b', 'regions', 'seqs')
+    """
+    name = PurePath(path)
+    return (name.with_suffix("") if name.suffix.lower() in COMPRESSIONS else name).stem
+
+
+def selene(stem: str, kind: str, columns: Iterable[str], missing: bool = True) -> dict[str, tuple[str, str]]:
+    """Name the files that Selene writes of one file: by name, what is in it, and of which columns.
+
+    Parameters
+    ----------
+    stem : str
+        From :func:`stem`.
+    kind : {'tsv', 'hdf5'}
+        The format.
+    columns : iterable of str
+        Those of :data:`BETWEEN` that are told.
+    missing : bool
+        Whether something can be without a score.
+
+    Returns
+    -------
+    dict
+        What is in a file is a ``tsv``, ``hdf5``, the ``labels`` of its rows, or what is ``missing``.
+
+    Examples
+    --------
+    >>> list(selene("a", "hdf5", ["pred"]))
+    ['selene/a_predictions.h5', 'selene/a_row_labels.txt', 'selene/a.NA']
+    """
+    found = {f"{SELENE}/{stem}{BETWEEN[column]}.{ENDS[kind]}": (kind, column) for column in columns}
+    found |= {f"{SELENE}/{stem}_row_labels.txt": ("labels", "")} if kind == "hdf5" else {}
+    return found | ({f"{SELENE}/{stem}.NA": ("missing", "")} if missing else {})
 
 
 def picture_name(kind: str, source: str | None = None, mode: str | None = None) -> str:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from rnalm.config import contract
 from rnalm.config.section import Names, Section
 
 
@@ -25,9 +26,21 @@ class Predict(Section):
     """Tokens in one forward pass, at most (a longer sequence goes alone)."""
     sites: Sites | None = None
     """For `labels.per: token` and classes: list the most probable sites in `sites.csv`; null: do not."""
-    formats: list[Literal["bedgraph", "npy"]] = []
-    """For `labels.per: token`, beside Parquet: `bedgraph`, one file for each output, and `npy`, the ragged arrays of TIS \
-Transformer."""
+    formats: list[Literal["bedgraph", "npy", "tsv", "hdf5"]] = []
+    """Beside Parquet. Of sequences: `tsv` or `hdf5`, the files that Selene writes, in `selene/`, with all digits. For \
+`labels.per: token`: `bedgraph`, one file for each output, and `npy`, the ragged arrays of TIS Transformer."""
+
+    def unfit(self, per: str) -> str | None:
+        """Say which of the formats are not for what has an output; None: all are.
+
+        Parameters
+        ----------
+        per : {'sequence', 'token'}
+            What has one.
+        """
+        able = contract.TRACKS if per == "token" else contract.ENDS
+        wrong = [name for name in self.formats if name not in able]
+        return f"{', '.join(wrong)}; expected {' or '.join(able)}" if wrong else None
 
 
 class Evaluate(Section):

@@ -1,9 +1,11 @@
 """Configuration of the effects of variants."""
 
+from collections import Counter
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from rnalm.config import contract
 from rnalm.config.genome import Contigs
 from rnalm.config.section import Section
 
@@ -44,8 +46,9 @@ difference of logits; `predictions` with REF and with ALT."""
 is empty or `.`, the forward strand is."""
     require_strand: bool = False
     """Whether an allele of which no strand is known is left out (`NA.tsv`)."""
-    formats: list[Literal["parquet", "tsv"]] = Field(default=["parquet"], min_length=1)
-    """`parquet`, and `tsv` beside it, in Selene's layout with all digits."""
+    formats: list[Literal["parquet", "tsv", "hdf5", "vcf"]] = Field(default=["parquet"], min_length=1)
+    """`parquet`, and beside it `tsv` or `hdf5`, the files that Selene writes of each file of variants, in `selene/`, with all \
+digits; or `vcf`, each file again (VCF or BCF alone), with the scores in INFO."""
     scorer: Literal["auto", "naive", "incremental"] = "auto"
     """`incremental` computes once what windows share, and of edited ones only what the edit changes, with the same effects \
 (local architectures only, as for `interpret`); `naive` runs the models on each window; `auto`: the first where the \
@@ -63,12 +66,36 @@ strongest effects are, or the nearest; null: none."""
                 raise ValueError(f"{key} must differ from each other, found {getattr(self, key)}")
         if "parquet" not in self.formats:
             raise ValueError(f"formats: parquet is always among them, found {self.formats}")
+        if self.further:
+            self._check_stems()
         return self
+
+    def _check_stems(self) -> None:
+        """Refuse files of which what is written beside Parquet could not be told apart, or named."""
+        for stem, count in Counter(map(contract.stem, self.path)).items():
+            own = [path for path in self.path if contract.stem(path) == stem]
+            if count > 1:
+                both = " and ".join(own[:2])
+                raise ValueError(f"path: {both} would both become {stem}.…; rename one, or put them into sections of their own")
+            if not stem or set(stem) & set("{}\n"):
+                raise ValueError(f"path: files beside Parquet are called after {own[0]!r}; expected a name without braces")
 
     @property
     def further(self) -> list[str]:
         """Formats beside Parquet."""
         return [name for name in self.formats if name != "parquet"]
+
+    @property
+    def files(self) -> dict[str, dict[str, str]]:
+        """What is written beside Parquet, by its place: of which file of variants, in which format, and which score."""
+        found: dict[str, dict[str, str]] = {}
+        columns = [column for score in self.scores for column in SCORES[score]]
+        for path in self.path:
+            stem = contract.stem(path)
+            for kind in self.further:
+                own = {f"{stem}.vcf.gz": ("vcf", "")} if kind == "vcf" else contract.selene(stem, kind, columns)
+                found |= {name: {"column": column, "kind": what, "path": path} for name, (what, column) in own.items()}
+        return found
 
     @property
     def contigs(self) -> Contigs:

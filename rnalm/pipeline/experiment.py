@@ -1,15 +1,19 @@
 """What an experiment has: models, sources, what is asked of them, and where their files lie."""
 
+import re
+from collections.abc import Iterable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from rnalm.config import Config, Given, Interpret, OwnModel, Pretrain, Source
+from rnalm.config import Config, Genome, Given, Interpret, OwnModel, Pretrain, Source, contract
 from rnalm.config.contract import LABELS, LANGUAGE_MODEL, MODEL, UNSCORED, VARIANTS, place
 from rnalm.config.sweep import Sweep
 from rnalm.errors import RnalmError
 from rnalm.files import read_json
 from rnalm.models import folder
 from rnalm.pipeline import shards
+from rnalm.sequences.vcf import is_vcf
 
 
 class Experiment:
@@ -73,6 +77,7 @@ class Experiment:
         self.held_out = settings.trains and settings.folds.tested
         self.queries = [name for name in self.sources if name != "source" or self.held_out or not settings.trains]
         self._check_given()
+        self._check_variants()
         # Of long sequences every position of which is predicted, scores are made only where they are asked for.
         modes = settings.interpret.scored if self.per == "sequence" or "interpret" in settings.model_fields_set else []
         self.asked = [(source, mode) for source in self.queries for mode in modes]
@@ -83,9 +88,10 @@ class Experiment:
     def _check_given(self) -> None:
         """Refuse to ask of given models what their outputs do not tell."""
         predict, interpret = self.settings.predict, self.settings.interpret
-        if self.given and self.per == "sequence" and (predict.sites or predict.formats):
-            key = "sites" if predict.sites else "formats"
-            raise RnalmError(f"predict.{key}: {self.given[0]} has no outputs for tokens; expected models that have")
+        if self.given and self.per == "sequence" and predict.sites:
+            raise RnalmError(f"predict.sites: {self.given[0]} has no outputs for tokens; expected models that have")
+        if self.given and (unfit := predict.unfit(self.per)):
+            raise RnalmError(f"predict.formats: {self.given[0]} has outputs for each {self.per}, of which there is no {unfit}")
         if self.given and self.per == "sequence" and interpret.explain_at != Interpret().explain_at:
             raise RnalmError(f"interpret.explain_at: {self.given[0]} has no outputs for tokens; expected models that have")
         if self.given and self.per == "token" and "evaluate" in self.settings.model_fields_set:
@@ -97,6 +103,15 @@ class Experiment:
             raise RnalmError(f"variants: {self.given[0]} has outputs for each token; expected models of whole sequences")
         if self.given and self.per == "token" and interpret.method != ["loo"]:
             raise RnalmError(f"interpret.method: {self.given[0]} has outputs for each token; expected loo")
+
+    def _check_variants(self) -> None:
+        """Refuse to write tables as VCF."""
+        asked = {name: options for name, options in self.settings.variants.items() if "vcf" in options.formats}
+        for name, options in asked.items():
+            for path in options.path:
+                if Path(path).is_file() and not is_vcf(path):
+                    problem = f"vcf writes a file again, and {path} has no header of VCF"
+                    raise RnalmError(f"variants.{name}.formats: {problem}; expected VCF or BCF, or formats without vcf")
 
     @cached_property
     def labelled(self) -> dict[str, Any]:
@@ -323,8 +338,36 @@ class Experiment:
         cohort : str
             Name of the file of variants.
         """
-        further = [f"variants.{kind}" for kind in self.settings.variants[cohort].further]
-        return [f"{self.out}/variants/{cohort}/{name}" for name in (VARIANTS, UNSCORED, *further)]
+        names = (VARIANTS, UNSCORED, *self.settings.variants[cohort].files)
+        return [f"{self.out}/variants/{cohort}/{name}" for name in names]
+
+    def further_predictions(self, source: str) -> dict[str, str]:
+        """Name what is written of the predictions for a source as Selene does, by its place in their folder: what is in it.
+
+        Files are called after that which is predicted or, where it is none or several, after the source.
+
+        Parameters
+        ----------
+        source : str
+            Its name.
+        """
+        own = self.sources[source]
+        regions = own.sample.path if isinstance(own, Genome) and own.sample.method == "regions" else None
+        read = [path for path in ([regions] if isinstance(own, Genome) else own.paths) if path]
+        stem = contract.stem(read[0]) if len(read) == 1 and "{" not in read[0] else source
+        kinds = [kind for kind in self.settings.predict.formats if kind in contract.ENDS]
+        named = (contract.selene(stem, kind, ["pred"], missing=regions is not None) for kind in kinds)
+        return {name: kind for files in named for name, (kind, _) in files.items()}
+
+    @property
+    def written_predictions(self) -> str:
+        """A pattern of what is written of predictions as Selene does, by its place in their folder."""
+        return pattern(name for source in self.queries for name in self.further_predictions(source))
+
+    @property
+    def further_effects(self) -> str:
+        """A pattern of what is written of variants beside Parquet, by its place within the folder of a cohort."""
+        return pattern(name for cohort in self.settings.variants.values() for name in cohort.files)
 
     def scored(self, source: str, mode: str) -> str:
         """Give the stem of what is made of the scores of a source in a mode.
@@ -335,6 +378,22 @@ class Experiment:
             One of :attr:`asked`.
         """
         return f"{self.out}/{place('interpret', source)}/loo_scores_{mode}"
+
+
+def pattern(names: Iterable[str]) -> str:
+    r"""Write a pattern that is met by names and nothing else.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Such as those of files.
+
+    Examples
+    --------
+    >>> pattern(["a.tsv", "b.h5"]), pattern([])
+    ('a\\.tsv|b\\.h5', 'none')
+    """
+    return "|".join(map(re.escape, dict.fromkeys(names))) or "none"
 
 
 def fold_of(model: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rnalm.config import OwnModel, contract
+from rnalm.config import Genome, OwnModel, contract
 from rnalm.config.contract import source_of
 from rnalm.config.results import CHECKED, Sites
 from rnalm.pipeline.experiment import Experiment, fold_of
@@ -155,6 +155,17 @@ def evaluate_classes(experiment: Experiment, place: str) -> Params:
     return {"model": next(iter(experiment.models.values())), "options": experiment.settings.evaluate}
 
 
+def write_predictions(experiment: Experiment, place: str, predicted: str) -> Params:
+    """Give what of predictions is written, a model, whose outputs mean what those of all do, and of which genome they are."""
+    name = source_of(place)
+    source = experiment.sources[name]
+    return {
+        "kind": experiment.further_predictions(name)[predicted],
+        "model": next(iter(experiment.models.values())),
+        "source": source.of_sequences() if isinstance(source, Genome) else None,
+    }
+
+
 def check_interpretation(experiment: Experiment) -> Params:
     """Give what of the interpretation is held against the data."""
     model = experiment.settings.model
@@ -204,6 +215,11 @@ def score_variants(experiment: Experiment, cohort: str, shard: str, shards: str)
         "shard": int(shard),
         "shards": int(shards),
     }
+
+
+def write_variants(experiment: Experiment, cohort: str, written: str) -> Params:
+    """Give of which file of variants, and in which format, what is written."""
+    return experiment.settings.variants[cohort].files[written]
 
 
 def draw_scores(experiment: Experiment, place: str, mode: str) -> Params:
@@ -261,9 +277,9 @@ RULES: dict[str, Callable[..., Params]] = {
             *(train_tokenizer, encode_source, cluster_sequences, assign_folds, pretrain_model, sweep_worker, conclude_sweep),
             *(show_sweeps, finetune_fold, predict_source, evaluate_fold, summarize_folds, check_interpretation),
             *(gather_models, merge_tracks, evaluate_classes, score_shard, draw_scores, compare_spectra, write_report),
-            *(list_variants, score_variants),
+            *(list_variants, score_variants, write_variants, write_predictions),
         )
     },
     "merge_predictions": gather_models,
-    **dict.fromkeys(("merge_scores", "merge_variants", "write_variants"), lambda experiment, **_: {}),
+    **dict.fromkeys(("merge_scores", "merge_variants"), lambda experiment, **_: {}),
 }

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnalm.config import OwnModel, contract
-from rnalm.config.contract import place
+from rnalm.config import Genome, OwnModel, contract
+from rnalm.config.contract import place, source_of
 from rnalm.pipeline import params
 from rnalm.pipeline.experiment import Experiment
 
@@ -105,7 +105,10 @@ class Plan(Experiment):
     def _predict(self) -> list[str]:
         merged = [f"{self.predictions_of(source)}/{name}" for source in self.queries for name in self.predicted]
         evaluated = [f"{self.predictions_of(source)}/{name}" for source in self.evaluated for name in contract.PERFORMANCE]
-        return [*merged, *evaluated]
+        further = [
+            f"{self.predictions_of(source)}/{name}" for source in self.queries for name in self.further_predictions(source)
+        ]
+        return [*merged, *evaluated, *further]
 
     def _interpret(self) -> list[str]:
         parts = [part.removeprefix(f"{self.out}/") for asked in self.asked for part in self.shard_files(*asked)]
@@ -175,6 +178,13 @@ class Plan(Experiment):
             return self.settings.variants[values["cohort"]].paths
         if rule == "score_variants":
             return [self.settings.variants[values["cohort"]].genome]
+        if rule == "write_variants":
+            asked = self.settings.variants[values["cohort"]].files[values["written"]]
+            return [asked["path"]] if asked["kind"] in ("vcf", "missing") else []
+        if rule == "write_predictions":
+            own = self.sources[source_of(values["place"])]
+            windows = [path for path in (own.genome, own.sample.path) if path] if isinstance(own, Genome) else []
+            return [*windows, *self._of_given("labels.json")]
         if rule == "cluster_sequences":
             return self.settings.training_source.of_sequences().paths
         if rule == "predict_source":
@@ -216,6 +226,8 @@ class Plan(Experiment):
             yield from (("predict_source", {"source": source, "model": model}) for model in self.models)
             merging = ("merge_predictions", "place") if self.per == "sequence" else ("merge_tracks", "tracks")
             yield merging[0], {merging[1]: self.predictions_of(source)}
+            written = self.further_predictions(source)
+            yield from (("write_predictions", {"place": self.predictions_of(source), "predicted": name}) for name in written)
         yield from (("evaluate_classes", {"place": self.predictions_of(source)}) for source in self.evaluated)
         if self.asked or settings.variants:
             yield "gather_models", {}
@@ -250,7 +262,7 @@ class Plan(Experiment):
         for shard in range(count):
             yield "score_variants", {"cohort": cohort, "shard": f"{shard}", "shards": f"{count}"}
         yield "merge_variants", {"cohort": cohort}
-        yield from (("write_variants", {"cohort": cohort, "format": kind}) for kind in self.settings.variants[cohort].further)
+        yield from (("write_variants", {"cohort": cohort, "written": name}) for name in self.settings.variants[cohort].files)
 
     def _scoring_jobs(self) -> Iterator[tuple[str, dict[str, str]]]:
         yield "check_interpretation", {}

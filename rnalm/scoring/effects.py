@@ -1,15 +1,16 @@
-"""Tables of the effects of variants: their columns, and parts of them ─► Parquet and text."""
+"""Tables of the effects of variants: their columns, and parts of them ─► one table, or what is of one file."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rnalm.config.variants import SCORES
 from rnalm.files import replacing
 from rnalm.labels.labels import Labels
+from rnalm.sequences import vcf
 
 #: Rows of a row group.
 GROUP = 2**16
@@ -91,19 +92,51 @@ def _groups(parts: Sequence[str | Path], schema: pa.Schema, scored: bool) -> Ite
     yield held.combine_chunks()
 
 
-def export(table: str | Path, output: str | Path) -> None:
-    """Write the effects of variants as tab-separated text, with the columns of the table.
+def outputs(schema: pa.Schema, stem: str) -> list[tuple[str, str]]:
+    """List the columns that hold a score: their name, and that of the class or target; ``prediction``, where it has none.
 
     Parameters
     ----------
-    table : path
-        From :func:`merge`.
-    output : path
-        The file to write.
+    schema : pyarrow.Schema
+        From :func:`columns`.
+    stem : str
+        With what the columns begin, as :data:`rnalm.config.variants.SCORES` has it.
+
+    Examples
+    --------
+    >>> schema = columns(Labels("multilabel", classes=("Abf1", "Reb1")), ["diffs", "abs_diffs"])
+    >>> outputs(schema, "diff")
+    [('diff_Abf1', 'Abf1'), ('diff_Reb1', 'Reb1')]
     """
-    groups = (pa.Table.from_batches([batch]) for batch in pq.ParquetFile(table).iter_batches(batch_size=GROUP))
-    with replacing(output) as temporary:
-        _write_text(chain([pq.read_schema(table).empty_table()], groups), temporary)
+    scores = schema.names[schema.names.index("reason") + 1 :]
+    named = [(name, name.removeprefix(f"{stem}_")) for name in scores if name.startswith(f"{stem}_")]
+    return [(stem, "prediction")] if stem in scores else named
+
+
+def alleles(parts: Sequence[str | Path], path: str, names: Sequence[str], rows: int = GROUP) -> Iterator[pa.Table]:
+    """Read the alleles of one of the files of variants, in its order, some at a time.
+
+    Parameters
+    ----------
+    parts : sequence of path
+        From :func:`rnalm.scoring.variants.score_shard`, in order.
+    path : str
+        The file, as the configuration calls it.
+    names : sequence of str
+        Which columns are read, beside ``place``.
+    rows : int
+        How many alleles at once, at most.
+
+    Yields
+    ------
+    pyarrow.Table
+        Alleles with and without scores.
+    """
+    before = vcf.place(path, 0).removesuffix("0")
+    for part in parts:
+        for batch in pq.ParquetFile(part).iter_batches(batch_size=rows, columns=["place", *names]):
+            own = pc.starts_with(batch["place"], before)  # pyright: ignore[reportAttributeAccessIssue]
+            yield pa.Table.from_batches([batch.filter(own)])
 
 
 def _write_text(tables: Iterable[pa.Table], path: Path) -> None:

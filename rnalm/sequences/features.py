@@ -155,6 +155,17 @@ def saved_by_selene(regions: pd.DataFrame) -> bool:
     return {str(text) for text in regions["3"].cat.categories} <= {"+", "-", "."}
 
 
+def strands(regions: pd.DataFrame) -> np.ndarray:
+    """Give the strands of regions, as they are written: text ``(regions,)``, empty where none is.
+
+    Parameters
+    ----------
+    regions : pandas.DataFrame
+        From :func:`rnalm.sequences.intervals.read`, with six columns.
+    """
+    return regions["3" if saved_by_selene(regions) else "5"].astype(str).to_numpy()
+
+
 def _saved(regions: pd.DataFrame, names: list[str], path: str) -> np.ndarray:
     """Read the labels that Selene saves with regions, numbers of classes: float32 ``(regions, classes)``."""
     if not saved_by_selene(regions):

@@ -11,7 +11,7 @@ from rnalm.config.genome import Genome
 from rnalm.errors import RnalmError
 from rnalm.sequences import intervals, sample
 from rnalm.sequences.contigs import Reference
-from rnalm.sequences.features import Labeller, saved_by_selene
+from rnalm.sequences.features import Labeller, saved_by_selene, strands
 from rnalm.sequences.records import Record
 from rnalm.sequences.sample import Legal, Part, Windows
 from rnalm.sequences.signals import Signals
@@ -52,11 +52,11 @@ def read(source: Genome) -> Iterator[Record]:
         signal = source.features.is_signal
         label = Signals(source, reference, parts) if signal else Labeller(source, reference, parts, regions)
     windows = sample.draw(source, reference, Legal(source, reference, parts, label), regions)
-    strands, saved = _strands(source, windows, regions), label.saved if isinstance(label, Labeller) else None
-    windows, strands = _once(windows, strands, path, None if regions is None else regions["row"].to_numpy(), saved)
+    signs, saved = _strands(source, windows, regions), label.saved if isinstance(label, Labeller) else None
+    windows, signs = _once(windows, signs, path, None if regions is None else regions["row"].to_numpy(), saved)
     runs = sample.runs(windows)
     if source.strand == "both":
-        strands, runs = np.tile([1, -1], len(windows)), np.repeat(runs, 2)
+        signs, runs = np.tile([1, -1], len(windows)), np.repeat(runs, 2)
         windows = windows.take(np.repeat(np.arange(len(windows)), 2))
     names = _names(windows, regions)
     size = max(1, min(MOST_WINDOWS, MOST_LABELS // max(1, len(label.classes)) if label else MOST_WINDOWS))
@@ -65,13 +65,33 @@ def read(source: Genome) -> Iterator[Record]:
         some = windows.take(rows)
         labels = label(some) if label else [None] * len(rows)
         for row, letters, own in zip(rows, _letters(reference, parts, some), labels, strict=True):
-            part, minus = parts[windows.part[row]], strands[row] < 0
-            name = f"{part.contig}:{windows.start[row]}-{windows.end[row]}{'(-)' if minus else ''}"
+            part, minus = parts[windows.part[row]], bool(signs[row] < 0)
+            name = called(part.contig, windows.start[row], windows.end[row], minus)
             yield Record(
                 **{"place": f"{source.genome}, {name}", "id": name, "modifiers": None, "weight": None},
                 **{"sequence": reverse_complement(letters, rna=False) if minus else letters, "label": own},
                 **{"group": f"{part.name}:{runs[row]}", "split": part.name, "description": names[int(row)]},
             )
+
+
+def called(contig: str, start: int, end: int, minus: bool) -> str:
+    """Name a window.
+
+    Parameters
+    ----------
+    contig : str
+        Where it is.
+    start, end : int
+        0-based, half-open.
+    minus : bool
+        Whether the other strand is read.
+
+    Examples
+    --------
+    >>> called("chrIV", 100, 200, minus=True)
+    'chrIV:100-200(-)'
+    """
+    return f"{contig}:{start}-{end}{'(-)' if minus else ''}"
 
 
 def _names(windows: Windows, regions: pd.DataFrame | None) -> Sequence[str | None]:
@@ -87,8 +107,7 @@ def _strands(source: Genome, windows: Windows, regions: pd.DataFrame | None) -> 
         # Of another stream than the windows, so that these stay where they are.
         return np.random.default_rng([source.sample.seed or 0, 1]).choice([1, -1], len(windows))
     if source.strand is None and windows.line is not None and regions is not None:
-        column = "3" if saved_by_selene(regions) else "5"
-        return np.where(regions[column].astype(str).to_numpy()[windows.line] == "-", -1, 1)
+        return np.where(strands(regions)[windows.line] == "-", -1, 1)
     return np.full(len(windows), -1 if source.strand == "-" else 1)
 
 

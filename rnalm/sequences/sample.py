@@ -294,13 +294,31 @@ def _regions(parts: list[Part], regions: pd.DataFrame | None, length: int) -> Wi
     """Centre a window on each region, or take it as it is; it belongs to the part in which its middle is."""
     assert regions is not None, "there is a file of regions"
     left, right = (regions[key].to_numpy() for key in ("start", "end"))
+    start, end = around(left, right, length)
     middle = left + (right - left) // 2
-    start = middle - length // 2 if length else left
-    end = start + length if length else right
     contig, number = regions["contig"].astype(str).to_numpy(), np.zeros(len(regions), dtype=np.int64)
     for place, part in enumerate(parts):
         number[(contig == part.contig) & (middle >= part.start) & (middle < part.end)] = place
     return Windows(number, start, end, np.arange(len(regions)))
+
+
+def around(left: np.ndarray, right: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give the windows of regions: start and end ``(regions,)``, which may leave the contig.
+
+    Parameters
+    ----------
+    left, right : numpy.ndarray
+        Start and end of each region ``(regions,)``.
+    length : int
+        Bases of a window, centred on the middle; 0: the region as it is.
+
+    Examples
+    --------
+    >>> [one.tolist() for one in around(np.array([10]), np.array([13]), 4)]
+    [[9], [13]]
+    """
+    start = left + (right - left) // 2 - length // 2
+    return (start, start + length) if length else (left, right)
 
 
 def runs(windows: Windows) -> np.ndarray:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from rnalm.config import Fasta, Genome, Matrix, Parts, Source, Table
+from rnalm.files import COMPRESSIONS
 from rnalm.sequences import genome, matrices
 from rnalm.sequences.read import read_records
-from rnalm.sequences.text import COMPRESSIONS, open_text
+from rnalm.sequences.text import open_text
 
 #: How much of a source is looked at.
 RECORDS, CHARACTERS = 64, 2**20

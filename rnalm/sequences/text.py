@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rnalm.errors import RnalmError
-from rnalm.files import open_bytes
-
-#: How a file is compressed, by the end of its name in small letters; bgzip writes gzip files.
-COMPRESSIONS = {".gz": "gzip", ".bgz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
+from rnalm.files import COMPRESSIONS, open_bytes
 
 #: How files begin that are no text, and what to do with them where their name does not say what they are.
 KINDS = {
@@ -68,7 +65,8 @@ def open_text(path: str | Path) -> Iterator[IO[str]]:
     Parameters
     ----------
     path : path
-        The file; a byte order mark at its beginning is left out. What is compressed in which way says :data:`COMPRESSIONS`.
+        The file; a byte order mark at its beginning is left out. What is compressed in which way says
+        :data:`rnalm.files.COMPRESSIONS`.
 
     Yields
     ------

@@ -91,11 +91,59 @@ def read(path: str | Path, strand_column: str | int | None = None) -> Iterator[A
     RnalmError
         If the file cannot be read, has no such columns, or a line of it is no record; it names file and line.
     """
+    yield from _alleles(path, lines(path), strand_column)
+
+
+def lines(path: str | Path) -> Iterator[str]:
+    """Read the lines of a file, those of its header among them, as text.
+
+    Parameters
+    ----------
+    path : path
+        As for :func:`read`.
+
+    Yields
+    ------
+    str
+        A line, without its end.
+
+    Raises
+    ------
+    RnalmError
+        If the file cannot be read.
+    """
     if str(path).endswith(".bcf"):
-        yield from _alleles(path, _lines_of_bcf(path), strand_column)
+        yield from (line.rstrip("\r\n") for line in _lines_of_bcf(path))
         return
     with open_text(path) as text:
-        yield from _alleles(path, text, strand_column)
+        yield from (line.rstrip("\r\n") for line in text)
+
+
+def is_vcf(path: str | Path) -> bool:
+    """Say whether a file is VCF or BCF with its header, or a table, by its first line.
+
+    Parameters
+    ----------
+    path : path
+        As for :func:`read`.
+    """
+    if str(path).endswith(".bcf"):
+        return True
+    first = next((line for line in lines(path) if line.strip()), "")
+    return first.startswith(("##fileformat=VCF", "#CHROM\tPOS\tID\tREF\tALT"))
+
+
+def place(path: str | Path, line: int) -> str:
+    """Say where an allele stands.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    line : int
+        Counted from 1.
+    """
+    return f"{path}, line {line}"
 
 
 def _lines_of_bcf(path: str | Path) -> Iterator[str]:
@@ -113,7 +161,7 @@ def _lines_of_bcf(path: str | Path) -> Iterator[str]:
 
 def _alleles(path: str | Path, lines: Iterator[str], strand_column: str | int | None) -> Iterator[Allele]:
     """Take lines apart."""
-    numbered = ((number, line.rstrip("\r\n")) for number, line in enumerate(lines, start=1))
+    numbered = iter(enumerate(lines, start=1))
     header = next(((number, line) for number, line in numbered if line and not line.startswith("##")), None)
     if header is None:
         return
@@ -136,21 +184,21 @@ def _alleles(path: str | Path, lines: Iterator[str], strand_column: str | int | 
         if not line or line.startswith("#"):
             continue
         fields = line.split(separator)
-        place = f"{path}, line {number}"
+        where = place(path, number)
         if len(fields) <= max(columns.values()):
-            raise RnalmError(f"{place}: has {len(fields)} fields, expected {max(columns.values()) + 1} or more")
+            raise RnalmError(f"{where}: has {len(fields)} fields, expected {max(columns.values()) + 1} or more")
         chrom, pos, ref, alts = (fields[column].strip() for column in columns.values())
         if not pos.isdecimal():
-            raise RnalmError(f"{place}: the position is {pos!r}, expected a whole number")
-        given = {"place": place, "chrom": chrom, "pos": int(pos), "ref": ref}
+            raise RnalmError(f"{where}: the position is {pos!r}, expected a whole number")
+        given = {"place": where, "chrom": chrom, "pos": int(pos), "ref": ref}
         name = fields[named].strip() if named is not None and named < len(fields) else "."
         if strand is not None and strand >= len(fields):
-            raise RnalmError(f"{place}: has {len(fields)} fields, expected a strand in column {strand} (from 0)")
+            raise RnalmError(f"{where}: has {len(fields)} fields, expected a strand in column {strand} (from 0)")
         on = (fields[strand].strip() or ".") if strand is not None else "."
         if on not in ("+", "-", "."):
-            raise RnalmError(f"{place}: the strand is {on!r}, expected + or -, or . where it is not known")
+            raise RnalmError(f"{where}: the strand is {on!r}, expected + or -, or . where it is not known")
         if "" in (ref, *alts.split(",")):
-            raise RnalmError(f"{place}: an allele is empty (REF {ref!r}, ALT {alts!r}), expected letters, or - for none")
+            raise RnalmError(f"{where}: an allele is empty (REF {ref!r}, ALT {alts!r}), expected letters, or - for none")
         for alt in alts.split(","):
             yield Allele(**given, name=name, alt=alt, strand=on)
 

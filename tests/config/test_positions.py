@@ -100,7 +100,7 @@ def test_what_labels_of_tokens_cannot_have_is_refused(refusal, changes, message)
         ({"source": TABLE}, "source: sites are labels of positions; expected labels.per: token"),
         ({"labels": {"sep": ";"}}, "labels.sep is for labels.per: token, found sequence"),
         ({"predict": {"sites": {}}}, "predict.sites is for task: classification, found task: regression"),
-        ({"predict": {"formats": ["npy"]}}, "predict.formats is for labels.per: token, found sequence"),
+        ({"predict": {"formats": ["npy"]}}, "predict.formats: labels.per: sequence has no npy; expected tsv or hdf5"),
         ({"model": {"name": "frames"}, "finetune": {"batch_tokens": 9, "batch_size": 8}}, "expected no batch_size, found 8"),
         ({"labels": {"positive_weight": 2}}, "labels.positive_weight is for task: classification, found task: regression"),
         (

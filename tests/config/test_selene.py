@@ -165,14 +165,19 @@ def test_an_evaluation_on_a_genome_draws_what_is_tested(bring):
 
 
 @pytest.mark.parametrize(
-    ("asked", "source", "interpret"),
+    ("asked", "source", "interpret", "formats"),
     [
-        ("prediction: {input_path: r.bed, output_dir: o, strand_index: 5}", {"genome": "hg19.fa", "length": 1000}, None),
-        ("prediction: {input_path: s.fa, output_format: hdf5}", {"path": ["s.fa"]}, None),
-        ("in_silico_mutagenesis: {input_path: s.fa, save_data: [logits]}", {"path": ["s.fa"]}, ["replace"]),
+        (
+            "prediction: {input_path: r.bed, output_dir: o, strand_index: 5}",
+            {"genome": "hg19.fa", "length": 1000},
+            None,
+            ["tsv"],
+        ),
+        ("prediction: {input_path: s.fa, output_format: hdf5}", {"path": ["s.fa"]}, None, ["hdf5"]),
+        ("in_silico_mutagenesis: {input_path: s.fa, save_data: [logits]}", {"path": ["s.fa"]}, ["replace"], []),
     ],
 )
-def test_analyses_are_predictions_and_scores(bring, asked, source, interpret):
+def test_analyses_are_predictions_and_scores(bring, asked, source, interpret, formats):
     analyze = """
 analyze_sequences: !obj:selene_sdk.predict.AnalyzeSequences {
     trained_model_path: best.pth.tar, sequence_length: 1000, batch_size: 64, use_cuda: True, write_mem_limit: 75000,
@@ -189,7 +194,8 @@ analyze_sequences: !obj:selene_sdk.predict.AnalyzeSequences {
         assert (settings["source"].get("strand"), forward["source"]["strand"]) == (None, "+")
     assert settings.get("interpret", {}).get("modes") == interpret
     assert "write_mem_limit: 75000 – predictions are written as they come" in text
-    load(settings)
+    # In the format in which Selene writes.
+    assert load(settings).predict.formats == formats
 
 
 ANALYZE = """
@@ -215,7 +221,9 @@ def test_variants_have_a_section(bring):
     settings, _ = bring(f"ops: [analyze]\n{MODEL}\n{ANALYZE}\n{asked}\n")
     [cohort] = load(settings).variants.values()
     assert (cohort.path, cohort.genome, cohort.length) == (["a.vcf", "b.vcf"], "hg19.fa", 1000)
-    assert (cohort.scores, cohort.strand_column) == (["diffs", "logits"], 8)
+    assert (cohort.scores, cohort.strand_column, cohort.formats) == (["diffs", "logits"], 8, ["parquet", "tsv"])
+    settings, _ = bring(f"ops: [analyze]\n{MODEL}\n{ANALYZE}\n{asked.replace('output_dir: o', 'output_format: hdf5')}\n")
+    assert load(settings).variants["variants"].formats == ["parquet", "hdf5"]
 
 
 def test_the_word_none_is_nothing(bring):

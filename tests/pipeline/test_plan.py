@@ -284,8 +284,9 @@ KEYS = {
             ("require_strand", True, LISTED),
             ("length", 20, EFFECTS),
             ("anchor", "left", EFFECTS),
+            ("scorer", "naive", EFFECTS),
             ("scores", ["diffs", "logits"], EFFECTS),
-            ("formats", ["parquet"], REPORT),
+            ("formats", ["parquet", "tsv"], REPORT),
             ("regions", "b.fa", REPORT),
             ("shards", 2, below("score_variants")),
         )
@@ -458,10 +459,42 @@ def test_a_source_is_known_by_the_folder_of_its_results(name):
     [
         ("token", {"variants": BASES["several"]["variants"]}, "variants: given has outputs for each token; expected models of"),
         ("token", {"interpret": {"method": "integrated_gradients"}}, "interpret.method: given has outputs for each token;"),
-        ("sequence", {"predict": {"formats": ["npy"]}}, "predict.formats: given has no outputs for tokens;"),
+        ("sequence", {"predict": {"formats": ["npy"]}}, "predict.formats: given has outputs for each sequence, of which there"),
+        (
+            "token",
+            {"predict": {"formats": ["tsv"]}},
+            "outputs for each token, of which there is no tsv; expected bedgraph",
+        ),
     ],
 )
 def test_given_models_are_not_asked_what_their_outputs_do_not_tell(files, refusal, per, changes, problem):
     labels = {"task": "regression", "classes": [], "per": per}
     (files / "given" / contract.LABELS).write_text(json.dumps(labels))
     assert problem in refusal(Plan, load(BASES["given"] | changes))
+
+
+def test_tables_are_not_written_as_vcf(files, refusal):
+    config = changed(BASES["several"], "variants.more.formats", ["parquet", "vcf"])
+    problem = "variants.more.formats: vcf writes a file again, and more.tsv has no header of VCF; expected VCF or BCF, or"
+    assert problem in refusal(Plan, load(config))
+    # What a file is called does not matter, nor that a column is missing.
+    (files / "more.tsv").write_text("#CHROM\tPOS\tID\tREF\tALT\n")
+    assert "out/variants/more/more.vcf.gz" in Plan(load(config)).targets("variants")
+    (files / "more.tsv").unlink()
+    Plan(load(config))  # that it is gone is told by Snakemake
+
+
+def test_what_is_written_as_selene_does_is_called_after_the_files_that_are_read(files):
+    config = BASES["several"] | {"inference": {"one": {"path": "a.fa"}, "two": {"path": ["a.fa", "b.fa"]}}}
+    sample = {"method": "regions", "path": "more.tsv"}
+    config["inference"] |= {
+        "windows": {"genome": "a.fa", "sample": sample, "length": 9},
+        "tiles": {"genome": "a.fa", "sample": {"method": "tiles", "step": 9}, "length": 9},
+    }
+    found = [name.removeprefix("out/") for name in Plan(load(config)).targets("predict") if "/selene/" in name]
+    ends = ("predictions.tsv", "predictions.h5", "row_labels.txt")
+    stems = ("predict/selene/table", *(f"predict/{name}/selene/{stem}" for name, stem in (("one", "a"), ("two", "two"))))
+    wanted = {f"{stem}_{end}" for stem in (*stems, "predict/tiles/selene/tiles", "predict/windows/selene/more") for end in ends}
+    assert set(found) == wanted | {"predict/windows/selene/more.NA"}
+    variants = [name.removeprefix("out/variants/more/selene/") for name in Plan(load(config)).targets("variants")]
+    assert {"more_diffs.tsv", "more_diffs.h5", "more_row_labels.txt", "more.NA"} <= set(variants)

@@ -294,9 +294,13 @@ def several(tmp_path_factory, make_experiment) -> Experiment:
             "source": {"path": "several.tsv", "columns": {"id": "id", "sequence": "sequence", "label": ["GG", "TTA"]}},
             "model": {"name": "frames", "width": 4, "layers": 1},
             "finetune": {"epochs": 1},
+            "predict": {"formats": ["tsv"]},
             "interpret": {"modes": ["mask"], "sample_size": 2, "shards": 1},
             "variants": {
-                "cohort": {"path": "v.vcf", "genome": "g.fa", "length": 30, "formats": ["parquet", "tsv"], "shards": 1}
+                "cohort": {
+                    **{"path": "v.vcf", "genome": "g.fa", "length": 30, "shards": 1},
+                    "formats": ["parquet", "hdf5", "vcf"],
+                }
             },
         }
         if not fill:

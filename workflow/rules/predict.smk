@@ -1,3 +1,7 @@
+wildcard_constraints:
+    predicted=PLAN.written_predictions,
+
+
 rule predict_source:
     input:
         encoded=f"{OUT}/encoded/{{source}}.parquet",
@@ -73,6 +77,32 @@ rule evaluate_classes:
         job=job("evaluate_classes"),
     script:
         "../scripts/evaluate_classes.py"
+
+
+rule write_predictions:
+    input:
+        predictions=f"{OUT}/{{place}}/predictions.parquet",
+        encoded=lambda wildcards: f"{OUT}/encoded/{contract.source_of(wildcards.place)}.parquet",
+        labels=of_models(["labels.json"]),
+        source=provided("write_predictions"),
+    output:
+        f"{OUT}/{{place}}/{{predicted}}",
+    log:
+        f"{OUT}/logs/{{place}}/{{predicted}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/{{place}}/{{predicted}}.tsv"
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=60,
+    params:
+        code=code("write_predictions.py"),
+        content=content("write_predictions"),
+        job=job("write_predictions"),
+    script:
+        "../scripts/write_predictions.py"
 
 
 rule merge_tracks:

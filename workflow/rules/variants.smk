@@ -1,6 +1,6 @@
 wildcard_constraints:
     cohort="|".join(PLAN.settings.variants) or "none",
-    format="tsv",
+    written=PLAN.further_effects,
 
 
 rule list_variants:
@@ -76,13 +76,14 @@ rule merge_variants:
 
 rule write_variants:
     input:
-        f"{OUT}/variants/{{cohort}}/{contract.VARIANTS}",
+        parts=lambda wildcards: PLAN.variant_parts(wildcards.cohort),
+        variants=provided("write_variants"),
     output:
-        f"{OUT}/variants/{{cohort}}/variants.{{format}}",
+        f"{OUT}/variants/{{cohort}}/{{written}}",
     log:
-        f"{OUT}/logs/variants/{{cohort}}/write-{{format}}.log",
+        f"{OUT}/logs/variants/{{cohort}}/{{written}}.log",
     benchmark:
-        f"{OUT}/benchmarks/variants/{{cohort}}/write-{{format}}.tsv"
+        f"{OUT}/benchmarks/variants/{{cohort}}/{{written}}.tsv"
     conda:
         ENV
     threads: 1
@@ -91,6 +92,7 @@ rule write_variants:
         runtime=60,
     params:
         code=code("write_variants.py"),
+        content=content("write_variants"),
         job=job("write_variants"),
     script:
         "../scripts/write_variants.py"

@@ -1,10 +1,14 @@
-"""Write the effects of variants in a further format."""
+"""Write a file of what is made of a file of variants beside Parquet."""
 
 from rnalm.pipeline.jobs import job
 
 
 @job(snakemake)
 def work():
-    from rnalm.scoring.effects import export
+    from rnalm.scoring import annotate, selene
 
-    export(snakemake.input[0], snakemake.output[0])
+    parts, output, asked = snakemake.input.parts, snakemake.output[0], snakemake.params.job
+    if asked["kind"] == "vcf":
+        annotate.write(parts, asked["path"], output)
+    else:
+        selene.write(parts, asked["path"], asked["kind"], asked["column"], output)

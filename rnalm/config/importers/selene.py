@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from rnalm.config.contract import ENDS
 from rnalm.config.importers.imported import Imported, arguments, comment, file_of, load_tagged
 from rnalm.config.importers.selene_samplers import keep_test, read_sampler
 from rnalm.config.variants import SCORES
@@ -162,8 +163,14 @@ def _analyze(given: dict, own: dict, found: Imported) -> None:
         comment(options, f"{key}.", "source", found)
 
 
+def _formats(own: dict) -> list[str]:
+    """Say in which format Selene's files are written: text, where nothing is said."""
+    return [kind] if (kind := str(own.pop("output_format", None) or "tsv")) in ENDS else []
+
+
 def _predict(own: dict, genome: Any, length: Any, found: Imported) -> None:
     """Name the sequences that are predicted."""
+    found.settings["predict"] = {"formats": _formats(own)}
     path = own.pop("input_path", None)
     if str(path).endswith((".bed", ".bed.gz")):
         strand = {"strand": "+"}
@@ -221,8 +228,7 @@ def _variants(own: dict, genome: Any, length: Any, found: Imported) -> None:
         cohort["strand_column"] = strand
     if own.pop("require_strand", False):
         cohort["require_strand"] = True
-    if str(own.pop("output_format", "")) == "tsv":
-        cohort["formats"] = ["parquet", "tsv"]
+    cohort["formats"] = ["parquet", *_formats(own)]
     found.settings["variants"] = {"variants": cohort}
 
 

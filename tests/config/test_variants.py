@@ -1,0 +1,35 @@
+"""A section of variants says what is written of each file, under names that differ."""
+
+import pytest
+from pydantic import ValidationError
+
+from rnalm.config import Variants
+
+GIVEN = {"genome": "g.fa", "length": 9}
+
+
+def test_each_file_has_those_of_selene_for_each_score():
+    section = Variants(
+        **GIVEN, path=["x/a.b.vcf.gz", "c.bcf"], scores=["predictions", "diffs"], formats=["parquet", "tsv", "vcf"]
+    )
+    assert set(section.files) == {
+        f"selene/{stem}{end}"
+        for stem in ("a.b", "c")
+        for end in (".ref_predictions.tsv", ".alt_predictions.tsv", "_diffs.tsv", ".NA")
+    } | {"a.b.vcf.gz", "c.vcf.gz"}
+    assert section.files["selene/c.alt_predictions.tsv"] == {"column": "alt_pred", "kind": "tsv", "path": "c.bcf"}
+    assert not Variants(**GIVEN, path="a.vcf").files
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (["x/a.vcf", "y/a.vcf.gz"], "path: x/a.vcf and y/a.vcf.gz would both become a.…; rename one, or put them into"),
+        (["{a}.vcf"], "path: files beside Parquet are called after '{a}.vcf'; expected a name without braces"),
+    ],
+)
+def test_files_that_could_not_be_told_apart_are_refused(path, message):
+    with pytest.raises(ValidationError, match="path") as caught:
+        Variants(**GIVEN, path=path, formats=["parquet", "tsv"])
+    assert message in str(caught.value)
+    Variants(**GIVEN, path=path)  # of which nothing is called so
