@@ -18,7 +18,7 @@ from rnalm.scoring.effects import columns
 from rnalm.scoring.variants import Job, score_shard
 from rnalm.sequences.alleles import list_file
 from rnalm.sequences.contigs import Reference
-from rnalm.sequences.edited import Change, texts
+from rnalm.sequences.edited import Change, windows
 from rnalm.sequences.records import Record
 from rnalm.sequences.strands import reverse_complement
 from rnalm.sequences.vcf import read
@@ -129,9 +129,8 @@ def test_insertions_are_those_of_selene_if_their_windows_are_centred_on_what_com
         key = (allele.chrom, allele.pos, allele.name, allele.ref, allele.alt)
         if key not in wanted or allele.problem or len(allele.ref) >= len(allele.alt):
             continue
-        start, ref, alt = allele.change
         letters = lambda first, after: genome.letters("z", first, after).upper()  # noqa: E731
-        [window] = texts(Change(start, ref, alt), length, genome.lengths["z"], letters, "center").alternatives
+        window = windows(Change(*allele.change), length, genome.lengths["z"], "center")[1].text(letters)
         window = reverse_complement(window, rna=False) if allele.strand == "-" else window
         encoded = panel.encode(Record("a window", "", window, None, None, None, None, None))[2]
         np.testing.assert_allclose(panel.read(panel.outputs([encoded]))[0], wanted[key], atol=1e-6)
@@ -155,10 +154,10 @@ def test_deletions_are_those_of_the_edited_chromosome_which_selenes_are_not(gold
         change = Change(allele["start"], allele["goes"], allele["comes"])
         edited = chromosome[: change.start] + chromosome[change.end :]
         read_letters = lambda first, after: chromosome[first:after]  # noqa: E731
-        found = texts(change, length, len(chromosome), read_letters, "both")
-        assert len(found.alternatives) == 2
+        _, *found = (own.text(read_letters) for own in windows(change, length, len(chromosome), "both"))
+        assert len(found) == 2
         near = edited[change.start - length : change.start + length]
-        assert all(text in near and len(text) == length for text in found.alternatives)
+        assert all(text in near and len(text) == length for text in found)
 
 
 def test_rows_without_scores_and_those_of_other_files_are_in_none(tmp_path):

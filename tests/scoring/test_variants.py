@@ -18,12 +18,10 @@ from rnalm.models.bring import bring
 from rnalm.prediction.panel import Panel
 from rnalm.scoring import variants
 from rnalm.scoring.effects import columns, merge
-from rnalm.scoring.layout import lay
 from rnalm.scoring.variants import Job, Scorer, score_shard
 from rnalm.sequences.alleles import list_file
 from rnalm.sequences.edited import Change, normalized, windows
 from rnalm.sequences.strands import reverse_complement
-from rnalm.sequences.vcf import read
 from rnalm.tokens.learn import of_letters
 from rnalm.tokens.tokenizer import all_special_ids, save_tokenizer
 
@@ -152,62 +150,6 @@ def test_windows_are_written_as_the_models_know_letters(cohort, tmp_path, refusa
         assert run(tmp_path, [str(tmp_path / "m")], options, alleles)["diff"].abs().min() > 0
     else:
         assert "know none of the letters of a window" in refusal(run, tmp_path, [str(tmp_path / "m")], options, alleles)
-
-
-@pytest.fixture
-def tiny(tmp_path):
-    """The network, and the weights, with which Selene made its files, of a length."""
-
-    def make(length: int) -> str:
-        args = {"sequence_length": length, "n_genomic_features": 3}
-        given = {"name": "file", "path": str(DATA / "golden/tiny_model.py"), "class": "Tiny", "args": args}
-        section = OwnModel(**given, outputs="probabilities", weights=str(DATA / f"golden/tiny_{length}.pth"))
-        bring(section, ["f0", "f1", "f2"], tmp_path / f"{length}", length)
-        return str(tmp_path / f"{length}")
-
-    return make
-
-
-@needs_data
-@pytest.mark.parametrize("length", [100, 101])
-def test_effects_are_those_of_selene_but_of_deletions(tiny, tmp_path, length):
-    h5py = pytest.importorskip("h5py")
-    place, stem = DATA / f"golden/selene_L{length}_single/hdf5", "variants"
-    options = Variants(
-        **{"path": str(DATA / "golden/variants.vcf"), "genome": str(DATA / "human20/z.fa.gz"), "index": str(tmp_path / "ix")},
-        **{"length": length, "scores": ["diffs", "abs_diffs", "logits", "predictions"]},
-    )
-    list_file(options, tmp_path / "alleles.parquet")
-    model = tiny(length)
-    table = run(tmp_path, [model], options, str(tmp_path / "alleles.parquet"), trust=True)
-    rows = pd.read_csv(place / f"{stem}_row_labels.txt", sep="\t", dtype={"ref": str, "alt": str})
-    at = {key: number for number, key in enumerate(zip(rows["pos"], rows["ref"], rows["alt"], strict=True))}
-    keys = list(zip(table["pos"], table["ref"], table["alt"], strict=True))
-    files = {"diff": "_diffs", "abs_diff": "_abs_diffs", "logit_diff": "_logits"}
-    files |= {"ref_pred": ".ref_predictions", "alt_pred": ".alt_predictions"}
-    same = table["kind"].to_numpy() == "SNV"
-    assert same.sum() >= 50
-    for column, end in files.items():
-        with h5py.File(place / f"{stem}{end}.h5") as file:
-            wanted = file["data"][:][[at[key] for key in keys]]
-        found = table[[f"{column}_f{k}" for k in range(3)]].to_numpy()
-        np.testing.assert_allclose(found[same], wanted[same], atol=1e-6)
-        if column == "alt_pred":
-            insertions = {key: row for key, row in zip(keys, wanted, strict=True) if len(key[1]) < len(key[2])}
-            deletions = [key for key in keys if len(key[1]) > len(key[2])]
-            other = table["kind"].to_numpy() == "deletion"
-            assert np.abs(found[other] - wanted[other]).max(axis=1).min() > 1e-6, "by design"
-    assert len(insertions) == 15
-    assert len(deletions) == 13
-    # Insertions as they are written, around the middle of what comes.
-    panel = Panel([model], trust=True)
-    scorer = Scorer(panel, options)
-    for allele in read(options.path[0]):
-        if (key := (allele.pos, allele.ref, allele.alt)) not in insertions or allele.problem:
-            continue
-        around = windows(Change(*allele.change), length, scorer.genome.lengths["z"], "center")[1:]
-        [stretch] = lay(around, [("z", allele.strand)], lambda *part: scorer.genome.letters(*part).upper())
-        np.testing.assert_allclose(panel.read(scorer.outputs(stretch))[0], insertions[key], atol=1e-6)
 
 
 def test_models_that_average_over_strands_do_so_for_windows(any_length, cohort, tmp_path):
