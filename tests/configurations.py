@@ -71,6 +71,7 @@ BASES = {
         "model": {"name": "frames"},
         "predict": {"sites": {"motif": "ATG"}},
         "interpret": {"shards": 2},
+        "tracks": {"transcripts": "genes.gtf"},
     },
     "marked": {
         "output": "out",
@@ -132,7 +133,8 @@ BASES = {
         "output": "out",
         "task": "multilabel",
         "source": source("table.tsv", columns={"id": "id", "sequence": "sequence", "label": ["a", "b"]}),
-        "interpret": {"shards": 2},
+        "interpret": {"shards": 2, "explain": "all"},
+        "tracks": {"classes": ["a"]},
         "variants": {"more": {"path": "more.tsv", "genome": "a.fa", "length": 30, "formats": ["parquet", "tsv"], "shards": 1}},
     },
     "elsewhere": {

@@ -205,6 +205,26 @@ def score_variants(experiment: Experiment, cohort: str, shard: str, shards: str)
     }
 
 
+def write_tracks(experiment: Experiment, stem: str) -> Params:
+    """Give what a track is of, which classes have one, and what lays sequences on a genome."""
+    kind, source = experiment.browsed[stem]
+    return {"kind": kind, "classes": experiment.browsed_classes} | (
+        _laid(experiment, source) if kind != contract.CHANGED else {}
+    )
+
+
+def find_elements(experiment: Experiment, tracks: str, mode: str) -> Params:
+    """Give what an element is, of which scores and classes, and what lays sequences on a genome."""
+    options = experiment.settings.tracks.elements if experiment.settings.tracks else None
+    given = {"kind": mode, "classes": experiment.browsed_classes, "options": options, "seed": experiment.settings.seed}
+    return given | _laid(experiment, source_of(tracks))
+
+
+def _laid(experiment: Experiment, source: str) -> Params:
+    """Give what lays the sequences of a source on a genome."""
+    return {"windows": experiment.of_windows(source), "transcripts": next(iter(experiment.transcripts_of(source)), None)}
+
+
 def draw_scores(experiment: Experiment, place: str, mode: str) -> Params:
     """Give what the page of the scores is called, and what is explained."""
     source, of = source_of(place), "target" if experiment.settings.task == "regression" else "class"
@@ -254,7 +274,7 @@ RULES: dict[str, Callable[..., Params]] = {
             *(train_tokenizer, encode_source, cluster_sequences, assign_folds, pretrain_model, sweep_worker, conclude_sweep),
             *(show_sweeps, finetune_fold, predict_source, evaluate_fold, summarize_folds, check_interpretation),
             *(gather_models, merge_tracks, evaluate_classes, score_shard, draw_scores, compare_spectra, write_report),
-            *(list_variants, score_variants),
+            *(list_variants, score_variants, write_tracks, find_elements),
         )
     },
     "merge_predictions": gather_models,
