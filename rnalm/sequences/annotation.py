@@ -126,7 +126,9 @@ def _read_gtf(path: str | Path) -> Iterator[Transcript]:
             place = f"{path}, line {number}"
             if len(fields) < 9:
                 raise RnalmError(f"{place}: has {len(fields)} columns, expected the nine of GTF, separated by tabs")
-            own = gathered.setdefault((_name(place, fields[8]), fields[0], fields[6]), _Gathered(place))
+            key = (_name(place, fields[8]), fields[0], fields[6])
+            if (own := gathered.get(key)) is None:
+                own = gathered[key] = _Gathered(place)
             start, end = _bounds(place, fields)
             if fields[2] == "exon":
                 own.exons.append((start, end))

@@ -116,8 +116,8 @@ def _mean(name: str, profiles: list[summary.Profile], sense: int) -> Track:
     starts, ends, values = one.starts, one.ends, one.loo
     if len(profiles) > 1:
         parts = [pd.DataFrame({"start": each.starts, "end": each.ends, "loo": each.loo}) for each in profiles]
-        mean = pd.concat(parts).groupby(["start", "end"], as_index=False)["loo"].mean()
-        starts, ends, values = (mean[column].to_numpy() for column in mean)
+        mean = pd.concat(parts).groupby(["start", "end"]).agg(loo=("loo", "mean")).reset_index()
+        starts, ends, values = (mean[column].to_numpy() for column in ("start", "end", "loo"))
     # Without the sign that a zero would get.
     return Track(name, starts.astype(np.int64), ends.astype(np.int64), sense * values + 0.0)
 
@@ -151,7 +151,7 @@ def predicted(path: str | Path, encoded: str | Path, chosen: str | None = None) 
     for batch in file.iter_batches(batch_size=ROWS, columns=["id", column]):
         for name, values in zip(batch["id"].to_pylist(), batch[column].to_numpy(zero_copy_only=False), strict=True):
             offsets = next(own for other, own in places if other == name)
-            starts = np.arange(len(values)) if offsets is None else np.stack(offsets)[:, 0].astype(np.int64)
+            starts = np.arange(len(values)) if offsets is None else np.array(list(offsets), dtype=np.int64)[:, 0]
             yield Track(name, starts, starts + 1, values.astype(np.float64))
 
 

@@ -1,6 +1,7 @@
 """Runs of positions with one value ─► bedGraph and bigWig."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -175,7 +176,7 @@ def write(runs: Iterable[lay.Run], outputs: Sequence[str | Path], name: str, whe
     with ExitStack() as stack:
         temporary = {Path(path).suffix: stack.enter_context(replacing(path)) for path in outputs}
         # A bigWig is made of bedGraph, so that values are computed once, and none are held in memory.
-        text = temporary.get(".bedgraph") or stack.enter_context(_passing(temporary[".bw"].with_suffix(".bedgraph")))
+        text = temporary.get(".bedgraph") or stack.enter_context(_passing(Path(outputs[0])))
         sizes = _write_bedgraph(runs, text, name)
         if not sizes:
             raise RnalmError(f"{where}: has no value to write as a track; expected one position or more")
@@ -185,11 +186,12 @@ def write(runs: Iterable[lay.Run], outputs: Sequence[str | Path], name: str, whe
 
 @contextmanager
 def _passing(path: Path) -> Iterator[Path]:
-    """Write a file that is only needed for the time being."""
+    """Write beside a file what is only needed for the time being; named so that it is known when a killed job has left it."""
+    beside = path.with_name(f".{os.getpid()}.text.{path.name}")
     try:
-        yield path
+        yield beside
     finally:
-        path.unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
 
 
 def _write_bedgraph(runs: Iterable[lay.Run], path: Path, name: str) -> dict[str, int]:
