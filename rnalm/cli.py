@@ -173,6 +173,8 @@ def _check(options: argparse.Namespace) -> None:
             problems += _of_network(settings, settings.model, found)
     for name, cohort in settings.variants.items():
         problems += _of_variants(name, cohort)
+    if settings.tracks and settings.tracks.transcripts:
+        problems += _of_transcripts(settings.tracks.transcripts)
     if len(problems) == 1:
         raise RnalmError(problems[0])
     for problem in problems:
@@ -226,6 +228,17 @@ def _of_variants(name: str, cohort: "Variants") -> list[str]:
         print(f"variants.{name}: {', '.join(cohort.path)}: {sum(1 for _ in rows(cohort)):,} alleles")
         if cohort.regions:
             Regions(cohort.regions, Reference(cohort))
+    except RnalmError as error:
+        return [str(error)]
+    return []
+
+
+def _of_transcripts(path: str) -> list[str]:
+    """Read the file that lays transcripts on a genome, and list what is wrong."""
+    from rnalm.sequences.annotation import read
+
+    try:
+        print(f"tracks.transcripts: {path}: {len(read(path)):,} transcripts")
     except RnalmError as error:
         return [str(error)]
     return []

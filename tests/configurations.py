@@ -71,6 +71,7 @@ BASES = {
         "model": {"name": "frames"},
         "predict": {"sites": {"motif": "ATG"}},
         "interpret": {"shards": 2},
+        "tracks": {"transcripts": "genes.gtf"},
     },
     "marked": {
         "output": "out",
@@ -132,8 +133,9 @@ BASES = {
         "output": "out",
         "task": "multilabel",
         "source": source("table.tsv", columns={"id": "id", "sequence": "sequence", "label": ["a", "b"]}),
-        "interpret": {"shards": 2},
+        "interpret": {"shards": 2, "explain": "all"},
         "predict": {"formats": ["tsv", "hdf5"]},
+        "tracks": {"classes": ["a"]},
         "variants": {
             "more": {"path": "more.tsv", "genome": "a.fa", "length": 30, "formats": ["parquet", "tsv", "hdf5"], "shards": 1}
         },

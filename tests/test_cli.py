@@ -306,6 +306,16 @@ def test_a_network_of_ones_own_is_made_and_tried(capsys, write_config, tmp_path,
         assert cli.main(["check", str(path)]) == 0
 
 
+def test_transcripts_are_read_before_anything_is_trained(capsys, write_config, tmp_path):
+    path, line = tmp_path / "t.bed", "1\t5\t19\tt\t0\t{}\t0\t0\t0\t1\t14\t0\n"
+    path.write_text(line.format("+"))
+    assert cli.main(["check", str(write_config(tracks={"transcripts": str(path)}))]) == 0
+    assert f"tracks.transcripts: {path}: 1 transcripts\n" in capsys.readouterr().out
+    path.write_text(line.format("."))
+    wrong = failure(capsys, "check", str(write_config(tracks={"transcripts": str(path)})))
+    assert f"{path}, line 1: the transcript t is on the strand '.', expected + or -" in wrong
+
+
 def test_variants_are_held_against_the_genome(capsys, write_config, tmp_path):
     (tmp_path / "g.fa").write_text(">1\nACGTACGTACGTACGTACGTACGT\n")
     (tmp_path / "v.vcf").write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\n1\t5\t.\tA\tC,G\n")

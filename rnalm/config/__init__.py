@@ -33,6 +33,7 @@ from rnalm.config.section import Section
 from rnalm.config.source import Case, SourceSection
 from rnalm.config.sweep import OptionalSweep
 from rnalm.config.table import Table
+from rnalm.config.tracks import Tracks
 from rnalm.config.variants import Variants
 from rnalm.errors import nearest
 
@@ -75,6 +76,7 @@ __all__ = [
     "SourceSection",
     "Table",
     "Tokenizer",
+    "Tracks",
     "Variants",
     "read_source",
 ]
@@ -116,6 +118,8 @@ as Weights & Biases writes it."""
     predict: Predict = Predict()
     evaluate: Evaluate = Evaluate()
     interpret: Interpret = Interpret()
+    tracks: Tracks | None = None
+    """Files for genome browsers; null: none."""
     powerlaw: Powerlaw | None = None
     """Compare the spectra of weights in the report too; null: only when asked for by `snakemake powerlaw`."""
     report: Report = Report()
@@ -177,6 +181,8 @@ as Weights & Biases writes it."""
             self._check_training()
         self._check_task()
         self._check_tokens()
+        if self.tracks:
+            self._check_tracks(self.tracks)
         if self.labels.per == "token":
             self._check_positions()
         else:
@@ -268,6 +274,24 @@ as Weights & Biases writes it."""
                 raise ValueError("labels: class_weights and positive_weight both weigh classes; leave one of them out")
             if self.source is not None and self.source.gives("weight"):
                 raise ValueError(f"source: weights are for task: regression, found task: {self.task}")
+
+    def _check_tracks(self, tracks: Tracks) -> None:
+        """Refuse tracks of what is not told."""
+        for name, cohort in self.variants.items():
+            if "diffs" not in cohort.scores:
+                raise ValueError(f"variants.{name}.scores: tracks are of diffs; expected these among {cohort.scores}")
+        if not self.trains:
+            return  # classes are those of the models
+        if self.variants and self.task == "multilabel" and not tracks.classes:
+            raise ValueError("tracks.classes is missing: of which classes effects of variants have tracks")
+        explain = [self.interpret.explain] if isinstance(self.interpret.explain, str) else self.interpret.explain
+        if tracks.classes and self.labels.per == "sequence" and explain != ["all"]:
+            if self.task != "regression" and explain in (None, ["predicted"]):
+                raise ValueError(
+                    "tracks.classes: only the predicted class is explained; expected interpret.explain: all, or names"
+                )
+            if other := next((name for name in tracks.classes if explain and name not in explain), None):
+                raise ValueError(f"tracks.classes: {other!r} is not among interpret.explain; {nearest(other, explain or [])}")
 
     def classes_of(self, source: SourceSection) -> list[str]:
         """Name the classes of a source, where sequences or tokens have any number of them.

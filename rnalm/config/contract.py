@@ -1,5 +1,6 @@
 """What jobs write beside each other: the one list of names that writers, rules and tests read."""
 
+import re
 from collections.abc import Iterable
 from pathlib import PurePath
 
@@ -57,6 +58,11 @@ BETWEEN = {
     **{"diff": "_diffs", "abs_diff": "_abs_diffs", "logit_diff": "_logits"},
     **{"ref_pred": ".ref_predictions", "alt_pred": ".alt_predictions", "pred": "_predictions"},
 }
+
+#: Formats of what genome browsers show, by suffix; and what the tracks are called that are not of a mode of interpretation: of
+#: predictions for tokens, and of what single-nucleotide variants change.
+BROWSED = {"bedgraph": ".bedgraph", "bigwig": ".bw"}
+PREDICTED, CHANGED = "predicted", "snv_diffs"
 
 #: Pictures of the report, and the chapter in which ``snakemake --report`` shows each.
 PICTURES = {
@@ -166,6 +172,46 @@ def selene(stem: str, kind: str, columns: Iterable[str], missing: bool = True) -
     found = {f"{SELENE}/{stem}{BETWEEN[column]}.{ENDS[kind]}": (kind, column) for column in columns}
     found |= {f"{SELENE}/{stem}_row_labels.txt": ("labels", "")} if kind == "hdf5" else {}
     return found | ({f"{SELENE}/{stem}.NA": ("missing", "")} if missing else {})
+
+
+def class_end(name: str | None) -> str:
+    """End the name of a file that is about one class: what has a meaning in names of files becomes ``_``.
+
+    Parameters
+    ----------
+    name : str or None
+        The class; None: the file is about all there is.
+
+    Examples
+    --------
+    >>> class_end("H3K27ac/K562"), class_end(None)
+    ('_H3K27ac_K562', '')
+    """
+    return "" if name is None else "_" + re.sub(r"[^A-Za-z0-9.+-]", "_", name)
+
+
+def browsed(classes: Iterable[str], formats: Iterable[str]) -> list[str]:
+    """End the names of tracks, of each class in each format.
+
+    Parameters
+    ----------
+    classes : iterable of str
+        Classes; none: one track.
+    formats : iterable of str
+        Those of :data:`BROWSED` that are wanted.
+    """
+    return [f"{class_end(name)}{BROWSED[kind]}" for name in list(classes) or [None] for kind in formats]
+
+
+def elements(classes: Iterable[str]) -> list[str]:
+    """End the names of files of elements, one for each class.
+
+    Parameters
+    ----------
+    classes : iterable of str
+        Classes; none: one file.
+    """
+    return [f"{class_end(name)}.bed" for name in list(classes) or [None]]
 
 
 def picture_name(kind: str, source: str | None = None, mode: str | None = None) -> str:

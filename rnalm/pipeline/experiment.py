@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rnalm.config import Config, Genome, Given, Interpret, OwnModel, Pretrain, Source, contract
+from rnalm.config import Config, Genome, Given, Interpret, OwnModel, Parts, Pretrain, Source, contract
 from rnalm.config.contract import LABELS, LANGUAGE_MODEL, MODEL, UNSCORED, VARIANTS, place
 from rnalm.config.sweep import Sweep
 from rnalm.errors import RnalmError
@@ -84,6 +84,8 @@ class Experiment:
         several = settings.task == "multilabel" and self.per == "sequence"
         self.evaluated = [name for name in self.queries if several and self.sources[name].gives("label")]
         self.further_weights = self._find_further_weights()
+        if settings.tracks and settings.tracks.transcripts:
+            self._check_transcripts(settings.tracks.transcripts)
 
     def _check_given(self) -> None:
         """Refuse to ask of given models what their outputs do not tell."""
@@ -112,6 +114,15 @@ class Experiment:
                 if Path(path).is_file() and not is_vcf(path):
                     problem = f"vcf writes a file again, and {path} has no header of VCF"
                     raise RnalmError(f"variants.{name}.formats: {problem}; expected VCF or BCF, or formats without vcf")
+
+    def _check_transcripts(self, path: str) -> None:
+        """Refuse a file of transcripts that cannot be one, or that nothing needs."""
+        from rnalm.sequences.annotation import kind_of  # which needs more than planning usually does
+
+        kind_of(path)
+        if all(map(self.of_windows, self.queries)):
+            problem = "all sequences are windows of a genome, whose names say where they lie"
+            raise RnalmError(f"tracks.transcripts: {problem}; expected null")
 
     @cached_property
     def labelled(self) -> dict[str, Any]:
@@ -368,6 +379,63 @@ class Experiment:
     def further_effects(self) -> str:
         """A pattern of what is written of variants beside Parquet, by its place within the folder of a cohort."""
         return pattern(name for cohort in self.settings.variants.values() for name in cohort.files)
+
+    @cached_property
+    def browsed(self) -> dict[str, tuple[str, str]]:
+        """Stems of the tracks for genome browsers: what each is of, and the source or file of variants."""
+        if self.settings.tracks is None:
+            return {}
+        own = [(mode, source) for source, mode in self.asked]
+        own += [(contract.PREDICTED, source) for source in self.queries if self.per == "token"]
+        changed = {f"variants/{cohort}/{contract.CHANGED}": (contract.CHANGED, cohort) for cohort in self.settings.variants}
+        return {f"{place('tracks', source)}/{kind}": (kind, source) for kind, source in own} | changed
+
+    @property
+    def browsed_classes(self) -> list[str]:
+        """The classes that have tracks of their own."""
+        return self.settings.tracks.classes if self.settings.tracks else []
+
+    @property
+    def browsed_ends(self) -> list[str]:
+        """How the names of the files of a track end."""
+        return contract.browsed(self.browsed_classes, self.settings.tracks.formats) if self.settings.tracks else [""]
+
+    def browsed_table(self, stem: str) -> list[str]:
+        """List the table of which a track is, and the sequences where it does not hold their positions.
+
+        Parameters
+        ----------
+        stem : str
+            One of :attr:`browsed`.
+        """
+        kind, name = self.browsed[stem]
+        if kind == contract.CHANGED:
+            return [f"{self.out}/variants/{name}/{contract.VARIANTS}"]
+        if kind == contract.PREDICTED:
+            return [f"{self.out}/{self.predictions_of(name)}/{contract.PREDICTIONS}", f"{self.out}/encoded/{name}.parquet"]
+        return [f"{self.scored(name, kind)}.parquet"]
+
+    def of_windows(self, source: str) -> bool:
+        """Say whether the ids of a source tell where its sequences lie on a genome.
+
+        Parameters
+        ----------
+        source : str
+            Its name.
+        """
+        own = self.sources[source]
+        return all(isinstance(part, Genome) for part in (own.each.values() if isinstance(own, Parts) else [own]))
+
+    def transcripts_of(self, source: str) -> list[str]:
+        """Give the file that lays the sequences of a source on a genome, if there is one.
+
+        Parameters
+        ----------
+        source : str
+            Its name.
+        """
+        given = self.settings.tracks.transcripts if self.settings.tracks else None
+        return [given] if given and not self.of_windows(source) else []
 
     def scored(self, source: str, mode: str) -> str:
         """Give the stem of what is made of the scores of a source in a mode.

@@ -206,7 +206,7 @@ def list_variants(experiment: Experiment, cohort: str) -> Params:
 
 def score_variants(experiment: Experiment, cohort: str, shard: str, shards: str) -> Params:
     """Give which windows of alleles are predicted, by which models, and what is told."""
-    include = {"path", "genome", "index", "length", "anchor", "scores"}
+    include = {"path", "genome", "index", "length", "anchor", "scores", "scorer"}
     return {
         "model_folders": list(experiment.models.values()),
         "options": experiment.settings.variants[cohort].model_dump(mode="json", include=include),
@@ -220,6 +220,26 @@ def score_variants(experiment: Experiment, cohort: str, shard: str, shards: str)
 def write_variants(experiment: Experiment, cohort: str, written: str) -> Params:
     """Give of which file of variants, and in which format, what is written."""
     return experiment.settings.variants[cohort].files[written]
+
+
+def write_tracks(experiment: Experiment, stem: str) -> Params:
+    """Give what a track is of, which classes have one, and what lays sequences on a genome."""
+    kind, source = experiment.browsed[stem]
+    return {"kind": kind, "classes": experiment.browsed_classes} | (
+        _laid(experiment, source) if kind != contract.CHANGED else {}
+    )
+
+
+def find_elements(experiment: Experiment, tracks: str, mode: str) -> Params:
+    """Give what an element is, of which scores and classes, and what lays sequences on a genome."""
+    options = experiment.settings.tracks.elements if experiment.settings.tracks else None
+    given = {"kind": mode, "classes": experiment.browsed_classes, "options": options, "seed": experiment.settings.seed}
+    return given | _laid(experiment, source_of(tracks))
+
+
+def _laid(experiment: Experiment, source: str) -> Params:
+    """Give what lays the sequences of a source on a genome."""
+    return {"windows": experiment.of_windows(source), "transcripts": next(iter(experiment.transcripts_of(source)), None)}
 
 
 def draw_scores(experiment: Experiment, place: str, mode: str) -> Params:
@@ -277,7 +297,7 @@ RULES: dict[str, Callable[..., Params]] = {
             *(train_tokenizer, encode_source, cluster_sequences, assign_folds, pretrain_model, sweep_worker, conclude_sweep),
             *(show_sweeps, finetune_fold, predict_source, evaluate_fold, summarize_folds, check_interpretation),
             *(gather_models, merge_tracks, evaluate_classes, score_shard, draw_scores, compare_spectra, write_report),
-            *(list_variants, score_variants, write_variants, write_predictions),
+            *(list_variants, score_variants, write_variants, write_predictions, write_tracks, find_elements),
         )
     },
     "merge_predictions": gather_models,

@@ -11,7 +11,19 @@ from rnalm.pipeline import params
 from rnalm.pipeline.experiment import Experiment
 
 #: The stages that can be asked for, in the order in which data flow.
-STAGES = ("tokenize", "encode", "pretrain", "sweep", "finetune", "predict", "interpret", "variants", "powerlaw", "report")
+STAGES = (
+    "tokenize",
+    "encode",
+    "pretrain",
+    "sweep",
+    "finetune",
+    "predict",
+    "interpret",
+    "variants",
+    "tracks",
+    "powerlaw",
+    "report",
+)
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,18 @@ class Plan(Experiment):
         files = [file for cohort in cohorts for file in (*self.variant_parts(cohort), *self.variant_tables(cohort))]
         return [file.removeprefix(f"{self.out}/") for file in files]
 
+    def _tracks(self) -> list[str]:
+        elements = [f"{stem}{end}" for stem in self._with_elements for end in contract.elements(self.browsed_classes)]
+        return [*(f"{stem}{end}" for stem in self.browsed for end in self.browsed_ends), *elements]
+
+    @property
+    def _with_elements(self) -> dict[str, dict[str, str]]:
+        """Stems of the files of elements, and the wildcards of the jobs that write them."""
+        if self.settings.tracks is None or self.settings.tracks.elements is None:
+            return {}
+        places = [(place("tracks", source), mode) for source, mode in self.asked]
+        return {f"{folder}/elements_{mode}": {"tracks": folder, "mode": mode} for folder, mode in places}
+
     def _powerlaw(self) -> list[str]:
         return [f"powerlaw/{name}" for name in contract.SPECTRA]
 
@@ -185,6 +209,11 @@ class Plan(Experiment):
             own = self.sources[source_of(values["place"])]
             windows = [path for path in (own.genome, own.sample.path) if path] if isinstance(own, Genome) else []
             return [*windows, *self._of_given("labels.json")]
+        if rule == "write_tracks":
+            kind, source = self.browsed[values["stem"]]
+            return [] if kind == contract.CHANGED else self.transcripts_of(source)
+        if rule == "find_elements":
+            return self.transcripts_of(contract.source_of(values["tracks"]))
         if rule == "cluster_sequences":
             return self.settings.training_source.of_sequences().paths
         if rule == "predict_source":
@@ -207,7 +236,8 @@ class Plan(Experiment):
         sources = [*self.encoded.values(), *filter(None, [self.vocabulary])]
         models = [*(self.model_files(*self.models) if self.given else []), *self.further_weights, *self.starting_point()]
         read = [path for source in (*sources, *self.settings.variants.values()) for path in source.paths]
-        return [*read, *self.evaluated_classes, *self.annotations, *self.regions, *models]
+        transcripts = [path for source in self.queries for path in self.transcripts_of(source)][:1]
+        return [*read, *transcripts, *self.evaluated_classes, *self.annotations, *self.regions, *models]
 
     def _lent(self) -> list[str]:
         return [path for path in [f"{self.lender}/tokenizer.json"] if Path(path).is_file()]
@@ -235,6 +265,8 @@ class Plan(Experiment):
             yield from self._scoring_jobs()
         for cohort in settings.variants:
             yield from self._variant_jobs(cohort)
+        yield from (("write_tracks", {"stem": stem}) for stem in self.browsed)
+        yield from (("find_elements", wildcards) for wildcards in self._with_elements.values())
         if settings.powerlaw:
             yield "compare_spectra", {}
         if self._report():

@@ -25,6 +25,7 @@ PLACES = {
     "sites": ("tracks/", "sites.csv"),
     "pages of scores": ("interpret/", ".html"),
     "effects of variants": ("variants/", "variants.parquet"),
+    "elements": ("tracks/", ".bed"),
     "report": ("report", ".html"),
 }
 

@@ -2,7 +2,7 @@
 
 import fnmatch
 import logging
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -109,7 +109,7 @@ class Reference:
         name : str
             As it is called elsewhere.
         """
-        return next((own for own in (name, name.removeprefix("chr"), f"chr{name}") if own in self.every), None)
+        return call(name, self.every)
 
     def unknown(self, contig: str) -> Union:
         """Find the bases of a contig that are not known.
@@ -127,6 +127,24 @@ class Reference:
             starts.append(first + edges[::2])
             ends.append(first + edges[1::2])
         return Union.of(np.concatenate(starts), np.concatenate(ends))
+
+
+def call(name: str, known: Container[str]) -> str | None:
+    """Give the name that a contig has elsewhere, with ``chr`` or without; None: it is not there.
+
+    Parameters
+    ----------
+    name : str
+        As it is called here.
+    known : container of str
+        How contigs are called there.
+
+    Examples
+    --------
+    >>> call("chr7", ["6", "7"]), call("7", ["chr7"]), call("MT", ["chr7"])
+    ('7', 'chr7', None)
+    """
+    return next((own for own in (name, name.removeprefix("chr"), f"chr{name}") if own in known), None)
 
 
 def _wanted(name: str, contigs: Contigs) -> bool:

@@ -46,6 +46,8 @@ def reading(prefix: str, told: set[str], labelled: set[str], path: str) -> dict[
 
 #: What is listed, or scored, anew.
 LISTED, EFFECTS = below("list_variants"), below("score_variants")
+#: What browsers show; the report shows the configuration.
+BROWSED = {"write_tracks", "find_elements"} | REPORT
 #: Every key of the configuration: the base in which it is changed, its new value, and the rules that run again.
 KEYS = {
     "output": ("regression", "elsewhere", EVERYTHING),
@@ -307,6 +309,12 @@ KEYS = {
     "interpret.scorer": ("regression", "naive", SCORING),
     "interpret.precision": ("regression", "bf16", SCORING),
     "interpret.batch_tokens": ("regression", 100, SCORING),
+    **{f"tracks.{key}": ("positions", value, BROWSED) for key, value in {"transcripts": "table.bed", "classes": ["1"]}.items()},
+    "tracks.formats": ("positions", ["bigwig"], REPORT),  # files that are not there yet are made
+    **{
+        f"tracks.elements.{key}": ("positions", value, {"find_elements"} | REPORT)
+        for key, value in {"threshold": 0.9, "permutations": 49, "min_length": 2}.items()
+    },
     "powerlaw.models": ("language", {"other": "given"}, {"compare_spectra", "write_report"}),
     "report.title": ("regression", "Yes!", REPORT),
     "report.profiles": ("regression", 1, REPORT),
@@ -352,7 +360,7 @@ def changed(config: dict, key: str, value: object, also: dict | None = None, mor
 def files(tmp_path, monkeypatch):
     """Let the current folder hold all files that the configurations name."""
     monkeypatch.chdir(tmp_path)
-    for name in ("table.tsv", "more.tsv", "a.fa", "b.fa", "signal.bw"):
+    for name in ("table.tsv", "more.tsv", "a.fa", "b.fa", "signal.bw", "genes.gtf", "table.bed"):
         (tmp_path / name).write_text(name)
     for name in ("my.py", "other.py"):
         (tmp_path / name).write_text(name)

@@ -276,10 +276,14 @@ def tracked(tmp_path_factory, make_experiment) -> Experiment:
     """Give an experiment with labels of tokens that has run to its end."""
     with once(tmp_path_factory, "tracked") as (folder, fill):
         experiment = make_experiment(folder)
-        experiment.config = sites.configuration()
+        experiment.config = sites.configuration() | {
+            "tracks": {"formats": ["bedgraph", "bigwig"], "transcripts": "genes.bed", "elements": {"threshold": 0.5}}
+        }
         if not fill:
             return experiment
-        (folder / "table.tsv").write_text(sites.table(sites.with_sites(60, seed=0)))
+        made = sites.with_sites(60, seed=0)
+        (folder / "table.tsv").write_text(sites.table(made))
+        (folder / "genes.bed").write_text(sites.genes(made))
         return run_traced(experiment)
 
 
@@ -295,7 +299,8 @@ def several(tmp_path_factory, make_experiment) -> Experiment:
             "model": {"name": "frames", "width": 4, "layers": 1},
             "finetune": {"epochs": 1},
             "predict": {"formats": ["tsv"]},
-            "interpret": {"modes": ["mask"], "sample_size": 2, "shards": 1},
+            "interpret": {"modes": ["mask"], "sample_size": 2, "shards": 1, "explain": "all"},
+            "tracks": {"formats": ["bigwig"], "classes": ["TTA", "GG"], "elements": None},
             "variants": {
                 "cohort": {
                     **{"path": "v.vcf", "genome": "g.fa", "length": 30, "shards": 1},
@@ -308,7 +313,9 @@ def several(tmp_path_factory, make_experiment) -> Experiment:
         draw = np.random.default_rng(0)
         genome = "".join(draw.choice(list("ACGT"), 120))
         (folder / "g.fa").write_text(f">1\n{genome}\n")
-        alleles = f"1\t50\t.\t{genome[49]}\tGG\n1\t60\t.\t{genome[59:63]}\t{genome[59]}\n1\t5\t.\tA\t<DEL>\n"
+        other = {"A": "C"}.get(genome[69], "A")
+        single = f"1\t70\t.\t{genome[69]}\t{other}\n"
+        alleles = f"{single}1\t50\t.\t{genome[49]}\tGG\n1\t60\t.\t{genome[59:63]}\t{genome[59]}\n1\t5\t.\tA\t<DEL>\n"
         (folder / "v.vcf").write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\n" + alleles)
         texts = ["".join(draw.choice(list("ACGT"), 30)) for _ in range(60)]
         rows = [f"s{row}\t{text}\t{int('GG' in text)}\t{int('TTA' in text)}\n" for row, text in enumerate(texts)]

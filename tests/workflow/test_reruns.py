@@ -119,6 +119,8 @@ EDITS = {
     "a picture": (statement_in("report.figures:positions"), REPORT),
     "a reader of elements": (statement_in("sequences.bed:read_bed"), EVERYTHING),
     "tracks": (statement_in("prediction.tracks:merge"), LISTING),
+    "what lays sequences on a genome": (statement_in("tracks.lay:on_genome"), {"write_tracks"}),
+    "elements": (statement_in("tracks.elements:best"), {"find_elements"}),
     "a list of sites": (statement_in("prediction.sites:write"), LISTING),
     "a scorer": (statement_in("scoring.scorers.incremental:IncrementalScorer.launch"), SCORING),
     "a shard": (statement_in("scoring.shard:score_shard"), SCORING),
