@@ -132,7 +132,7 @@ BASES = {
         "output": "out",
         "task": "multilabel",
         "source": source("table.tsv", columns={"id": "id", "sequence": "sequence", "label": ["a", "b"]}),
-        "interpret": {"shards": 2},
+        "interpret": {"modes": ["mutate"], "mutate": {"regions": "regions.bed"}, "formats": ["selene"], "shards": 2},
         "variants": {"more": {"path": "more.tsv", "genome": "a.fa", "length": 30, "formats": ["parquet", "tsv"], "shards": 1}},
     },
     "elsewhere": {

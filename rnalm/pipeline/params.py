@@ -178,6 +178,7 @@ def score_shard(experiment: Experiment, source: str, mode: str, shard: str, shar
         "mode": mode,
         "replacements": interpret.replacements if mode == "replace" else {},
         "replace_modifiers": interpret.replace_modifiers and mode == "replace",
+        "mutate": interpret.mutate if mode == "mutate" else None,
         "trust": experiment.trusts,
         "shard": int(shard),
         "shards": int(shards),

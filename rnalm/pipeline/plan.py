@@ -174,6 +174,8 @@ class Plan(Experiment):
             return self.vocabulary.paths if self.vocabulary else self._lent()
         if rule == "encode_source":
             return [*self.encoded[values["source"]].paths, *self._of_given("config.json")]
+        if rule == "score_shard":
+            return self.regions if values["mode"] == "mutate" else []
         if rule == "list_variants":
             return self.settings.variants[values["cohort"]].paths
         if rule == "score_variants":
@@ -190,7 +192,7 @@ class Plan(Experiment):
             return [*self.evaluated_classes, *self._of_given("labels.json")]
         if rule == "check_interpretation":
             own = self.starting_point() if isinstance(self.settings.model, OwnModel) else []
-            return [*self.annotations, *self._of_given("labels.json"), *own]
+            return [*self.beds, *self._of_given("labels.json"), *own]
         return self.annotations if rule == "write_report" else []
 
     def all_provided(self) -> list[str]:
@@ -198,7 +200,7 @@ class Plan(Experiment):
         sources = [*self.encoded.values(), *filter(None, [self.vocabulary])]
         models = self.model_files(*self.models) if self.given else []
         read = [path for source in (*sources, *self.settings.variants.values()) for path in source.paths]
-        return [*read, *self.evaluated_classes, *self.annotations, *models, *self.further_weights, *self.starting_point()]
+        return [*read, *self.evaluated_classes, *self.beds, *models, *self.further_weights, *self.starting_point()]
 
     def _lent(self) -> list[str]:
         return [path for path in [f"{self.lender}/tokenizer.json"] if Path(path).is_file()]

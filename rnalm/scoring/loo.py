@@ -1,7 +1,7 @@
 """Leave one out: what perturbations of a sequence change in its prediction."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -85,8 +85,12 @@ class LeaveOneOut:
         changes = self.editor.perturbations(sequence)
         if not self.measured:
             self.log_error(sequence, changes, using[0])
-        pending = [_launch(self.scorers[number], self.subject.labels[number], sequence, changes) for number in using]
+        pending = [launch(self.scorers[number], self.subject.labels[number], sequence, changes) for number in using]
         return lambda: [(changes.sites, self.subject.by(using).contrast([wait() for wait in pending]))]
+
+    def omitted(self) -> Iterable[str]:
+        """Say of which sequences something was left out: of none."""
+        return ()
 
     def log_error(self, sequence: Encoded, changes: Perturbations, number: int, at: np.ndarray | None = None) -> None:
         """Log once what a lower precision costs.
@@ -112,8 +116,25 @@ class LeaveOneOut:
         )
 
 
-def _launch(scorer: Scorer, labels: Labels, sequence: Encoded, changes: Perturbations) -> Callable[[], np.ndarray]:
-    """Begin to score perturbations, averaged over both strands if those of the other one are listed."""
+def launch(scorer: Scorer, labels: Labels, sequence: Encoded, changes: Perturbations) -> Callable[[], np.ndarray]:
+    """Begin to score perturbations, averaged over both strands if those of the other one are listed.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        Of a model.
+    labels : Labels
+        What the outputs of the model mean.
+    sequence : Encoded
+        The sequence, with both strands where both are scored.
+    changes : Perturbations
+        Of the sequence.
+
+    Returns
+    -------
+    callable
+        Waits for the outputs of the perturbations and, last, of the sequence ``(edits + 1, outputs)``.
+    """
     own = scorer.launch(sequence, changes.edits)
     if changes.twin is None:
         return own

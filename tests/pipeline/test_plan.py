@@ -298,6 +298,12 @@ KEYS = {
     "interpret.steps": ("kmers", 60, SCORING),
     "interpret.explain": ("classes", ["a", "b"], SCORING | {"check_interpretation"}),
     "interpret.explain_at": ("positions", "labels", SCORING | {"check_interpretation"}),
+    "interpret.mutate.bases": ("several", 2, SCORING | {"check_interpretation"}),
+    "interpret.mutate.start": ("several", 3, SCORING | {"check_interpretation"}, {"regions": None}),
+    "interpret.mutate.end": ("several", 9, SCORING | {"check_interpretation"}, {"regions": None}),
+    "interpret.mutate.regions": ("several", "more.tsv", SCORING | {"check_interpretation"}),
+    "interpret.mutate.letters": ("several", ["A", "C"], SCORING | {"check_interpretation"}),
+    "interpret.formats": ("several", [], REPORT),
     "interpret.scale": ("classes", "logit", SCORING),
     "interpret.sample_size": ("regression", 3, SCORING),
     "interpret.shards": ("regression", 3, SCORING),
@@ -349,7 +355,7 @@ def changed(config: dict, key: str, value: object, also: dict | None = None, mor
 def files(tmp_path, monkeypatch):
     """Let the current folder hold all files that the configurations name."""
     monkeypatch.chdir(tmp_path)
-    for name in ("table.tsv", "more.tsv", "a.fa", "b.fa", "signal.bw"):
+    for name in ("table.tsv", "more.tsv", "a.fa", "b.fa", "signal.bw", "regions.bed"):
         (tmp_path / name).write_text(name)
     for name in ("my.py", "other.py"):
         (tmp_path / name).write_text(name)

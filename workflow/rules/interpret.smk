@@ -4,7 +4,7 @@ rule check_interpretation:
         encoded=f"{OUT}/encoded/{next(iter(PLAN.sources), 'none')}.parquet",
         tokenizer=f"{OUT}/tokenizer.json",
         labels=of_models(["labels.json"]) if PLAN.given else [],
-        annotations=ancient(PLAN.annotations),
+        beds=ancient(PLAN.beds),
     output:
         f"{OUT}/interpret/checked",
     log:
@@ -55,6 +55,7 @@ rule score_shard:
         encoded=f"{OUT}/encoded/{{source}}.parquet",
         models=f"{OUT}/interpret/models.json",
         folds=lambda wildcards: PLAN.folds_of(wildcards.source),
+        regions=provided("score_shard"),
     output:
         f"{OUT}/interpret/parts/{{source}}/{{mode}}/{{shard}}-of-{{shards}}.parquet",
     log:
@@ -70,6 +71,7 @@ rule score_shard:
         runtime=720,
     params:
         code=code("score.py"),
+        content=content("score_shard"),
         job=job("score_shard"),
     script:
         "../scripts/score.py"
