@@ -206,6 +206,11 @@ def score_variants(experiment: Experiment, cohort: str, shard: str, shards: str)
     }
 
 
+def write_mutations(experiment: Experiment, place: str) -> Params:
+    """Give what the scores are differences of."""
+    return {"scale": experiment.settings.interpret.scale}
+
+
 def draw_scores(experiment: Experiment, place: str, mode: str) -> Params:
     """Give what the page of the scores is called, and what is explained."""
     source, of = source_of(place), "target" if experiment.settings.task == "regression" else "class"
@@ -255,7 +260,7 @@ RULES: dict[str, Callable[..., Params]] = {
             *(train_tokenizer, encode_source, cluster_sequences, assign_folds, pretrain_model, sweep_worker, conclude_sweep),
             *(show_sweeps, finetune_fold, predict_source, evaluate_fold, summarize_folds, check_interpretation),
             *(gather_models, merge_tracks, evaluate_classes, score_shard, draw_scores, compare_spectra, write_report),
-            *(list_variants, score_variants),
+            *(write_mutations, list_variants, score_variants),
         )
     },
     "merge_predictions": gather_models,

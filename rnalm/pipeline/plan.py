@@ -111,7 +111,18 @@ class Plan(Experiment):
         parts = [part.removeprefix(f"{self.out}/") for asked in self.asked for part in self.shard_files(*asked)]
         stems = [self.scored(*asked).removeprefix(f"{self.out}/") for asked in self.asked]
         merged = [f"{stem}.{kind}" for stem in stems for kind in (*contract.SCORES, contract.PAGE)]
-        return ["interpret/checked", *parts, *merged] if self.asked else []
+        further = [f"{place('interpret', source)}/{name}" for source in self.mutated for name in self.mutations]
+        return ["interpret/checked", *parts, *merged, *further] if self.asked else []
+
+    @property
+    def mutated(self) -> list[str]:
+        """Sources whose letters are exchanged."""
+        return [source for source, mode in self.asked if mode == "mutate"]
+
+    @property
+    def mutations(self) -> list[str]:
+        """Files of what these exchanges change, in further formats."""
+        return [contract.MUTATIONS[name] for name in self.settings.interpret.formats]
 
     def _variants(self) -> list[str]:
         merged = [
@@ -264,3 +275,4 @@ class Plan(Experiment):
             merged = {"place": place("interpret", source), "mode": mode}
             yield "merge_scores", merged
             yield "draw_scores", merged
+        yield from (("write_mutations", {"place": place("interpret", source)}) for source in self.mutated if self.mutations)

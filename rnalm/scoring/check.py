@@ -115,6 +115,8 @@ def check(
         (replacement_letters if bases else replacement_ids)(interpret.replacements, tokenizer, both_strands)
     if "mutate" in interpret.scored:
         check_mutation(interpret.mutate, interpret.level, per, both_strands, tokenizer)
+        if per == "token" and interpret.formats:
+            raise RnalmError("interpret.formats: selene is for predictions of whole sequences, and each token has one here")
     for name in named_classes(interpret.explain):
         class_index(name, classes)
 

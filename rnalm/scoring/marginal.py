@@ -78,4 +78,4 @@ def _means(sums: pd.DataFrame) -> pd.DataFrame:
     sums = sums.iloc[np.argsort(sums["start_offset"].to_numpy(), kind="stable")].reset_index(drop=True)
     means = sums.assign(end_offset=sums["start_offset"] + 1, loo=sums["loo"] / sums["count"])
     columns = ["sequence", "token", *SAME, "start_offset", "end_offset", "loo", *(["class"] if "class" in sums else [])]
-    return means[columns]
+    return means.loc[:, columns]

@@ -169,7 +169,7 @@ def test_an_evaluation_on_a_genome_draws_what_is_tested(bring):
     [
         ("prediction: {input_path: r.bed, output_dir: o, strand_index: 5}", {"genome": "hg19.fa", "length": 1000}, None),
         ("prediction: {input_path: s.fa, output_format: hdf5}", {"path": ["s.fa"]}, None),
-        ("in_silico_mutagenesis: {input_path: s.fa, save_data: [logits]}", {"path": ["s.fa"]}, ["replace"]),
+        ("in_silico_mutagenesis: {input_path: s.fa, save_data: [logits]}", {"path": ["s.fa"]}, ["mutate"]),
     ],
 )
 def test_analyses_are_predictions_and_scores(bring, asked, source, interpret):

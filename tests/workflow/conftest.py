@@ -294,7 +294,10 @@ def several(tmp_path_factory, make_experiment) -> Experiment:
             "source": {"path": "several.tsv", "columns": {"id": "id", "sequence": "sequence", "label": ["GG", "TTA"]}},
             "model": {"name": "frames", "width": 4, "layers": 1},
             "finetune": {"epochs": 1},
-            "interpret": {"modes": ["mask"], "sample_size": 2, "shards": 1},
+            "interpret": {
+                **{"modes": ["mask", "mutate"], "mutate": {"bases": 2, "start": "center:4"}, "formats": ["selene"]},
+                **{"sample_size": 2, "shards": 1, "explain": "all"},
+            },
             "variants": {
                 "cohort": {"path": "v.vcf", "genome": "g.fa", "length": 30, "formats": ["parquet", "tsv"], "shards": 1}
             },

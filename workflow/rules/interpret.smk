@@ -119,3 +119,25 @@ rule draw_scores:
         job=job("draw_scores"),
     script:
         "../scripts/draw_scores.py"
+
+
+rule write_mutations:
+    input:
+        lambda wildcards: PLAN.shard_files(contract.source_of(wildcards.place), "mutate"),
+    output:
+        f"{OUT}/{{place}}/{contract.MUTATIONS['selene']}",
+    log:
+        f"{OUT}/logs/{{place}}/write-selene.log",
+    benchmark:
+        f"{OUT}/benchmarks/{{place}}/write-selene.tsv"
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=120,
+    params:
+        code=code("write_mutations.py"),
+        job=job("write_mutations"),
+    script:
+        "../scripts/write_mutations.py"
