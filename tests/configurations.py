@@ -133,7 +133,10 @@ BASES = {
         "output": "out",
         "task": "multilabel",
         "source": source("table.tsv", columns={"id": "id", "sequence": "sequence", "label": ["a", "b"]}),
-        "interpret": {"shards": 2, "explain": "all"},
+        "interpret": {
+            **{"modes": ["mutate"], "mutate": {"regions": "regions.bed"}, "formats": ["selene"]},
+            **{"shards": 2, "explain": "all"},
+        },
         "predict": {"formats": ["tsv", "hdf5"]},
         "tracks": {"classes": ["a"]},
         "variants": {

@@ -34,9 +34,10 @@ READERS = {
     "evaluate_classes": (),
     "merge_tracks": ("write_tracks", "write_report"),
     "check_interpretation": (),
-    "score_shard": ("merge_scores",),
+    "score_shard": ("merge_scores", "write_mutations"),
     "merge_scores": ("draw_scores", "write_tracks", "find_elements", "write_report"),
     "draw_scores": (),
+    "write_mutations": (),
     "compare_spectra": ("write_report",),
     "write_report": (),
 }

@@ -48,6 +48,9 @@ TRACKS = {"bedgraph": "predictions.bedgraph", "npy": "predictions.npy"}
 SCORES = ("parquet", "csv", "pkl")
 PAGE = "html"
 
+#: Further formats of the scores of a mutagenesis.
+MUTATIONS = {"selene": "loo_scores_mutate.selene.zip"}
+
 #: What is made of a file of variants: the effects of alleles, and those of which there is none.
 VARIANTS, UNSCORED = "variants.parquet", "NA.tsv"
 

@@ -1,5 +1,6 @@
 """Configuration of what is made with trained models."""
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -54,12 +55,95 @@ class Evaluate(Section):
 
 #: Methods of interpretation, and the keys that are for one of them alone.
 METHODS: dict[str, tuple[str, ...]] = {
-    "loo": ("level", "modes", "explain_at", "scorer", "replacements", "replace_modifiers"),
+    "loo": ("level", "modes", "explain_at", "scorer", "replacements", "replace_modifiers", "mutate", "formats"),
     "integrated_gradients": ("steps",),
 }
 
 #: What of the interpretation is held against the data before any training.
-CHECKED = {"method", "level", "modes", "replacements", "replace_modifiers", "explain", "explain_at"}
+CHECKED = {"method", "level", "modes", "replacements", "replace_modifiers", "mutate", "explain", "explain_at"}
+
+
+class Mutate(Section):
+    """Which letters mode `mutate` exchanges: every combination of `bases` positions, each for every other letter."""
+
+    bases: int = Field(default=1, ge=1)
+    """How many positions are exchanged at a time."""
+    start: Annotated[int, Field(ge=0)] | Annotated[str, Field(pattern=r"^center:[1-9]\d*$")] = 0
+    """The first position of the region whose letters are exchanged, 0-based, in the uncut sequence; or `center:100`: the 100 \
+positions in the middle of what the model sees."""
+    end: int | None = Field(default=None, ge=1)
+    """The position after the region; null: to the end."""
+    regions: str | None = None
+    """BED file of regions in the sequences' own coordinates, in place of `start` and `end`: the first column is the id. \
+Sequences that it does not name are not scored."""
+    letters: list[str] | None = Field(default=None, min_length=2)
+    """The letters, in the order of their scores; null: A, C, G and T or U, for proteins the 20 amino acids, as the tokenizer \
+writes them, or, where a token has several letters and is one position (`token_sep`), all tokens."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.regions and (self.start != 0 or self.end is not None):
+            raise ValueError("regions takes the place of start and end; expected one or the other")
+        if isinstance(self.start, str) and self.end is not None:
+            raise ValueError(f"end: start is {self.start!r}, which says where the region ends")
+        if (width := self.width) is not None and width < self.bases:
+            raise ValueError(f"the region has {max(0, width)} positions, expected bases ({self.bases}) or more")
+        if self.letters and len(set(self.letters)) < len(self.letters):
+            raise ValueError(f"letters must differ from each other, found {self.letters}")
+        return self
+
+    @property
+    def width(self) -> int | None:
+        """How many positions the region has; None where that depends on the sequence."""
+        if isinstance(self.start, str):
+            return int(self.start.partition(":")[2])
+        return None if self.end is None else self.end - self.start
+
+    def within(self, first: int, after: int) -> tuple[int, int]:
+        """Give the region of a sequence of which the model sees some positions; it may leave these.
+
+        Parameters
+        ----------
+        first, after : int
+            What the model sees, half-open.
+
+        Examples
+        --------
+        >>> Mutate(start="center:3").within(10, 18)
+        (12, 15)
+        """
+        if isinstance(self.start, str):
+            width = int(self.start.partition(":")[2])
+            begin = first + (after - first - width) // 2
+            return begin, begin + width
+        return self.start or first, after if self.end is None else self.end
+
+    def combinations(self, positions: int) -> int:
+        """Count what is made of a region, where one of four letters, or of those that are set, stands at each position.
+
+        Parameters
+        ----------
+        positions : int
+            Of the region.
+
+        Examples
+        --------
+        >>> Mutate(bases=2).combinations(5)
+        90
+        """
+        others = len(self.letters or "ACGT") - 1
+        return math.comb(max(0, positions), self.bases) * others**self.bases
+
+    def count(self, length: int) -> int:
+        """Count what is made of a sequence by ``start`` and ``end``; see :meth:`combinations`.
+
+        Parameters
+        ----------
+        length : int
+            Positions of the sequence.
+        """
+        start, end = self.within(0, length)
+        return self.combinations(min(end, length) - max(start, 0))
 
 
 class Interpret(Section):
@@ -79,12 +163,17 @@ each side of a masked base is tokenized by itself, and k-mers that hold it becom
     steps: int = Field(default=50, ge=2)
     """Steps on the way from the baseline, for `integrated_gradients`; more, up to 1000, where the sum over tokens is off \
 by more than a tenth."""
-    modes: list[Literal["remove", "mask", "replace"]] = Field(default=["remove"], min_length=1)
-    """`remove` deletes the token, `mask` makes it `[MASK]`, `replace` exchanges it for each of its replacements."""
+    modes: list[Literal["remove", "mask", "replace", "mutate"]] = Field(default=["remove"], min_length=1)
+    """`remove` deletes the token, `mask` makes it `[MASK]`, `replace` exchanges it for each of its replacements, `mutate` for \
+every other letter of the alphabet (in-silico mutagenesis)."""
     replacements: dict[str, list[str]] = {}
     """For `replace`: each token and the tokens that take its place."""
     replace_modifiers: bool = False
     """For `replace`: also set the modifiers of a token to 0 and keep the token."""
+    mutate: Mutate = Mutate()
+    """For `mutate`: which letters are exchanged."""
+    formats: list[Literal["selene"]] = []
+    """For `mutate`, beside Parquet, CSV and pickle: `selene`, an archive of the files that Selene writes for each sequence."""
     explain: str | Annotated[list[str], Field(min_length=1)] | None = None
     """For classes, or several targets: what is explained; `predicted`, `all`, the name of a class, or a list of names. \
 null: the predicted class, all targets or, with `labels.per: token`, that of sites (see `predict.sites.of`)."""
@@ -124,6 +213,12 @@ scores; the log reports it."""
         for key in ("replacements", "replace_modifiers"):
             if getattr(self, key) and "loo" in self.method and "replace" not in self.modes:
                 raise ValueError(f"{key} is for mode replace, which is not among modes")
+        for key in ("mutate", "formats"):
+            asked = getattr(self, key) != type(self).model_fields[key].default
+            if asked and "loo" in self.method and "mutate" not in self.modes:
+                raise ValueError(f"{key} is for mode mutate, which is not among modes")
+        if len(set(self.formats)) < len(self.formats):
+            raise ValueError(f"formats must differ from each other, found {self.formats}")
         if "replace" in self.modes and not (self.replacements or self.replace_modifiers):
             raise ValueError("replacements (or replace_modifiers) must be set for mode replace, as in {a: [c, g, t]}")
         return self
@@ -134,7 +229,7 @@ scores; the log reports it."""
         return [name for method in self.method for name in (self.modes if method == "loo" else [method])]
 
     def decisive(self, mode: str) -> set[str]:
-        """Name the keys that decide the scores of a mode, beside its replacements.
+        """Name the keys that decide the scores of a mode, beside what takes the place of tokens.
 
         Parameters
         ----------
@@ -143,8 +238,13 @@ scores; the log reports it."""
         """
         own = METHODS.get(mode, METHODS["loo"])
         return {"explain", "scale", "sample_size", "precision", "batch_tokens", *own} - {
-            *("modes", "replacements", "replace_modifiers")
+            *("modes", "replacements", "replace_modifiers", "mutate", "formats")
         }
+
+    @property
+    def regions(self) -> str | None:
+        """The file of the regions that are mutated, if there is one."""
+        return self.mutate.regions if "mutate" in self.scored else None
 
 
 class Report(Section):

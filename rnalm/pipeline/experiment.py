@@ -211,6 +211,16 @@ class Experiment:
         return list(dict.fromkeys(cohort.regions for cohort in self.settings.variants.values() if cohort.regions))
 
     @property
+    def mutated_regions(self) -> list[str]:
+        """The file of the regions that are mutated, if there is one."""
+        return [self.settings.interpret.regions] if self.settings.interpret.regions else []
+
+    @property
+    def beds(self) -> list[str]:
+        """The files of places in sequences that are looked at before any training."""
+        return [*self.annotations, *self.mutated_regions]
+
+    @property
     def evaluated_classes(self) -> list[str]:
         """The file that names the classes that are evaluated, if there is one."""
         named = self.settings.evaluate.classes

@@ -190,6 +190,7 @@ def score_shard(experiment: Experiment, source: str, mode: str, shard: str, shar
         "mode": mode,
         "replacements": interpret.replacements if mode == "replace" else {},
         "replace_modifiers": interpret.replace_modifiers and mode == "replace",
+        "mutate": interpret.mutate if mode == "mutate" else None,
         "trust": experiment.trusts,
         "shard": int(shard),
         "shards": int(shards),
@@ -240,6 +241,11 @@ def find_elements(experiment: Experiment, tracks: str, mode: str) -> Params:
 def _laid(experiment: Experiment, source: str) -> Params:
     """Give what lays the sequences of a source on a genome."""
     return {"windows": experiment.of_windows(source), "transcripts": next(iter(experiment.transcripts_of(source)), None)}
+
+
+def write_mutations(experiment: Experiment, place: str) -> Params:
+    """Give what the scores are differences of."""
+    return {"scale": experiment.settings.interpret.scale}
 
 
 def draw_scores(experiment: Experiment, place: str, mode: str) -> Params:
@@ -297,7 +303,7 @@ RULES: dict[str, Callable[..., Params]] = {
             *(train_tokenizer, encode_source, cluster_sequences, assign_folds, pretrain_model, sweep_worker, conclude_sweep),
             *(show_sweeps, finetune_fold, predict_source, evaluate_fold, summarize_folds, check_interpretation),
             *(gather_models, merge_tracks, evaluate_classes, score_shard, draw_scores, compare_spectra, write_report),
-            *(list_variants, score_variants, write_variants, write_predictions, write_tracks, find_elements),
+            *(list_variants, score_variants, write_variants, write_predictions, write_tracks, find_elements, write_mutations),
         )
     },
     "merge_predictions": gather_models,

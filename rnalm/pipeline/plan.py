@@ -126,7 +126,18 @@ class Plan(Experiment):
         parts = [part.removeprefix(f"{self.out}/") for asked in self.asked for part in self.shard_files(*asked)]
         stems = [self.scored(*asked).removeprefix(f"{self.out}/") for asked in self.asked]
         merged = [f"{stem}.{kind}" for stem in stems for kind in (*contract.SCORES, contract.PAGE)]
-        return ["interpret/checked", *parts, *merged] if self.asked else []
+        further = [f"{place('interpret', source)}/{name}" for source in self.mutated for name in self.mutations]
+        return ["interpret/checked", *parts, *merged, *further] if self.asked else []
+
+    @property
+    def mutated(self) -> list[str]:
+        """Sources whose letters are exchanged."""
+        return [source for source, mode in self.asked if mode == "mutate"]
+
+    @property
+    def mutations(self) -> list[str]:
+        """Files of what these exchanges change, in further formats."""
+        return [contract.MUTATIONS[name] for name in self.settings.interpret.formats]
 
     def _variants(self) -> list[str]:
         cohorts = self.settings.variants
@@ -198,6 +209,8 @@ class Plan(Experiment):
             return self.vocabulary.paths if self.vocabulary else self._lent()
         if rule == "encode_source":
             return [*self.encoded[values["source"]].paths, *self._of_given("config.json")]
+        if rule == "score_shard":
+            return self.mutated_regions if values["mode"] == "mutate" else []
         if rule == "list_variants":
             return self.settings.variants[values["cohort"]].paths
         if rule == "score_variants":
@@ -226,7 +239,7 @@ class Plan(Experiment):
             return [*self.evaluated_classes, *self._of_given("labels.json")]
         if rule == "check_interpretation":
             own = self.starting_point() if isinstance(self.settings.model, OwnModel) else []
-            return [*self.annotations, *self._of_given("labels.json"), *own]
+            return [*self.beds, *self._of_given("labels.json"), *own]
         if rule == "write_report":
             return [*self.annotations, *self.regions, *(cohort.genome for cohort in self.settings.variants.values())]
         return []
@@ -237,7 +250,7 @@ class Plan(Experiment):
         models = [*(self.model_files(*self.models) if self.given else []), *self.further_weights, *self.starting_point()]
         read = [path for source in (*sources, *self.settings.variants.values()) for path in source.paths]
         transcripts = [path for source in self.queries for path in self.transcripts_of(source)][:1]
-        return [*read, *transcripts, *self.evaluated_classes, *self.annotations, *self.regions, *models]
+        return [*read, *transcripts, *self.evaluated_classes, *self.beds, *self.regions, *models]
 
     def _lent(self) -> list[str]:
         return [path for path in [f"{self.lender}/tokenizer.json"] if Path(path).is_file()]
@@ -305,3 +318,4 @@ class Plan(Experiment):
             merged = {"place": place("interpret", source), "mode": mode}
             yield "merge_scores", merged
             yield "draw_scores", merged
+        yield from (("write_mutations", {"place": place("interpret", source)}) for source in self.mutated if self.mutations)

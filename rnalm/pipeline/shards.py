@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rnalm.config import ARCHITECTURES, Interpret, Source, Variants
 from rnalm.errors import RnalmError
+from rnalm.sequences.bed import read_bed
 from rnalm.sequences.size import size
 
 #: What a shard should take on one CPU core: minutes hide the seconds in which a job starts, and are soon made up after a crash.
@@ -31,7 +32,7 @@ def count(
         What is scored.
     interpret : Interpret
         The ``interpret`` section.
-    mode : {'remove', 'mask', 'replace', 'integrated_gradients'}
+    mode : {'remove', 'mask', 'replace', 'mutate', 'integrated_gradients'}
         One of its modes.
     block_size : int
         Tokens of a sequence, at most.
@@ -45,16 +46,21 @@ def count(
     if interpret.shards != "auto":
         return interpret.shards
     try:
-        sequences, length = size(source)
+        return _count(source, interpret, mode, block_size, models, architecture, per)
     except RnalmError:  # the job that reads the file says what is wrong with it
         return 1
+
+
+def _count(source: Source, interpret: Interpret, mode: str, block_size: int, models: float, architecture: str, per: str) -> int:
+    """Choose the number of shards by the sizes of what is read, where it can be."""
+    sequences, length = size(source)
     sequences = min(sequences, interpret.sample_size or math.inf)
     length = min(length, block_size)
     if mode == "integrated_gradients":
         each = BACK * interpret.steps * seconds(length, local=False)
     else:
         local = architecture in ARCHITECTURES and ARCHITECTURES[architecture].local == per
-        each = length * edits(interpret, mode) * seconds(length, local and interpret.scorer != "naive")
+        each = perturbations(interpret, mode, sequences, length) * seconds(length, local and interpret.scorer != "naive")
     return max(1, min(MOST, round(sequences), math.ceil(sequences * each * models / SECONDS)))
 
 
@@ -93,8 +99,8 @@ def seconds(length: float, local: bool) -> float:
     return 4e-5 + 3e-9 * length if local else 2e-6 * length
 
 
-def edits(interpret: Interpret, mode: str) -> float:
-    """Say how often a token is perturbed, on average over those that are.
+def perturbations(interpret: Interpret, mode: str, sequences: float, length: float) -> float:
+    """Say how often a sequence is perturbed, on average.
 
     Parameters
     ----------
@@ -102,8 +108,20 @@ def edits(interpret: Interpret, mode: str) -> float:
         The ``interpret`` section.
     mode : str
         One of its modes.
+    sequences, length : float
+        How many sequences are scored, and how long they are.
+
+    Raises
+    ------
+    RnalmError
+        If there is a file of regions that cannot be read.
     """
+    if mode == "mutate" and interpret.regions:
+        regions = [region for own in read_bed(interpret.regions).values() for region in own]
+        return sum(interpret.mutate.combinations(end - start) for start, end, _ in regions) / sequences
+    if mode == "mutate":
+        return interpret.mutate.count(math.ceil(length))
     if mode != "replace":
-        return 1
+        return length
     replacements = interpret.replacements.values()
-    return sum(map(len, replacements)) / max(1, len(replacements)) + interpret.replace_modifiers
+    return length * (sum(map(len, replacements)) / max(1, len(replacements)) + interpret.replace_modifiers)

@@ -52,6 +52,11 @@ MODES = {
         done="Each token was exchanged for others; the mean over these is drawn.",
         change="each {0} is exchanged for others; the mean over its replacements is drawn",
     ),
+    "mutate": Mode(
+        title="In-silico mutagenesis",
+        done="Letters were exchanged for every other one; the mean over all exchanges in which a position takes part is drawn.",
+        change="letters are exchanged for every other one; the mean over all exchanges in which a position takes part is drawn",
+    ),
     "integrated_gradients": Mode(
         title="Integrated gradients",
         done="Together, the contributions of all tokens make the difference from the score of a baseline.",

@@ -8,10 +8,11 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from rnalm.config import Interpret
-from rnalm.config.results import Sites
+from rnalm.config.results import Mutate, Sites
 from rnalm.errors import RnalmError, nearest
 from rnalm.labels.labels import Labels
 from rnalm.prediction.positions import site_class
+from rnalm.scoring.alphabet import alphabet, check_joint
 from rnalm.sequences.strands import is_nucleic
 from rnalm.tokens import dataset, encode
 from rnalm.tokens.tokenizer import all_special_ids, is_atomic, letters_for_tokens, load_tokenizer, plain_tokens, token_names
@@ -69,10 +70,17 @@ def check_files(
     if own and "loo" in interpret.method and "remove" in interpret.modes:
         check_shorter(own, meaning, load_tokenizer(tokenizer), stored["longest"] - 1)
     both_strands = stored["reverse_complement"] == "average"
-    check(interpret, both_strands, stored["modifier_channels"], load_tokenizer(tokenizer), meaning.classes)
+    check(interpret, both_strands, stored["modifier_channels"], load_tokenizer(tokenizer), meaning.classes, meaning.per)
 
 
-def check(interpret: Interpret, both_strands: bool, modifiers: int, tokenizer: Tokenizer, classes: Sequence[str]) -> None:
+def check(
+    interpret: Interpret,
+    both_strands: bool,
+    modifiers: int,
+    tokenizer: Tokenizer,
+    classes: Sequence[str],
+    per: str = "sequence",
+) -> None:
     """Check the ``interpret`` section against vocabulary and classes.
 
     Parameters
@@ -87,12 +95,14 @@ def check(interpret: Interpret, both_strands: bool, modifiers: int, tokenizer: T
         The vocabulary.
     classes : sequence of str
         Names of the classes, or of several targets; empty for one number.
+    per : {'sequence', 'token'}
+        What has a prediction.
 
     Raises
     ------
     RnalmError
-        If a token or class is unknown, there are no modifiers to replace, or the tokens of both strands are not each other's
-        complements.
+        If a token, letter or class is unknown, there are no modifiers to replace, or the tokens of both strands are not each
+        other's complements; or as :func:`check_mutation`.
     """
     bases = interpret.level == "base" and not is_atomic(tokenizer)
     if both_strands and "loo" in interpret.method and not bases:
@@ -103,8 +113,46 @@ def check(interpret: Interpret, both_strands: bool, modifiers: int, tokenizer: T
         if not (interpret.replacements or modifiers):
             raise RnalmError("interpret.replace_modifiers: tokens have no modifiers (source.modifier_sep); set replacements")
         (replacement_letters if bases else replacement_ids)(interpret.replacements, tokenizer, both_strands)
+    if "mutate" in interpret.scored:
+        check_mutation(interpret.mutate, interpret.level, per, both_strands, tokenizer)
+        if per == "token" and interpret.formats:
+            raise RnalmError("interpret.formats: selene is for predictions of whole sequences, and each token has one here")
     for name in named_classes(interpret.explain):
         class_index(name, classes)
+
+
+def check_mutation(options: Mutate, level: str, per: str, both_strands: bool, tokenizer: Tokenizer) -> None:
+    """Check what mode ``mutate`` exchanges.
+
+    Parameters
+    ----------
+    options : Mutate
+        Which letters, where, and how many at a time.
+    level : {'token', 'base'}
+        What is exchanged.
+    per : {'sequence', 'token'}
+        What has a prediction.
+    both_strands : bool
+        Whether scores are the mean over both strands.
+    tokenizer : tokenizers.Tokenizer
+        The vocabulary.
+
+    Raises
+    ------
+    RnalmError
+        If letters are unknown or cannot be told (see :func:`rnalm.scoring.alphabet.alphabet`), or predictions of tokens are to
+        be explained by several positions at a time, or around the middle of a sequence, which may be none of a window.
+    """
+    alphabet(options.letters, tokenizer, level, both_strands)
+    if options.bases > 1:
+        check_joint(plain_tokens(tokenizer))
+    if per == "token" and options.bases > 1:
+        problem = f"{options.bases} positions at a time change, and each token has a prediction"
+        raise RnalmError(f"interpret.mutate.bases: {problem}; expected 1")
+    if per == "token" and isinstance(options.start, str):
+        raise RnalmError(
+            f"interpret.mutate.start: {options.start!r} is for predictions of whole sequences; expected a position"
+        )
 
 
 def check_shorter(own: dict[str, Any], meaning: Labels, tokenizer: Tokenizer, length: int) -> None:

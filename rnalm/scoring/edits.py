@@ -121,6 +121,24 @@ class Edits:
             self.keep[tokens],
         )
 
+    def together(self, chosen: np.ndarray) -> "Edits":
+        """Make several perturbations at once, again and again; their spans must not overlap.
+
+        Parameters
+        ----------
+        chosen : numpy.ndarray
+            Numbers of those that are made together, from left to right, int64 ``(edits, each)``.
+
+        Examples
+        --------
+        >>> single = Edits.single(np.array([2, 2, 4]), np.array([7, 8, 9]))
+        >>> both = single.together(np.array([[0, 2], [1, 2]]))
+        >>> both.first.tolist(), both.token.tolist()
+        ([0, 2, 4], [7, 9, 8, 9])
+        """
+        each = self[chosen.ravel()]
+        return replace(each, first=each.first[:: chosen.shape[1]])
+
     def check(self, sequence: Encoded, vocab_size: int | None) -> None:
         """Refuse edits that do not fit: on a GPU they would end the program, or change other tokens than those meant.
 

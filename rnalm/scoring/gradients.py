@@ -5,7 +5,7 @@ modifiers: zeros in a one-hot input. What tokens add sums to the score of the se
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -94,6 +94,10 @@ class IntegratedGradients:
             Tokens of each sequence ``(sequences,)``.
         """
         return lengths.astype(np.float64)
+
+    def omitted(self) -> Iterable[str]:
+        """Say of which sequences something was left out: of none."""
+        return ()
 
     def launch(self, sequence: Encoded, using: Sequence[int]) -> Callable[[], list[tuple[Sites, Contrast]]]:
         """Explain a sequence with some of the models.

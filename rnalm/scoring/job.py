@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rnalm.config import Interpret
-from rnalm.config.results import Sites
+from rnalm.config.results import Mutate, Sites
 from rnalm.labels.labels import Labels
 from rnalm.scoring.check import explained_site
 
@@ -54,8 +54,10 @@ class Job:
         Where tokens have labels: ``sites``, ``labels``, ``all``, or the positions whose predictions are explained.
     trust : bool
         Whether to run code of a user's own that models hold.
+    mutate : dict or None
+        For mode ``mutate``: what a :class:`rnalm.config.results.Mutate` is made of.
     sites : dict or None
-        Likewise, what a site is: what a :class:`rnalm.config.results.Sites` is made of.
+        Where tokens have labels, what a site is: what a :class:`rnalm.config.results.Sites` is made of.
     """
 
     model_folders: list[str]
@@ -77,7 +79,18 @@ class Job:
     seed: int | None = None
     explain_at: str | list[int] = DEFAULT.explain_at
     trust: bool = False
+    mutate: dict | None = None
     sites: dict | None = None
+
+    @property
+    def mutation(self) -> Mutate:
+        """What mode ``mutate`` exchanges."""
+        return Mutate(**(self.mutate or {}))
+
+    @property
+    def bases(self) -> int:
+        """How many tokens or letters are changed at a time."""
+        return self.mutation.bases if self.mode == "mutate" else 1
 
     def site_of(self, labels: Labels) -> str | None:
         """Name the class of sites, where tokens have labels; see :func:`rnalm.scoring.check.explained_site`.

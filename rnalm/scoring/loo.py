@@ -1,7 +1,7 @@
 """Leave one out: what perturbations of a sequence change in its prediction."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -85,8 +85,12 @@ class LeaveOneOut:
         changes = self.editor.perturbations(sequence)
         if not self.measured:
             self.log_error(sequence, changes, using[0])
-        pending = [self._launch(number, sequence, changes) for number in using]
+        pending = [self.begin(number, sequence, changes) for number in using]
         return lambda: [(changes.sites, self.subject.by(using).contrast([wait() for wait in pending]))]
+
+    def omitted(self) -> Iterable[str]:
+        """Say of which sequences something was left out: of none."""
+        return ()
 
     def log_error(self, sequence: Encoded, changes: Perturbations, number: int, at: np.ndarray | None = None) -> None:
         """Log once what a lower precision costs.
@@ -111,8 +115,23 @@ class LeaveOneOut:
             *(scorer.precision, sequence.id, spread, scorer.precision, error),
         )
 
-    def _launch(self, number: int, sequence: Encoded, changes: Perturbations) -> Callable[[], np.ndarray]:
-        """Begin to score perturbations by a model, averaged over both strands if those of the other one are listed."""
+    def begin(self, number: int, sequence: Encoded, changes: Perturbations) -> Callable[[], np.ndarray]:
+        """Begin to score perturbations by a model, averaged over both strands if those of the other one are listed.
+
+        Parameters
+        ----------
+        number : int
+            Of the model.
+        sequence : Encoded
+            The sequence, with both strands where both are scored.
+        changes : Perturbations
+            Of the sequence.
+
+        Returns
+        -------
+        callable
+            Waits for the outputs of the perturbations and, last, of the sequence ``(edits + 1, outputs)``.
+        """
         scorer, labels = self.scorers[number], self.subject.labels[number]
         own = scorer.launch(*self._filled(number, sequence, changes.edits))
         if changes.twin is None:

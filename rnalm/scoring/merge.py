@@ -3,7 +3,7 @@
 import json
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,8 +15,9 @@ import shap
 
 from rnalm.errors import RnalmError
 from rnalm.files import replacing
+from rnalm.scoring.marginal import by_position
 from rnalm.scoring.shard import SEQUENCES
-from rnalm.scoring.table import places, prediction
+from rnalm.scoring.table import PLACES, places, prediction
 
 #: Rows of a row group in the merged file, whatever the shards'.
 GROUP_ROWS = 2**19
@@ -64,7 +65,10 @@ class Scores:
             yield held.combine_chunks()
 
     def frames(self) -> Iterator[tuple[pd.DataFrame, list[float]]]:
-        """Yield the rows of every prediction, none of one without scores, and the base score of each explained output."""
+        """Yield the rows of every prediction, none of one without scores, and the base score of each explained output.
+
+        Where several positions change at a time, there is a row for each position; see :mod:`rnalm.scoring.marginal`.
+        """
         frames = _by_prediction(group.to_pandas() for group in self.groups())
         empty = self.schema.empty_table().to_pandas()
         frame = next(frames, empty)
@@ -128,7 +132,8 @@ def _write_csv(scores: Scores, path: Path) -> None:
 
 def _write_pickle(scores: Scores, path: Path) -> None:
     """Write a list of ``shap.Explanation``, one a sequence or explained position; an empty one where there are no scores."""
-    axes = {name: scores.values(name) for name in ("replacement", "class") if name in scores.schema.names}
+    names = set(scores.schema.names) - ({"replacement"} if PLACES in scores.schema.names else set())
+    axes = {name: scores.values(name) for name in ("replacement", "class") if name in names}
     if len(axes.get("class", ())) < 2:
         axes.pop("class", None)
     with open(path, "wb") as file:
@@ -142,6 +147,8 @@ EXPORTERS: dict[str, Callable[[Scores, Path], None]] = {".parquet": _write_parqu
 
 def read(path: str | Path) -> Iterator[pd.DataFrame]:
     """Read merged scores a sequence, or an explained position of one, at a time, in order.
+
+    Where several positions change at a time, there is a row for each position; see :mod:`rnalm.scoring.marginal`.
 
     Parameters
     ----------
@@ -157,7 +164,11 @@ def read(path: str | Path) -> Iterator[pd.DataFrame]:
 
 
 def _by_prediction(tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Cut consecutive tables into the rows for each prediction."""
+    """Cut consecutive tables into the rows for each prediction, or for each position of it, where several change at a time."""
+    first, tables = _peek(tables)
+    if first is not None and PLACES in first:
+        yield from by_position(tables)
+        return
     held: pd.DataFrame | None = None
     for frame in tables:
         if held is not None:
@@ -169,6 +180,13 @@ def _by_prediction(tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         held = frame.iloc[begins[-1] :]
     if held is not None:
         yield held
+
+
+def _peek(tables: Iterable[pd.DataFrame]) -> tuple[pd.DataFrame | None, Iterator[pd.DataFrame]]:
+    """Look at the first of some tables, if there is one; it is not taken from them."""
+    tables = iter(tables)
+    first = next(tables, None)
+    return first, tables if first is None else chain([first], tables)
 
 
 def explanation(frame: pd.DataFrame, axes: dict[str, list[str]], base: Sequence[float]) -> shap.Explanation:

@@ -51,6 +51,7 @@ class AtPositions:
         self.subject: Subject = loo.subject
         self.sizes = {size for model in self.subject.models if (size := getattr(model.config, "block_size", None)) is not None}
         self.most = min(self.sizes, default=None)
+        self.seen, self.unexplained = 0, 0
 
     def cost(self, lengths: np.ndarray) -> np.ndarray:
         """Estimate what scoring sequences costs, in any unit ``(sequences,)``; see :meth:`LeaveOneOut.cost`.
@@ -86,6 +87,11 @@ class AtPositions:
         sequence = replace(sequence, offsets=own if sequence.offsets is None else sequence.offsets)
         return lambda: self._explain(sequence, list(using))
 
+    def omitted(self) -> Iterator[str]:
+        """Say of how many sequences nothing was explained."""
+        if self.unexplained:
+            yield f"{self.unexplained} of {self.seen} sequences have no position to explain (interpret.explain_at)"
+
     def _explain(self, sequence: Encoded, using: list[int]) -> Iterator[tuple[Sites, Contrast]]:
         length = len(sequence.input_ids)
         if len(self.sizes) > 1 and length > min(self.sizes):
@@ -93,6 +99,8 @@ class AtPositions:
             problem = f"sequence {sequence.id!r} has {length} tokens, and the models read windows of {shown}"
             raise RnalmError(f"encode.block_size: {problem}; expected models of one size to explain it")
         positions = self._positions(sequence, using)
+        self.seen += 1
+        self.unexplained += not len(positions)
         for window in divide(length, self.most or max(1, length)):
             inside = positions[(positions >= window.first) & (positions < window.after)]
             if len(inside):

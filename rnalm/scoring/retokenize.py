@@ -17,11 +17,34 @@ MARKING = re.compile(r'"prepend_scheme":"(always|first)"')
 #: The place of a letter that changes, and what comes there: a letter, what stands for a mask, or "" for a deletion.
 Change = tuple[int, str]
 
-#: Start and end of a range of tokens, and those that come in its place; a list of one, empty where no token changes.
+#: Changes that are made together, from left to right; several only where each exchanges a letter for another.
+Changes = Sequence[Change]
+
+#: Start and end of a range of tokens, and those that come in its place; an empty list where no token changes.
 Spans = list[tuple[int, int, Sequence[int]]]
 
 #: Takes the ids of a whole sequence, and gives those that are kept where they would be too many.
 Cut = Callable[[np.ndarray], np.ndarray]
+
+
+def edited(text: str, changes: Changes) -> str:
+    """Make changes of a text.
+
+    Parameters
+    ----------
+    text : str
+        The letters.
+    changes : sequence of tuple
+        Places, from left to right, and what comes there.
+
+    Examples
+    --------
+    >>> edited("GATTACA", [(0, "C"), (6, "")])
+    'CATTAC'
+    """
+    for place, letter in reversed(changes):
+        text = text[:place] + letter + text[place + 1 :]
+    return text
 
 
 def retokenizer(tokenizer: Tokenizer) -> "Subwords | Kmers":
@@ -55,7 +78,7 @@ class Subwords:
         # A masked letter leaves the mark before it where it was.
         self.before_mask = MARK if self.unmarked and tokenizer.token_to_id(MARK) is not None else ""
 
-    def edits(self, text: str, ids: np.ndarray, changes: list[Change], cut: Cut, begins: bool = True) -> list[Spans]:
+    def edits(self, text: str, ids: np.ndarray, changes: Sequence[Changes], cut: Cut, begins: bool = True) -> list[Spans]:
         """Say how the tokens of a text change with it.
 
         Parameters
@@ -64,8 +87,8 @@ class Subwords:
             The letters.
         ids : numpy.ndarray
             Their tokens, cut ``(length,)``.
-        changes : list of tuple
-            Places and what comes there; each change is made by itself.
+        changes : sequence of sequence of tuple
+            What is made together: places and what comes there.
         cut : callable
             Cuts the tokens of an edited text.
         begins : bool
@@ -74,7 +97,7 @@ class Subwords:
         Returns
         -------
         list
-            Spans of each change.
+            Spans of what is made together.
         """
 
         def encode(tokenizer: Tokenizer, text: str) -> np.ndarray:
@@ -82,7 +105,7 @@ class Subwords:
             return cut(np.array(tokenizer.encode(mark + text, add_special_tokens=False).ids, dtype=np.int64))
 
         using = self.marked if begins or not self.unmarked else self.unmarked[0]
-        return [differing(ids, encode(using, text[:place] + letter + text[place + 1 :])) for place, letter in changes]
+        return [differing(ids, encode(using, edited(text, together))) for together in changes]
 
 
 def _variants(tokenizer: Tokenizer) -> list[Tokenizer]:
@@ -117,7 +140,7 @@ class Kmers:
         self.vocabulary, roles = tokenizer.get_vocab(), special_ids(tokenizer)
         self.unknown, self.masked = roles["unk"], roles["mask"]
 
-    def edits(self, text: str, ids: np.ndarray, changes: list[Change], cut: Cut, begins: bool = True) -> list[Spans]:
+    def edits(self, text: str, ids: np.ndarray, changes: Sequence[Changes], cut: Cut, begins: bool = True) -> list[Spans]:
         """Say how the k-mers of a text change with it, as :meth:`Subwords.edits`; there are never too many.
 
         Parameters
@@ -130,20 +153,34 @@ class Kmers:
         list
             Spans of each change.
         """
-        return [self._edit(text, ids, *change) for change in changes]
+        return [self._edit(text, edited(text, together), ids, together) for together in changes]
 
-    def _edit(self, text: str, ids: np.ndarray, place: int, letter: str) -> Spans:
-        edited, total = text[:place] + letter + text[place + 1 :], len(ids)
-        if len(edited) < self.k:
-            return differing(ids, np.array([self._look_up(edited)]))
-        # The k-mers that hold the letter: from the first that ends right of it to the last that starts at it or left of it.
+    def _edit(self, text: str, after: str, ids: np.ndarray, changes: Changes) -> Spans:
+        if len(after) < self.k:
+            return differing(ids, np.array([self._look_up(after)]))
+        spans: list[tuple[int, int, int]] = []  # first k-mer, that after the last, and how many come
+        for place, letter in changes:
+            first, last, count = self._span(len(text), len(ids), place, letter)
+            if spans and first <= spans[-1][1]:  # several letters are exchanged, which moves no other
+                first, before, _ = spans.pop()
+                last = max(last, before)
+                count = last - first
+            spans += [(first, last, count)] if last > first else []
+        return [(first, last, self._kmers(after, first, count)) for first, last, count in spans]
+
+    def _span(self, length: int, total: int, place: int, letter: str) -> tuple[int, int, int]:
+        """Find the k-mers that hold a letter: the first, that after the last, and how many come in their place."""
+        # From the first that ends right of it to the last that starts at it or left of it.
         first, after = max(0, -(-(place - self.k + 1) // self.stride)), min(place // self.stride + 1, total)
-        count = after - first
-        if not letter:
-            after = after if self.stride == 1 else total
-            count = (len(edited) - self.k) // self.stride + 1 - first - (total - after)
+        if letter:
+            return first, after, after - first
+        after = after if self.stride == 1 else total
+        return first, after, (length - 1 - self.k) // self.stride + 1 - first - (total - after)
+
+    def _kmers(self, text: str, first: int, count: int) -> list[int]:
+        """Look up so many k-mers, from one on."""
         starts = range(first * self.stride, (first + count) * self.stride, self.stride)
-        return [(first, after, [self._look_up(edited[start : start + self.k]) for start in starts])] if after > first else []
+        return [self._look_up(text[start : start + self.k]) for start in starts]
 
     def _look_up(self, kmer: str) -> int:
         return self.masked if MASKED in kmer else self.vocabulary.get(kmer, self.unknown)

@@ -78,20 +78,17 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
 
     meaning, explains_predicted = method.subject.labels[0], method.subject.explained is None
     several, tokens = bool((assigned.sum(axis=0) > 1).any()), meaning.per == "token"
-    schema = columns(job.mode, meaning, explains_predicted, several, tokens)
+    schema = columns(job.mode, meaning, explains_predicted, several, tokens, job.bases > 1)
     sequences = (sequence for group in dataset.read(job.encoded, rows, letters=job.level == "base") for sequence in group)
-    nothing = 0
     with _Progress(job.mode, cost[rows].sum()) as progress, _writing(output, schema) as writer:
         for sequence, (used, wait) in ahead(sequences, launch, method.subject.models[0].device):
-            count, explained = 0, False
+            count = 0
             for sites, contrast in wait():
-                explained = True
                 writer.add(sequence, contrast, tabulate(sequence, meaning, sites, contrast, schema))
                 count += len(sites) * used
             progress.add(cost[sequence.row], count)
-            nothing += not explained
-    if nothing:
-        log.warning("%d of %d sequences have no position to explain (interpret.explain_at)", nothing, len(rows))
+    for told in method.omitted():
+        log.warning("%s", told)
 
 
 def _method(job: Job, device: str | torch.device) -> Method:
@@ -115,9 +112,10 @@ class _Writer:
         self.sequences: list[list] = []
 
     def add(self, sequence: Encoded, contrast: Contrast, scores: pa.Table) -> None:
-        """Take the scores of one more sequence or position, if it has any; the base scores are kept in any case."""
+        """Take the scores, or more of them, of a sequence or position; the base scores are kept once, and in any case."""
         at = [] if contrast.token is None else [position_of(sequence, contrast.token)]
-        self.sequences.append([sequence.id, contrast.base, *at])
+        if not self.sequences or [self.sequences[-1][0], *self.sequences[-1][2:]] != [sequence.id, *at]:
+            self.sequences.append([sequence.id, contrast.base, *at])
         if len(scores):
             self.held.append(scores)
             self.rows += len(scores)

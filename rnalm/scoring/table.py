@@ -7,18 +7,24 @@ import pandas as pd
 import pyarrow as pa
 
 from rnalm.labels.labels import Labels
+from rnalm.scoring.editors import EXCHANGING
 from rnalm.scoring.explain import Contrast
 from rnalm.scoring.sites import Sites
 from rnalm.tokens.dataset import Encoded
 
+#: The column that says which positions are changed together.
+PLACES = "positions"
 
-def columns(mode: str, labels: Labels, predicted_only: bool, several: bool, tokens: bool = False) -> pa.Schema:
+
+def columns(
+    mode: str, labels: Labels, predicted_only: bool, several: bool, tokens: bool = False, together: bool = False
+) -> pa.Schema:
     """Name the columns of the scores; the first eight are those of earlier tools' CSV files.
 
     Parameters
     ----------
-    mode : {'remove', 'mask', 'replace', 'integrated_gradients'}
-        What is computed; only ``replace`` has replacements.
+    mode : {'remove', 'mask', 'replace', 'mutate', 'integrated_gradients'}
+        What is computed; only ``replace`` and ``mutate`` have replacements.
     labels : Labels
         What the outputs of the models mean: numbers, or names of classes.
     predicted_only : bool
@@ -27,6 +33,8 @@ def columns(mode: str, labels: Labels, predicted_only: bool, several: bool, toke
         Whether rows are scored by several models.
     tokens : bool
         Whether predictions of tokens are explained.
+    together : bool
+        Whether several tokens are changed at a time.
 
     Examples
     --------
@@ -35,7 +43,7 @@ def columns(mode: str, labels: Labels, predicted_only: bool, several: bool, toke
     """
     value = pa.float64() if labels.task == "regression" else pa.string()
     fields = [("sequence", pa.string()), ("token", pa.string())]
-    fields += [("replacement", pa.string())] if mode == "replace" else []
+    fields += [("replacement", pa.string())] if mode in EXCHANGING else []
     fields += [
         ("label", value),
         ("pred", value),
@@ -46,6 +54,7 @@ def columns(mode: str, labels: Labels, predicted_only: bool, several: bool, toke
     fields += [("loo_sd", pa.float64())] if several else []
     fields += [("class", pa.string())] if labels.classes and not predicted_only else []
     fields += [("explained_position", pa.int32())] if tokens else []
+    fields += [(PLACES, pa.string())] if together else []
     return pa.schema(fields)
 
 
@@ -76,6 +85,7 @@ def tabulate(sequence: Encoded, labels: Labels, sites: Sites, contrast: Contrast
         "end_offset": sites.position[site, 1],
         "loo": contrast.difference.mean(axis=0).ravel(),
         "class": pa.array(contrast.classes * len(sites)),
+        PLACES: sites.places.take(pa.array(site)) if sites.places is not None else None,
         "explained_position": None if contrast.token is None else position_of(sequence, contrast.token),
     }
     if "loo_sd" in schema.names:

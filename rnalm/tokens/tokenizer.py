@@ -184,6 +184,18 @@ def is_atomic(tokenizer: Tokenizer) -> bool:
     return has_words(tokenizer) and plain
 
 
+def is_separated(tokenizer: Tokenizer) -> bool:
+    """Say whether tokens are told from each other by a separator (``token_sep``), as tokens of several letters have to be.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        Any tokenizer.
+    """
+    before = _layout(tokenizer)["pre_tokenizer"] or {}
+    return is_atomic(tokenizer) and before.get("pattern", {}).get("Regex") != LETTER
+
+
 def has_words(tokenizer: Tokenizer) -> bool:
     """Say whether a tokenizer looks whole tokens up, after what it does to each.
 

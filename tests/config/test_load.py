@@ -180,7 +180,7 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
         (changed("finetune.epochs", 0), "finetune.epochs: found 0; input should be greater than or equal to 1"),
         (
             changed("interpret.modes", ["delete"]),
-            "interpret.modes.0: found 'delete'; valid: remove, mask, replace",
+            "interpret.modes.0: found 'delete'; valid: remove, mask, replace, mutate",
         ),
         (changed("labels.quality", {"A": -1}), "labels.quality.A: found -1; input should be greater than or equal to 0"),
         (

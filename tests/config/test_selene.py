@@ -174,7 +174,7 @@ def test_an_evaluation_on_a_genome_draws_what_is_tested(bring):
             ["tsv"],
         ),
         ("prediction: {input_path: s.fa, output_format: hdf5}", {"path": ["s.fa"]}, None, ["hdf5"]),
-        ("in_silico_mutagenesis: {input_path: s.fa, save_data: [logits]}", {"path": ["s.fa"]}, ["replace"], []),
+        ("in_silico_mutagenesis: {input_path: s.fa, save_data: [logits]}", {"path": ["s.fa"]}, ["mutate"], []),
     ],
 )
 def test_analyses_are_predictions_and_scores(bring, asked, source, interpret, formats):

@@ -303,6 +303,12 @@ KEYS = {
     "interpret.steps": ("kmers", 60, SCORING),
     "interpret.explain": ("classes", ["a", "b"], SCORING | {"check_interpretation"}),
     "interpret.explain_at": ("positions", "labels", SCORING | {"check_interpretation"}),
+    "interpret.mutate.bases": ("several", 2, SCORING | {"check_interpretation"}),
+    "interpret.mutate.start": ("several", 3, SCORING | {"check_interpretation"}, {"regions": None}),
+    "interpret.mutate.end": ("several", 9, SCORING | {"check_interpretation"}, {"regions": None}),
+    "interpret.mutate.regions": ("several", "more.tsv", SCORING | {"check_interpretation"}),
+    "interpret.mutate.letters": ("several", ["A", "C"], SCORING | {"check_interpretation"}),
+    "interpret.formats": ("several", [], REPORT),
     "interpret.scale": ("classes", "logit", SCORING),
     "interpret.sample_size": ("regression", 3, SCORING),
     "interpret.shards": ("regression", 3, SCORING),
@@ -360,7 +366,7 @@ def changed(config: dict, key: str, value: object, also: dict | None = None, mor
 def files(tmp_path, monkeypatch):
     """Let the current folder hold all files that the configurations name."""
     monkeypatch.chdir(tmp_path)
-    for name in ("table.tsv", "more.tsv", "a.fa", "b.fa", "signal.bw", "genes.gtf", "table.bed"):
+    for name in ("table.tsv", "more.tsv", "a.fa", "b.fa", "signal.bw", "genes.gtf", "table.bed", "regions.bed"):
         (tmp_path / name).write_text(name)
     for name in ("my.py", "other.py"):
         (tmp_path / name).write_text(name)
@@ -454,7 +460,8 @@ def test_where_there_is_nothing_but_variants_they_are_reported(files):
     assert plan.targets("report") == ["out/report.html"]
     assert [picture.name for picture in plan.pictures()] == ["effects_more.svg", "letters_more.svg"]
     [cohort] = plan.params("write_report")["cohorts"]
-    assert cohort["tables"] == [f"out/variants/more/{name}" for name in ("variants.parquet", "NA.tsv", "variants.tsv")]
+    written = [f"selene/more{end}" for end in ("_diffs.tsv", ".NA", "_diffs.h5", "_row_labels.txt")]
+    assert cohort["tables"] == [f"out/variants/more/{name}" for name in ("variants.parquet", "NA.tsv", *written)]
 
 
 @pytest.mark.parametrize("name", ["source", "more", "a-b_1"])

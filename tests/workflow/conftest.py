@@ -299,7 +299,10 @@ def several(tmp_path_factory, make_experiment) -> Experiment:
             "model": {"name": "frames", "width": 4, "layers": 1},
             "finetune": {"epochs": 1},
             "predict": {"formats": ["tsv"]},
-            "interpret": {"modes": ["mask"], "sample_size": 2, "shards": 1, "explain": "all"},
+            "interpret": {
+                **{"modes": ["mask", "mutate"], "mutate": {"bases": 2, "start": "center:4"}, "formats": ["selene"]},
+                **{"sample_size": 2, "shards": 1, "explain": "all"},
+            },
             "tracks": {"formats": ["bigwig"], "classes": ["TTA", "GG"], "elements": None},
             "variants": {
                 "cohort": {

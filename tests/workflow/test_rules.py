@@ -20,7 +20,7 @@ RULES = {path.name: path.read_text() for path in (ROOT / "workflow" / "rules").g
 def planned(experiment, monkeypatch):
     """Give an experiment in whose folder all files lie that the configurations name."""
     monkeypatch.chdir(experiment.folder)
-    for name in ("more.tsv", "a.fa", "b.fa", "genes.gtf"):
+    for name in ("more.tsv", "a.fa", "b.fa", "genes.gtf", "regions.bed"):
         (experiment.folder / name).touch()
     (experiment.folder / "given").mkdir()
     for name in contract.MODEL:

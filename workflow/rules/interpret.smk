@@ -4,7 +4,7 @@ rule check_interpretation:
         encoded=f"{OUT}/encoded/{next(iter(PLAN.sources), 'none')}.parquet",
         tokenizer=f"{OUT}/tokenizer.json",
         labels=of_models(["labels.json"]) if PLAN.given else [],
-        annotations=ancient(PLAN.annotations),
+        beds=ancient(PLAN.beds),
     output:
         f"{OUT}/interpret/checked",
     log:
@@ -55,6 +55,7 @@ rule score_shard:
         encoded=f"{OUT}/encoded/{{source}}.parquet",
         models=f"{OUT}/interpret/models.json",
         folds=lambda wildcards: PLAN.folds_of(wildcards.source),
+        regions=provided("score_shard"),
     output:
         f"{OUT}/interpret/parts/{{source}}/{{mode}}/{{shard}}-of-{{shards}}.parquet",
     log:
@@ -70,6 +71,7 @@ rule score_shard:
         runtime=720,
     params:
         code=code("score.py"),
+        content=content("score_shard"),
         job=job("score_shard"),
     script:
         "../scripts/score.py"
@@ -117,3 +119,25 @@ rule draw_scores:
         job=job("draw_scores"),
     script:
         "../scripts/draw_scores.py"
+
+
+rule write_mutations:
+    input:
+        lambda wildcards: PLAN.shard_files(contract.source_of(wildcards.place), "mutate"),
+    output:
+        f"{OUT}/{{place}}/{contract.MUTATIONS['selene']}",
+    log:
+        f"{OUT}/logs/{{place}}/write-selene.log",
+    benchmark:
+        f"{OUT}/benchmarks/{{place}}/write-selene.tsv"
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=120,
+    params:
+        code=code("write_mutations.py"),
+        job=job("write_mutations"),
+    script:
+        "../scripts/write_mutations.py"

@@ -14,6 +14,6 @@ def work():
     files, asked = snakemake.input, snakemake.params.job
     sites = asked["sites"] and Sites(**asked["sites"])
     check_files(Interpret(**asked["interpret"]), sites, files.encoded, files.tokenizer, files.labels, asked["own"])
-    for path in files.annotations:
+    for path in files.beds:
         read_bed(path)
     Path(snakemake.output[0]).touch()

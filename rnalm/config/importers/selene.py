@@ -185,15 +185,12 @@ def _predict(own: dict, genome: Any, length: Any, found: Imported) -> None:
 
 
 def _mutate(own: dict, genome: Any, length: Any, found: Imported) -> None:
-    """Exchange each letter for each other one."""
-    bases = {letter: [other for other in "ACGT" if other != letter] for letter in "ACGT"}
-    found.settings["interpret"] = {"modes": ["replace"], "replacements": bases, "explain": "all"}
-    count = own.pop("mutate_n_bases", 1)
-    if count != 1:
-        found.note("interpret", f"in_silico_mutagenesis.mutate_n_bases: {count} – one letter is exchanged at a time")
-    for key in ("start_position", "end_position"):
-        if key in own:
-            found.note("interpret", f"in_silico_mutagenesis.{key}: {own.pop(key)} – all positions are scored")
+    """Exchange each letter for each other one, so many at a time, in a region."""
+    given = {"bases": own.pop("mutate_n_bases", None), "start": own.pop("start_position", None)}
+    given["end"] = own.pop("end_position", None)
+    # There None is written as a word, too.
+    asked = {key: value for key, value in given.items() if value not in (None, "None")}
+    found.settings["interpret"] = {"modes": ["mutate"], "mutate": asked, "explain": "all", "formats": ["selene"]}
     path = own.pop("input_path", None) or own.pop("fa_files", None)
     text = own.pop("sequence", None) or own.pop("input_sequence", None)
     if text:

@@ -1,0 +1,265 @@
+"""In-silico mutagenesis exchanges every combination of letters of a region, as editing them by hand does."""
+
+import io
+import pickle
+import tracemalloc
+import zipfile
+from itertools import combinations, product
+from math import comb
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnalm.config.results import Mutate
+from rnalm.scoring import mutagenesis
+from rnalm.scoring.merge import read
+from rnalm.scoring.mutations import write_archive
+from rnalm.scoring.shard import score_shard
+
+ROWS = [("first", "gattacagattacagg"), ("second", "ttgacnacca"), ("third", "cc")]
+OTHERS = {letter: [other for other in "acgt" if other != letter] for letter in "acgt"}
+
+
+def brute_force(predict, text: str, bases: int, start: int, end: int, letters: str = "acgt") -> list[tuple]:
+    """Edit a text by hand: positions, letters before and after, and what the prediction changes by."""
+    found = []
+    for places in combinations(range(start, min(end, len(text))), bases):
+        for others in product(letters, repeat=bases):
+            if all(text[place] != other for place, other in zip(places, others, strict=True)):
+                changed = list(text)
+                for place, other in zip(places, others, strict=True):
+                    changed[place] = other
+                joined = (";".join(map(str, places)), ";".join(text[place] for place in places), ";".join(others))
+                found.append((*joined, predict("".join(changed)) - predict(text)))
+    return found
+
+
+@pytest.fixture
+def predict(run, tokenizer):
+    """Predict a text with a model as a whole."""
+    return lambda model: lambda text: run(model, tokenizer.encode(text, add_special_tokens=False).ids)[0]
+
+
+def test_two_of_five_positions_are_ninety_rows(encode_rows, model_folder, predict, score):
+    model, encoded = model_folder(), encode_rows(ROWS[:1])
+    found = score(model, encoded, mode="mutate", mutate={"bases": 2, "start": 4, "end": 9})
+    expected = brute_force(predict(model), ROWS[0][1], 2, 4, 9)
+    assert len(found) == len(expected) == 90
+    assert found[["positions", "token", "replacement"]].values.tolist() == [list(row[:3]) for row in expected]
+    np.testing.assert_allclose(found["loo"], [row[3] for row in expected], atol=1e-5)
+    assert list(found) == [
+        "sequence",
+        "token",
+        "replacement",
+        "label",
+        "pred",
+        "start_offset",
+        "end_offset",
+        "loo",
+        "positions",
+    ]
+    assert found["start_offset"].tolist() == [int(row[0].split(";")[0]) for row in expected]
+    assert found["end_offset"].tolist() == [int(row[0].split(";")[1]) + 1 for row in expected]
+
+
+@pytest.mark.parametrize("scorer", ["naive", "incremental"])
+@pytest.mark.parametrize("bases", [1, 2, 3])
+def test_every_combination_is_scored_as_by_hand_and_unknown_letters_become_each_known_one(
+    encode_rows, model_folder, predict, score, scorer, bases
+):
+    model, encoded = model_folder(), encode_rows([ROWS[1]])
+    found = score(model, encoded, mode="mutate", mutate={"bases": bases, "start": 3, "end": 8}, scorer=scorer)
+    expected = brute_force(predict(model), ROWS[1][1], bases, 3, 8)
+    if bases == 1:
+        assert len(found) == 4 * 3 + 4
+    assert found["replacement"].tolist() == [row[2] for row in expected]
+    np.testing.assert_allclose(found["loo"], [row[3] for row in expected], atol=1e-5)
+
+
+@pytest.mark.parametrize("strands", ["none", "average"])
+def test_one_position_at_a_time_is_replace_with_all_other_letters(encode_rows, model_folder, score, strands):
+    model = model_folder(reverse_complement=strands)
+    encoded = encode_rows([ROWS[0], ROWS[2]], cut={"reverse_complement": strands})
+    found = score(model, encoded, mode="mutate")
+    assert found.equals(score(model, encoded, mode="replace", replacements=OTHERS))
+
+
+def test_modifiers_stay_with_their_positions(encode_rows, model_folder, field_tokenizer, score):
+    options = {"token_sep": ",", "modifier_sep": "#"}
+    model = model_folder(using=field_tokenizer, modifier_channels=1)
+    encoded = encode_rows([("s", "a,c#2,g#1,t,a")], field_tokenizer, **options)
+    assert score(model, encoded, mode="mutate").equals(score(model, encoded, mode="replace", replacements=OTHERS))
+
+
+def test_both_strands_change_at_all_positions(encode_rows, model_folder, predict, score):
+    model, text = model_folder(reverse_complement="average"), "gattacac"
+    encoded = encode_rows([("s", text)], cut={"reverse_complement": "average"})
+    turned = str.maketrans("acgt", "tgca")
+
+    def both(one: str) -> float:
+        return (predict(model)(one) + predict(model)(one[::-1].translate(turned))) / 2
+
+    found = score(model, encoded, mode="mutate", mutate={"bases": 2})
+    np.testing.assert_allclose(found["loo"], [row[3] for row in brute_force(both, text, 2, 0, 8)], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["kmers", "subwords"])
+def test_letters_of_longer_tokens_change_together(encode_rows, model_folder, run, score, request, kind):
+    using, text = request.getfixturevalue(kind), "gattacacc" if kind == "kmers" else "GATTACACC"
+    model, encoded = model_folder(using=using), encode_rows([("s", text)], using)
+
+    def predict(text: str) -> float:
+        if kind == "kmers":
+            return run(model, [using.token_to_id(text[start : start + 3]) for start in range(len(text) - 2)])[0]
+        return run(model, using.encode(text, add_special_tokens=False).ids)[0]
+
+    letters = "acgt" if kind == "kmers" else "ACGT"
+    found = score(model, encoded, mode="mutate", level="base", mutate={"bases": 2, "letters": list(letters)})
+    expected = brute_force(predict, text, 2, 0, 9, letters)
+    assert found["positions"].tolist() == [row[0] for row in expected]
+    np.testing.assert_allclose(found["loo"], [row[3] for row in expected], atol=1e-5)
+
+
+def test_blocks_change_nothing_and_neither_do_shards(encode_rows, model_folder, score_and_merge, monkeypatch):
+    model, encoded = model_folder(), encode_rows(ROWS)
+    whole = pd.read_parquet(score_and_merge(model, encoded, mode="mutate", mutate={"bases": 2}) / "scores.parquet")
+    monkeypatch.setattr(mutagenesis, "MOST_EDITS", 7)
+    once, thrice = (score_and_merge(model, encoded, shards, mode="mutate", mutate={"bases": 2}) for shards in (1, 3))
+    for name in ("scores.parquet", "scores.csv", "scores.pkl"):
+        assert (once / name).read_bytes() == (thrice / name).read_bytes()
+    found = pd.read_parquet(once / "scores.parquet")
+    np.testing.assert_allclose(found["loo"], whole["loo"], atol=1e-6)
+    assert found.drop(columns="loo").equals(whole.drop(columns="loo"))
+
+
+def test_memory_does_not_grow_with_the_number_of_combinations(encode_rows, model_folder, job, tmp_path, monkeypatch):
+    """Of 40 and of 200 positions, no more than a block is held: 7,020 and 179,100 combinations."""
+    monkeypatch.setattr(mutagenesis, "MOST_EDITS", 2**9)
+    monkeypatch.setattr("rnalm.scoring.shard.GROUP_ROWS", 2**9)
+    model, text = model_folder(), "".join(np.random.default_rng(0).choice(list("acgt"), 200))
+    encoded, peaks = encode_rows([("s", text)]), []
+    for end in (40, 40, 200):
+        this = job(model, encoded, mode="mutate", mutate={"bases": 2, "end": end})
+        tracemalloc.start()
+        score_shard(this, tmp_path / f"{end}.parquet")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert len(pd.read_parquet(tmp_path / "200.parquet", columns=["loo"])) == comb(200, 2) * 9
+    assert peaks[2] < 1.5 * peaks[1] + 2**20
+
+
+def test_the_middle_is_that_of_what_is_kept(encode_rows, model_folder, score):
+    encoded = encode_rows(ROWS[:1], cut={"block_size": 8, "truncate": "left"})
+    found = score(model_folder(), encoded, mode="mutate", mutate={"start": "center:2"})
+    assert found["start_offset"].unique().tolist() == [11, 12]
+
+
+def test_regions_of_a_file_are_mutated_each_by_itself_and_what_is_left_out_is_told(
+    encode_rows, model_folder, predict, score, tmp_path, caplog
+):
+    (tmp_path / "r.bed").write_text("first\t10\t30\nfirst\t1\t4\nfirst\t2\t5\nthird\t5\t9\nelse\t0\t2\n")
+    model, encoded = model_folder(), encode_rows(ROWS)
+    found = score(model, encoded, mode="mutate", mutate={"bases": 2, "regions": str(tmp_path / "r.bed")})
+    pairs = list(dict.fromkeys([*combinations(range(1, 4), 2), *combinations(range(2, 5), 2), *combinations(range(10, 16), 2)]))
+    assert found["positions"].unique().tolist() == [f"{one};{other}" for one, other in pairs]
+    assert len(found) == 9 * len(pairs)
+    assert set(found["sequence"]) == {"first"}
+    told = " ".join(caplog.messages)
+    assert f"names no region of 1 of 3 sequences, which have no scores, and names 1 that are not in {encoded}" in told
+    assert "regions of 2 of 2 sequences leave what the models see, as of 'first', and are cut" in told
+    assert "1 of 2 sequences have no scores, as 'third': no region has 2 positions that the models see" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (
+            {"mutate": {"letters": ["a", "u"]}},
+            "interpret.mutate.letters: 'u' is not in the vocabulary; valid: a, c, g, t",
+        ),
+        ({"mutate": {"regions": "none.bed"}}, "none.bed: no such file"),
+    ],
+)
+def test_what_cannot_be_mutated_is_told(encode_rows, model_folder, score, refusal, options, problem):
+    assert refusal(score, model_folder(), encode_rows(ROWS), mode="mutate", **options) == problem
+
+
+def test_tokens_of_several_letters_are_not_exchanged_themselves(encode_rows, model_folder, kmers, score, refusal):
+    problem = "interpret.modes: mutate exchanges letters, and tokens have several; expected interpret.level: base"
+    encoded = encode_rows([("s", "gattaca")], kmers)
+    assert refusal(score, model_folder(using=kmers), encoded, mode="mutate") == problem
+
+
+def test_combinations_are_counted():
+    assert Mutate(bases=2, start=4, end=9).count(100) == 90
+    assert Mutate(bases=2, start="center:5").count(100) == 90
+    assert Mutate(bases=2, letters=["a", "c"]).count(5) == 10
+    assert Mutate(start=5).count(3) == 0
+
+
+def test_scores_of_pairs_are_told_by_position_where_tokens_are_coloured(encode_rows, model_folder, score_and_merge):
+    folder = score_and_merge(model_folder(), encode_rows(ROWS), mode="mutate", mutate={"bases": 2})
+    table = pd.read_parquet(folder / "scores.parquet")
+    for name, frame in zip(["first", "second", "third"], read(folder / "scores.parquet"), strict=True):
+        own = table[table["sequence"] == name]
+        inside = own["positions"].str.split(";").map(set)
+        expected = [own["loo"][[f"{place}" in places for places in inside]].mean() for place in frame["start_offset"]]
+        np.testing.assert_allclose(frame["loo"], expected, rtol=1e-9)
+    with open(folder / "scores.pkl", "rb") as file:
+        explanations = pickle.load(file)
+    assert [len(one) for one in explanations] == [16, 10, 2]
+
+
+@pytest.mark.parametrize("bases", [1, 2])
+def test_files_of_selene_hold_predictions_and_differences(
+    encode_rows, model_folder, predict, job, tmp_path, bases, monkeypatch
+):
+    monkeypatch.setattr("rnalm.scoring.merge.GROUP_ROWS", 13)
+    model = model_folder()
+    encoded = encode_rows([("a b", "gatnaca"), ("c/d", "ttg")])
+    score_shard(job(model, encoded, mode="mutate", mutate={"bases": bases}), tmp_path / "part.parquet")
+    write_archive([tmp_path / "part.parquet"], tmp_path / "selene.zip", "probability")
+    archive = zipfile.ZipFile(tmp_path / "selene.zip")
+    kinds = ["diffs.tsv", "abs_diffs.tsv", "predictions.tsv", *(["matrix.npz"] if bases == 1 else [])]
+    assert sorted(archive.namelist()) == sorted(f"{name}_{kind}" for name in ("a_b", "c_d") for kind in kinds)
+
+    def table(kind: str) -> pd.DataFrame:
+        return pd.read_csv(archive.open(f"a_b_{kind}.tsv"), sep="\t", dtype={"pos": str}, keep_default_na=False)
+
+    expected = brute_force(predict(model), "gatnaca", bases, 0, 7)
+    diffs, base = table("diffs"), predict(model)("gatnaca")
+    assert diffs[["pos", "ref", "alt"]].values.tolist() == [[row[0], row[1].upper(), row[2].upper()] for row in expected]
+    np.testing.assert_allclose(diffs["prediction"], [row[3] for row in expected], atol=1e-5)
+    np.testing.assert_allclose(table("abs_diffs")["prediction"], np.abs(diffs["prediction"]))
+    predictions = table("predictions")
+    assert predictions.iloc[0, :3].tolist() == ["input_sequence", "NA", "NA"]
+    np.testing.assert_allclose(predictions["prediction"], [base, *(base + row[3] for row in expected)], atol=1e-5)
+    if bases == 1:
+        matrix = np.load(io.BytesIO(archive.read("a_b_matrix.npz")))
+        assert matrix["letters"].tolist() == list("ACGT")
+        assert matrix["data"].shape == (1, 7, 4)
+        for _, row in diffs.iterrows():
+            assert matrix["data"][0, int(row["pos"]), "ACGT".index(row["alt"])] == row["prediction"]
+        assert np.count_nonzero(matrix["data"]) <= len(diffs)
+
+
+def test_classes_have_a_column_each_and_logits(encode_rows, model_folder, job, tmp_path):
+    model, names = model_folder(classes=("late", "mid")), ["late", "mid"]
+    encoded = encode_rows([("s", "gattaca", "mid")], task="classification")
+    for scale in ("probability", "logit"):
+        described = job(model, encoded, mode="mutate", explain="all", scale=scale)
+        score_shard(described, tmp_path / "part.parquet")
+        write_archive([tmp_path / "part.parquet"], tmp_path / f"{scale}.zip", scale)
+    every, own = (zipfile.ZipFile(tmp_path / f"{scale}.zip") for scale in ("probability", "logit"))
+    assert own.namelist() == ["s_logits.tsv", "s_matrix.npz"]
+    found = [pd.read_csv(archive.open("s_logits.tsv"), sep="\t") for archive in (every, own)]
+    assert list(found[0])[3:] == names
+    np.testing.assert_allclose(found[0]["late"], -found[0]["mid"], atol=1e-5)
+
+
+def test_two_sequences_never_share_a_file(encode_rows, model_folder, job, tmp_path, refusal):
+    score_shard(job(model_folder(), encode_rows([("a b", "gat"), ("a_b", "tt")]), mode="mutate"), tmp_path / "part.parquet")
+    told = refusal(write_archive, [tmp_path / "part.parquet"], tmp_path / "selene.zip", "probability")
+    assert told.startswith("interpret.formats: selene: 'a_b' and another sequence would have files called a_b_diffs.tsv")
+    assert not (tmp_path / "selene.zip").exists()
