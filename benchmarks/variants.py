@@ -97,7 +97,7 @@ def transcripts(count: int, length: int, variants: int, indels: int) -> list[Str
                 grown = int(draw.choice([-3, -2, -1, 1, 2])) if number < indels else 0
                 comes = "ACG"[:grown] if grown > 0 else "" if grown else other(text[start + place])
                 found.append(Window(start, start - grown, place, comes, length + grown))
-        stretches.append(Stretch(text, np.arange(len(found)), found))
+        stretches.append(Stretch(text, np.arange(len(found)), found, []))
     return stretches
 
 
@@ -135,7 +135,7 @@ def compare(name: str, model: Any, module: torch.nn.Module, stretches: list[Stre
     fast, slow = StretchScorer(model), WholeScorer(model, 2**15)
     first = stretches[0]
     some = list(dict.fromkeys(first.windows))[: options.sample]
-    sample = [Stretch(first.text, np.arange(len(some)), some)]
+    sample = [Stretch(first.text, np.arange(len(some)), some, [])]
     score(fast, sample)  # what a model keeps for all stretches is made once
     best, whole, found, expected = np.inf, np.inf, [], []
     for _ in range(options.turns):

@@ -143,6 +143,12 @@ BASES = {
             "more": {"path": "more.tsv", "genome": "a.fa", "length": 30, "formats": ["parquet", "tsv", "hdf5"], "shards": 1}
         },
     },
+    "spliced": {
+        "output": "out",
+        "source": source("table.tsv"),
+        "interpret": {"shards": 2},
+        "variants": {"more": {"path": "more.tsv", "transcripts": {"fasta": "a.fa", "bed": "genes.gtf"}, "shards": 1}},
+    },
     "elsewhere": {
         "output": "out",
         "source": source("table.tsv"),

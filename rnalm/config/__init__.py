@@ -207,7 +207,7 @@ as Weights & Biases writes it."""
         for name, cohort in self.variants.items():
             if "logits" in cohort.scores and self.task == "regression":
                 raise ValueError(f"variants.{name}.scores: logits are of classes, found task: regression")
-            if cohort.length is None:
+            if cohort.length is None and cohort.transcripts is None:
                 raise ValueError(f"variants.{name}.length is missing: how many bases the models are to see around a variant")
         for name in {"source", "parts", "checked", "pretraining"} & set(self.inference):
             raise ValueError(f"inference.{name}: the name {name!r} is taken; choose another")

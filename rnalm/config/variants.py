@@ -18,6 +18,23 @@ SCORES = {
 }
 
 
+class OnTranscripts(Section):
+    """Transcripts on a genome: what variants of the genome change in a model of transcripts."""
+
+    fasta: str
+    """FASTA file of their letters, exons joined, 5′ to 3′; called as in `bed`, up to the first `|`."""
+    bed: str
+    """GTF, or BED with twelve columns, that lays them on the genome."""
+    codons: Literal["upper"] | None = None
+    """`upper`: the first base of each codon is in upper case, all others in lower case; null: codons are not marked so."""
+    junctions: str | None = Field(default=None, min_length=1)
+    """What is put behind the first base behind each junction of exons, such as `ej`, so that it is a token of its own, `gej`; \
+null: nothing."""
+    modifiers: list[Literal["codons", "junctions"]] = []
+    """What the modifiers of a token are, in the order of the model's channels: 1 for the first base of a codon (`codons`), or \
+for the last base of an exon (`junctions`), and 0 for others."""
+
+
 class Variants(Section):
     """A file of variants whose effect on the prediction is computed, by all models together."""
 
@@ -28,8 +45,11 @@ class Variants(Section):
     ]
     """VCF (plain or compressed), BCF, or a table whose first line names `chrom`, `pos`, `ref`, `alt`, and perhaps `strand`; \
 or a list of such files, which are read one after the other."""
-    genome: str
-    """FASTA file of the genome, plain or compressed."""
+    genome: str | None = None
+    """FASTA file of the genome, plain or compressed; or `transcripts`."""
+    transcripts: OnTranscripts | None = None
+    """For models of transcripts: an allele is scored in each transcript in whose exons it lies, which the models see whole; \
+null: on the genome."""
     index: str | None = None
     """Folder for its index, where there is none beside it; null: `genome/` in that of the experiment."""
     length: int | None = Field(default=None, ge=1)
@@ -66,6 +86,12 @@ strongest effects are, or the nearest; null: none."""
                 raise ValueError(f"{key} must differ from each other, found {getattr(self, key)}")
         if "parquet" not in self.formats:
             raise ValueError(f"formats: parquet is always among them, found {self.formats}")
+        if (self.genome is None) == (self.transcripts is None):
+            raise ValueError("expected genome or transcripts, " + ("found both" if self.genome else "found neither"))
+        if self.transcripts is not None:
+            for key in ("length", "anchor", "regions", "formats"):
+                if getattr(self, key) != (["parquet"] if key == "formats" else type(self).model_fields[key].default):
+                    raise ValueError(f"{key} is for variants on a genome, found transcripts")
         if self.further:
             self._check_stems()
         return self
@@ -105,4 +131,18 @@ strongest effects are, or the nearest; null: none."""
     @property
     def paths(self) -> list[str]:
         """The files that are read."""
-        return [*self.path, self.genome]
+        return [*self.path, *self.references]
+
+    @property
+    def references(self) -> list[str]:
+        """The files that say what stands where: the genome, or transcripts and where they lie."""
+        if self.transcripts is not None:
+            return [self.transcripts.fasta, self.transcripts.bed]
+        return [self.letters]
+
+    @property
+    def letters(self) -> str:
+        """The FASTA file that is read."""
+        path = self.transcripts.fasta if self.transcripts is not None else self.genome
+        assert path is not None, "one of them is given"
+        return path

@@ -214,7 +214,7 @@ class Plan(Experiment):
         if rule == "list_variants":
             return self.settings.variants[values["cohort"]].paths
         if rule == "score_variants":
-            return [self.settings.variants[values["cohort"]].genome]
+            return self.settings.variants[values["cohort"]].references
         if rule == "write_variants":
             asked = self.settings.variants[values["cohort"]].files[values["written"]]
             return [asked["path"]] if asked["kind"] in ("vcf", "missing") else []
@@ -241,7 +241,7 @@ class Plan(Experiment):
             own = self.starting_point() if isinstance(self.settings.model, OwnModel) else []
             return [*self.beds, *self._of_given("labels.json"), *own]
         if rule == "write_report":
-            return [*self.annotations, *self.regions, *(cohort.genome for cohort in self.settings.variants.values())]
+            return [*self.annotations, *self.regions, *(cohort.letters for cohort in self.settings.variants.values())]
         return []
 
     def all_provided(self) -> list[str]:

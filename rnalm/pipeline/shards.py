@@ -17,6 +17,9 @@ BACK = 3
 #: No experiment is divided more finely.
 MOST = 512
 
+#: Nucleotides of a transcript, where it is not known.
+TRANSCRIPT = 3000
+
 
 def count(
     source: Source, interpret: Interpret, mode: str, block_size: int, models: float, architecture: str, per: str = "sequence"
@@ -76,7 +79,8 @@ def count_variants(options: Variants, models: int) -> int:
     """
     if options.shards != "auto":
         return options.shards
-    each = 2 * models * seconds(options.length or 1, local=False)
+    # Of a transcript, whose length is not known here, that of most mRNAs.
+    each = 2 * models * seconds(options.length or (1 if options.transcripts is None else TRANSCRIPT), local=False)
     # A record takes some 60 bytes as text, and a third of it where it is compressed.
     sizes = [(Path(path), 20 if path.endswith((".gz", ".bgz", ".bcf", ".bz2", ".xz", ".zst")) else 60) for path in options.path]
     alleles = sum(path.stat().st_size / size for path, size in sizes if path.is_file())

@@ -52,11 +52,11 @@ def variants(job: Job, cohort: Cohort) -> Section:
     blocks = [Block(text=_said(job, options, measure, summary, missing.total()), links=links)]
     # Both pictures are saved, whatever there is to see, as the rule has promised them.
     drawn = [_by_kind(job, cohort, summary, measure)]
-    genome = Reference(options) if summary.strongest else None
-    if genome is not None:
+    genome = Reference(options) if summary.strongest and options.transcripts is None else None
+    if summary.strongest:
         drawn.append(_table(summary.strongest, measure, options, genome))
-    drawn.append(_letters(job, cohort, summary.strongest[:DRAWN], measure, genome))
-    blocks += drawn if summary.strongest else []
+    letters = _letters(job, cohort, summary.strongest[:DRAWN], measure, genome)
+    blocks += [*drawn, *([letters] if genome is not None else [])] if summary.strongest else []
     if missing:
         blocks.append(_missing(missing))
     return Section(f"Effects of variants: {cohort.name}", blocks)
@@ -134,18 +134,19 @@ def _note(effect: Effect) -> str:
     return ", ".join(filter(None, [turned, "unknown letters nearby" if allele["contains_unk"] else ""]))
 
 
-def _table(strongest: list[Effect], measure: Measure, options: Variants, genome: Reference) -> Block:
+def _table(strongest: list[Effect], measure: Measure, options: Variants, genome: Reference | None) -> Block:
     """Tabulate the strongest effects; a column in which nothing would stand is left out."""
     what, _ = WORDS[measure.score]
-    regions = Regions(options.regions, genome) if options.regions else None
+    regions = Regions(options.regions, genome) if options.regions and genome is not None else None
     rows = []
     for effect in strongest:
         name = effect.allele["name"]
         row = {"allele": _title(effect), "name": "" if name in (".", None) else name, "kind": effect.allele["kind"]}
+        row["transcript"] = effect.allele["transcript"]
         row |= {_output(measure): effect.output} if len(measure.outputs) > 1 else {}
         row |= dict(zip(("with REF", "with ALT"), _predictions(effect), strict=False))
         row |= {what: _value(effect, measure), "region": "", "": _note(effect)}
-        if regions is not None:
+        if regions is not None and genome is not None:
             contig, change = alleles.placed(effect, genome)
             row["region"] = regions.name(contig, change.start, change.end)
         rows.append(row)

@@ -16,7 +16,7 @@ from rnalm.sequences import vcf
 GROUP = 2**16
 
 #: What is written of an allele before its scores.
-WRITTEN = ("chrom", "pos", "name", "ref", "alt", "strand", "kind", "ref_match", "alt_is_reference")
+WRITTEN = ("chrom", "pos", "name", "ref", "alt", "strand", "transcript", "kind", "ref_match", "alt_is_reference")
 
 
 def columns(labels: Labels, scores: Sequence[str]) -> pa.Schema:
@@ -74,7 +74,7 @@ def merge(parts: Sequence[str | Path], table: str | Path, unscored: str | Path) 
             for group in _groups(parts, schema, scored=True):
                 writer.write_table(group.drop_columns(dropped))
     with replacing(unscored) as temporary:
-        columns = ["place", "chrom", "pos", "name", "ref", "alt", "strand", "reason"]
+        columns = ["place", "chrom", "pos", "name", "ref", "alt", "strand", "transcript", "reason"]
         _write_text((group.select(columns) for group in _groups(parts, schema, scored=False)), temporary)
 
 

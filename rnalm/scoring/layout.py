@@ -15,7 +15,7 @@ MOST = 2**15
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Parts of a contig, one behind the other, and windows of it.
+    """Parts of contigs, one behind the other, and windows of them.
 
     Attributes
     ----------
@@ -25,11 +25,14 @@ class Stretch:
         Which of all windows are here ``(windows,)``.
     windows : list of Window
         They, as parts of the text.
+    parts : list of tuple
+        Contig, start and end of each part, as the forward strand has them.
     """
 
     text: str
     numbers: np.ndarray
     windows: list[Window]
+    parts: list[tuple[str, int, int]]
 
     def has(self, letter: str) -> np.ndarray:
         """Say which windows have a letter, bool ``(windows,)``.
@@ -53,6 +56,7 @@ class Stretch:
 class _Piece:
     """A part of a contig, and the numbers of the windows that are in it."""
 
+    contig: str
     start: int
     end: int
     numbers: list[int]
@@ -90,42 +94,45 @@ def lay(
     >>> stretch.text, [window.text(lambda first, after: stretch.text[first:after]) for window in stretch.windows]
     ('ACCGAACC', ['ACTG', 'AACC'])
     """
-    order = sorted(range(len(windows)), key=lambda number: (*places[number], windows[number].first, number))
-    for (contig, strand), numbers in groupby(order, key=lambda number: places[number]):
+    order = sorted(range(len(windows)), key=lambda n: (places[n][1] == "-", places[n][0], windows[n].first, n))
+    for turned, numbers in groupby(order, key=lambda number: places[number][1] == "-"):
         held: list[_Piece] = []
-        for piece in _pieces(windows, numbers, most):
+        for piece in _pieces(windows, places, numbers, most):
             if held and sum(one.end - one.start for one in [*held, piece]) > most:
-                yield _stretch(windows, held, strand, lambda *part, contig=contig: letters(contig, *part))
+                yield _stretch(windows, held, turned, letters)
                 held = []
             held.append(piece)
-        yield _stretch(windows, held, strand, lambda *part, contig=contig: letters(contig, *part))
+        yield _stretch(windows, held, turned, letters)
 
 
-def _pieces(windows: Sequence[Window], numbers: Iterator[int], most: int) -> Iterator[_Piece]:
-    """Put windows of a contig together that overlap, in the order in which they begin."""
+def _pieces(
+    windows: Sequence[Window], places: Sequence[tuple[str, str]], numbers: Iterator[int], most: int
+) -> Iterator[_Piece]:
+    """Put windows together that overlap, in the order in which they begin on each contig."""
     piece: _Piece | None = None
     for number in numbers:
-        own = windows[number]
-        if piece is None or own.first > piece.end or own.after - piece.start > most:
+        own, contig = windows[number], places[number][0]
+        if piece is None or contig != piece.contig or own.first > piece.end or own.after - piece.start > most:
             if piece is not None:
                 yield piece
-            piece = _Piece(own.first, own.after, [])
+            piece = _Piece(contig, own.first, own.after, [])
         piece.end = max(piece.end, own.after)
         piece.numbers.append(number)
     if piece is not None:
         yield piece
 
 
-def _stretch(windows: Sequence[Window], pieces: list[_Piece], strand: str, letters: Callable[[int, int], str]) -> Stretch:
+def _stretch(windows: Sequence[Window], pieces: list[_Piece], turned: bool, letters: Callable[[str, int, int], str]) -> Stretch:
     """Put pieces one behind the other."""
     text, found = "", []
     for piece in pieces:
         found += [windows[number].within(piece.start - len(text)) for number in piece.numbers]
-        text += letters(piece.start, piece.end)
-    if strand == "-":
+        text += letters(piece.contig, piece.start, piece.end)
+    if turned:
         found, text = [own.turned(len(text)) for own in found], reverse_complement(text, rna=False)
     numbers = np.array([number for piece in pieces for number in piece.numbers])
-    return Stretch(text, numbers, [_plain(own, text) for own in found])
+    parts = [(piece.contig, piece.start, piece.end) for piece in pieces]
+    return Stretch(text, numbers, [_plain(own, text) for own in found], parts)
 
 
 def _plain(window: Window, text: str) -> Window:

@@ -1,18 +1,23 @@
 """Stretches of letters and windows of them ─► what each of several models puts out for the windows."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from rnalm.config.variants import OnTranscripts
 from rnalm.errors import RnalmError
 from rnalm.models.framed import limit
 from rnalm.prediction.panel import Panel
+from rnalm.scoring.edits import NOWHERE
 from rnalm.scoring.explain import averages_strands
 from rnalm.scoring.layout import Stretch
 from rnalm.scoring.scorers.stretches import Joined, StretchScorer, WholeScorer
+from rnalm.scoring.views import Marks
 from rnalm.sequences.edited import Window
 from rnalm.sequences.records import Record
 from rnalm.sequences.strands import is_rna
+from rnalm.sequences.transcripts import Transcript
 from rnalm.tokens import encode
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenize import RecordTokenizer
@@ -26,11 +31,13 @@ class Outputs:
     ----------
     panel : Panel
         The models.
-    length : int
-        Letters of a window that is not edited.
+    length : int or None
+        Letters of a window that is not edited; None: as many as a transcript has.
     scorer : {'auto', 'naive', 'incremental'}
         ``incremental``: compute once what windows share; ``naive``: run models on each; ``auto``: the first where a model
         says how.
+    transcripts : tuple, optional
+        How transcripts are marked, and transcripts by what they are called, where windows are of these.
 
     Raises
     ------
@@ -38,13 +45,19 @@ class Outputs:
         If models see less than a window, or are to be scored incrementally and cannot be.
     """
 
-    def __init__(self, panel: Panel, length: int, scorer: str = "auto") -> None:
+    def __init__(
+        self,
+        panel: Panel,
+        length: int | None,
+        scorer: str = "auto",
+        transcripts: tuple[OnTranscripts, dict[str, Transcript]] | None = None,
+    ) -> None:
         self.panel, self.length = panel, length
         letters = plain_tokens(panel.tokenizer)
         self.rna, self.small = is_rna(letters), all(letter == letter.lower() for letter in letters)
         self.tokenize = RecordTokenizer(panel.tokenizer, encode.uncut(panel.options))
         self.atomic = is_atomic(panel.tokenizer)
-        if self.atomic and length > panel.options.block_size:
+        if self.atomic and length is not None and length > panel.options.block_size:
             raise too_long(panel.options.block_size, length, "bases", length)
         models = [predictor.model for predictor in panel.predictors]
         local = self.atomic and all(hasattr(model, "local") for model in models)
@@ -56,7 +69,19 @@ class Outputs:
             )
         kind = StretchScorer if local and scorer != "naive" else WholeScorer
         self.scorers = [kind(model, own.batch_tokens) for model, own in zip(models, panel.predictors, strict=True)]
+        self.marks = None if transcripts is None else self._marks(*transcripts)
         self.most = min((most for model in models if (most := limit(model.config)) is not None), default=None)
+
+    def _marks(self, options: OnTranscripts, transcripts: dict[str, Transcript]) -> Marks:
+        """Prepare to mark transcripts, and refuse models that take them otherwise."""
+        if not self.atomic or self.tokenize.both_strands:
+            raise RnalmError("variants: transcripts are for models of single letters, which read one strand")
+        for predictor in self.panel.predictors:
+            channels = getattr(predictor.model.config, "modifier_channels", 0)
+            if channels != len(options.modifiers):
+                told = f"the models take {channels} modifiers, found {len(options.modifiers)}"
+                raise RnalmError(f"variants: transcripts.modifiers: {told}; expected what each of them is")
+        return Marks(options, transcripts, self.panel.tokenizer, self.rna)
 
     def nothing(self, count: int) -> list[np.ndarray]:
         """Make room for the outputs of each model for so many windows: float32 ``(windows, outputs)``.
@@ -92,10 +117,9 @@ class Outputs:
 
     def _of_letters(self, stretch: Stretch, windows: list[Window]) -> list[np.ndarray]:
         """Compute outputs where each letter is a token."""
-        tokens = self.tokenize(Record("a stretch", "", self._written(stretch.text), None, None, None, None, None))
-        self._check_known(tokens.input_ids)
-        encoded = Encoded(0, "a stretch", tokens.input_ids, None, None, 1.0, None, tokens.reverse_ids)
-        made, twin = self._joined(windows), None
+        encoded, made = (self._marked if self.marks else self._plain)(stretch, windows)
+        self._check_known(encoded.input_ids)
+        twin = None
         found = []
         for predictor, own, score in zip(self.panel.predictors, self.panel.labels, self.scorers, strict=True):
             outputs = score(encoded, made)
@@ -105,10 +129,29 @@ class Outputs:
             found.append(outputs)
         return found
 
+    def _plain(self, stretch: Stretch, windows: Sequence[Window]) -> tuple[Encoded, Joined]:
+        """Write a stretch of a genome as tokens, and its windows."""
+        tokens = self.tokenize(Record("a stretch", "", self._written(stretch.text), None, None, None, None, None))
+        encoded = Encoded(0, "a stretch", tokens.input_ids, None, None, 1.0, None, tokens.reverse_ids)
+        return encoded, self._joined(windows)
+
+    def _marked(self, stretch: Stretch, windows: Sequence[Window]) -> tuple[Encoded, Joined]:
+        """Write transcripts as tokens, with their marks; what comes has those of what it replaces."""
+        assert self.marks is not None, "there are transcripts"
+        kinds, made = self.marks.kinds(stretch.parts), self._joined(windows)
+        ids = self.marks.tokens(stretch.text, kinds).astype(np.int32)
+        encoded = Encoded(0, "a stretch", ids, self.marks.modifiers(kinds), None, 1.0, None)
+        comes = "".join(window.comes for window in (self._cut(windows)))
+        kept = np.where(made.keep == NOWHERE, 0, kinds[made.keep])
+        return encoded, replace(made, token=self.marks.tokens(comes, kept))
+
+    def _cut(self, windows: Sequence[Window]) -> Sequence[Window]:
+        """Cut off what an edit pushes beyond those tokens that the models take."""
+        return [window.cut(self.most) for window in windows] if self.most else windows
+
     def _joined(self, windows: Sequence[Window]) -> Joined:
-        """Write windows as tokens; what an edit pushes beyond those that the models take is cut off."""
-        cut = [window.cut(self.most) for window in windows] if self.most else windows
-        return Joined.of(cut, lambda letters: self.tokenize.to_ids(self._written(letters))[0])
+        """Write windows as tokens."""
+        return Joined.of(self._cut(windows), lambda letters: self.tokenize.to_ids(self._written(letters))[0])
 
     def _of_texts(self, stretch: Stretch, windows: list[Window]) -> list[np.ndarray]:
         """Compute outputs where tokens are of several letters, or of another number in each window."""
@@ -119,7 +162,7 @@ class Outputs:
         """Encode a window."""
         _, tokens, encoded = self.panel.encode(Record("a window", "", self._written(text), None, None, None, None, None))
         if len(tokens.input_ids) < tokens.total:
-            raise too_long(len(tokens.input_ids), tokens.total, "tokens", self.length)
+            raise too_long(len(tokens.input_ids), tokens.total, "tokens", len(text))
         self._check_known(tokens.input_ids)
         return encoded
 

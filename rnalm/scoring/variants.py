@@ -21,8 +21,8 @@ from rnalm.prediction.panel import Panel
 from rnalm.scoring.effects import WRITTEN, columns, score_names
 from rnalm.scoring.layout import lay
 from rnalm.scoring.outputs import Outputs
-from rnalm.sequences.contigs import Reference
-from rnalm.sequences.edited import Change, NoWindow, Window, windows
+from rnalm.scoring.views import GenomeView, TranscriptView
+from rnalm.sequences.edited import Change, NoWindow, Window
 
 log = logging.getLogger(__name__)
 
@@ -128,14 +128,20 @@ class Scorer:
     def __init__(self, panel: Panel, options: Variants) -> None:
         if panel.meaning.per == "token":
             raise RnalmError("variants: the models have outputs for each token; expected models of whole sequences")
-        if options.length is None:
+        if options.length is None and options.transcripts is None:
             raise RnalmError("variants: length is missing: how many bases the models are to see around a variant")
         if "logits" in options.scores and panel.meaning.task == "regression":
             raise RnalmError("variants: scores: logits are of classes, and the models predict numbers")
-        self.panel, self.options, self.length = panel, options, options.length
-        self.genome = Reference(options)
-        self.anchor = options.anchor if takes_one_length(panel) else "whole"
-        self.outputs = Outputs(panel, options.length, options.scorer)
+        self.panel, self.options = panel, options
+        if options.transcripts is None:
+            assert options.length is not None, "it was looked for"
+            self.view = GenomeView(options, options.length, options.anchor if takes_one_length(panel) else "whole")
+            self.outputs = Outputs(panel, options.length, options.scorer)
+            return
+        if takes_one_length(panel):
+            raise RnalmError("variants: the models take sequences of one length, and transcripts have any; expected a genome")
+        self.view = TranscriptView(options, panel.options)
+        self.outputs = Outputs(panel, None, options.scorer, (options.transcripts, self.view.exons.by_name))
 
     def table(self, alleles: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
         """Score some alleles.
@@ -169,7 +175,7 @@ class Scorer:
             if reason is None:
                 change = Change(allele["start"], allele["goes"], allele["comes"])
                 try:
-                    own = windows(change, self.length, self.genome.lengths[allele["contig"]], self.anchor)
+                    own = self.view.windows(allele["contig"], change)
                 except NoWindow as error:
                     reason = str(error)
             found.append(own)
@@ -179,9 +185,9 @@ class Scorer:
     def _predict(self, found: list[Window], alleles: pa.RecordBatch, owner: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         """Compute the raw outputs of each model for windows, and say which of these have an unknown letter."""
         contigs, strands = (alleles[name].to_pylist() for name in ("contig", "strand"))
-        places = [(contigs[number], strands[number]) for number in owner.tolist()]
+        places = [(contigs[number], self.view.strand(strands[number])) for number in owner.tolist()]
         outputs, unknown = self.outputs.nothing(len(found)), np.zeros(len(found), dtype=bool)
-        for stretch in lay(found, places, lambda *part: self.genome.letters(*part).upper()):
+        for stretch in lay(found, places, self.view.letters):
             for whole, part in zip(outputs, self.outputs(stretch), strict=True):
                 whole[stretch.numbers] = part
             unknown[stretch.numbers] = stretch.has("N")

@@ -14,6 +14,7 @@ from rnalm.errors import RnalmError
 from rnalm.files import replacing
 from rnalm.sequences.contigs import Reference
 from rnalm.sequences.edited import normalized
+from rnalm.sequences.spliced import NOWHERE, Exons
 from rnalm.sequences.vcf import Allele, read
 
 log = logging.getLogger(__name__)
@@ -21,11 +22,13 @@ log = logging.getLogger(__name__)
 #: Rows of a row group.
 GROUP = 2**16
 
-#: What is known of an allele: as it is written; then as it is read, where a reason does not say why it is not.
+#: What is known of an allele: as it is written, and in which transcript; then as it is read, on a contig or in that transcript,
+#: where a reason does not say why it is not.
 SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("place", "chrom")),
         *(("pos", pa.int64()), ("name", pa.string()), ("ref", pa.string()), ("alt", pa.string()), ("strand", pa.string())),
+        ("transcript", pa.string()),
         *((name, pa.bool_()) for name in ("ref_match", "alt_is_reference")),
         *(("contig", pa.string()), ("start", pa.int64()), ("goes", pa.string()), ("comes", pa.string())),
         *(("kind", pa.string()), ("reason", pa.string())),
@@ -58,10 +61,28 @@ class Tally:
     """Counts alleles, and what is wrong with them."""
 
     def __init__(self) -> None:
-        self.alleles = self.checked = self.turned = 0
+        self.alleles = self.rows = self.checked = self.turned = 0
         self.differ, self.first = 0, ""
         self.unknown: Counter = Counter()
         self.reasons: Counter = Counter()
+
+    def check(self, allele: Allele, match: bool, turned: bool, there: str) -> None:
+        """Count whether REF is what stands there.
+
+        Parameters
+        ----------
+        allele : Allele
+            Whose REF it is.
+        match, turned : bool
+            Whether REF, or ALT, is.
+        there : str
+            What stands there, for the message.
+        """
+        self.checked += 1
+        if not match:
+            self.differ += 1
+            self.turned += turned
+            self.first = self.first or f"{allele.place}: found {allele.ref[:20]}, {there}"
 
     def tell(self, options: Variants) -> None:
         """Tell what was found, and refuse files of another genome.
@@ -81,19 +102,23 @@ class Tally:
             raise RnalmError(f"{files}: no variants; expected records")
         if self.unknown and self.unknown.total() == self.alleles:
             names = ", ".join(list(self.unknown)[:5])
-            raise RnalmError(f"{files}: none of the contigs ({names}) is in {options.genome}")
+            raise RnalmError(f"{files}: none of the contigs ({names}) is in {options.letters}")
         if differ := self.differ:
-            found = f"REF of {differ} of {self.checked} alleles is not what {options.genome} has there ({self.first})"
+            found = f"REF of {differ} of {self.checked} alleles is not what {options.letters} has there ({self.first})"
             turned = f"; in {self.turned} of them ALT is" if self.turned else ""
             if 2 * differ > self.checked:
                 hint = "is the file turned round" if 2 * self.turned > differ else "is it of another assembly, or turned round"
                 raise RnalmError(f"{files}: {found}{turned}; {hint}?")
             log.warning("%s: %s%s; the REF of the file is taken (ref_match)", files, found, turned)
         for name, count in self.unknown.items():
-            log.warning("%s: %d alleles are on contig %r, which %s has not (NA.tsv)", files, count, name, options.genome)
+            log.warning("%s: %d alleles are on contig %r, which %s has not (NA.tsv)", files, count, name, options.letters)
+        if options.transcripts is not None and self.reasons[NOWHERE] == self.alleles:
+            given = f"{options.transcripts.bed} has with letters in {options.letters}"
+            raise RnalmError(f"{files}: no allele lies in a transcript that {given}; are they of one assembly?")
         if self.reasons:
             told = ", ".join(f"{count} {reason}" for reason, count in self.reasons.most_common())
-            log.warning("%s: %d of %d alleles are not scored (NA.tsv): %s", files, self.reasons.total(), self.alleles, told)
+            what = "alleles" if options.transcripts is None else "alleles in transcripts"
+            log.warning("%s: %d of %d %s are not scored (NA.tsv): %s", files, self.reasons.total(), self.rows, what, told)
 
 
 def rows(options: Variants) -> Iterator[dict]:
@@ -107,38 +132,77 @@ def rows(options: Variants) -> Iterator[dict]:
     Yields
     ------
     dict
-        A row of :data:`SCHEMA`, in the order of the files.
+        A row of :data:`SCHEMA`, in the order of the files; on transcripts, one for each in which an allele lies.
 
     Raises
     ------
     RnalmError
         As :func:`list_file` does.
     """
-    genome, tally = Reference(options), Tally()
-    called: dict[str, str | None] = {}
+    tally, hold = Tally(), (_Genome if options.transcripts is None else _Exons)(options)
     for allele in chain.from_iterable(read(path, options.strand_column) for path in options.path):
         tally.alleles += 1
-        if allele.chrom not in called:
-            called[allele.chrom] = genome.call(allele.chrom)
-        row = {name: getattr(allele, name) for name in ("place", "chrom", "pos", "name", "ref", "alt", "strand")}
-        row |= _read(allele, called[allele.chrom], options.require_strand, genome, tally)
-        if reason := row.get("reason"):
-            if called[allele.chrom] is not None:
+        written = {name: getattr(allele, name) for name in ("place", "chrom", "pos", "name", "ref", "alt", "strand")}
+        for known in hold.read(allele, tally):
+            tally.rows += 1
+            if (reason := known.get("reason")) and allele.chrom not in tally.unknown:
                 tally.reasons[reason] += 1
-            else:
-                tally.unknown[allele.chrom] += 1
-        yield row
+            yield written | known
     tally.tell(options)
 
 
-def _read(allele: Allele, contig: str | None, require_strand: bool, genome: Reference, tally: Tally) -> dict:
+class _Genome:
+    """Holds alleles against a genome."""
+
+    def __init__(self, options: Variants) -> None:
+        self.options, self.genome = options, Reference(options)
+        self.called: dict[str, str | None] = {}
+
+    def read(self, allele: Allele, tally: Tally) -> Iterator[dict]:
+        """Say what an allele changes, or why that is not known."""
+        if allele.chrom not in self.called:
+            self.called[allele.chrom] = self.genome.call(allele.chrom)
+        contig = self.called[allele.chrom]
+        if contig is None:
+            # Told by contig, not among the reasons.
+            tally.unknown[allele.chrom] += 1
+            yield {"reason": f"contig {allele.chrom!r} is not in the genome"}
+            return
+        yield _read(allele, contig, self.options.require_strand, self.genome, tally)
+
+
+class _Exons:
+    """Holds alleles against transcripts."""
+
+    def __init__(self, options: Variants) -> None:
+        self.options, self.exons = options, Exons(options)
+
+    def read(self, allele: Allele, tally: Tally) -> Iterator[dict]:
+        """Say what an allele changes in each transcript, or why that is not known."""
+        if problem := _problem(allele, self.options.require_strand):
+            yield {"reason": problem}
+            return
+        for found in self.exons.find(allele.chrom, *allele.change):
+            known: dict = {"transcript": found.transcript, "reason": found.reason}
+            if (change := found.change) is not None:
+                there = "" if found.ref_match else f"the transcript {found.transcript} has another"
+                tally.check(allele, found.ref_match, found.alt_is_reference, there)
+                known |= {"contig": found.contig, "ref_match": found.ref_match, "alt_is_reference": found.alt_is_reference}
+                known |= {"start": change.start, "goes": change.ref, "comes": change.alt, "kind": change.kind}
+            yield known
+
+
+def _problem(allele: Allele, require_strand: bool) -> str | None:
+    """Say why nothing can be said of an allele, whatever the genome is."""
+    if require_strand and not allele.problem and allele.strand == ".":
+        return "no strand (require_strand)"
+    return allele.problem
+
+
+def _read(allele: Allele, contig: str, require_strand: bool, genome: Reference, tally: Tally) -> dict:
     """Say what an allele changes, or why that is not known."""
-    if contig is None:
-        return {"reason": f"contig {allele.chrom!r} is not in the genome"}
-    if problem := allele.problem:
+    if problem := _problem(allele, require_strand):
         return {"reason": problem}
-    if require_strand and allele.strand == ".":
-        return {"reason": "no strand (require_strand)"}
     start, ref, alt = allele.change
     if not 0 <= start <= start + len(ref) <= genome.lengths[contig]:
         return {"reason": "beyond the contig"}
@@ -147,12 +211,7 @@ def _read(allele: Allele, contig: str | None, require_strand: bool, genome: Refe
         return genome.letters(contig, first, after).upper()
 
     match, turned = letters(start, start + len(ref)) == ref, letters(start, start + len(alt)) == alt
-    tally.checked += 1
-    if not match:
-        tally.turned += turned
-        tally.differ += 1
-        there = letters(start, start + len(ref))[:20]
-        tally.first = tally.first or f"{allele.place}: found {allele.ref[:20]}, the genome has {there}"
+    tally.check(allele, match, turned, "" if match else f"the genome has {letters(start, start + len(ref))[:20]}")
     change = normalized(start, ref, alt, letters)
     known = {"ref_match": match, "alt_is_reference": not match and turned, "contig": contig, "kind": change.kind}
     return known | {"start": change.start, "goes": change.ref, "comes": change.alt, "reason": None}

@@ -42,8 +42,8 @@ class Reference:
     """
 
     def __init__(self, source: Genome | Variants) -> None:
-        self.path = source.genome
-        self.fasta = open_indexed(Path(source.genome), Path(source.index or f"{source.genome}.index"))
+        self.path = source.genome if isinstance(source, Genome) else source.letters
+        self.fasta = open_indexed(Path(self.path), Path(source.index or f"{self.path}.index"))
         every = dict(zip(self.fasta.references, self.fasta.lengths, strict=True))
         self.lengths = {name: length for name, length in every.items() if _wanted(name, source.contigs)}
         if not self.lengths:

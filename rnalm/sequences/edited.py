@@ -69,18 +69,10 @@ def normalized(start: int, ref: str, alt: str, letters: Letters) -> Change:
     >>> normalized(5, "ACA", "A", lambda first, after: genome[first:after])
     Change(start=2, ref='CA', alt='')
     """
-    if ref == alt:
-        return Change(start, ref, alt)
-    shared = 0
-    while shared < min(len(ref), len(alt)) and ref[-1 - shared] == alt[-1 - shared]:
-        shared += 1
-    ref, alt = ref[: len(ref) - shared], alt[: len(alt) - shared]
-    shared = 0
-    while shared < min(len(ref), len(alt)) and ref[shared] == alt[shared]:
-        shared += 1
-    start, ref, alt = start + shared, ref[shared:], alt[shared:]
+    change = trimmed(start, ref, alt)
+    start, ref, alt = change.start, change.ref, change.alt
     if bool(ref) == bool(alt):
-        return Change(start, ref, alt)
+        return change
     moved, unit = 0, ref or alt
     while moved < start:
         before = letters(max(0, start - moved - STEP), start - moved)
@@ -94,6 +86,33 @@ def normalized(start: int, ref: str, alt: str, letters: Letters) -> Change:
     turn = -moved % len(unit)
     unit = unit[turn:] + unit[:turn]
     return Change(start - moved, unit if ref else "", unit if alt else "")
+
+
+def trimmed(start: int, ref: str, alt: str) -> Change:
+    """Leave off what REF and ALT share at their ends, the last letters first.
+
+    Parameters
+    ----------
+    start : int
+        0-based position of the first base of ``ref``.
+    ref, alt : str
+        In capital letters.
+
+    Examples
+    --------
+    >>> trimmed(5, "ACA", "A")
+    Change(start=5, ref='AC', alt='')
+    """
+    if ref == alt:
+        return Change(start, ref, alt)
+    shared = 0
+    while shared < min(len(ref), len(alt)) and ref[-1 - shared] == alt[-1 - shared]:
+        shared += 1
+    ref, alt = ref[: len(ref) - shared], alt[: len(alt) - shared]
+    shared = 0
+    while shared < min(len(ref), len(alt)) and ref[shared] == alt[shared]:
+        shared += 1
+    return Change(start + shared, ref[shared:], alt[shared:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -293,6 +293,13 @@ KEYS = {
             ("shards", 2, below("score_variants")),
         )
     },
+    **{
+        f"variants.more.transcripts.{key}": ("spliced", value, LISTED)
+        for key, value in (
+            *(("fasta", "b.fa"), ("bed", "table.bed"), ("codons", "upper"), ("junctions", "ej")),
+            ("modifiers", ["codons"]),
+        )
+    },
     "evaluate.classes": ("several", ["b"], {"evaluate_classes", "write_report"}),
     "evaluate.min_positives": ("several", 2, {"evaluate_classes", "write_report"}),
     "interpret.modes": ("regression", ["mask", "remove", "replace"], SCORING | {"check_interpretation"}),

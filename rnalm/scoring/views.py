@@ -1,0 +1,224 @@
+"""What models see of an allele: a window around it, or the transcript in which it is."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from rnalm.config import Encode
+from rnalm.config.variants import OnTranscripts, Variants
+from rnalm.errors import RnalmError, nearest
+from rnalm.sequences.contigs import Reference
+from rnalm.sequences.edited import Change, NoWindow, Window, windows
+from rnalm.sequences.spliced import Exons
+from rnalm.sequences.transcripts import Transcript
+from rnalm.tokens.tokenize import kept_range
+from rnalm.tokens.tokenizer import plain_tokens, special_ids
+
+#: Transcripts whose marks are kept.
+KEPT = 2**10
+
+
+class GenomeView:
+    """Windows of a genome.
+
+    Parameters
+    ----------
+    options : Variants
+        The genome.
+    length : int
+        Bases of a window.
+    anchor : str
+        Which windows of the edited chromosome, as for :func:`rnalm.sequences.edited.windows`.
+    """
+
+    def __init__(self, options: Variants, length: int, anchor: str) -> None:
+        self.genome, self.length, self.anchor = Reference(options), length, anchor
+
+    def windows(self, contig: str, change: Change) -> list[Window]:
+        """Find the window of the genome, and those of the edited chromosome.
+
+        Parameters
+        ----------
+        contig : str
+            Where it changes.
+        change : Change
+            What changes.
+
+        Raises
+        ------
+        NoWindow
+            If there is none.
+        """
+        return windows(change, self.length, self.genome.lengths[contig], self.anchor)
+
+    def letters(self, contig: str, first: int, after: int) -> str:
+        """Read letters, in capitals.
+
+        Parameters
+        ----------
+        contig : str
+            Of which contig.
+        first, after : int
+            Half-open, 0-based.
+        """
+        return self.genome.letters(contig, first, after).upper()
+
+    def strand(self, given: str) -> str:
+        """Say which strand is read.
+
+        Parameters
+        ----------
+        given : str
+            As the file of variants says.
+        """
+        return given
+
+
+class TranscriptView:
+    """Whole transcripts, as far as models see them.
+
+    Parameters
+    ----------
+    options : Variants
+        The transcripts.
+    cut : Encode
+        How sequences were cut with which the models were trained.
+    """
+
+    def __init__(self, options: Variants, cut: Encode) -> None:
+        self.exons, self.cut = Exons(options), cut
+
+    def windows(self, contig: str, change: Change) -> list[Window]:
+        """Give the transcript as it is, and as it is edited; see :meth:`GenomeView.windows`.
+
+        Parameters
+        ----------
+        contig : str
+            What the transcript is called.
+        change : Change
+            What changes.
+
+        Raises
+        ------
+        NoWindow
+            If the models do not see it.
+        """
+        first, after = kept_range(range(self.exons.letters_of.lengths[contig]), self.cut.block_size, self.cut.truncate)
+        if change.start < first or change.end > after:
+            raise NoWindow("outside of what the models see (encode.block_size)")
+        growth, at = len(change.alt) - len(change.ref), change.start - first
+        size = after - first
+        return [Window(first, first, at, change.ref, size), Window(first, first - growth, at, change.alt, size + growth)]
+
+    def letters(self, contig: str, first: int, after: int) -> str:
+        """Read letters, as DNA in capitals; see :meth:`GenomeView.letters`.
+
+        Parameters
+        ----------
+        contig : str
+            Of which transcript.
+        first, after : int
+            Half-open, 0-based.
+        """
+        return self.exons.letters_of.letters(contig, first, after).upper().replace("U", "T")
+
+    def strand(self, given: str) -> str:
+        """Read transcripts from 5′ to 3′, whatever a file of variants says.
+
+        Parameters
+        ----------
+        given : str
+            As it says.
+        """
+        return "+"
+
+
+class Marks:
+    """Writes transcripts with what marks codons and junctions of exons, as tokens or as modifiers.
+
+    Parameters
+    ----------
+    options : OnTranscripts
+        How they are marked.
+    transcripts : dict of str to Transcript
+        By what their letters are called.
+    tokenizer : tokenizers.Tokenizer
+        That of the models.
+    rna : bool
+        Whether the models know U, not T.
+
+    Raises
+    ------
+    RnalmError
+        If the models do not know letters that are marked so, or know letters in both cases and none is asked for.
+    """
+
+    def __init__(self, options: OnTranscripts, transcripts: dict[str, Transcript], tokenizer: Tokenizer, rna: bool) -> None:
+        self.options, self.transcripts = options, transcripts
+        known, vocabulary = set(plain_tokens(tokenizer)), tokenizer.get_vocab()
+        small = not known.isdisjoint("acgtu")
+        if small and not known.isdisjoint("ACGTU") and options.codons is None:
+            raise RnalmError(
+                "variants: transcripts.codons is missing: the models know letters in both cases; expected upper, if the first "
+                "base of each codon is in upper case"
+            )
+        self.ids = np.full((4, 128), special_ids(tokenizer)["unk"], dtype=np.int64)
+        for kind in range(4):
+            for letter in "ACGT":
+                token = self._spelled(letter, bool(kind & 1), bool(kind & 2), small, rna)
+                if token in known:
+                    self.ids[kind, ord(letter)] = vocabulary[token]
+                elif kind in (0, *([1] if options.codons else []), *([2] if options.junctions else [])):
+                    problem = f"the models have no token {token!r}, as letters are written there"
+                    raise RnalmError(f"variants: transcripts: {problem}; {nearest(token, sorted(known))}")
+        self.kinds_of = lru_cache(KEPT)(self._kinds_of)
+
+    def _spelled(self, letter: str, codon: bool, junction: bool, small: bool, rna: bool) -> str:
+        """Write a letter with its marks."""
+        letter = "U" if rna and letter == "T" else letter
+        letter = letter.lower() if small and not (codon and self.options.codons) else letter
+        return letter + (self.options.junctions or "") if junction else letter
+
+    def _kinds_of(self, name: str) -> np.ndarray:
+        """Mark a transcript: 1 for the first base of a codon, 2 for the first behind a junction, 4 for the last of an exon."""
+        transcript = self.transcripts[name]
+        last = transcript.junctions().astype(np.int64)
+        behind = np.concatenate([[0], last[:-1]])
+        return transcript.coding_starts() + 2 * behind + 4 * last
+
+    def kinds(self, parts: Sequence[tuple[str, int, int]]) -> np.ndarray:
+        """Mark parts of transcripts, one behind the other ``(bases,)``.
+
+        Parameters
+        ----------
+        parts : sequence of tuple
+            What each transcript is called, and from where to where.
+        """
+        return np.concatenate([self.kinds_of(name)[first:after] for name, first, after in parts])
+
+    def tokens(self, text: str, kinds: np.ndarray) -> np.ndarray:
+        """Give the ids of letters that are marked, int64 ``(bases,)``.
+
+        Parameters
+        ----------
+        text : str
+            Capitals, of DNA.
+        kinds : numpy.ndarray
+            From :meth:`kinds`.
+        """
+        return self.ids[kinds & 3, np.minimum(np.frombuffer(text.encode(), dtype=np.uint8), 127)]
+
+    def modifiers(self, kinds: np.ndarray) -> np.ndarray | None:
+        """Give what the modifiers of bases are: float32 ``(channels, bases)``; None: there are none.
+
+        Parameters
+        ----------
+        kinds : numpy.ndarray
+            From :meth:`kinds`.
+        """
+        signals: dict[str, Any] = {"codons": kinds & 1, "junctions": (kinds & 4) > 0}
+        channels = [signals[name] for name in self.options.modifiers]
+        return np.array(channels, dtype=np.float32) if channels else None
