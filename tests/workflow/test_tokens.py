@@ -49,7 +49,7 @@ def test_the_letters_of_a_site_are_what_makes_it_one(tracked):
     assert "explained positions: each token is blanked. The prediction is the probability of class" in report
 
 
-def test_trained_models_predict_fasta_files_of_any_kind_alike(tracked):
+def test_trained_models_predict_fasta_files_of_any_kind_alike(tracked, monkeypatch):
     made = with_sites(9, seed=1)
     (tracked.folder / "plain.fa").write_text("".join(f">{name}\n{text}\n" for name, text, _ in made))
     wrapped = "\r\n".join(
@@ -57,7 +57,7 @@ def test_trained_models_predict_fasta_files_of_any_kind_alike(tracked):
     )
     (tracked.folder / "wrapped.fasta").write_bytes(wrapped.encode())
     (tracked.folder / "known.bed").write_text("".join(f"{n}\t{at}\t{at + 1}\n" for n, _, sites in made for at in sites))
-    tracked.config = {
+    applied = {
         "output": "applied",
         "task": "classification",
         "model": ["out/fine-tune/0", "out/fine-tune/0.1"],
@@ -65,6 +65,7 @@ def test_trained_models_predict_fasta_files_of_any_kind_alike(tracked):
         "inference": {"wrapped": {"path": "wrapped.fasta"}},
         "predict": {"sites": {"top": 1}},
     }
+    monkeypatch.setattr(tracked, "config", applied)
     tracked.succeed()
     own, other = (
         pd.read_parquet(tracked.folder / "applied" / place / "predictions.parquet") for place in ("tracks", "tracks/wrapped")
