@@ -126,6 +126,8 @@ def tangermeme_rate(module: torch.nn.Module, stretch: Stretch, pairs: list[tuple
     ids = np.stack([to_ids(own.text(lambda a, b: stretch.text[a:b])) - FIRST for own, _ in pairs]).clip(min=0)
     x = F.one_hot(torch.from_numpy(ids.astype(np.int64)), 4).transpose(1, 2).float()
     changes = [(number, edited.at, int(to_ids(edited.comes)[0]) - FIRST) for number, (_, edited) in enumerate(pairs)]
+    # It leaves the network in the mode in which it found it.
+    module.eval()
     used, _ = seconds(lambda: effect(module, x, torch.tensor(changes), device="cpu", batch_size=16))
     return len(pairs) / used
 

@@ -393,10 +393,11 @@ class _Scoring:
 
 def _products(layer: Layer, kernels: Tensor, rows: Tensor, step: int) -> Tensor:
     """Multiply rows with the taps of a layer, of which each reads so many rows further: as many rows, the last ones without."""
-    bias = layer.convolution.bias
-    out = rows.new_zeros(len(rows), kernels.shape[2]) if bias is None else bias.repeat(len(rows), 1)
-    count = len(rows) - layer.span * step
-    for tap, kernel in enumerate(kernels):
+    bias = kernels.new_zeros(kernels.shape[2]) if layer.convolution.bias is None else layer.convolution.bias
+    out, count = rows.new_empty(len(rows), kernels.shape[2]), len(rows) - layer.span * step
+    out[count:] = bias
+    torch.addmm(bias, rows[:count], kernels[0], out=out[:count])
+    for tap, kernel in enumerate(kernels[1:], start=1):
         low = tap * layer.dilation * step
         out[:count].addmm_(rows[low : low + count], kernel)
     return out
