@@ -9,6 +9,8 @@ import numpy as np
 from rnalm.sequences.edited import Window
 from rnalm.sequences.strands import reverse_complement
 
+#: Bases that are known.
+KNOWN = b"ACGT"
 #: Letters of a stretch, at most, where no window is longer.
 MOST = 2**15
 
@@ -34,17 +36,14 @@ class Stretch:
     windows: list[Window]
     parts: list[tuple[str, int, int]]
 
-    def has(self, letter: str) -> np.ndarray:
-        """Say which windows have a letter, bool ``(windows,)``.
-
-        Parameters
-        ----------
-        letter : str
-            The letter.
-        """
-        before = np.concatenate([[0], np.cumsum(np.frombuffer(self.text.encode(), dtype=np.uint8) == ord(letter))])
+    @property
+    def unknown(self) -> np.ndarray:
+        """Which windows have a letter other than A, C, G and T, bool ``(windows,)``."""
+        odd = ~np.isin(np.frombuffer(self.text.encode(), dtype=np.uint8), np.frombuffer(KNOWN, dtype=np.uint8))
+        before = np.concatenate([[0], np.cumsum(odd)])
         rows = [
-            (own.left, own.at, own.right + own.behind, own.length - own.behind, letter in own.comes) for own in self.windows
+            (*(own.left, own.at, own.right + own.behind, own.length - own.behind), not set(own.comes.encode()) <= set(KNOWN))
+            for own in self.windows
         ]
         left, at, right, rest, comes = np.array(rows, dtype=np.int64).reshape(-1, 5).T
         # Where a part is empty, it may be said to stand outside of the text.
@@ -79,7 +78,7 @@ def lay(
     letters : callable
         Reads the letters of a contig, by its name, between two positions.
     most : int
-        Letters of a stretch, at most; a longer window has one by itself.
+        Letters of a stretch, at most, or twice as many as the longest window.
 
     Yields
     ------
@@ -94,7 +93,9 @@ def lay(
     >>> stretch.text, [window.text(lambda first, after: stretch.text[first:after]) for window in stretch.windows]
     ('ACCGAACC', ['ACTG', 'AACC'])
     """
-    order = sorted(range(len(windows)), key=lambda n: (places[n][1] == "-", places[n][0], windows[n].first, n))
+    order = sorted(range(len(windows)), key=lambda n: (places[n][1] == "-", places[n][0], windows[n].reach, n))
+    # Of windows that are longer, those that overlap share a stretch all the same.
+    most = max([most, *(2 * (after - first) for first, after in (own.reach for own in windows))])
     for turned, numbers in groupby(order, key=lambda number: places[number][1] == "-"):
         held: list[_Piece] = []
         for piece in _pieces(windows, places, numbers, most):
@@ -111,12 +112,12 @@ def _pieces(
     """Put windows together that overlap, in the order in which they begin on each contig."""
     piece: _Piece | None = None
     for number in numbers:
-        own, contig = windows[number], places[number][0]
-        if piece is None or contig != piece.contig or own.first > piece.end or own.after - piece.start > most:
+        (first, after), contig = windows[number].reach, places[number][0]
+        if piece is None or contig != piece.contig or first > piece.end or after - piece.start > most:
             if piece is not None:
                 yield piece
-            piece = _Piece(contig, own.first, own.after, [])
-        piece.end = max(piece.end, own.after)
+            piece = _Piece(contig, first, after, [])
+        piece.end = max(piece.end, after)
         piece.numbers.append(number)
     if piece is not None:
         yield piece

@@ -16,12 +16,12 @@ from rnalm.scoring.scorers.stretches import Joined, StretchScorer, WholeScorer
 from rnalm.scoring.views import Marks
 from rnalm.sequences.edited import Window
 from rnalm.sequences.records import Record
-from rnalm.sequences.strands import is_rna
+from rnalm.sequences.strands import is_nucleic, is_rna
 from rnalm.sequences.transcripts import Transcript
 from rnalm.tokens import encode
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.tokenize import RecordTokenizer
-from rnalm.tokens.tokenizer import is_atomic, plain_tokens
+from rnalm.tokens.tokenizer import is_atomic
 
 
 class Outputs:
@@ -53,9 +53,9 @@ class Outputs:
         transcripts: tuple[OnTranscripts, dict[str, Transcript]] | None = None,
     ) -> None:
         self.panel, self.length = panel, length
-        letters = plain_tokens(panel.tokenizer)
-        self.rna, self.small = is_rna(letters), all(letter == letter.lower() for letter in letters)
         self.tokenize = RecordTokenizer(panel.tokenizer, encode.uncut(panel.options))
+        letters = [letter for letter in self.tokenize.letters if is_nucleic(letter)]
+        self.rna, self.small = is_rna(letters), all(letter == letter.lower() for letter in letters)
         self.atomic = is_atomic(panel.tokenizer)
         if self.atomic and length is not None and length > panel.options.block_size:
             raise too_long(panel.options.block_size, length, "bases", length)
@@ -71,11 +71,16 @@ class Outputs:
         self.scorers = [kind(model, own.batch_tokens) for model, own in zip(models, panel.predictors, strict=True)]
         self.marks = None if transcripts is None else self._marks(*transcripts)
         self.most = min((most for model in models if (most := limit(model.config)) is not None), default=None)
+        if self.atomic and length is not None and self.most is not None and length > self.most:
+            raise too_long(self.most, length, "bases", length)
 
     def _marks(self, options: OnTranscripts, transcripts: dict[str, Transcript]) -> Marks:
         """Prepare to mark transcripts, and refuse models that take them otherwise."""
-        if not self.atomic or self.tokenize.both_strands:
-            raise RnalmError("variants: transcripts are for models of single letters, which read one strand")
+        if not self.atomic or self.tokenize.both_strands or self.tokenize.center is not None:
+            raise RnalmError(
+                "variants: transcripts are for models of single letters, which read one strand and no center token "
+                "(encode.center_token)"
+            )
         for predictor in self.panel.predictors:
             channels = getattr(predictor.model.config, "modifier_channels", 0)
             if channels != len(options.modifiers):
@@ -118,7 +123,7 @@ class Outputs:
     def _of_letters(self, stretch: Stretch, windows: list[Window]) -> list[np.ndarray]:
         """Compute outputs where each letter is a token."""
         encoded, made = (self._marked if self.marks else self._plain)(stretch, windows)
-        self._check_known(encoded.input_ids)
+        self._check_known(encoded.input_ids, stretch.text)
         twin = None
         found = []
         for predictor, own, score in zip(self.panel.predictors, self.panel.labels, self.scorers, strict=True):
@@ -161,9 +166,10 @@ class Outputs:
     def _encode(self, text: str) -> Encoded:
         """Encode a window."""
         _, tokens, encoded = self.panel.encode(Record("a window", "", self._written(text), None, None, None, None, None))
-        if len(tokens.input_ids) < tokens.total:
+        # What an edit pushes beyond what the models see is cut off.
+        if len(tokens.input_ids) < tokens.total and len(text) <= (self.length or 0):
             raise too_long(len(tokens.input_ids), tokens.total, "tokens", len(text))
-        self._check_known(tokens.input_ids)
+        self._check_known(tokens.input_ids, text)
         return encoded
 
     def _written(self, text: str) -> str:
@@ -171,9 +177,9 @@ class Outputs:
         text = text.replace("T", "U") if self.rna else text
         return text.lower() if self.small else text
 
-    def _check_known(self, ids: np.ndarray) -> None:
+    def _check_known(self, ids: np.ndarray, text: str) -> None:
         """Refuse models that know none of the letters."""
-        if len(ids) and np.all(ids == self.tokenize.unknown):
+        if text.strip("N") and np.all(ids == self.tokenize.unknown):
             raise RnalmError("variants: the models know none of the letters of a window; expected models of DNA or RNA")
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
+from transformers import PreTrainedModel
 
 from rnalm.config.variants import SCORES, Variants
 from rnalm.errors import RnalmError
@@ -190,7 +191,7 @@ class Scorer:
         for stretch in lay(found, places, self.view.letters):
             for whole, part in zip(outputs, self.outputs(stretch), strict=True):
                 whole[stretch.numbers] = part
-            unknown[stretch.numbers] = stretch.has("N")
+            unknown[stretch.numbers] = stretch.unknown
         return outputs, unknown
 
     def _read(self, outputs: list[np.ndarray], owner: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -228,8 +229,19 @@ def takes_one_length(panel: Panel) -> bool:
     ----------
     panel : Panel
         The models.
+
+    Raises
+    ------
+    RnalmError
+        If some do and others do not.
     """
-    network = panel.predictors[0].model
+    found = {_one_length(predictor.model) for predictor in panel.predictors}
+    if len(found) > 1:
+        raise RnalmError("variants: some of the models take sequences of one length, and others of any; expected one kind")
+    return found.pop()
+
+
+def _one_length(network: PreTrainedModel) -> bool:
     if not isinstance(network, OwnNetwork):
         return False
     return not hasattr(network, "local") or isinstance(network.local().readout, Flattened)

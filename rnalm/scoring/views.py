@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,11 @@ class TranscriptView:
             If the models do not see it.
         """
         first, after = kept_range(range(self.exons.letters_of.lengths[contig]), self.cut.block_size, self.cut.truncate)
-        if change.start < first or change.end > after:
+        seen = first <= change.start and change.end <= after
+        if not change.ref:  # what comes at a cut stands beyond it
+            size = self.exons.letters_of.lengths[contig]
+            seen = (change.start > first or not first) and (change.start < after or after == size)
+        if not seen:
             raise NoWindow("outside of what the models see (encode.block_size)")
         growth, at = len(change.alt) - len(change.ref), change.start - first
         size = after - first
@@ -159,7 +164,7 @@ class Marks:
     def __init__(self, options: OnTranscripts, transcripts: dict[str, Transcript], tokenizer: Tokenizer, rna: bool) -> None:
         self.options, self.transcripts = options, transcripts
         known, vocabulary = set(plain_tokens(tokenizer)), tokenizer.get_vocab()
-        small = not known.isdisjoint("acgtu")
+        small = options.codons is not None or not known.isdisjoint("acgtu")
         if small and not known.isdisjoint("ACGTU") and options.codons is None:
             raise RnalmError(
                 "variants: transcripts.codons is missing: the models know letters in both cases; expected upper, if the first "
@@ -167,11 +172,12 @@ class Marks:
             )
         self.ids = np.full((4, 128), special_ids(tokenizer)["unk"], dtype=np.int64)
         for kind in range(4):
-            for letter in "ACGT":
+            for letter in ascii_uppercase:
                 token = self._spelled(letter, bool(kind & 1), bool(kind & 2), small, rna)
-                if token in known:
-                    self.ids[kind, ord(letter)] = vocabulary[token]
-                elif kind in (0, *([1] if options.codons else []), *([2] if options.junctions else [])):
+                plain = self._spelled(letter, False, False, small, rna)
+                if token in known or (letter not in "ACGT" and plain in known):
+                    self.ids[kind, ord(letter)] = vocabulary[token if token in known else plain]
+                elif letter in "ACGT" and kind in (0, *([1] if options.codons else []), *([2] if options.junctions else [])):
                     problem = f"the models have no token {token!r}, as letters are written there"
                     raise RnalmError(f"variants: transcripts: {problem}; {nearest(token, sorted(known))}")
         self.kinds_of = lru_cache(KEPT)(self._kinds_of)

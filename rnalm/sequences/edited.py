@@ -154,6 +154,12 @@ class Window:
         """Behind the last base of the contig that is read, if any is."""
         return self.right + self.length if self.behind < self.length else self.left + self.at
 
+    @property
+    def reach(self) -> tuple[int, int]:
+        """The part of the contig that is read or replaced, half-open."""
+        gone = self.left + self.at, self.right + self.behind
+        return (min(self.first, gone[0]), max(self.after, gone[1])) if gone[0] < gone[1] else (self.first, self.after)
+
     def text(self, letters: Letters) -> str:
         """Write its letters.
 

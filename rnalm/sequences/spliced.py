@@ -73,17 +73,19 @@ class Exons:
         self.given = options.transcripts
         self.transcripts = annotation.read(self.given.bed)
         self.letters_of = Reference(options)
-        self.by_name: dict[str, Transcript] = {}
+        self.name: dict[str, str] = {}
         for name in self.letters_of.lengths:
-            found = self.transcripts.find(name.split("|")[0])
-            if found is not None:
-                self.by_name[name] = found
-        if not self.by_name:
+            found = self.transcripts.find(bare := name.split("|")[0])
+            # The letters of the very version are taken, wherever they stand.
+            if found is not None and (found.id == bare or found.id not in self.name):
+                self.name[found.id] = name
+        if not self.name:
             first = next(iter(self.letters_of.lengths))
             raise RnalmError(
                 f"{self.given.fasta}: none of its sequences, such as {first!r}, is a transcript of {self.given.bed}"
             )
-        self.name = {transcript.id: name for name, transcript in self.by_name.items()}
+        named = {name: self.transcripts.find(transcript) for transcript, name in self.name.items()}
+        self.by_name = {name: transcript for name, transcript in named.items() if transcript is not None}
         if missing := len(self.transcripts) - len(self.name):
             given = f"{missing} of the {len(self.transcripts)} transcripts have no letters in {self.given.fasta}"
             log.info("%s: %s, and are passed over", self.given.bed, given)
@@ -107,7 +109,9 @@ class Exons:
         """
         own = trimmed(start, ref, alt)
         first, after = (own.start, own.end) if own.ref else (own.start - 1, own.start + 1)
-        touched = [one for one in self.transcripts.overlapping(contig, first, after) if one.id in self.name]
+        every = self.transcripts.overlapping(contig, first, after)
+        # Of several that are called alike, the first is meant.
+        touched = [one for one in every if one.id in self.name and self.transcripts.find(one.id) is one]
         for transcript in touched:
             yield self._in(transcript, own, (start, ref, alt))
         if not touched:
@@ -134,7 +138,10 @@ class Exons:
         at, known, other = place, ref, alt
         if not isinstance(whole, str):
             at, (known, other) = whole, ((_turned(text) if transcript.strand == "-" else text) for text in texts)
-        match, turned = letters(at, at + len(known)) == known, letters(at, at + len(other)) == other
+        match = letters(at, at + len(known)) == known
+        # ALT begins where REF does on the genome, which is its end on the other strand.
+        first = at + len(known) - len(other) if transcript.strand == "-" else at
+        turned = first >= 0 and letters(first, first + len(other)) == other
         change = normalized(place, ref, alt, letters)
         return Spliced(transcript.id, name, change, match, not match and turned)
 

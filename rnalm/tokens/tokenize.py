@@ -52,6 +52,13 @@ class RecordTokenizer:
     options : Encode
         Where sequences are cut, and whether the other strand is wanted.
 
+    Attributes
+    ----------
+    letters : set of str
+        Those of which tokens are made.
+    unknown : int
+        The id of tokens that are not known.
+
     Raises
     ------
     RnalmError
@@ -69,8 +76,9 @@ class RecordTokenizer:
                 hint = nearest(options.center_token, sorted(plain_tokens(tokenizer)))
                 raise RnalmError(f"encode.center_token: {options.center_token!r} is not in the vocabulary; {hint}")
         self.both_strands = options.reverse_complement != "none"
-        known = {letter for token in plain_tokens(tokenizer) if len(token) == 1 or not self.atomic for letter in token}
-        self.rna = self.both_strands and is_rna(filter(is_nucleic, known))
+        plain = plain_tokens(tokenizer)
+        self.letters = {letter for token in plain if len(token) == 1 or not self.atomic for letter in token}
+        self.rna = self.both_strands and is_rna(filter(is_nucleic, self.letters))
 
     def __call__(self, record: Record) -> Tokens:
         """Tokenize a record.

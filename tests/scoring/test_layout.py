@@ -32,8 +32,8 @@ def test_windows_are_on_stretches_what_they_are_on_contigs(given_windows, most):
     windows, places = [own for own, _ in given_windows], [place for _, place in given_windows]
     seen = []
     for stretch in lay(windows, places, letters, most):
-        assert len(stretch.text) <= max(most, max(own.after - own.first for own in windows))
-        for number, own, known in zip(stretch.numbers, stretch.windows, stretch.has("N"), strict=True):
+        assert len(stretch.text) <= max(most, *(2 * (own.reach[1] - own.reach[0]) for own in windows))
+        for number, own, known in zip(stretch.numbers, stretch.windows, stretch.unknown, strict=True):
             contig, strand = places[number]
             expected = windows[number].text(lambda *part, contig=contig: letters(contig, *part))
             expected = reverse_complement(expected, rna=False) if strand == "-" else expected

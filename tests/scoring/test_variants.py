@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from rnalm.config import OwnModel, Tokenizer, Variants
+from rnalm.config import OwnModel, Table, Tokenizer, Variants
 from rnalm.labels.labels import Labels
 from rnalm.models import registry
 from rnalm.models.bring import bring
@@ -21,8 +22,9 @@ from rnalm.scoring.effects import columns, merge
 from rnalm.scoring.variants import Job, Scorer, score_shard
 from rnalm.sequences.alleles import list_file
 from rnalm.sequences.edited import Change, normalized, windows
+from rnalm.sequences.records import Record
 from rnalm.sequences.strands import reverse_complement
-from rnalm.tokens.learn import of_letters
+from rnalm.tokens.learn import learn, of_letters
 from rnalm.tokens.tokenizer import all_special_ids, save_tokenizer
 
 DATA = Path("data/genome")
@@ -117,6 +119,46 @@ def test_one_change_has_one_effect_however_it_is_written(any_length, cohort, tmp
         assert table.loc[table["strand"] == strand, "diff"].nunique() == 1
 
 
+def test_what_is_too_short_for_what_is_shared_is_scored_whole(cohort, tmp_path):
+    tokenizer = of_letters("ACGT", Tokenizer())
+    torch.manual_seed(0)
+    sizes = {"name": "saluki", "filters": 4}  # six layers, which read 300 bases and more
+    registry.create(sizes, tokenizer.get_vocab_size(), 0, 1, all_special_ids(tokenizer)).save_pretrained(tmp_path / "m")
+    save_tokenizer(tokenizer, tmp_path / "m" / "tokenizer.json")
+    Labels("regression").save(tmp_path / "m" / "labels.json")
+    options, alleles = cohort([(200, GENOME[199], GENOME[199] + "ACGTA" * 80)], length=25)
+    made = [
+        run(tmp_path, [str(tmp_path / "m")], options.model_copy(update={"scorer": scorer}), alleles)["diff"].item()
+        for scorer in ("naive", "incremental")
+    ]
+    assert made[0] == pytest.approx(made[1], abs=1e-6)
+
+
+def test_models_of_kmers_of_rna_are_given_u(cohort, tmp_path, kmers_of_rna):
+    options, alleles = cohort([RECORDS[0], RECORDS[3]], scores=["predictions"])
+    table = run(tmp_path, [kmers_of_rna], options, alleles)
+    panel = Panel([kmers_of_rna])
+    for start, row in zip((100, 199), table.to_dict("records"), strict=True):
+        text = GENOME[start - 30 : start + 31]
+        text = (reverse_complement(text, rna=False) if row["strand"] == "-" else text).replace("T", "U")
+        encoded = panel.encode(Record("", "", text, None, None, None, None, None))[2]
+        assert not np.any(encoded.input_ids == panel.tokenize.unknown)
+        assert row["ref_pred"] == pytest.approx(panel.read(panel.outputs([encoded])).item(), abs=1e-6)
+
+
+@pytest.fixture
+def kmers_of_rna(tmp_path) -> str:
+    (tmp_path / "all.tsv").write_text("".join(f"s{i}\t{''.join(three)}\n" for i, three in enumerate(product("ACGU", repeat=3))))
+    source = Table(path=str(tmp_path / "all.tsv"), header=False, columns={"id": 1, "sequence": 2})
+    tokenizer = learn(source, Tokenizer(type="kmer", k=3))
+    torch.manual_seed(0)
+    sizes = {"name": "saluki", "filters": 4, "kernel_size": 3, "layers": 1}
+    registry.create(sizes, tokenizer.get_vocab_size(), 0, 1, all_special_ids(tokenizer)).save_pretrained(tmp_path / "k")
+    save_tokenizer(tokenizer, tmp_path / "k" / "tokenizer.json")
+    Labels("regression").save(tmp_path / "k" / "labels.json")
+    return str(tmp_path / "k")
+
+
 def test_shards_do_not_show(any_length, cohort, tmp_path, monkeypatch):
     monkeypatch.setattr(variants, "BLOCK", 2)
     options, alleles = cohort()
@@ -141,7 +183,8 @@ def test_what_the_models_cannot_tell_is_refused(any_length, cohort, refusal):
 @pytest.mark.parametrize(("alphabet", "read"), [("acgu", True), ("acgt", True), ("LKVW", False)])
 def test_windows_are_written_as_the_models_know_letters(cohort, tmp_path, refusal, alphabet, read):
     tokenizer = of_letters(alphabet, Tokenizer())
-    sizes = {"name": "saluki", "filters": 4, "kernel_size": 3, "layers": 1}
+    torch.manual_seed(0)
+    sizes = {"name": "saluki", "filters": 16, "kernel_size": 3, "layers": 1}
     registry.create(sizes, tokenizer.get_vocab_size(), 0, 1, all_special_ids(tokenizer)).save_pretrained(tmp_path / "m")
     save_tokenizer(tokenizer, tmp_path / "m" / "tokenizer.json")
     Labels("regression").save(tmp_path / "m" / "labels.json")

@@ -109,6 +109,8 @@ def scored(folder: Path, model: str, **options) -> pd.DataFrame:
     laid = write(folder) | {"codons": "upper"}
     # An SNV in two transcripts, a deletion, an insertion with its anchor, one in an intron, one nowhere.
     records = [(111, GENOME[110], "ACGT"[("ACGT".index(GENOME[110]) + 1) % 4]), (101, GENOME[100:104], GENOME[100])]
+    # The first and the last base of transcripts.
+    records += [(place + 1, GENOME[place], "N") for place in (20, 239, 100, 279)]
     records += [(46, GENOME[45], GENOME[45] + "TTG"), (71, GENOME[70], "N"), (5, "A", "C"), (261, GENOME[260:262], "NN")]
     (folder / "v.tsv").write_text("chrom\tpos\tref\talt\n" + "".join(f"1\t{p}\t{r}\t{a}\n" for p, r, a in records))
     settings = Variants(path=str(folder / "v.tsv"), transcripts=laid, index=str(folder), **options)
@@ -122,8 +124,12 @@ def scored(folder: Path, model: str, **options) -> pd.DataFrame:
 def test_effects_are_those_of_the_edited_transcripts(model, tmp_path, scorer):
     table = scored(tmp_path, model, scores=["predictions"], scorer=scorer)
     listed = pq.read_table(tmp_path / "alleles.parquet").to_pylist()
-    assert table["transcript"].tolist() == ["plus", "minus", "plus", "minus", "plus", "minus"]
-    assert table["kind"].tolist() == ["SNV", "SNV", "deletion", "deletion", "insertion", "MNV"]
+    assert table["transcript"].tolist() == [
+        *("plus", "minus", "plus", "minus"),  # the SNV, and the deletion
+        *("plus", "plus", "minus", "plus", "minus", "minus"),  # both ends, of which one lies in an exon of the other, too
+        *("plus", "minus"),
+    ]
+    assert table["kind"].tolist() == ["SNV", "SNV", "deletion", "deletion", *["SNV"] * 6, "insertion", "MNV"]
     missing = pd.read_csv(tmp_path / "NA.tsv", sep="\t")
     assert missing["reason"].tolist() == ["in an intron", "in no transcript"]
     loaded = registry.load(model)
@@ -147,6 +153,16 @@ def test_effects_are_those_of_the_edited_transcripts(model, tmp_path, scorer):
             for number, letter in enumerate(one["comes"])
         ]
         assert row["alt_pred"] == pytest.approx(told(before[:start] + comes + before[end:]), abs=1e-5)
+
+
+def test_records_that_are_turned_round_are_known_on_both_strands(exons):
+    for start in range(105, 122):
+        for alt in (GENOME[start : start + 1], GENOME[start : start + 3]):
+            ref = GENOME[start] + "A" if len(alt) == 3 else GENOME[start] + "CCA"
+            if GENOME[start : start + len(ref)] == ref:
+                continue
+            known = {found.transcript: found.alt_is_reference for found in exons.find("1", start, ref, alt) if found.change}
+            assert set(known.values()) <= {True}
 
 
 def test_what_does_not_fit_is_told(model, tmp_path, refusal):

@@ -24,8 +24,10 @@ from rnalm.sequences.edited import Window
 from rnalm.tokens.batches import fit_modifiers
 from rnalm.tokens.dataset import Encoded
 
-#: Positions of edited windows that are computed together, at most, and numbers of the bins that are read together.
+#: Positions of edited windows that are computed together, at most, those of windows side by side, and numbers of the bins that
+#: are read together.
 MOST_ROWS = {"cpu": 2**14, "cuda": 2**18}
+MOST_TABLE = 2**15
 MOST_NUMBERS = {"cpu": 2**23, "cuda": 2**27}
 
 
@@ -193,7 +195,7 @@ class StretchScorer:
             What is made of it.
         """
         outputs = np.empty((len(joined), self.model.config.num_labels or 1), dtype=np.float32)
-        other = joined.length < self.local.minimum_length
+        other = (joined.length < self.local.minimum_length) | (len(stretch.input_ids) < self.local.minimum_length)
         if any(self.local.margin):
             other |= joined.edited & (joined.left != joined.right)
         if other.any():
@@ -202,9 +204,12 @@ class StretchScorer:
         # Where convolutions are padded, what stands right of a sequence depends on its length.
         lengths = joined.length if any(self.local.margin) else np.zeros_like(joined.length)
         for length in np.unique(lengths[~other]).tolist():
-            chosen = np.flatnonzero(~other & (lengths == length))
-            with allocating():
-                outputs[chosen] = _Scoring(self, stretch, joined[chosen]).outputs()
+            alike = np.flatnonzero(~other & (lengths == length))
+            # There, windows lie side by side: as many at a time as fill a stretch.
+            most = max(1, MOST_TABLE // (length + sum(self.local.margin))) if length else len(alike)
+            for chosen in np.array_split(alike[np.argsort(joined.left[alike], kind="stable")], -(-len(alike) // most)):
+                with allocating():
+                    outputs[chosen] = _Scoring(self, stretch, joined[chosen]).outputs()
         return outputs
 
 
