@@ -22,7 +22,7 @@ class OnTranscripts(Section):
     """Transcripts on a genome: what variants of the genome change in a model of transcripts."""
 
     fasta: str
-    """FASTA file of their letters, exons joined, 5′ to 3′; called as in `bed`, up to the first `|`."""
+    """FASTA file of their letters, exons joined, 5′ to 3′; called as in `bed`, up to the first vertical bar."""
     bed: str
     """GTF, or BED with twelve columns, that lays them on the genome."""
     codons: Literal["upper"] | None = None
