@@ -1,9 +1,10 @@
 """Claim: on one GPU a transcriptome is scored in minutes, and training costs what its tokens cost, not what padding does.
 
 Rows of one table, each warm and the median of several turns: leave-one-out scores of many transcripts by a full-size Saluki,
-prediction, an epoch of training (Saluki as it comes and with every row padded to 12,288 tokens, as its authors do; frames; a
-ModernBERT on 512 tokens), and a Performer on 25,000 nucleotides. Beside each stand two floors: its arithmetic at the rate of a
-plain matrix product in the same precision, and what it must read and write at the rate of a plain copy, both measured first.
+prediction, effects of variants (by shared windows and by whole passes), an epoch of training (Saluki as it comes and with every
+row padded to 12,288 tokens, as its authors do; frames; a ModernBERT on 512 tokens), and a Performer on 25,000 nucleotides.
+Beside each stand two floors: its arithmetic at the rate of a plain matrix product in the same precision, and what it must read
+and write at the rate of a plain copy, both measured first.
 
     python benchmarks/gpu.py [--device cpu --toy] [--rows loo train] [--output gpu.json]
 """
@@ -19,10 +20,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import deepsea
 import loo
 import numpy as np
 import torch
 import torch.nn.functional as F
+import variants
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import TrainerCallback
 
@@ -31,6 +34,7 @@ from rnalm.config import Columns, Encode, Finetune, Folds, HuggingFace, Saluki, 
 from rnalm.labels import folds
 from rnalm.models import registry
 from rnalm.prediction.predict import Predictor
+from rnalm.scoring.scorers.stretches import StretchScorer, WholeScorer
 from rnalm.tokens import learn
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.encode import encode
@@ -64,6 +68,10 @@ class Sizes:
         Of the ModernBERT.
     epochs : int
         That are trained; the first is not counted.
+    alleles : int
+        Whose effects are computed by a network like DeepSEA's; of transcripts, 30 each.
+    window, classes, width : int
+        Bases that this network takes, its outputs, and the filters of its first layer.
     """
 
     transcripts: int = 208
@@ -75,9 +83,16 @@ class Sizes:
     product: int = 8192
     layers: int = 8
     epochs: int = 4
+    alleles: int = 2000
+    window: int = 1000
+    classes: int = 919
+    width: int = 320
 
 
-TOY = Sizes(transcripts=2, length=60, rows=20, longest=90, padded=200, turns=1, product=64, layers=1, epochs=2)
+TOY = Sizes(
+    **{"transcripts": 2, "length": 60, "rows": 20, "longest": 90, "padded": 200, "turns": 1, "product": 64, "layers": 1},
+    **{"epochs": 2, "alleles": 10, "window": 200, "classes": 3, "width": 4},
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,6 +241,35 @@ def predict(device: torch.device, top: Ceilings, sizes: Sizes) -> Iterator[Row]:
     )
 
 
+def effects(device: torch.device, top: Ceilings, sizes: Sizes) -> Iterator[Row]:
+    """Compute effects of variants: of neighbouring SNVs by a network like DeepSEA's, of 30 a transcript by Saluki."""
+    options = argparse.Namespace(**{"length": sizes.window, "alleles": sizes.alleles, "gap": 34, "vcf": None, "device": device})
+    options.classes, options.width = sizes.classes, sizes.width
+    stretches, counts = variants.windows_of(options)
+    each = 30
+    made = variants.transcripts(sizes.transcripts, sizes.length, each, each // 10)
+    cases = {
+        "SNVs 34 bases apart, DeepSEA": (deepsea.network(options), stretches, len(counts)),
+        f"{each} variants a transcript, 3 of them indels, Saluki": (loo.saluki(device), made, each * sizes.transcripts),
+    }
+    for name, (model, own, alleles) in cases.items():
+        windows = sum(len(set(stretch.windows)) for stretch in own)
+        fast, slow = (kind(model, 2**18) for kind in (StretchScorer, WholeScorer))
+        seconds = timed(lambda fast=fast, own=own: variants.score(fast, own), device, min(3, sizes.turns))
+        part = own[: max(1, len(own) // 8)]
+        share = windows / sum(len(set(stretch.windows)) for stretch in part)
+        whole = share * timed(lambda slow=slow, part=part: variants.score(slow, part), device, 1)
+        length = own[0].windows[0].length
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            model(torch.full((1, length), loo.FIRST, device=device))
+        # What naive scoring takes at least: the point is to do without it.
+        flop = counter.get_total_flops() * windows
+        note = f"{whole / seconds:.1f} × as fast as whole passes, whose arithmetic stands here"
+        yield Row(
+            f"variants, {alleles:,} {name}", seconds, alleles / seconds, "alleles", flop, 8.0 * windows, top.float32, note
+        )
+
+
 class Clock(TrainerCallback):
     """Times epochs, without validation and checkpoints."""
 
@@ -368,7 +412,7 @@ def performer(device: torch.device, top: Ceilings, sizes: Sizes) -> Iterator[Row
         yield Row(what, seconds, rate, "tokens", flop, 8.0 * sizes.longest, top.float32, note)
 
 
-ROWS = {"loo": score, "predict": predict, "train": train, "performer": performer}
+ROWS = {"loo": score, "predict": predict, "variants": effects, "train": train, "performer": performer}
 
 
 def main() -> None:

@@ -225,3 +225,25 @@ def score_and_merge(tmp_path, job) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def under_pressure(device, caplog) -> Iterator[Callable[..., list]]:
+    """Compute with less and less memory, until it runs out and work goes on in smaller parts: results before and after."""
+    if device.type != "cuda":
+        pytest.skip("only a GPU has a memory of its own")
+
+    def press(compute: Callable[[], object]) -> list:
+        ample = compute()
+        for megabytes in (2048, 1024, 512, 256, 128, 96, 64, 48, 32):
+            torch.cuda.empty_cache()
+            bytes_left = torch.cuda.memory_reserved() + megabytes * 2**20
+            torch.cuda.set_per_process_memory_fraction(bytes_left / torch.cuda.get_device_properties(0).total_memory)
+            caplog.clear()
+            scarce = compute()
+            if "out of memory; going on with" in caplog.text:
+                return [ample, scarce]
+        return pytest.fail("memory never ran out")
+
+    yield press
+    torch.cuda.set_per_process_memory_fraction(1.0)

@@ -127,28 +127,6 @@ def test_a_whole_shard_never_waits_for_a_gpu(device, model_folder, encode_rows, 
     assert (tmp_path / "gpu.parquet").read_bytes() == (tmp_path / "warm.parquet").read_bytes()
 
 
-@pytest.fixture
-def under_pressure(device, caplog) -> Iterator[Callable[..., list]]:
-    """Compute with less and less memory, until it runs out and work goes on in smaller parts: results before and after."""
-    if device.type != "cuda":
-        pytest.skip("only a GPU has a memory of its own")
-
-    def press(compute: Callable[[], object]) -> list:
-        ample = compute()
-        for megabytes in (2048, 1024, 512, 256, 128, 96, 64, 48, 32):
-            torch.cuda.empty_cache()
-            bytes_left = torch.cuda.memory_reserved() + megabytes * 2**20
-            torch.cuda.set_per_process_memory_fraction(bytes_left / torch.cuda.get_device_properties(0).total_memory)
-            caplog.clear()
-            scarce = compute()
-            if "out of memory; going on with" in caplog.text:
-                return [ample, scarce]
-        return pytest.fail("memory never ran out")
-
-    yield press
-    torch.cuda.set_per_process_memory_fraction(1.0)
-
-
 def test_predictions_go_on_where_memory_runs_out(model, under_pressure):
     sequences = [sequence_of(1000, row) for row in range(400)]
     ample, scarce = under_pressure(lambda: Predictor(model, 2**18)(sequences))

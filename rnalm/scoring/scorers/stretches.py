@@ -6,6 +6,8 @@ edited window is that of the stretch left of its edit, and one that may begin el
 reads the edit is computed anew.
 """
 
+import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,12 +19,14 @@ from transformers import PreTrainedModel
 from rnalm.compute import allocating, send
 from rnalm.models.local import Flattened, Layer, Local
 from rnalm.models.registry import pad_id
-from rnalm.prediction.predict import Predictor
+from rnalm.prediction.predict import Predictor, too_long
 from rnalm.scoring.edits import NOWHERE, offsets, ranges
 from rnalm.scoring.scorers.windows import through
 from rnalm.sequences.edited import Window
 from rnalm.tokens.batches import fit_modifiers
 from rnalm.tokens.dataset import Encoded
+
+log = logging.getLogger(__name__)
 
 #: Positions of edited windows that are computed together, at most, those of windows side by side, and numbers of the bins that
 #: are read together.
@@ -182,6 +186,8 @@ class StretchScorer:
         #: Of each layer ``(taps, channels, filters)``.
         self.kernels = [layer.convolution.weight.detach().permute(2, 1, 0).contiguous() for layer in self.local.layers]
         self.whole = WholeScorer(model, batch_tokens)
+        #: Sequences that are computed together at most, as far as is known.
+        self.together = sys.maxsize
 
     @torch.inference_mode()
     def __call__(self, stretch: Encoded, joined: Joined) -> np.ndarray:
@@ -208,9 +214,22 @@ class StretchScorer:
             # There, windows lie side by side: as many at a time as fill a stretch.
             most = max(1, MOST_TABLE // (length + sum(self.local.margin))) if length else len(alike)
             for chosen in np.array_split(alike[np.argsort(joined.left[alike], kind="stable")], -(-len(alike) // most)):
-                with allocating():
-                    outputs[chosen] = _Scoring(self, stretch, joined[chosen]).outputs()
+                outputs[chosen] = self._score(stretch, joined[chosen])
         return outputs
+
+    def _score(self, stretch: Encoded, joined: Joined) -> np.ndarray:
+        """Score sequences that are computed together; where memory runs out, one half after the other."""
+        if len(joined) <= self.together:
+            try:
+                with allocating():
+                    return _Scoring(self, stretch, joined).outputs()
+            except torch.OutOfMemoryError:
+                if len(joined) == 1:
+                    raise too_long(joined.sequence(stretch, 0)) from None
+                self.together = len(joined) // 2
+                log.warning("out of memory; going on with %d windows at a time", self.together)
+        halves = np.array_split(np.arange(len(joined)), 2)
+        return np.concatenate([self._score(stretch, joined[half]) for half in halves])
 
 
 @dataclass(frozen=True)
