@@ -34,9 +34,10 @@ def network(tmp_path, make_model, device):
     """Make a network on the device, and the same on the CPU, of ours in float64."""
 
     def make(kind: str):
-        both = [make_model(0, {"filters": 64, "layers": 3}) if kind == SALUKI else _create(tmp_path, NETWORKS[kind]) for _ in "ab"]
+        ours = kind == SALUKI
+        both = [make_model(0, {"filters": 64, "layers": 3}) if ours else _create(tmp_path, NETWORKS[kind]) for _ in range(2)]
         # Networks of one's own are fed float32.
-        return both[0].to(device), both[1].double() if kind == SALUKI else both[1]
+        return both[0].to(device), both[1].double() if ours else both[1]
 
     return make
 
