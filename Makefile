@@ -41,8 +41,8 @@ nightly: $(VENV)/installed
 DEVICE ?= cuda
 GPU_PYTHON ?= $(if $(wildcard $(VENV)/installed),$(BIN)/python,$(PYTHON))
 gpu:
-	RNALM_DEVICE=$(DEVICE) $(GPU_PYTHON) -m pytest -m gpu --numprocesses 6 tests/scoring tests/training
-	PYTHONPATH=. $(GPU_PYTHON) benchmarks/gpu.py --device $(DEVICE) $(TOY) --output results/gpu.json
+	RNALM_DEVICE=$(DEVICE) $(GPU_PYTHON) -m pytest -m gpu --numprocesses 6 tests/models tests/scoring tests/training
+	PYTHONPATH=".$${PYTHONPATH:+:$$PYTHONPATH}" $(GPU_PYTHON) benchmarks/gpu.py --device $(DEVICE) $(TOY) --output results/gpu.json
 
 lint: style types
 

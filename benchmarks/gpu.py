@@ -247,7 +247,7 @@ def effects(device: torch.device, top: Ceilings, sizes: Sizes) -> Iterator[Row]:
     options.classes, options.width = sizes.classes, sizes.width
     stretches, counts = variants.windows_of(options)
     each = 30
-    made = variants.transcripts(sizes.transcripts, sizes.length, each, each // 10)
+    made = variants.transcripts(sizes.transcripts, sizes.length, each, each // 10, device)
     cases = {
         "SNVs 34 bases apart, DeepSEA": (deepsea.network(options), stretches, len(counts)),
         f"{each} variants a transcript, 3 of them indels, Saluki": (loo.saluki(device), made, each * sizes.transcripts),

@@ -24,7 +24,7 @@ from deepsea import network
 from loo import FIRST, OneHot, saluki
 
 from rnalm.config import Variants
-from rnalm.scoring.layout import Stretch, lay
+from rnalm.scoring.layout import MOST, Stretch, lay
 from rnalm.scoring.scorers.stretches import Joined, StretchScorer, WholeScorer
 from rnalm.sequences.alleles import rows
 from rnalm.sequences.contigs import Reference
@@ -80,13 +80,14 @@ def windows_of(options: argparse.Namespace) -> tuple[list[Stretch], list[int]]:
             continue
         found += own
         counts.append(len(own))
-    return list(lay(found, [("", "+")] * len(found), lambda _, first, after: letters(first, after))), counts
+    most = MOST[options.device.type]
+    return list(lay(found, [("", "+")] * len(found), lambda _, first, after: letters(first, after), most)), counts
 
 
-def transcripts(count: int, length: int, variants: int, indels: int) -> list[Stretch]:
+def transcripts(count: int, length: int, variants: int, indels: int, device: torch.device) -> list[Stretch]:
     """Draw transcripts, with variants of each, the first of which are indels."""
     draw, stretches = np.random.default_rng(0), []
-    per_stretch = max(1, 2**15 // length)
+    per_stretch = max(1, MOST[device.type] // length)
     for first in range(0, count, per_stretch):
         text, found = "", []
         for _ in range(min(per_stretch, count - first)):
@@ -196,7 +197,7 @@ def main() -> None:
     print(compare(f"DeepSEA, {kind}", model, Plain(model), stretches, len(counts), options))
     model = saluki(options.device)
     for indels in (0, max(1, options.variants // 10)):
-        made = transcripts(options.transcripts, options.nt, options.variants, indels)
+        made = transcripts(options.transcripts, options.nt, options.variants, indels, options.device)
         name = f"Saluki, {options.nt} nt, {options.variants} variants, {indels} of them indels"
         print(compare(name, model, OneHot(model), made, options.transcripts * options.variants, options))
 

@@ -1,10 +1,13 @@
 """Gated linear recurrences, computed without a step a position."""
 
+from types import ModuleType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from rnalm.models.compiled import kernels
 
 #: Positions that are gone through one by one, in all such stretches of a sequence at once.
 STRETCH = 16
@@ -55,6 +58,13 @@ class _Scan(torch.autograd.Function):
         return due * _moved(states, ctx.backwards), due, None
 
 
+def _kernels() -> ModuleType:
+    """Import what computes all states in one step of a GPU."""
+    from rnalm.models import recurrence
+
+    return recurrence
+
+
 def _moved(x: Tensor, left: bool) -> Tensor:
     """Move all by one position; 0 moves in."""
     return F.pad(x[:, 1:], (0, 0, 0, 1)) if left else F.pad(x[:, :-1], (0, 0, 1, 0))
@@ -62,6 +72,8 @@ def _moved(x: Tensor, left: bool) -> Tensor:
 
 def _states(keep: Tensor, new: Tensor, backwards: bool) -> Tensor:
     """Compute all states: within stretches side by side, then what each stretch takes over from those before it."""
+    if new.dtype == torch.float32 and (fast := kernels(_kernels, new.device)):
+        return fast.states(keep, new, backwards)
     rows, length, channels = new.shape
     if length <= 1:
         return new.clone()

@@ -11,8 +11,8 @@ from rnalm.sequences.strands import reverse_complement
 
 #: Bases that are known.
 KNOWN = b"ACGT"
-#: Letters of a stretch, at most, where no window is longer.
-MOST = 2**15
+#: Letters of a stretch, at most, where no window is longer: few enough for the caches of a CPU, and enough to keep a GPU busy.
+MOST = {"cpu": 2**15, "cuda": 2**19}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def lay(
     windows: Sequence[Window],
     places: Sequence[tuple[str, str]],
     letters: Callable[[str, int, int], str],
-    most: int = MOST,
+    most: int = MOST["cpu"],
 ) -> Iterator[Stretch]:
     """Lay windows that overlap on common stretches.
 

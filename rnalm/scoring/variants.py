@@ -20,7 +20,7 @@ from rnalm.models.local import Flattened
 from rnalm.models.own import OwnNetwork
 from rnalm.prediction.panel import Panel
 from rnalm.scoring.effects import WRITTEN, columns, score_names
-from rnalm.scoring.layout import lay
+from rnalm.scoring.layout import MOST, lay
 from rnalm.scoring.outputs import Outputs
 from rnalm.scoring.views import GenomeView, TranscriptView
 from rnalm.sequences.edited import Change, NoWindow, Window
@@ -188,7 +188,8 @@ class Scorer:
         contigs, strands = (alleles[name].to_pylist() for name in ("contig", "strand"))
         places = [(contigs[number], self.view.strand(strands[number])) for number in owner.tolist()]
         outputs, unknown = self.outputs.nothing(len(found)), np.zeros(len(found), dtype=bool)
-        for stretch in lay(found, places, self.view.letters):
+        most = MOST[self.panel.predictors[0].model.device.type]
+        for stretch in lay(found, places, self.view.letters, most):
             for whole, part in zip(outputs, self.outputs(stretch), strict=True):
                 whole[stretch.numbers] = part
             unknown[stretch.numbers] = stretch.unknown

@@ -38,3 +38,19 @@ def test_ends_of_what_gates_can_keep(keep):
     ones = torch.ones(1, 1000, 1)
     expected = torch.arange(1.0, 1001) if keep else torch.ones(1000)
     torch.testing.assert_close(scan(keep * ones, ones)[0, :, 0], expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("shape", [(2, 1, 3), (3, 700, 20), (1, 25_000, 32)])
+def test_a_gpu_computes_the_same(device, shape, backwards):
+    torch.manual_seed(0)
+    keep, new, weight = (torch.rand(*shape) for _ in range(3))
+    found = []
+    for where, dtype in ((device, torch.float32), (torch.device("cpu"), torch.float64)):
+        arguments = [x.to(where, dtype, copy=True).requires_grad_() for x in (keep, new)]
+        states = scan(*arguments, backwards)
+        (states * weight.to(where, dtype)).sum().backward()
+        found.append([x.detach().cpu().double() for x in (states, *(argument.grad for argument in arguments))])
+    for ours, expected in zip(*found, strict=True):
+        torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-5)

@@ -1,30 +1,17 @@
 """Whether several operations on a GPU can be done in one."""
 
-import logging
-import os
-from functools import cache
 from types import ModuleType
 
 import torch
 
+from rnalm.models import compiled
 from rnalm.models.local import Layer, Readout, Recurrent, same
 
-log = logging.getLogger(__name__)
 
+def _module() -> ModuleType:
+    """Import our kernels."""
+    from rnalm.scoring.scorers import kernels
 
-@cache
-def _kernels(device: torch.device) -> ModuleType | None:
-    """Load our kernels, if they can be compiled here: for that Triton needs a C compiler, and a folder to write to."""
-    try:
-        from rnalm.scoring.scorers import kernels
-
-        kernels.try_out(device)
-    except torch.OutOfMemoryError:
-        raise  # this says nothing of Triton, and smaller batches may help
-    except Exception as error:  # whatever it is, there is another way
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        log.warning("Triton compiles nothing for this GPU (%s): scores take several times as long", reason)
-        return None
     return kernels
 
 
@@ -34,9 +21,9 @@ def kernels(device: torch.device) -> ModuleType | None:
     Parameters
     ----------
     device : torch.device
-        That of all tensors. On the CPU they are used where Triton interprets them (``TRITON_INTERPRET=1``), for tests.
+        That of all tensors.
     """
-    return _kernels(device) if device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1" else None
+    return compiled.kernels(_module, device)
 
 
 def for_reading(readout: Readout, device: torch.device) -> ModuleType | None:

@@ -347,7 +347,8 @@ class _Scoring:
         self.table = _Table(self.local.last(self.table.rows), self.table.phase, self.table.offset)
         for edit in self.edits:
             edit.rows = self.local.last(edit.rows)
-        bins = np.array([self.local.bins(length) for length in self.joined.length.tolist()])
+        lengths, which = np.unique(self.joined.length, return_inverse=True)
+        bins = np.array([self.local.bins(length) for length in lengths.tolist()])[which]
         outputs: np.ndarray | None = None
         for count in np.unique(bins).tolist():
             alike = np.flatnonzero(bins == count)
