@@ -1,4 +1,4 @@
-"""Gated linear recurrences (:mod:`rnalm.models.scan`) in one step of a GPU, compiled by Triton, which comes with torch there."""
+"""Gated linear recurrences (:mod:`rnalm.models.scan`) in one step of a GPU: Triton, of torch there, compiles it."""
 
 # pyright: reportIndexIssue=false
 
