@@ -372,6 +372,9 @@ class Local:
         :mod:`rnalm.models.padded`), and are given ``margin`` tokens ``[PAD]`` on both sides of a sequence.
     entry : torch.nn.Module or None
         The module of the model that its input enters; None: the first convolution.
+    alike : bool
+        Whether the functions ``inputs``, ``last``, and those before and after convolutions compute each position by the same
+        operations however many there are: whether none is a product, which libraries sum in an order that depends on shapes.
     """
 
     inputs: Callable[[Tensor, Tensor | None], Tensor]
@@ -383,6 +386,7 @@ class Local:
     pads: bool = True
     paddings: tuple[tuple[int, int], ...] = ()
     entry: nn.Module | None = None
+    alike: bool = False
 
     @property
     def margin(self) -> tuple[int, int]:

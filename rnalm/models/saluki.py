@@ -376,6 +376,7 @@ class Saluki(PreTrainedModel):
             readout=(MeanState if config.readout == "mean" else Recurrent)(self.gru),
             head=lambda state: in_units(self.head(state).float(), config),
             minimum_length=config.minimum_length,
+            alike=True,
         )
 
     def penalty(self) -> Tensor:

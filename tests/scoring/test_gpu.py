@@ -111,6 +111,26 @@ def test_a_gpu_scores_many_edits_at_once_and_is_not_waited_for(make_model, devic
         np.testing.assert_allclose(wait(), np.concatenate([outputs, base[None]]), atol=2e-5, rtol=2e-5)
 
 
+@pytest.mark.parametrize("readout", ["last", "mean"])
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+@pytest.mark.parametrize("mode", MODES)
+def test_scores_of_a_sequence_are_the_same_bytes_among_others_as_alone(make_model, device, mode, precision, readout):
+    if precision == "tf32" and device.type != "cuda":
+        pytest.skip("only a GPU multiplies so")
+    model = make_model(0, {**FULL, "readout": readout}, 11, 2, 1).to(device)
+    sequences = [sequence_of(length, row) for row, length in enumerate((333, 400, 512, 41, 397, 640, 401, 518, 333))]
+    pairs = [(sequence, edits_of(mode, sequence)) for sequence in sequences]
+    alone, joined = (IncrementalScorer(model, precision=precision) for _ in range(2))
+    alone.together = 1
+    expected = [alone.launch(*pair)() for pair in pairs]
+    with without_waiting(device):
+        pending = [joined.launch(*pair) for pair in pairs]
+        joined._launch_waiting()
+    assert device.type == "cpu" or joined.together > 1
+    for wait, outputs in zip(pending, expected, strict=True):
+        np.testing.assert_array_equal(wait(), outputs)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_whole_shard_never_waits_for_a_gpu(device, model_folder, encode_rows, job, monkeypatch, tmp_path, mode):
     folder = model_folder(0, **FULL)

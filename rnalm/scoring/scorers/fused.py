@@ -3,6 +3,7 @@
 from types import ModuleType
 
 import torch
+from torch import Tensor
 
 from rnalm.models import compiled
 from rnalm.models.local import Layer, Readout, Recurrent, same
@@ -38,6 +39,20 @@ def for_reading(readout: Readout, device: torch.device) -> ModuleType | None:
     """
     plain = isinstance(readout, Recurrent) and readout.weights[0].dtype == torch.float32
     return kernels(device) if plain else None
+
+
+def project(readout: Readout, bins: Tensor) -> Tensor:
+    """Do with bins what does not need the state, with the kernels where they can; see :meth:`Readout.project`.
+
+    Parameters
+    ----------
+    readout : Readout
+        Reads bins.
+    bins : Tensor
+        ``(…, channels)``
+    """
+    fast = for_reading(readout, bins.device)
+    return fast.project(readout, bins) if fast else readout.project(bins)
 
 
 def for_layer(layer: Layer, device: torch.device) -> ModuleType | None:

@@ -6,7 +6,8 @@ which it comes to the window from the 3′ end, reads the window's own bins, and
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -18,21 +19,27 @@ from rnalm.errors import RnalmError
 from rnalm.models.local import Flattened, Local
 from rnalm.models.registry import pad_id
 from rnalm.prediction.predict import too_long
-from rnalm.scoring.edits import Edits, distinct, surrounded
+from rnalm.scoring.edits import Edits, distinct, offsets, surrounded
 from rnalm.scoring.precision import EXACT
 from rnalm.scoring.scorers import fused
 from rnalm.scoring.scorers.base import Scorer
-from rnalm.scoring.scorers.material import Material
-from rnalm.scoring.scorers.passes import Passes, pass_bytes, passes
-from rnalm.scoring.scorers.recompute import Recomputer, Sides, window_bytes, window_rows
-from rnalm.scoring.scorers.windows import Windows, find_windows
+from rnalm.scoring.scorers.beside import Beside, Item
+from rnalm.scoring.scorers.passes import pass_bytes
+from rnalm.scoring.scorers.reading import Reading
+from rnalm.scoring.scorers.recompute import Recomputer, window_bytes
 from rnalm.tokens.dataset import Encoded
 
 log = logging.getLogger(__name__)
 
-#: Positions recomputed together, at most, and states that walk together. On a CPU more would only spill its caches.
-MOST_ROWS = {"cpu": 2**14, "cuda": 2**18}
-MOST_STATES = {"cpu": 2**13, "cuda": 2**18}
+#: Positions recomputed together, at most. On a CPU more would only spill its caches.
+MOST_ROWS = {"cpu": 2**14, "cuda": 2**19}
+
+#: Sequences that are launched together, at most: to begin a kernel takes a GPU longer than most sequences take to run. On a CPU
+#: they would only spill its caches.
+MOST_TOGETHER = {"cpu": 1, "cuda": 8}
+
+#: Passes of sequences that go together are all as long as the longest, which may make so much more of them, at most.
+MOST_PADDING = 2
 
 #: Where memory runs out with fewer positions than this at a time, the shared passes fill it, and the sequence is refused.
 FEWEST_ROWS = 2**8
@@ -73,6 +80,17 @@ class IncrementalScorer(Scorer):
             raise ValueError(f"expected a model input of zeros for [PAD], found {padding.flatten().tolist()}")
         each = window_bytes(self.local, channels=padding.shape[1])
         self.rows = batch_tokens or fitting(MOST_ROWS[self.device.type], each, self.memory, "changed positions")
+        self.together = MOST_TOGETHER[self.device.type] if self._is_alike() else 1
+        self.waiting = _Group(self._begin)
+
+    def _is_alike(self) -> bool:
+        """Tell whether each number is computed alike however many there are, so that sequences can go together.
+
+        The products of libraries are not: for other shapes they may be summed in another order. Those of our kernels are.
+        """
+        own = [fused.for_reading(self.local.readout, self.device)]
+        own += [fused.for_layer(layer, self.device) for layer in self.local.layers]
+        return self.local.alike and self.precision != "bf16" and all(own)
 
     def _padding(self) -> tuple[Tensor, Tensor | None]:
         """Make ids and modifiers of one ``[PAD]``."""
@@ -90,9 +108,8 @@ class IncrementalScorer(Scorer):
         """
         return lengths * (1 + lengths / WALK)
 
-    @torch.inference_mode()
     def launch(self, sequence: Encoded, edits: Edits, at: np.ndarray | None = None) -> Callable[[], np.ndarray]:
-        """Begin to score; see :meth:`Scorer.launch`.
+        """Begin to score, on a GPU as soon as there are several sequences or one is waited for; see :meth:`Scorer.launch`.
 
         Parameters
         ----------
@@ -103,32 +120,64 @@ class IncrementalScorer(Scorer):
         """
         edits.check(sequence, self.vocab_size)
         self._check_length(sequence, edits)
-        sequence, edits = surrounded(sequence, edits, self.local.margin, self.pad)
+        item = Item.of(*surrounded(sequence, edits, self.local.margin, self.pad), self.local.layers)
+        if not self._go_together([*self.waiting.items, item]):
+            self._launch_waiting()
+        group = self.waiting
+        number = group.add(item)
+        if len(group.items) >= self.together:
+            self._launch_waiting()
+        return lambda: group.wait(number)
+
+    def _launch_waiting(self) -> None:
+        """Begin with the sequences that wait, and let others gather."""
+        group, self.waiting = self.waiting, _Group(self._begin)
+        group.launch()
+
+    def _go_together(self, items: Sequence[Item]) -> bool:
+        """Tell whether sequences fit into one launch."""
+        count, longest = sum(len(item.shifts) for item in items), max(item.longest for item in items)
+        padded = count * longest > MOST_PADDING * sum(len(item.shifts) * item.longest for item in items)
+        small = sum(item.rows(self.local) for item in items) <= self.rows
+        return len(items) == 1 or (small and not padded and count * pass_bytes(self.local, longest) <= self.memory)
+
+    @torch.inference_mode()
+    def _begin(self, items: Sequence[Item]) -> list[Callable[[], np.ndarray]]:
+        """Begin to score sequences, in smaller parts if memory runs out: what waits for each of their outputs."""
         while True:
             try:
                 with allocating(), multiplying(self.precision):
-                    return fetch(self._outputs(sequence, edits))
+                    wait = fetch(self._outputs(items))
+                    break
             except torch.OutOfMemoryError:
                 if self.rows < FEWEST_ROWS:
-                    raise too_long(sequence) from None
+                    raise too_long(max(items, key=lambda item: item.longest).sequence) from None
                 self.rows, self.memory = self.rows // 2, self.memory / 2
                 log.warning("out of memory; going on with %d changed positions at a time", self.rows)
+        first = offsets([len(item.edits) + 1 for item in items]).tolist()
+        return [lambda low=low, high=high: wait()[low:high] for low, high in pairwise(first)]
 
-    def _outputs(self, sequence: Encoded, edits: Edits) -> Tensor:
-        """Compute the outputs of every perturbation, and last of the sequence ``(edits + 1, outputs)``."""
-        windows = find_windows(edits, len(sequence.input_ids), self.local.layers)
-        shifts = distinct(np.concatenate([windows.left, windows.right, [0]]))
-        need = len(shifts) * pass_bytes(self.local, len(sequence.input_ids) + int(shifts[-1]))
-        growths = distinct(edits.growth)
-        if need <= self.memory or len(growths) < 2:
-            return _Scoring(self, sequence, edits, windows).outputs()
+    def _outputs(self, items: Sequence[Item]) -> Tensor:
+        """Compute the outputs of all perturbations of each sequence and, after them, of itself ``(rows, outputs)``."""
+        need = sum(len(item.shifts) for item in items) * pass_bytes(self.local, max(item.longest for item in items))
+        if need > self.memory and len(items) > 1:
+            middle = len(items) // 2
+            return torch.cat([self._outputs(items[:middle]), self._outputs(items[middle:])])
+        if need > self.memory and len(distinct(items[0].edits.growth)) > 1:
+            return self._in_parts(items[0])
+        beside = Beside(items, self.local, self.modifier_channels, self.pad)
+        return Reading(beside, self.local, self.recompute, self.rows, self.device).outputs()
+
+    def _in_parts(self, item: Item) -> Tensor:
+        """Score edits that grow the sequence by fewer different numbers of tokens, which need fewer passes at a time."""
         log.warning(
             "memory is short: edits of sequence %r are scored in parts; last digits may differ from those of other jobs",
-            sequence.id,
+            item.sequence.id,
         )
-        # Edits that grow the sequence by fewer different numbers of tokens need fewer passes at a time.
-        low = edits.growth < growths[len(growths) // 2]
-        halves = [self._outputs(sequence, edits[np.flatnonzero(half)]) for half in (low, ~low)]
+        growth, edits = distinct(item.edits.growth), item.edits
+        low = edits.growth < growth[len(growth) // 2]
+        parts = [Item.of(item.sequence, edits[np.flatnonzero(half)], self.local.layers) for half in (low, ~low)]
+        halves = [self._outputs([part]) for part in parts]
         place = np.append(np.argsort(np.concatenate([np.flatnonzero(low), np.flatnonzero(~low)])), len(edits))
         return torch.cat([halves[0][:-1], halves[1]])[send(place, self.device)]
 
@@ -148,129 +197,31 @@ class IncrementalScorer(Scorer):
             raise RnalmError(f"{sequence.id}: the model does not take {least} tokens, {expected}")
 
 
-class _Scoring:
-    """The scoring of one sequence."""
+class _Group:
+    """Sequences that wait to be launched together, and what waits for their outputs once they are.
 
-    def __init__(self, scorer: IncrementalScorer, sequence: Encoded, edits: Edits, windows: Windows) -> None:
-        self.scorer, self.local, self.device = scorer, scorer.local, scorer.device
-        self.edits, self.windows = edits, windows
-        self.material = Material(sequence, edits, scorer.modifier_channels, scorer.device, scorer.pad)
-        ids, modifiers = self.material.take(torch.arange(self.material.length, device=self.device)[None])
-        x = self.local.inputs(ids, modifiers)[0]
-        self.passes: Passes = passes(self.local, x, windows.left, windows.right)
+    Parameters
+    ----------
+    begin : callable
+        Launches them, and gives what waits for the outputs of each.
+    """
 
-    def outputs(self) -> Tensor:
-        """Compute the outputs; those of a perturbation start from the 3′ end and go on from window to window."""
-        if isinstance(self.local.readout, Flattened):
-            return self.local.head(self._sum(self.local.readout))
-        unchanged = self.passes.states[np.searchsorted(self.passes.shifts, 0), 0]
-        states = unchanged.repeat(len(self.edits) + 1, 1)
-        for rank in range(self.windows.rank.max(initial=-1) + 1):
-            states = self._read(np.flatnonzero(self.windows.rank == rank), states)
-        growth = np.append(self.edits.growth, 0)
-        bins = np.zeros(np.ptp(growth) + 1, dtype=np.int64)  # of sequences that have grown by the least, by one more, …
-        for each in distinct(growth).tolist():
-            bins[each - growth.min()] = self.local.bins(self.material.length - sum(self.local.margin) + each)
-        return self.local.head(self.local.readout.finish(states, send(bins[growth - growth.min()], self.device)))
+    def __init__(self, begin: Callable[[Sequence[Item]], list[Callable[[], np.ndarray]]]) -> None:
+        self.begin = begin
+        self.items: list[Item] = []
+        self.pending: list[Callable[[], np.ndarray]] = []
 
-    def _sum(self, readout: Flattened) -> Tensor:
-        """Add what changed bins add to the features of the sequence: ``(edits + 1, features)``."""
-        own = self.passes.inputs[np.searchsorted(self.passes.shifts, 0)]  # no edit changes the length
-        features, top = readout.features(own[None]).repeat(len(self.edits) + 1, 1), self.windows.top
-        for block in self._blocks(np.arange(len(top))):
-            bins = self._recompute(block)[0]
-            place = top[block] + np.arange(len(bins))[:, None]  # (bins, windows)
-            was = own[send(np.clip(place, 0, readout.count - 1), self.device)]
-            owner = np.broadcast_to(self.windows.owner[block], place.shape)
-            readout.move(features, (bins.float() - was).flatten(0, 1), place.ravel(), owner.ravel())
-        return features
+    def add(self, item: Item) -> int:
+        """Take a sequence, and give its number."""
+        self.items.append(item)
+        return len(self.items) - 1
 
-    def _blocks(self, chosen: np.ndarray) -> Iterator[np.ndarray]:
-        """Divide windows into blocks of one width, from left to right, that are computed together."""
-        windows = self.windows
-        chosen = chosen[np.lexsort((windows.top[chosen], windows.width[chosen]))]
-        widths, first = np.unique(windows.width[chosen], return_index=True)
-        for width, alike in zip(widths.tolist(), np.split(chosen, first)[1:], strict=True):
-            size = max(1, self.scorer.rows // window_rows(self.local, width))
-            yield from (alike[at : at + size] for at in range(0, len(alike), size))
+    def launch(self) -> None:
+        """Begin, once."""
+        if self.items:
+            self.pending, self.items = self.begin(self.items), []
 
-    def _read(self, chosen: np.ndarray, states: Tensor) -> Tensor:
-        """Take the states on over some windows, at most one a perturbation, and on to the next ones."""
-        windows, blocks = self.windows, list(self._blocks(chosen))
-        chosen = np.concatenate(blocks) if blocks else chosen
-        parts = [self._cross(block, states) for block in blocks]
-        state = self._walk(chosen, torch.cat(parts))
-        # Written by way of a selection: on a GPU, to write to places in a definite order is to sort them first.
-        source = np.arange(len(states))
-        source[windows.owner[chosen]] = len(states) + np.arange(len(chosen))
-        return torch.cat([states, state]).index_select(0, send(source, self.device))
-
-    def _cross(self, block: np.ndarray, states: Tensor) -> Tensor:
-        """Recompute windows of one width and rank, and read their bins: the states after them ``(windows, features)``."""
-        bins, right_pass = self._recompute(block)
-        return self._cross_bins(block, right_pass, self.local.readout.project(bins), states)
-
-    def _recompute(self, block: np.ndarray) -> tuple[Tensor, np.ndarray]:
-        """Recompute windows of one width: their bins ``(bins, windows, channels)``, and the passes to their right."""
-        windows, shared = self.windows, self.passes
-        sides = np.stack(
-            [
-                np.searchsorted(shared.lefts, windows.left[block]),
-                np.searchsorted(shared.rights, windows.right[block]),
-                np.searchsorted(shared.shifts, windows.left[block]),
-                np.searchsorted(shared.shifts, windows.right[block]),
-            ]
-        )
-        start, *on_device = send(np.concatenate([windows.start[None, block], sides]), self.device)
-        source = windows.source[windows.offset[block, None] + np.arange(int(windows.width[block[0]]))]
-        rows = self.local.inputs(*self.material.take(send(source, self.device))).permute(2, 0, 1)
-        return self.scorer.recompute(rows, start, Sides(*on_device), shared.junctions), sides[3]
-
-    def _cross_bins(self, block: np.ndarray, right_pass: np.ndarray, inputs: Tensor, states: Tensor) -> Tensor:
-        """Read the projected bins of windows ``(bins, windows, inputs)`` from right to left."""
-        windows, shared, readout = self.windows, self.passes, self.local.readout
-        top, count = windows.top[block], shared.bins[right_pass]
-        rightmost = windows.rank[block[0]] == 0
-        if rightmost:  # right of it only the shifted sequence has been read, whose states the pass holds
-            begin = right_pass * shared.states.shape[1] + np.clip(top + len(inputs), 0, count)
-            state = shared.states.flatten(0, 1)[send(begin, self.device)]
-        else:
-            state = states[send(windows.owner[block], self.device)]
-        if fast := fused.for_reading(readout, self.device):
-            # Of the bins of a window, which stand as many places apart as there are windows, those that exist.
-            stop = np.minimum(len(inputs), count - top) if rightmost else np.full_like(top, len(inputs))
-            steps = np.maximum(stop - np.maximum(-top, 0), 0)
-            ends = send(np.stack([stop * len(block) + np.arange(len(block)), steps]), self.device)
-            return fast.read(readout, inputs.flatten(0, 1), *ends, state, stride=len(block))
-        for number in range(len(inputs) - 1, -1, -1):
-            # Windows reach beyond the ends of the sequence, beyond the 3′ end only rightmost ones: there are no bins to read.
-            exists = (top + number >= 0) & ((top + number < count) | (not rightmost))
-            kept = None if exists.all() else state.clone()
-            readout.step(inputs[number], state)
-            if kept is not None:
-                state = torch.where(send(exists, self.device)[:, None], state, kept)
-        return state
-
-    def _walk(self, chosen: np.ndarray, state: Tensor) -> Tensor:
-        """Read on from each window down to the next one to its left, or to the first bin."""
-        windows, readout, shared = self.windows, self.local.readout, self.passes
-        follows = (chosen > 0) & (windows.owner[chosen - 1] == windows.owner[chosen])
-        stop = np.where(follows, (windows.top + windows.top_width)[chosen - 1], 0)
-        steps = np.maximum(windows.top[chosen] - stop, 0)
-        first = np.searchsorted(shared.shifts, windows.left[chosen]) * shared.inputs.shape[1] + windows.top[chosen]
-        table = shared.inputs.flatten(0, 1)
-        if fast := fused.for_reading(readout, self.device):
-            return fast.read(readout, table, *send(np.stack([first, steps]), self.device), state)
-        order = np.argsort(-steps, kind="stable")
-        for at in range(0, len(order), MOST_STATES[self.device.type]):
-            part = order[at : at + MOST_STATES[self.device.type]]
-            place, index = send(np.stack([part, first[part]]), self.device)
-            moving, inputs = state[place], table.new_empty(len(part), table.shape[1])
-            # In the order of their ways, the longest first: those that have arrived drop out at the end.
-            active = np.searchsorted(-steps[part], -np.arange(int(steps[part[0]])))
-            for count in active.tolist():
-                index -= 1
-                torch.index_select(table, 0, index[:count], out=inputs[:count])
-                readout.step(inputs[:count], moving[:count])
-            state[place] = moving
-        return state
+    def wait(self, number: int) -> np.ndarray:
+        """Wait for the outputs of a sequence."""
+        self.launch()
+        return self.pending[number]()

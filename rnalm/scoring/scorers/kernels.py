@@ -116,6 +116,52 @@ def read(
     return torch.cat([now.double(), total], dim=1) if is_mean else now
 
 
+@triton.jit(do_not_specialize=["rows"])
+def _project(
+    x, weight, bias, out, rows,
+    CHANNELS: tl.constexpr, DEPTH: tl.constexpr, OUTPUTS: tl.constexpr, WIDTH: tl.constexpr,
+    BLOCK: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """Multiply a block of rows by a block of columns."""
+    row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    channel, column = tl.arange(0, DEPTH), tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
+    here, inside, within = (row < rows)[:, None], (channel < CHANNELS), (column < OUTPUTS)
+    own = tl.load(x + row[:, None] * CHANNELS + channel[None, :], mask=here & inside[None, :], other=0.0)
+    columns = weight + channel[:, None] * OUTPUTS + column[None, :]
+    weights = tl.load(columns, mask=inside[:, None] & within[None, :], other=0.0)
+    total = tl.dot(own, weights, input_precision=PRECISION) + tl.load(bias + column, mask=within, other=0.0)[None, :]
+    tl.store(out + row[:, None] * OUTPUTS + column[None, :], total, mask=here & within[None, :])
+
+
+def project(readout: Recurrent, bins: Tensor) -> Tensor:
+    """Multiply bins with the input weights, each alike however many there are, as :meth:`Recurrent.project` does.
+
+    Parameters
+    ----------
+    readout : Recurrent
+        Has the weights.
+    bins : Tensor
+        ``(…, channels)``
+
+    Returns
+    -------
+    Tensor
+        ``(…, inputs)``
+    """
+    weight, bias, *_ = readout.weights
+    (channels, outputs), hidden = weight.shape, readout.gru.hidden_size
+    rows = bins.reshape(-1, channels)
+    out = rows.new_empty(len(rows), outputs)
+    width = _padded(hidden)
+    if len(rows):
+        _project[(triton.cdiv(len(rows), BLOCK), triton.cdiv(outputs, width))](
+            *(rows.contiguous(), weight, bias, out, len(rows), channels, _padded(channels), outputs, width),
+            *(BLOCK, _precision()),
+            num_warps=WARPS,
+        )
+    return out.unflatten(0, bins.shape[:-1])
+
+
 @triton.jit
 def _tap(
     x, kernels, place, tap, exists,
@@ -209,7 +255,8 @@ def try_out(device: torch.device) -> None:
         sums(Layer(convolution), torch.zeros(1, 2, 1, device=device), torch.zeros(1, device=device))
 
 
-@triton.jit(do_not_specialize=["windows", "length", "outputs"])
+# Where a window starts is read item by item, and need not lie at a multiple of 16 bytes.
+@triton.jit(do_not_specialize=["windows", "length", "outputs"], do_not_specialize_on_alignment=["start"])
 def _window(
     rows, start, left_row, right_row, left_pass, right_pass, left, right, unchanged, kernels, bias, out,
     windows, length, outputs,

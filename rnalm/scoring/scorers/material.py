@@ -42,13 +42,10 @@ class Material:
     """
 
     def __init__(self, sequence: Encoded, edits: Edits, modifier_channels: int, device: torch.device, pad: int) -> None:
-        self.length = length = len(sequence.input_ids)
-        self.ids = send(np.concatenate([sequence.input_ids.astype(np.int64), edits.token, [pad]]), device)
-        self.modifiers = None
-        own = np.pad(fit_modifiers(sequence, modifier_channels), ((0, 0), (0, 1)))  # the last column, zeros, is that of NOWHERE
-        if modifier_channels:
-            keep = np.where(edits.keep == NOWHERE, length, edits.keep)
-            self.modifiers = send(np.concatenate([own[:, :length], own[:, keep], own[:, length:]], axis=1), device)
+        self.length = len(sequence.input_ids)
+        self.ids = send(ids_of(sequence, edits, pad), device)
+        modifiers = modifiers_of(sequence, edits, modifier_channels)
+        self.modifiers = send(modifiers, device) if modifier_channels else None
 
     def take(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
         """Look up tokens.
@@ -65,7 +62,54 @@ class Material:
         modifiers : Tensor or None
             Their modifiers, float32 ``(rows, modifier_channels, positions)``.
         """
-        return self.ids[index], None if self.modifiers is None else self.modifiers[:, index].transpose(0, 1)
+        return look_up(self.ids, self.modifiers, index)
+
+
+def ids_of(sequence: Encoded, edits: Edits, pad: int) -> np.ndarray:
+    """List the ids of all tokens, int64 ``(length + tokens + 1,)``.
+
+    Parameters
+    ----------
+    sequence, edits, pad
+        As of :class:`Material`.
+    """
+    return np.concatenate([sequence.input_ids.astype(np.int64), edits.token, [pad]])
+
+
+def modifiers_of(sequence: Encoded, edits: Edits, channels: int) -> np.ndarray:
+    """List their modifiers, float32 ``(channels, length + tokens + 1)``.
+
+    Parameters
+    ----------
+    sequence, edits
+        As of :class:`Material`.
+    channels : int
+        Channels that the model has.
+
+    Raises
+    ------
+    RnalmError
+        If the sequence has more modifiers than the model has channels for.
+    """
+    length = len(sequence.input_ids)
+    own = np.pad(fit_modifiers(sequence, channels), ((0, 0), (0, 1)))  # the last column, zeros, is that of NOWHERE
+    keep = np.where(edits.keep == NOWHERE, length, edits.keep)
+    return np.concatenate([own[:, :length], own[:, keep], own[:, length:]], axis=1)
+
+
+def look_up(ids: Tensor, modifiers: Tensor | None, index: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Look up tokens; see :meth:`Material.take`.
+
+    Parameters
+    ----------
+    ids : Tensor
+        All of them, int64 ``(tokens,)``.
+    modifiers : Tensor or None
+        Theirs, float32 ``(modifier_channels, tokens)``.
+    index : Tensor
+        Which ones ``(rows, positions)``.
+    """
+    return ids[index], None if modifiers is None else modifiers[:, index].transpose(0, 1)
 
 
 def apply(material: Material, edits: Edits, chosen: np.ndarray, places: Tensor | None = None) -> Tensor:

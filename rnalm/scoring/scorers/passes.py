@@ -1,4 +1,4 @@
-"""What perturbed sequences share: the activations of the sequence itself, and of the sequence shifted.
+"""What perturbed sequences share: the activations of a sequence itself, and of the sequence shifted.
 
 A perturbed sequence is, left of a change, the sequence; right of it, the sequence shifted by what it has grown: with its
 first tokens dropped, or with zeros before them. So one pass a shift holds everything outside the windows, for all edits
@@ -9,17 +9,14 @@ sums over the unchanged side depend on the junction alone; they are kept as tabl
 multiplied.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from rnalm.compute import send
 from rnalm.models.local import Layer, Local, Readout
-from rnalm.scoring.edits import distinct
 from rnalm.scoring.scorers import fused
 
 
@@ -30,11 +27,11 @@ class Junctions:
     Attributes
     ----------
     left : Tensor
-        ``[shift, m - 1, j]``: the first m taps of output j, and the bias ``(shifts, taps - 1, length, filters)``.
+        ``[pass, m - 1, j]``: the first m taps of output j, and the bias ``(passes, taps - 1, length, filters)``.
     right : Tensor
-        ``[shift, m - 1, j]``: all taps but the first m, and the bias, likewise.
+        ``[pass, m - 1, j]``: all taps but the first m, and the bias, likewise.
     outputs : Tensor
-        The layer's outputs before pooling ``(shifts, length, filters)``.
+        The layer's outputs before pooling ``(passes, length, filters)``.
     """
 
     left: Tensor
@@ -44,71 +41,59 @@ class Junctions:
 
 @dataclass(frozen=True)
 class Passes:
-    """Passes over a sequence under several shifts.
+    """Passes over sequences under several shifts.
 
     Attributes
     ----------
     junctions : list of Junctions
-        One a layer; ``left`` has the shifts of ``lefts`` only, ``right`` those of ``rights``, ``outputs`` those of ``shifts``.
-    shifts, lefts, rights : numpy.ndarray
-        All shifts, and those left and right of windows, each sorted and without repetition.
-    bins : numpy.ndarray
-        Bins under each shift ``(shifts,)``.
+        One a layer; ``left`` and ``right`` have the passes that were asked for, ``outputs`` all.
     inputs : Tensor
-        Projected bins ``(shifts, bins, inputs)``.
+        Projected bins ``(passes, bins, inputs)``.
     states : Tensor
-        ``[shift, b]``: the state when bins b and on have been read ``(shifts, bins + 1, features)``.
+        ``[pass, b]``: the state when bins b and on have been read ``(passes, bins + 1, features)``.
     """
 
     junctions: list[Junctions]
-    shifts: np.ndarray
-    lefts: np.ndarray
-    rights: np.ndarray
-    bins: np.ndarray
     inputs: Tensor
     states: Tensor
 
 
-def passes(local: Local, x: Tensor, left: Sequence[int] | np.ndarray, right: Sequence[int] | np.ndarray) -> Passes:
-    """Compute the passes over a sequence.
+def passes(local: Local, rows: Tensor, bins: np.ndarray, lefts: np.ndarray, rights: np.ndarray) -> Passes:
+    """Compute passes.
 
     Parameters
     ----------
     local : Local
         The model, in parts.
-    x : Tensor
-        Model input of the sequence, with the margin that the model needs around it ``(channels, length)``.
-    left, right : sequence of int
-        Shifts left and right of windows.
+    rows : Tensor
+        Model input of the shifted sequences, with the margin that the model needs around each, and zeros beyond
+        ``(passes, length, channels)``.
+    bins : numpy.ndarray
+        How many bins each has ``(passes,)``.
+    lefts, rights : numpy.ndarray
+        Numbers of those whose junctions are needed on the left and on the right, in ascending order.
     """
-    lefts, rights = (distinct(np.asarray(side, dtype=np.int64)) for side in (left, right))
-    shifts = distinct(np.concatenate([lefts, rights, [0]]))  # 0 for the sequence itself
-    length = max(local.minimum_length, x.shape[1] + int(shifts[-1]))
-    rows = torch.stack([F.pad(x, (shift, length - x.shape[1] - shift)).T for shift in shifts.tolist()])
-    chosen = [_Subset(shifts, some, x.device) for some in (lefts, rights)]
+    chosen = [_Subset(some, rows.device) for some in (lefts, rights)]
     junctions = []
     for layer in local.layers:
         junctions.append(_junctions(layer, rows, *chosen))
         rows = _pool(junctions[-1].outputs, layer)
-    tokens = x.shape[1] - sum(local.margin)
-    bins = np.array([local.bins(tokens + shift) for shift in shifts.tolist()])
-    inputs = local.readout.project(local.last(rows))
-    return Passes(junctions, shifts, lefts, rights, bins, inputs, scan(local.readout, inputs, bins))
+    inputs = fused.project(local.readout, local.last(rows))
+    return Passes(junctions, inputs, scan(local.readout, inputs, bins))
 
 
 class _Subset:
-    """Some of the shifts, by which parts of tensors ``(shifts, …)`` are taken."""
+    """Some of the passes, of which parts of tensors ``(passes, …)`` are taken."""
 
-    def __init__(self, shifts: np.ndarray, some: np.ndarray, device: torch.device) -> None:
+    def __init__(self, some: np.ndarray, device: torch.device) -> None:
         self.count = len(some)
-        index = np.searchsorted(shifts, some)
-        # Shifts that follow each other are a view of the tensor; only others have to be copied.
-        is_run = not self.count or index[-1] - index[0] + 1 == self.count
-        self.run = slice(index[0], index[-1] + 1) if self.count and is_run else slice(0, 0)
-        self.index = None if is_run else send(index, device)
+        # Passes that follow each other are a view of the tensor; only others have to be copied.
+        is_run = not self.count or some[-1] - some[0] + 1 == self.count
+        self.run = slice(some[0], some[-1] + 1) if self.count and is_run else slice(0, 0)
+        self.index = None if is_run else send(some, device)
 
     def of(self, x: Tensor) -> Tensor:
-        """Take the part of these shifts ``(some, …)``."""
+        """Take the part of these passes ``(some, …)``."""
         return x[self.run] if self.index is None else x.index_select(0, self.index)
 
 
@@ -131,7 +116,7 @@ def pass_bytes(local: Local, length: int) -> int:
 
 
 def _junctions(layer: Layer, x: Tensor, lefts: _Subset, rights: _Subset) -> Junctions:
-    """Compute a layer's outputs of all passes ``(shifts, length, channels)``, and the tables of its junctions."""
+    """Compute a layer's outputs of all passes ``(passes, length, channels)``, and the tables of its junctions."""
     weight, bias, length = layer.convolution.weight, layer.convolution.bias, x.shape[1]
     filters, reach = len(weight), length - layer.span
     bias = weight.new_zeros(filters) if bias is None else bias
@@ -139,8 +124,8 @@ def _junctions(layer: Layer, x: Tensor, lefts: _Subset, rights: _Subset) -> Junc
     if fast := fused.for_layer(layer, x.device):
         left, right, outputs = fast.sums(layer, x, bias)
         return Junctions(lefts.of(left), rights.of(right), outputs)
-    products = torch.matmul(x, weight.permute(1, 2, 0).flatten(1))  # (shifts, length, taps · filters)
-    # For each tap, what it adds to outputs 0, 1, … ``(shifts, outputs, filters)``.
+    products = torch.matmul(x, weight.permute(1, 2, 0).flatten(1))  # (passes, length, taps · filters)
+    # For each tap, what it adds to outputs 0, 1, … ``(passes, outputs, filters)``.
     parts = [part[:, tap * layer.dilation :] for tap, part in enumerate(products.split(filters, dim=2))]
     outputs = parts[0][:, :reach] + bias
     for part in parts[1:]:
@@ -151,7 +136,7 @@ def _junctions(layer: Layer, x: Tensor, lefts: _Subset, rights: _Subset) -> Junc
 
 
 def _sums(parts: list[Tensor], subset: _Subset, bias: Tensor, length: int, backwards: bool = False) -> Tensor:
-    """Sum the bias, the parts ``(shifts, outputs, filters)`` up to each, or with ``backwards`` from each on.
+    """Sum the bias, the parts ``(passes, outputs, filters)`` up to each, or with ``backwards`` from each on.
 
     Returns
     -------
@@ -168,7 +153,7 @@ def _sums(parts: list[Tensor], subset: _Subset, bias: Tensor, length: int, backw
 
 
 def _pool(x: Tensor, layer: Layer) -> Tensor:
-    """Pool runs of positions: ``(shifts, length, filters)`` ─► ``(shifts, length // pool, filters)``."""
+    """Pool runs of positions: ``(passes, length, filters)`` ─► ``(passes, length // pool, filters)``."""
     if layer.pool == 1:
         return x
     runs = x[:, : x.shape[1] // layer.pool * layer.pool].unflatten(1, (-1, layer.pool))
@@ -176,16 +161,16 @@ def _pool(x: Tensor, layer: Layer) -> Tensor:
 
 
 def scan(readout: Readout, inputs: Tensor, bins: np.ndarray) -> Tensor:
-    """Read bins from the 3′ end and keep every state: ``(shifts, bins + 1, features)``, from the last on as at the start.
+    """Read bins from the 3′ end and keep every state: ``(passes, bins + 1, features)``, from the last on as at the start.
 
     Parameters
     ----------
     readout : Readout
         Reads the bins.
     inputs : Tensor
-        Projected bins ``(shifts, bins, inputs)``.
+        Projected bins ``(passes, bins, inputs)``.
     bins : numpy.ndarray
-        How many of them there are under each shift, in ascending order ``(shifts,)``.
+        How many of them each has ``(passes,)``.
     """
     state = readout.start(len(inputs))
     states = state[:, None].repeat(1, inputs.shape[1] + 1, 1)
@@ -193,6 +178,10 @@ def scan(readout: Readout, inputs: Tensor, bins: np.ndarray) -> Tensor:
         ends = send(np.stack([np.arange(len(bins)) * inputs.shape[1] + bins, bins]), inputs.device)
         fast.read(readout, inputs.flatten(0, 1), *ends, state, kept=states)
         return states
+    if (np.diff(bins) < 0).any():
+        order = np.argsort(bins, kind="stable")
+        sorted_states = scan(readout, inputs.index_select(0, send(order, inputs.device)), bins[order])
+        return sorted_states.index_select(0, send(np.argsort(order), inputs.device))
     for place in range(bins[-1] - 1, -1, -1):
         first = np.searchsorted(bins, place, side="right")  # the passes before it have fewer bins than this
         readout.step(inputs[first:, place].clone(), state[first:])

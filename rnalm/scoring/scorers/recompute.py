@@ -12,7 +12,7 @@ from torch import Tensor
 from rnalm.models.local import Layer, Local
 from rnalm.scoring.scorers import fused
 from rnalm.scoring.scorers.passes import Junctions
-from rnalm.scoring.scorers.windows import through
+from rnalm.scoring.scorers.windows import descents, through
 
 
 class Sides(NamedTuple):
@@ -46,6 +46,8 @@ class Recomputer:
     def __init__(self, local: Local, dtype: torch.dtype | None = None) -> None:
         self.local = local
         self.layers = [_WindowLayer(layer, dtype) for layer in local.layers]
+        descent = torch.tensor(descents(local.layers), device=local.layers[0].convolution.weight.device)
+        self.back, self.pool = descent.T[:, :, None]  # (layers + 1, 1): where windows begin before each layer, and at last
 
     def __call__(self, rows: Tensor, start: Tensor, sides: Sides, junctions: list[Junctions]) -> Tensor:
         """Compute bins.
@@ -66,8 +68,9 @@ class Recomputer:
         Tensor
             ``(bins, windows, channels)``
         """
-        for layer, junction in zip(self.layers, junctions, strict=True):
-            rows, start = layer(rows, start, sides, junction)
+        starts = (start - self.back).div_(self.pool, rounding_mode="floor")
+        for number, (layer, junction) in enumerate(zip(self.layers, junctions, strict=True)):
+            rows = layer(rows, starts[number], starts[number + 1], sides, junction)
         return self.local.last(rows)
 
 
@@ -113,12 +116,12 @@ class _WindowLayer:
         self.distance = torch.arange(layer.span, 0, -1, device=weight.device)[:, None]
         self.left_taps = (self.distance + layer.dilation - 1) // layer.dilation
 
-    def __call__(self, rows: Tensor, start: Tensor, sides: Sides, junctions: Junctions) -> tuple[Tensor, Tensor]:
-        """Take ``(width, windows, channels)`` and ``(windows,)`` to the same after the layer, as ``windows.through``."""
+    def __call__(self, rows: Tensor, start: Tensor, after: Tensor, sides: Sides, junctions: Junctions) -> Tensor:
+        """Take ``(width, windows, channels)`` through the layer; windows start at ``start`` before it, then at ``after``."""
         layer, (width, size, _) = self.layer, rows.shape
-        after, bins = through(start, width, layer)
+        _, bins = through(0, width, layer)
         if width and self.kernels.dtype == torch.float32 and (fast := fused.for_layer(layer, rows.device)):
-            return fast.window_layer(layer, self.kernels, self.bias, layer.before(rows), start, bins, sides, junctions), after
+            return fast.window_layer(layer, self.kernels, self.bias, layer.before(rows), start, bins, sides, junctions)
         margin = layer.pool - 1  # the first pool begins at most so far left of what changed
         changed = width + layer.span
         out = rows.new_empty(margin + bins * layer.pool if layer.pool > 1 else changed, size, len(self.bias))
@@ -127,13 +130,13 @@ class _WindowLayer:
         self._multiply(window, layer.before(rows))
         activated = layer.after(window)
         if layer.pool == 1:
-            return activated, after
+            return activated
         if activated is not window:
             window.copy_(activated)
         first = start - layer.span
         _copy(junctions.outputs, sides.left_pass, first - margin, out[:margin])
         _copy(junctions.outputs, sides.right_pass, start + width, out[margin + changed :])
-        return self._pool(out, margin - (first - after * layer.pool), bins), after
+        return self._pool(out, margin - (first - after * layer.pool), bins)
 
     def _fill(self, window: Tensor, width: int, start: Tensor, sides: Sides, junctions: Junctions) -> None:
         """Write what the taps on unchanged positions sum to, and the bias."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rnalm.models.local import Layer
-from rnalm.scoring.edits import Edits, offsets, ranges
+from rnalm.scoring.edits import Edits, distinct, offsets, ranges
 
 
 def through(start: Any, width: Any, layer: Layer) -> tuple[Any, Any]:
@@ -60,6 +60,57 @@ def through_all(start: Any, width: Any, layers: Sequence[Layer]) -> tuple[Any, A
     return start, width
 
 
+def descents(layers: Sequence[Layer]) -> list[tuple[int, int]]:
+    """Say where windows begin after each layer: a window that starts at s, at ``(s - back) // pool``.
+
+    One division stands for those of all layers up to there, as ⌊(⌊s / p⌋ - b) / q⌋ = ⌊(s - b p) / (p q)⌋ (Graham, Knuth and
+    Patashnik, Concrete Mathematics, 3.11).
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The layers, from the tokens on.
+
+    Returns
+    -------
+    list of tuple
+        ``(back, pool)`` before the first layer, then after each.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> descents([Layer(nn.Conv1d(4, 4, 5), pool=2), Layer(nn.Conv1d(4, 4, 3), pool=4)])
+    [(0, 1), (4, 2), (8, 8)]
+    """
+    found = [(0, 1)]
+    for layer in layers:
+        back, pool = found[-1]
+        found.append((back + layer.span * pool, pool * layer.pool))
+    return found
+
+
+def in_bins(start: np.ndarray, width: np.ndarray, layers: Sequence[Layer]) -> tuple[np.ndarray, np.ndarray]:
+    """Take many windows of few widths through all layers; see :func:`through`.
+
+    Parameters
+    ----------
+    start, width : numpy.ndarray
+        First position and number of positions before the first layer ``(windows,)``.
+    layers : sequence of Layer
+        The layers, from the tokens on.
+
+    Returns
+    -------
+    start, width
+        First bin and number of bins ``(windows,)``.
+    """
+    back, pool = descents(layers)[-1]
+    bins = np.zeros(int(width.max(initial=0)) + 1, dtype=np.int64)  # of each width
+    for each in distinct(width).tolist():
+        _, bins[each] = through_all(0, each, layers)
+    return (start - back) // pool, bins[width]
+
+
 def rounded(width: np.ndarray) -> np.ndarray:
     """Round widths up to 0 or a power of two: few different ones, so that many windows are computed together.
 
@@ -68,6 +119,8 @@ def rounded(width: np.ndarray) -> np.ndarray:
     width : numpy.ndarray
         Numbers of positions, int64.
     """
+    if width.max(initial=0) <= 2:
+        return width
     return np.where(width > 0, 2 ** np.ceil(np.log2(np.maximum(width, 1))).astype(np.int64), 0)
 
 
@@ -123,7 +176,7 @@ def find_windows(edits: Edits, length: int, layers: Sequence[Layer]) -> Windows:
     start, end = edits.start + left, edits.end + left + shift
     head, tail = _merged(owner, start, end, layers)
     width = rounded(end[tail] - start[head])
-    top, top_width = through_all(start[head], width, layers)
+    top, top_width = in_bins(start[head], width, layers)
     own = owner[head]
     return Windows(
         owner=own,
@@ -143,9 +196,12 @@ def _merged(owner: np.ndarray, start: np.ndarray, end: np.ndarray, layers: Seque
     """Merge spans until windows of one perturbation nowhere meet: the first and last span of each window."""
     head = tail = np.arange(len(owner))
     while True:
+        again = owner[head][1:] == owner[head][:-1]
+        if not again.any():
+            return head, tail
         # A layer's windows hold all that those of the layer before reach: what does not meet in the bins meets in no layer.
-        top, width = through_all(start[head], rounded(end[tail] - start[head]), layers)
-        meets = (owner[head][1:] == owner[head][:-1]) & (top[1:] < top[:-1] + width[:-1])
+        top, width = in_bins(start[head], rounded(end[tail] - start[head]), layers)
+        meets = again & (top[1:] < top[:-1] + width[:-1])
         if not meets.any():
             return head, tail
         head, tail = head[np.append(True, ~meets)], tail[np.append(~meets, True)]
@@ -153,6 +209,8 @@ def _merged(owner: np.ndarray, start: np.ndarray, end: np.ndarray, layers: Seque
 
 def _sources(edits: Edits, length: int, head: np.ndarray, tail: np.ndarray, filling: np.ndarray) -> np.ndarray:
     """List the tokens of each window: those that come, with those that stay between them and right of them."""
+    if len(head) == len(edits.start) and not filling.any():
+        return length + np.arange(len(edits.token))  # those that come, one after the other
     count = edits.count
     stay = np.append(edits.start[1:], 0) - edits.end
     stay[tail] = filling

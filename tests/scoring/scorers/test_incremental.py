@@ -19,7 +19,8 @@ from rnalm.models.local import Layer, Local, Pooled, Recurrent
 from rnalm.scoring import scorers
 from rnalm.scoring.editors import TokenEditor as Editor
 from rnalm.scoring.edits import DELETED, Edits
-from rnalm.scoring.scorers import fused, incremental
+from rnalm.scoring.scorers import fused, incremental, reading
+from rnalm.scoring.scorers.beside import Beside
 from rnalm.scoring.scorers.incremental import IncrementalScorer
 from rnalm.scoring.scorers.naive import NaiveScorer
 from rnalm.scoring.scorers.passes import pass_bytes, passes
@@ -203,6 +204,84 @@ def test_models_of_the_sizes_in_use_score_as_the_naive_scorer_in_float32(make_mo
     assert_equal(IncrementalScorer(model).score(sequence, edits), NaiveScorer(model).score(sequence, edits))
 
 
+@examples(60)
+@given(data=st.data(), rows=st.sampled_from([None, 50, 2000]), together=st.integers(2, 5))
+def test_sequences_that_are_launched_together_score_as_alone(make_model, data, rows, together):
+    model = data.draw(st.one_of(salukis(make_model), others())).double()
+    sequences = [sequence_for(model, data.draw(lengths(model)), seed) for seed in range(data.draw(st.integers(1, 6)))]
+    edits = [data.draw(general(len(sequence.input_ids))) for sequence in sequences]
+    alone, joined = IncrementalScorer(model, rows), IncrementalScorer(model, rows)
+    joined.together = together
+    pending = [joined.launch(*both) for both in zip(sequences, edits, strict=True)]
+    order = data.draw(st.permutations(range(len(sequences))))  # in which they are waited for
+    for number in order:
+        expected = alone.launch(sequences[number], edits[number])()
+        np.testing.assert_allclose(pending[number](), expected, rtol=1e-6, atol=1e-6)
+
+
+def watched(monkeypatch) -> list[int]:
+    """Note how many sequences are computed in each launch."""
+    seen: list[int] = []
+    monkeypatch.setattr(incremental, "Beside", lambda items, *args: seen.append(len(items)) or Beside(items, *args))
+    return seen
+
+
+def test_sequences_wait_for_others_until_there_are_enough_or_one_is_asked_for(make_model, monkeypatch):
+    model = saluki_of(make_model)
+    scorer = IncrementalScorer(model)
+    seen = watched(monkeypatch)
+    edits, sequence = Edits.single(np.arange(60), np.full(60, 7)), sequence_for(model, 60, 1)
+    expected = scorer.launch(sequence, edits)()
+    assert seen == [1]  # on a CPU none waits
+    scorer.together = 3
+    pending = [scorer.launch(sequence, edits) for _ in range(5)]
+    assert seen == [1, 3]
+    outputs = [wait() for wait in pending]
+    assert seen == [1, 3, 2]
+    assert all(np.allclose(each, expected, atol=1e-6) for each in outputs)
+
+
+def test_only_what_fits_goes_together(make_model, monkeypatch):
+    model = saluki_of(make_model)
+    scorer = IncrementalScorer(model)
+    scorer.together, seen = 8, watched(monkeypatch)
+    few = [(sequence_for(model, length, 1), Edits.of([[(0, 1, [7])]], length)) for length in (100, 110, 900, 120, 130)]
+
+    def launch() -> None:
+        seen.clear()
+        for wait in [scorer.launch(*each) for each in few]:
+            wait()
+
+    launch()
+    assert seen == [2, 2, 1]  # three of them, padded to the long one, would be more than twice as much
+    scorer.memory = 3 * pass_bytes(model.local(), 110)
+    launch()
+    assert seen == [2, 1, 2]
+    scorer.memory, scorer.rows = 1e9, 1
+    launch()
+    assert seen == [1] * 5
+
+
+def test_when_memory_runs_out_fewer_sequences_go_together(make_model, monkeypatch, caplog):
+    model = saluki_of(make_model)
+    scorer = IncrementalScorer(model)
+    edits, sequence = Edits.single(np.arange(60), np.full(60, 7)), sequence_for(model, 60, 1)
+    expected = scorer.launch(sequence, edits)()
+    scorer.together, scorer.memory, seen = 4, 4 * pass_bytes(model.local(), 60), []
+
+    def beside(items, *args):
+        seen.append(len(items))
+        if len(items) > 1:
+            raise torch.OutOfMemoryError
+        return Beside(items, *args)
+
+    monkeypatch.setattr(incremental, "Beside", beside)
+    outputs = [wait() for wait in [scorer.launch(sequence, edits) for _ in range(4)]]
+    assert seen == [4, 2, 1, 1, 1, 1]
+    assert all(np.allclose(each, expected, atol=1e-6) for each in outputs)
+    assert "out of memory; going on with" in caplog.text
+
+
 def saluki_of(make_model, **sizes):
     return make_model(3, {"filters": 5, "kernel_size": 5, "layers": 2} | sizes, 11, 1, 2)
 
@@ -238,13 +317,13 @@ def test_where_memory_holds_few_passes_edits_are_scored_in_parts(make_model, mon
     whole = scorer.score(sequence, edits)
     assert_equal(whole, NaiveScorer(model).score(sequence, edits))
     shifts = []
-    monkeypatch.setattr(incremental, "passes", lambda *args: shifts.append(args[2:]) or passes(*args))
+    monkeypatch.setattr(reading, "passes", lambda *args: shifts.append(len(args[2])) or passes(*args))
     for memory, most in ((0, 2), (4 * pass_bytes(model.local(), 210), 4)):
         shifts.clear()
         caplog.clear()
         scorer.memory = memory
         assert_equal(scorer.score(sequence, edits), whole)
-        assert max(len(set(left) | set(right) | {0}) for left, right in shifts) <= most
+        assert max(shifts) <= most
         assert "memory is short: edits of sequence 's' are scored in parts" in caplog.text
 
 
@@ -252,7 +331,7 @@ def test_where_memory_holds_few_passes_edits_are_scored_in_parts(make_model, mon
 def test_edits_that_need_the_same_passes_are_never_parted(make_model, monkeypatch, token):
     model = saluki_of(make_model)
     calls = []
-    monkeypatch.setattr(incremental, "passes", lambda *args: calls.append(args) or passes(*args))
+    monkeypatch.setattr(reading, "passes", lambda *args: calls.append(args) or passes(*args))
     scorer = IncrementalScorer(model)
     scorer.memory = 0
     scorer.score(sequence_for(model, 200, 1), Edits.single(np.arange(200), np.full(200, token)))
