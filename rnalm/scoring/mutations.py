@@ -50,9 +50,9 @@ def write_archive(parts: Sequence[str | Path], output: str | Path, scale: str) -
     Raises
     ------
     RnalmError
-        If no shard has a row, or two sequences would have files of one name.
+        If two sequences would have files of one name.
     """
-    scores = Scores(parts)
+    scores = Scores(parts, empty=True)
     regression = pa.types.is_floating(scores.schema.field("pred").type)
     letters = scores.values("replacement") if PLACES not in scores.schema.names else None
     kinds = ["logits"] if scale == "logit" and not regression else ["diffs", "abs_diffs", "predictions"]

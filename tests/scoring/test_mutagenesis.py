@@ -12,10 +12,14 @@ import pandas as pd
 import pytest
 
 from rnalm.config.results import Mutate
-from rnalm.scoring import mutagenesis
-from rnalm.scoring.merge import read
+from rnalm.config.tracks import Elements
+from rnalm.report import figures
+from rnalm.report.score_page import write_page
+from rnalm.scoring import mutagenesis, summary
+from rnalm.scoring.merge import EXPORTERS, merge, read
 from rnalm.scoring.mutations import write_archive
 from rnalm.scoring.shard import score_shard
+from rnalm.tracks.elements import find_elements
 
 ROWS = [("first", "gattacagattacagg"), ("second", "ttgacnacca"), ("third", "cc")]
 OTHERS = {letter: [other for other in "acgt" if other != letter] for letter in "acgt"}
@@ -169,6 +173,33 @@ def test_regions_of_a_file_are_mutated_each_by_itself_and_what_is_left_out_is_to
     assert f"names no region of 1 of 3 sequences, which have no scores, and names 1 that are not in {encoded}" in told
     assert "regions of 2 of 2 sequences leave what the models see, as of 'first', and are cut" in told
     assert "1 of 2 sequences have no scores, as 'third': no region has 2 positions that the models see" in told
+
+
+@pytest.mark.parametrize("bases", [1, 2])
+def test_a_file_that_names_no_sequence_of_a_source_leaves_an_empty_table(
+    encode_rows, model_folder, job, tmp_path, caplog, bases
+):
+    (tmp_path / "r.bed").write_text("else\t0\t4\n")
+    options = {"bases": bases, "regions": str(tmp_path / "r.bed")}
+    model, encoded, parts = model_folder(), encode_rows(ROWS), [tmp_path / f"{shard}-of-2.parquet" for shard in range(2)]
+    for shard, part in enumerate(parts):
+        score_shard(job(model, encoded, mode="mutate", mutate=options, shard=shard, shards=2), part)
+    table, *others = [tmp_path / f"scores{suffix}" for suffix in EXPORTERS]
+    merge(parts, [table, *others], empty=True)
+    assert "names no region of 3 of 3 sequences" in caplog.text
+    assert caplog.messages[-1] == "no sequence was scored: the table of scores is empty"
+    assert len(pd.read_parquet(table)) == len(pd.read_csv(tmp_path / "scores.csv")) == 0
+    assert list(pd.read_csv(tmp_path / "scores.csv")) == list(pd.read_parquet(table))
+    assert pickle.loads((tmp_path / "scores.pkl").read_bytes()) == []
+    write_archive(parts, tmp_path / "selene.zip", "probability")
+    assert zipfile.ZipFile(tmp_path / "selene.zip").namelist() == []
+    write_page(table, tmp_path / "page.html", "mutate")
+    told = summary.summarize(read(table))
+    assert (told.predictions, told.profiles) == (0, [])
+    figures.profiles(told.profiles)
+    figures.positions(told.position, told.exchanges)
+    find_elements(table, [tmp_path / "elements.bed"], "mutate", [], Elements(), 1)
+    assert (tmp_path / "elements.bed").read_text() == ""
 
 
 @pytest.mark.parametrize(
