@@ -54,6 +54,9 @@ MUTATIONS = {"selene": "loo_scores_mutate.selene.zip"}
 #: What is made of a file of variants: the effects of alleles, and those of which there is none.
 VARIANTS, UNSCORED = "variants.parquet", "NA.tsv"
 
+#: Where the transcripts lie in which an allele does, beside the list of alleles.
+LAID = "transcripts.parquet"
+
 #: Folder of what is written as Selene does, how it ends by format, and what stands between the file's name and that: of each
 #: score of variants, by its columns, and of predictions.
 SELENE, ENDS = "selene", {"tsv": "tsv", "hdf5": "h5"}

@@ -283,7 +283,10 @@ def write_report(experiment: Experiment) -> Params:
         for source in experiment.queries
     ]
     cohorts = [
-        {"name": cohort, "table": tables[0], "unscored": tables[1], "tables": tables}
+        {
+            **{"name": cohort, "table": tables[0], "unscored": tables[1], "tables": tables},
+            "laid": next(iter(experiment.variants_laid(cohort)), None),
+        }
         for cohort in settings.variants
         for tables in [experiment.variant_tables(cohort)]
     ]

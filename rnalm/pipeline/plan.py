@@ -214,7 +214,7 @@ class Plan(Experiment):
         if rule == "list_variants":
             return self.settings.variants[values["cohort"]].paths
         if rule == "score_variants":
-            return self.settings.variants[values["cohort"]].references
+            return [self.settings.variants[values["cohort"]].letters]
         if rule == "write_variants":
             asked = self.settings.variants[values["cohort"]].files[values["written"]]
             return [asked["path"]] if asked["kind"] in ("vcf", "missing") else []

@@ -47,11 +47,11 @@ class Allele:
 
     @property
     def change(self) -> tuple[int, str, str]:
-        """Where it begins, 0-based, what goes and what comes, in capital letters; ``-`` is nothing.
+        """Where it begins, 0-based, what goes and what comes, as DNA in capital letters; ``-`` is nothing.
 
         Where nothing goes, the letters come behind the position, as in MAF files and those of ANNOVAR.
         """
-        ref, alt = ("" if letters == "-" else letters.upper() for letters in (self.ref, self.alt))
+        ref, alt = ("" if letters == "-" else letters.upper().replace("U", "T") for letters in (self.ref, self.alt))
         return (self.pos if not ref else self.pos - 1), ref, alt
 
     @property
