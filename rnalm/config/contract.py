@@ -48,8 +48,8 @@ TRACKS = {"bedgraph": "predictions.bedgraph", "npy": "predictions.npy"}
 SCORES = ("parquet", "csv", "pkl")
 PAGE = "html"
 
-#: Further formats of the scores of a mutagenesis.
-MUTATIONS = {"selene": "loo_scores_mutate.selene.zip"}
+#: Further formats of the scores of a mutagenesis: the files that Selene writes, as text or as matrices.
+MUTATIONS = {name: f"loo_scores_mutate.{name}.zip" for name in ("selene", "hdf5")}
 
 #: What is made of a file of variants: the effects of alleles, and those of which there is none.
 VARIANTS, UNSCORED = "variants.parquet", "NA.tsv"

@@ -248,9 +248,9 @@ def merge_scores(experiment: Experiment, place: str, mode: str) -> Params:
     return {"empty": mode == "mutate"}
 
 
-def write_mutations(experiment: Experiment, place: str) -> Params:
-    """Give what the scores are differences of."""
-    return {"scale": experiment.settings.interpret.scale}
+def write_mutations(experiment: Experiment, place: str, archive: str) -> Params:
+    """Give what the scores are differences of, and how they are written."""
+    return {"scale": experiment.settings.interpret.scale, "kind": archive}
 
 
 def draw_scores(experiment: Experiment, place: str, mode: str) -> Params:

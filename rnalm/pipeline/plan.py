@@ -318,4 +318,6 @@ class Plan(Experiment):
             merged = {"place": place("interpret", source), "mode": mode}
             yield "merge_scores", merged
             yield "draw_scores", merged
-        yield from (("write_mutations", {"place": place("interpret", source)}) for source in self.mutated if self.mutations)
+        for source in self.mutated:
+            written = {"place": place("interpret", source)}
+            yield from (("write_mutations", written | {"archive": name}) for name in self.settings.interpret.formats)

@@ -301,7 +301,7 @@ def several(tmp_path_factory, make_experiment) -> Experiment:
             "finetune": {"epochs": 1},
             "predict": {"formats": ["tsv"]},
             "interpret": {
-                **{"modes": ["mask", "mutate"], "mutate": {"bases": 2, "start": "center:4"}, "formats": ["selene"]},
+                **{"modes": ["mask", "mutate"], "mutate": {"bases": 2, "start": "center:4"}, "formats": ["selene", "hdf5"]},
                 **{"sample_size": 2, "shards": 1, "explain": "all"},
             },
             "tracks": {"formats": ["bigwig"], "classes": ["TTA", "GG"], "elements": None},
