@@ -20,7 +20,7 @@ from rnalm.models.local import Flattened
 from rnalm.models.own import OwnNetwork
 from rnalm.prediction.panel import Panel
 from rnalm.scoring.effects import WRITTEN, columns, score_names
-from rnalm.scoring.layout import lay
+from rnalm.scoring.layout import Stretch, lay
 from rnalm.scoring.outputs import Outputs
 from rnalm.scoring.views import GenomeView, TranscriptView
 from rnalm.sequences.edited import Change, NoWindow, Window
@@ -196,11 +196,18 @@ class Scorer:
         contigs, strands = (alleles[name].to_pylist() for name in ("contig", "strand"))
         places = [(contigs[number], self.view.strand(strands[number])) for number in owner.tolist()]
         outputs, unknown = self.outputs.nothing(len(found)), np.zeros(len(found), dtype=bool)
-        for stretch in lay(found, places, self.view.letters):
+        for stretch in self._stretches(found, places):
             for whole, part in zip(outputs, self.outputs(stretch), strict=True):
                 whole[stretch.numbers] = part
             unknown[stretch.numbers] = stretch.unknown
         return outputs, unknown
+
+    def _stretches(self, found: list[Window], places: list[tuple[str, str]]) -> Iterator[Stretch]:
+        """Lay windows that overlap on common stretches; say of which file letters are that cannot be read."""
+        try:
+            yield from lay(found, places, self.view.letters)
+        except RnalmError as error:
+            raise RnalmError(f"{self.options.letters}, {error}") from None
 
     def _read(self, outputs: list[np.ndarray], owner: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Read what models say: with REF, and the mean over the windows with ALT ``(rows, outputs)``."""

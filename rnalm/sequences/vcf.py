@@ -180,10 +180,12 @@ def _alleles(path: str | Path, lines: Iterator[str], strand_column: str | int | 
     columns = {name: names.index(name) for name in COLUMNS}
     strand = _strand_at(path, names, strand_column)
     named = next((names.index(name) for name in ("id", "name") if name in names), None)
+    # A quotation mark means nothing in VCF.
+    quoted = '"' in header[1]
     for number, line in numbered:
         if not line or line.startswith("#"):
             continue
-        fields = line.split(separator)
+        fields = next(csv.reader([line], delimiter=separator)) if quoted else line.split(separator)
         where = place(path, number)
         if len(fields) <= max(columns.values()):
             raise RnalmError(f"{where}: has {len(fields)} fields, expected {max(columns.values()) + 1} or more")

@@ -301,6 +301,35 @@ def test_a_shard_reads_only_the_row_groups_that_it_needs(tmp_path, monkeypatch):
         assert sum(map(len, asked)) <= 6 + min(shards, 11) - 1
 
 
+@pytest.mark.parametrize("truncate", ["right", "left", "both"])
+def test_what_an_insertion_pushes_beyond_a_limit_is_cut_at_the_end_at_which_sequences_are(
+    any_length, cohort, tmp_path, monkeypatch, truncate
+):
+    """As if the models had a table of 61 positions: of the edited window 61 letters are read."""
+    monkeypatch.setattr("rnalm.scoring.outputs.limit", lambda config: 61)
+    models = []
+    for number, folder in enumerate(any_length):
+        models.append(str(shutil.copytree(folder, tmp_path / f"m{number}")))
+        config = json.loads((tmp_path / f"m{number}" / "config.json").read_text()) | {"truncate": truncate}
+        (tmp_path / f"m{number}" / "config.json").write_text(json.dumps(config))
+    pos, alt = 200, GENOME[199] + "TTGCA"
+    options, alleles = cohort([(pos, GENOME[199], alt)] * 2, scores=["predictions"])
+    for row in run(tmp_path, models, options, alleles).to_dict("records"):
+        window = GENOME[199 - 30 : 199] + alt + GENOME[200 : 200 + 30]
+        # Cut as it is read.
+        text = reverse_complement(window, rna=False) if row["strand"] == "-" else window
+        kept = {"right": text[:61], "left": text[5:], "both": text[2:-3]}[truncate]
+        assert row["alt_pred"] == pytest.approx(told(any_length, kept, minus=False), abs=1e-5)
+
+
+def test_an_odd_letter_on_the_other_strand_is_told_with_file_and_place(any_length, cohort, tmp_path, refusal):
+    (tmp_path / "odd.fa").write_text(f">z\n{GENOME[:110]}?{GENOME[111:]}\n")
+    options, alleles = cohort([RECORDS[0]] * 2, genome=str(tmp_path / "odd.fa"))
+    assert refusal(run, tmp_path, any_length, options, alleles).startswith(
+        f"{tmp_path}/odd.fa, z:70-131: letter 41 of the sequence is '?', expected a nucleotide code"
+    )
+
+
 def test_columns_are_named_by_score_and_class():
     names = columns(Labels("multilabel", classes=("a", "b")), ["abs_diffs", "predictions"]).names
     assert names[-6:] == ["abs_diff_a", "abs_diff_b", "ref_pred_a", "ref_pred_b", "alt_pred_a", "alt_pred_b"]
