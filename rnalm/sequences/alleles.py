@@ -55,7 +55,7 @@ def list_file(options: Variants, output: str | Path, laid: str | Path | None = N
     RnalmError
         If a file cannot be read, has no allele, or does not fit the genome: none of its contigs is there, or most REF differ.
     """
-    hold = (_Genome if options.transcripts is None else _Exons)(options)
+    hold = _holder(options)
     listed = rows(options, hold)
     with replacing(output) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
         while held := list(islice(listed, GROUP)):
@@ -128,15 +128,15 @@ class Tally:
             log.warning("%s: %d of %d %s are not scored (NA.tsv): %s", files, self.reasons.total(), self.rows, what, told)
 
 
-def rows(options: Variants, hold: "_Genome | _Exons") -> Iterator[dict]:
+def rows(options: Variants, hold: "_Genome | _Exons | None" = None) -> Iterator[dict]:
     """Hold the alleles of files against the genome, and tell at the end what is wrong.
 
     Parameters
     ----------
     options : Variants
         The files, how they are read, and the genome.
-    hold : _Genome or _Exons
-        Holds an allele against it.
+    hold : _Genome or _Exons, optional
+        Holds an allele against it, where it is asked for more afterwards.
 
     Yields
     ------
@@ -148,7 +148,7 @@ def rows(options: Variants, hold: "_Genome | _Exons") -> Iterator[dict]:
     RnalmError
         As :func:`list_file` does.
     """
-    tally = Tally()
+    tally, hold = Tally(), hold or _holder(options)
     for allele in chain.from_iterable(read(path, options.strand_column) for path in options.path):
         tally.alleles += 1
         written = {name: getattr(allele, name) for name in ("place", "chrom", "pos", "name", "ref", "alt", "strand")}
@@ -211,6 +211,11 @@ class _Exons:
                 known |= {"contig": found.contig, "ref_match": found.ref_match, "alt_is_reference": found.alt_is_reference}
                 known |= {"start": change.start, "goes": change.ref, "comes": change.alt, "kind": change.kind}
             yield known
+
+
+def _holder(options: Variants) -> _Genome | _Exons:
+    """Open the genome, or the transcripts."""
+    return (_Genome if options.transcripts is None else _Exons)(options)
 
 
 def _problem(allele: Allele, require_strand: bool) -> str | None:
