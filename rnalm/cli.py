@@ -261,7 +261,8 @@ def _of_variants(name: str, cohort: "Variants") -> list[str]:
     from rnalm.sequences.locate import Regions
 
     try:
-        print(f"variants.{name}: {', '.join(cohort.path)}: {sum(1 for _ in rows(cohort)):,} alleles")
+        what = "alleles" if cohort.transcripts is None else "alleles in transcripts, or in none"
+        print(f"variants.{name}: {', '.join(cohort.path)}: {sum(1 for _ in rows(cohort)):,} {what}")
         if cohort.regions:
             Regions(cohort.regions, Reference(cohort))
     except RnalmError as error:

@@ -390,6 +390,14 @@ def test_variants_are_held_against_the_genome(capsys, write_config, tmp_path):
     cohort = {"path": str(tmp_path / "v.vcf"), "genome": str(tmp_path / "g.fa"), "length": 9, "index": str(tmp_path)}
     assert cli.main(["check", str(write_config(variants={"mine": cohort}))]) == 0
     assert f"variants.mine: {tmp_path}/v.vcf: 2 alleles\n" in capsys.readouterr().out
+    (tmp_path / "t.fa").write_text(">t\nACGTACGT\n>u\nACGT\n")
+    (tmp_path / "t.bed").write_text("1\t0\t8\tt\t0\t+\t0\t0\t0\t1\t8\t0\n1\t4\t8\tu\t0\t+\t4\t4\t0\t1\t4\t0\n")
+    laid = {"path": cohort["path"], "index": str(tmp_path)}
+    laid |= {"transcripts": {"fasta": str(tmp_path / "t.fa"), "bed": str(tmp_path / "t.bed")}}
+    assert cli.main(["check", str(write_config(variants={"mine": laid}))]) == 0
+    assert f"variants.mine: {tmp_path}/v.vcf: 4 alleles in transcripts, or in none\n" in capsys.readouterr().out
+    wrong = failure(capsys, "check", str(write_config(variants={"mine": laid | {"genome": str(tmp_path / "g.fa")}})))
+    assert "variants.mine.genome: expected this or transcripts, found both" in wrong
     (tmp_path / "genes.bed").write_text("chr7\t1\t5\tgene\n")
     wrong = failure(capsys, "check", str(write_config(variants={"mine": cohort | {"regions": str(tmp_path / "genes.bed")}})))
     assert "genes.bed: none of its contigs (chr7) is in " in wrong

@@ -88,7 +88,7 @@ strongest effects are, or the nearest; null: none."""
         if "parquet" not in self.formats:
             raise ValueError(f"formats: parquet is always among them, found {self.formats}")
         if (self.genome is None) == (self.transcripts is None):
-            raise ValueError("expected genome or transcripts, " + ("found both" if self.genome else "found neither"))
+            raise ValueError("genome: expected this or transcripts, " + ("found both" if self.genome else "found neither"))
         if self.transcripts is not None:
             for key in ("length", "anchor", "regions", "strand_column", "require_strand"):
                 if getattr(self, key) != type(self).model_fields[key].default:

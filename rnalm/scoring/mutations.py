@@ -221,7 +221,8 @@ def _write(
         for number, block in enumerate(blocks):
             if number == 0:
                 tables.begin(Path(folder), block)
-            tables.add(block, block.rows.assign(ref=_spelled(block.rows["ref"]), alt=_spelled(block.rows["alt"])))
+            rows = block.rows.assign(ref=_spelled(block.rows.loc[:, "ref"]), alt=_spelled(block.rows.loc[:, "alt"]))
+            tables.add(block, rows)
             kept += [block] if letters else []
         for path in sorted(Path(folder).iterdir()):
             with path.open("rb") as file, archive.open(_entry(f"{stem}_{path.name}"), "w", force_zip64=True) as entry:

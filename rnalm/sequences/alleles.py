@@ -123,7 +123,7 @@ class Tally:
             given = f"{options.transcripts.bed} has with letters in {options.letters}"
             raise RnalmError(f"{files}: no allele lies in a transcript that {given}; are they of one assembly?")
         if self.reasons:
-            told = ", ".join(f"{count} {reason}" for reason, count in self.reasons.most_common())
+            told = ", ".join(f"{reason} ({count})" for reason, count in self.reasons.most_common())
             what = "alleles" if options.transcripts is None else "alleles in transcripts"
             log.warning("%s: %d of %d %s are not scored (NA.tsv): %s", files, self.reasons.total(), self.rows, what, told)
 

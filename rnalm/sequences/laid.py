@@ -53,6 +53,6 @@ def read(path: str | Path, where: str) -> Transcripts:
     found = []
     for row in pq.read_table(path).to_pylist():
         cds = None if row["cds_start"] is None else (row["cds_start"], row["cds_end"])
-        exons = (np.array(row[name], dtype=np.int64) for name in ("starts", "ends"))
-        found.append(Transcript(row["id"], row["contig"], row["strand"], *exons, cds, row["phase"]))
+        starts, ends = (np.array(row[name], dtype=np.int64) for name in ("starts", "ends"))
+        found.append(Transcript(row["id"], row["contig"], row["strand"], starts, ends, cds, row["phase"]))
     return Transcripts(found, where)
