@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnalm import __version__
-from rnalm.config import load, reference
+from rnalm.config import contract, load, reference
 from rnalm.errors import RnalmError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tokenizers import Tokenizer
 
     from rnalm.config import Config, OwnModel, Source, Variants
     from rnalm.labels.check import Checked
@@ -161,7 +163,7 @@ def _check(options: argparse.Namespace) -> None:
         encode = inherit(settings.encode.model_dump(exclude_unset=True), configs)
         labels = settings.labels.model_copy(update=experiment.labelled)
         settings = settings.model_copy(update={"encode": encode, "labels": labels})
-    problems, more = _of_start(settings), 0
+    problems, more, own, vocabulary = _of_start(settings), 0, None, None
     for name, source, learned in _sources(experiment, configs):
         found = check.check(source, settings, trains=settings.trains and name == "source", learned=learned)
         print(f"{name}: {source.paths[0]}: {_shown(found)}")
@@ -169,8 +171,12 @@ def _check(options: argparse.Namespace) -> None:
             how = "be cut" if settings.labels.per == "sequence" else "be read in windows"
             print(f"{name}: sequences of more than encode.block_size, {settings.encode.block_size}, will {how}")
         problems, more = problems + found.problems.lines, more + found.problems.more
-        if name == "source" and isinstance(settings.model, OwnModel):
-            problems += _of_network(settings, settings.model, found)
+        vocabulary = _vocabulary(settings, source, found) if learned else vocabulary
+        own = found if name == "source" else own
+    if isinstance(settings.model, OwnModel) and own is not None:
+        problems += _of_network(settings, settings.model, own, vocabulary)
+    if "mutate" in settings.interpret.scored:
+        problems += _of_mutation(settings, vocabulary, experiment.lender)
     for name, cohort in settings.variants.items():
         problems += _of_variants(name, cohort)
     if settings.tracks and settings.tracks.transcripts:
@@ -203,7 +209,37 @@ def _of_start(settings: "Config") -> list[str]:
     return []
 
 
-def _of_network(settings: "Config", section: "OwnModel", found: "Checked") -> list[str]:
+def _vocabulary(settings: "Config", source: "Source", found: "Checked") -> "Tokenizer | None":
+    """Make the tokenizer that a run would learn, if what occurs in the source tells all of its tokens."""
+    from rnalm.labels.check import ALPHABET
+    from rnalm.tokens.learn import of_tokens
+
+    options = settings.tokenizer
+    chosen = options.sample_size or options.vocab_size or (options.min_freq or 1) > 1
+    if options.type != "atomic" or chosen or not 0 < len(found.alphabet) < ALPHABET:
+        return None
+    return of_tokens(sorted(found.alphabet), options, source.token_sep)
+
+
+def _of_mutation(settings: "Config", vocabulary: "Tokenizer | None", lender: str | None) -> list[str]:
+    """List what is wrong with the letters that are to be exchanged, where the tokens are known, and with where they are."""
+    from rnalm.scoring.check import check_mutation
+    from rnalm.scoring.mutagenesis import read_regions
+    from rnalm.tokens.tokenizer import load_tokenizer
+
+    interpret, both_strands = settings.interpret, settings.encode.reverse_complement == "average"
+    lent = Path(lender or "", contract.TOKENIZER)
+    try:
+        read_regions(interpret.mutate)
+        tokens = load_tokenizer(lent) if lender and lent.is_file() else vocabulary
+        if tokens is not None:
+            check_mutation(interpret.mutate, interpret.level, settings.labels.per, both_strands, tokens)
+    except RnalmError as error:
+        return [str(error)]
+    return []
+
+
+def _of_network(settings: "Config", section: "OwnModel", found: "Checked", vocabulary: "Tokenizer | None") -> list[str]:
     """List what is wrong with a network of the user's own, made and tried on sequences as long as those of the source."""
     from rnalm.models.bring import look
     from rnalm.sequences.read import classes
@@ -212,7 +248,7 @@ def _of_network(settings: "Config", section: "OwnModel", found: "Checked") -> li
     outputs = named or (found.classes if settings.task == "classification" else 1)
     lengths = [min(length, settings.encode.block_size) for length in (found.shortest, found.longest)]
     try:
-        look(section, settings.task, outputs, lengths if found.sequences else [])
+        look(section, settings.task, outputs, lengths if found.sequences else [], vocabulary)
     except RnalmError as error:
         return [str(error)]
     return []
@@ -225,7 +261,8 @@ def _of_variants(name: str, cohort: "Variants") -> list[str]:
     from rnalm.sequences.locate import Regions
 
     try:
-        print(f"variants.{name}: {', '.join(cohort.path)}: {sum(1 for _ in rows(cohort)):,} alleles")
+        what = "alleles" if cohort.transcripts is None else "alleles in transcripts, or in none"
+        print(f"variants.{name}: {', '.join(cohort.path)}: {sum(1 for _ in rows(cohort)):,} {what}")
         if cohort.regions:
             Regions(cohort.regions, Reference(cohort))
     except RnalmError as error:

@@ -134,7 +134,7 @@ BASES = {
         "task": "multilabel",
         "source": source("table.tsv", columns={"id": "id", "sequence": "sequence", "label": ["a", "b"]}),
         "interpret": {
-            **{"modes": ["mutate"], "mutate": {"regions": "regions.bed"}, "formats": ["selene"]},
+            **{"modes": ["mutate"], "mutate": {"regions": "regions.bed"}, "formats": ["selene", "hdf5"]},
             **{"shards": 2, "explain": "all"},
         },
         "predict": {"formats": ["tsv", "hdf5"]},

@@ -20,7 +20,7 @@ READERS = {
         *("evaluate_classes", "write_predictions", "write_report"),
     ),
     "gather_models": ("score_shard", "score_variants"),
-    "list_variants": ("score_variants",),
+    "list_variants": ("score_variants", "write_report"),
     "score_variants": ("merge_variants", "write_variants"),
     "merge_variants": ("write_tracks", "write_report"),
     "write_variants": ("write_report",),

@@ -306,6 +306,74 @@ def test_a_network_of_ones_own_is_made_and_tried(capsys, write_config, tmp_path,
         assert cli.main(["check", str(path)]) == 0
 
 
+OF_IDS = """from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, tokens):
+        super().__init__()
+        self.table = nn.Embedding(tokens, 3)
+
+    def forward(self, ids):
+        return self.table(ids).sum(1)[:, :1]
+"""
+
+
+@pytest.mark.parametrize(
+    ("letters", "changes", "problem"),
+    [
+        ("ACGU", {"args": {"length": 4}}, None),
+        ("MKEL", {"args": {"length": 4}}, "model.input: one_hot is for nucleotides, and 'E' is none; expected input: ids"),
+        # Seven special tokens, and four letters.
+        ("MKEL", {"path": "ids.py", "input": "ids", "args": {"tokens": 11}}, None),
+        ("MKEL", {"path": "ids.py", "input": "ids", "args": {"tokens": 10}}, "ids.py: Net does not take (2, 4) ("),
+    ],
+)
+def test_a_network_is_tried_on_the_letters_that_it_will_get(capsys, write_config, tmp_path, letters, changes, problem):
+    (tmp_path / "net.py").write_text(NETWORK)
+    (tmp_path / "ids.py").write_text(OF_IDS)
+    (tmp_path / "four.tsv").write_text("id\ts\ty\n" + "".join(f"r{row}\t{letters}\t{row}\n" for row in range(12)))
+    source = {"path": str(tmp_path / "four.tsv"), "columns": {"id": "id", "sequence": "s", "label": "y"}}
+    model = {"name": "file", "path": "net.py", "class": "Net"} | changes
+    model["path"] = str(tmp_path / model["path"])
+    path = write_config(source=source, model=model, interpret={"modes": ["mask"]})
+    if problem:
+        assert problem in failure(capsys, "check", str(path))
+    else:
+        assert cli.main(["check", str(path)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "mutate", "problem"),
+    [
+        ({"s": "ACGU"}, {"letters": ["A", "U"]}, None),
+        ({"s": "ACGU"}, {"letters": ["A", "T"]}, "interpret.mutate.letters: 'T' is not in the vocabulary; valid: A, C, G, U"),
+        ({"s": "ACX"}, {}, None),
+        (
+            {"s": "XYZ"},
+            {},
+            "interpret.mutate.letters is missing: the vocabulary does not tell which letters are meant, found X",
+        ),
+        ({"s": "a,gej,t", "token_sep": ","}, {"letters": ["gej", "a"]}, None),
+        (
+            {"s": "a,gej,t", "token_sep": ","},
+            {"letters": ["ge", "a"]},
+            "interpret.mutate.letters: 'ge' is not in the vocabulary",
+        ),
+        ({"s": "ACGU"}, {"regions": "none.bed"}, "none.bed: no such file"),
+    ],
+)
+def test_letters_that_are_to_be_exchanged_are_looked_for(capsys, write_config, tmp_path, rows, mutate, problem):
+    (tmp_path / "s.tsv").write_text("id\ts\ty\n" + "".join(f"r{row}\t{rows['s']}\t{row}\n" for row in range(12)))
+    columns = {"id": "id", "sequence": "s", "label": "y"}
+    source = {"path": str(tmp_path / "s.tsv"), "columns": columns, "token_sep": rows.get("token_sep")}
+    path = write_config(source=source, interpret={"modes": ["mutate"], "mutate": mutate})
+    if problem:
+        assert failure(capsys, "check", str(path)).startswith(problem)
+    else:
+        assert cli.main(["check", str(path)]) == 0
+
+
 def test_transcripts_are_read_before_anything_is_trained(capsys, write_config, tmp_path):
     path, line = tmp_path / "t.bed", "1\t5\t19\tt\t0\t{}\t0\t0\t0\t1\t14\t0\n"
     path.write_text(line.format("+"))
@@ -322,6 +390,14 @@ def test_variants_are_held_against_the_genome(capsys, write_config, tmp_path):
     cohort = {"path": str(tmp_path / "v.vcf"), "genome": str(tmp_path / "g.fa"), "length": 9, "index": str(tmp_path)}
     assert cli.main(["check", str(write_config(variants={"mine": cohort}))]) == 0
     assert f"variants.mine: {tmp_path}/v.vcf: 2 alleles\n" in capsys.readouterr().out
+    (tmp_path / "t.fa").write_text(">t\nACGTACGT\n>u\nACGT\n")
+    (tmp_path / "t.bed").write_text("1\t0\t8\tt\t0\t+\t0\t0\t0\t1\t8\t0\n1\t4\t8\tu\t0\t+\t4\t4\t0\t1\t4\t0\n")
+    laid = {"path": cohort["path"], "index": str(tmp_path)}
+    laid |= {"transcripts": {"fasta": str(tmp_path / "t.fa"), "bed": str(tmp_path / "t.bed")}}
+    assert cli.main(["check", str(write_config(variants={"mine": laid}))]) == 0
+    assert f"variants.mine: {tmp_path}/v.vcf: 4 alleles in transcripts, or in none\n" in capsys.readouterr().out
+    wrong = failure(capsys, "check", str(write_config(variants={"mine": laid | {"genome": str(tmp_path / "g.fa")}})))
+    assert "variants.mine.genome: expected this or transcripts, found both" in wrong
     (tmp_path / "genes.bed").write_text("chr7\t1\t5\tgene\n")
     wrong = failure(capsys, "check", str(write_config(variants={"mine": cohort | {"regions": str(tmp_path / "genes.bed")}})))
     assert "genes.bed: none of its contigs (chr7) is in " in wrong

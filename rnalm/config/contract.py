@@ -48,11 +48,14 @@ TRACKS = {"bedgraph": "predictions.bedgraph", "npy": "predictions.npy"}
 SCORES = ("parquet", "csv", "pkl")
 PAGE = "html"
 
-#: Further formats of the scores of a mutagenesis.
-MUTATIONS = {"selene": "loo_scores_mutate.selene.zip"}
+#: Further formats of the scores of a mutagenesis: the files that Selene writes, as text or as matrices.
+MUTATIONS = {name: f"loo_scores_mutate.{name}.zip" for name in ("selene", "hdf5")}
 
 #: What is made of a file of variants: the effects of alleles, and those of which there is none.
 VARIANTS, UNSCORED = "variants.parquet", "NA.tsv"
+
+#: Where the transcripts lie in which an allele does, beside the list of alleles.
+LAID = "transcripts.parquet"
 
 #: Folder of what is written as Selene does, how it ends by format, and what stands between the file's name and that: of each
 #: score of variants, by its columns, and of predictions.

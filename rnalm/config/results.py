@@ -172,8 +172,9 @@ every other letter of the alphabet (in-silico mutagenesis)."""
     """For `replace`: also set the modifiers of a token to 0 and keep the token."""
     mutate: Mutate = Mutate()
     """For `mutate`: which letters are exchanged."""
-    formats: list[Literal["selene"]] = []
-    """For `mutate`, beside Parquet, CSV and pickle: `selene`, an archive of the files that Selene writes for each sequence."""
+    formats: list[Literal["selene", "hdf5"]] = []
+    """For `mutate`, beside Parquet, CSV and pickle: an archive of the files that Selene writes for each sequence, as text \
+(`selene`) or as matrices (`hdf5`)."""
     explain: str | Annotated[list[str], Field(min_length=1)] | None = None
     """For classes, or several targets: what is explained; `predicted`, `all`, the name of a class, or a list of names. \
 null: the predicted class, all targets or, with `labels.per: token`, that of sites (see `predict.sites.of`)."""

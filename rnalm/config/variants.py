@@ -1,7 +1,7 @@
 """Configuration of the effects of variants."""
 
 from collections import Counter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -68,7 +68,8 @@ is empty or `.`, the forward strand is."""
     """Whether an allele of which no strand is known is left out (`NA.tsv`)."""
     formats: list[Literal["parquet", "tsv", "hdf5", "vcf"]] = Field(default=["parquet"], min_length=1)
     """`parquet`, and beside it `tsv` or `hdf5`, the files that Selene writes of each file of variants, in `selene/`, with all \
-digits; or `vcf`, each file again (VCF or BCF alone), with the scores in INFO."""
+digits; or `vcf`, each file again (VCF or BCF alone), with the scores in INFO. On transcripts, `tsv` has a column \
+`transcript`, and `vcf` an entry for each."""
     scorer: Literal["auto", "naive", "incremental"] = "auto"
     """`incremental` computes once what windows share, and of edited ones only what the edit changes, with the same effects \
 (local architectures only, as for `interpret`); `naive` runs the models on each window; `auto`: the first where the \
@@ -87,10 +88,10 @@ strongest effects are, or the nearest; null: none."""
         if "parquet" not in self.formats:
             raise ValueError(f"formats: parquet is always among them, found {self.formats}")
         if (self.genome is None) == (self.transcripts is None):
-            raise ValueError("expected genome or transcripts, " + ("found both" if self.genome else "found neither"))
+            raise ValueError("genome: expected this or transcripts, " + ("found both" if self.genome else "found neither"))
         if self.transcripts is not None:
-            for key in ("length", "anchor", "regions", "formats"):
-                if getattr(self, key) != (["parquet"] if key == "formats" else type(self).model_fields[key].default):
+            for key in ("length", "anchor", "regions", "strand_column", "require_strand"):
+                if getattr(self, key) != type(self).model_fields[key].default:
                     raise ValueError(f"{key} is for variants on a genome, found transcripts")
         if self.further:
             self._check_stems()
@@ -112,16 +113,16 @@ strongest effects are, or the nearest; null: none."""
         return [name for name in self.formats if name != "parquet"]
 
     @property
-    def files(self) -> dict[str, dict[str, str]]:
-        """What is written beside Parquet, by its place: of which file of variants, in which format, and which score."""
-        found: dict[str, dict[str, str]] = {}
+    def files(self) -> dict[str, dict[str, Any]]:
+        """What is written beside Parquet, by its place: of which file, in which format and score, and whether by transcript."""
+        found: dict[str, dict[str, Any]] = {}
         columns = [column for score in self.scores for column in SCORES[score]]
         for path in self.path:
             stem = contract.stem(path)
             for kind in self.further:
                 own = {f"{stem}.vcf.gz": ("vcf", "")} if kind == "vcf" else contract.selene(stem, kind, columns)
                 found |= {name: {"column": column, "kind": what, "path": path} for name, (what, column) in own.items()}
-        return found
+        return {name: asked | {"spliced": self.transcripts is not None} for name, asked in found.items()}
 
     @property
     def contigs(self) -> Contigs:
@@ -130,15 +131,8 @@ strongest effects are, or the nearest; null: none."""
 
     @property
     def paths(self) -> list[str]:
-        """The files that are read."""
-        return [*self.path, *self.references]
-
-    @property
-    def references(self) -> list[str]:
-        """The files that say what stands where: the genome, or transcripts and where they lie."""
-        if self.transcripts is not None:
-            return [self.transcripts.fasta, self.transcripts.bed]
-        return [self.letters]
+        """The files that are read: variants and what says what stands where, the genome, or transcripts and where they lie."""
+        return [*self.path, self.letters, *([self.transcripts.bed] if self.transcripts is not None else [])]
 
     @property
     def letters(self) -> str:

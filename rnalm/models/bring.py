@@ -4,6 +4,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tokenizers import Tokenizer as Vocabulary
+
 from rnalm.config import Encode, OwnModel, Tokenizer, contract
 from rnalm.labels.labels import Labels
 from rnalm.models import probe, registry
@@ -19,7 +21,7 @@ log = logging.getLogger(__name__)
 LETTERS = ("A", "C", "G", "T", "N")
 
 
-def look(section: OwnModel, task: str, outputs: int, lengths: Iterable[int]) -> None:
+def look(section: OwnModel, task: str, outputs: int, lengths: Iterable[int], vocabulary: Vocabulary | None = None) -> None:
     """Make a network of a user's own as a training would, and try it on letters. Its code is run.
 
     Parameters
@@ -32,18 +34,20 @@ def look(section: OwnModel, task: str, outputs: int, lengths: Iterable[int]) -> 
         How many numbers, or classes, it is to give.
     lengths : iterable of int
         Letters of sequences, those of which it is to take.
+    vocabulary : tokenizers.Tokenizer, optional
+        The tokens that a training would have; None: they are not known, and those of a genome stand for them.
 
     Raises
     ------
     RnalmError
         If the code cannot be run, weights do not fit, or the network does not take such sequences, or gives something else.
     """
-    tokenizer = of_letters(LETTERS, Tokenizer())
+    tokenizer = vocabulary or of_letters(LETTERS, Tokenizer())
     entries = {"task": task, "tokens": token_names(tokenizer)}
     sizes = (tokenizer.get_vocab_size(), 0, outputs, all_special_ids(tokenizer))
     model = registry.create(section.model_dump(), *sizes, **entries)
     assert isinstance(model, OwnNetwork)
-    if model.config.input == "one_hot":  # of other ids than those of letters nothing is known before there are tokens
+    if vocabulary or model.config.input == "one_hot":  # nothing is known of ids before there are tokens
         probe.check(model, lengths)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnalm.config import Config, Genome, Given, Interpret, OwnModel, Parts, Pretrain, Source, contract
-from rnalm.config.contract import LABELS, LANGUAGE_MODEL, MODEL, UNSCORED, VARIANTS, place
+from rnalm.config.contract import LABELS, LAID, LANGUAGE_MODEL, MODEL, UNSCORED, VARIANTS, place
 from rnalm.config.sweep import Sweep
 from rnalm.errors import RnalmError
 from rnalm.files import read_json
@@ -361,6 +361,17 @@ class Experiment:
         """
         names = (VARIANTS, UNSCORED, *self.settings.variants[cohort].files)
         return [f"{self.out}/variants/{cohort}/{name}" for name in names]
+
+    def variants_laid(self, cohort: str) -> list[str]:
+        """Name the table of how transcripts lie on the genome, if variants are scored on transcripts.
+
+        Parameters
+        ----------
+        cohort : str
+            Name of the file of variants.
+        """
+        on_transcripts = self.settings.variants[cohort].transcripts is not None
+        return [f"{self.out}/variants/parts/{cohort}/{LAID}"] if on_transcripts else []
 
     def further_predictions(self, source: str) -> dict[str, str]:
         """Name what is written of the predictions for a source as Selene does, by its place in their folder: what is in it.

@@ -243,9 +243,14 @@ def _laid(experiment: Experiment, source: str) -> Params:
     return {"windows": experiment.of_windows(source), "transcripts": next(iter(experiment.transcripts_of(source)), None)}
 
 
-def write_mutations(experiment: Experiment, place: str) -> Params:
-    """Give what the scores are differences of."""
-    return {"scale": experiment.settings.interpret.scale}
+def merge_scores(experiment: Experiment, place: str, mode: str) -> Params:
+    """Give whether there may be no scores: a file of regions need not name any sequence of a source."""
+    return {"empty": mode == "mutate"}
+
+
+def write_mutations(experiment: Experiment, place: str, archive: str) -> Params:
+    """Give what the scores are differences of, and how they are written."""
+    return {"scale": experiment.settings.interpret.scale, "kind": archive}
 
 
 def draw_scores(experiment: Experiment, place: str, mode: str) -> Params:
@@ -278,7 +283,10 @@ def write_report(experiment: Experiment) -> Params:
         for source in experiment.queries
     ]
     cohorts = [
-        {"name": cohort, "table": tables[0], "unscored": tables[1], "tables": tables}
+        {
+            **{"name": cohort, "table": tables[0], "unscored": tables[1], "tables": tables},
+            "laid": next(iter(experiment.variants_laid(cohort)), None),
+        }
         for cohort in settings.variants
         for tables in [experiment.variant_tables(cohort)]
     ]
@@ -303,9 +311,10 @@ RULES: dict[str, Callable[..., Params]] = {
             *(train_tokenizer, encode_source, cluster_sequences, assign_folds, pretrain_model, sweep_worker, conclude_sweep),
             *(show_sweeps, finetune_fold, predict_source, evaluate_fold, summarize_folds, check_interpretation),
             *(gather_models, merge_tracks, evaluate_classes, score_shard, draw_scores, compare_spectra, write_report),
-            *(list_variants, score_variants, write_variants, write_predictions, write_tracks, find_elements, write_mutations),
+            *(list_variants, score_variants, write_variants, write_predictions, write_tracks, find_elements),
+            *(merge_scores, write_mutations),
         )
     },
     "merge_predictions": gather_models,
-    **dict.fromkeys(("merge_scores", "merge_variants"), lambda experiment, **_: {}),
+    "merge_variants": lambda experiment, **_: {},
 }

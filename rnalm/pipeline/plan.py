@@ -214,7 +214,7 @@ class Plan(Experiment):
         if rule == "list_variants":
             return self.settings.variants[values["cohort"]].paths
         if rule == "score_variants":
-            return self.settings.variants[values["cohort"]].references
+            return [self.settings.variants[values["cohort"]].letters]
         if rule == "write_variants":
             asked = self.settings.variants[values["cohort"]].files[values["written"]]
             return [asked["path"]] if asked["kind"] in ("vcf", "missing") else []
@@ -318,4 +318,6 @@ class Plan(Experiment):
             merged = {"place": place("interpret", source), "mode": mode}
             yield "merge_scores", merged
             yield "draw_scores", merged
-        yield from (("write_mutations", {"place": place("interpret", source)}) for source in self.mutated if self.mutations)
+        for source in self.mutated:
+            written = {"place": place("interpret", source)}
+            yield from (("write_mutations", written | {"archive": name}) for name in self.settings.interpret.formats)

@@ -9,10 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from rnalm.config import Variants
 from rnalm.report.effects import EDGES, Effect, Summary
 from rnalm.report.figures import DOWN, GREY, UP, canvas, plain
 from rnalm.sequences.contigs import Reference
 from rnalm.sequences.edited import Change, normalized
+from rnalm.sequences.spliced import Exons
 from rnalm.sequences.strands import reverse_complement
 from rnalm.sequences.vcf import Allele
 
@@ -93,22 +95,22 @@ class Letters:
     right: str
 
     @classmethod
-    def read(cls, change: Change, contig: str, strand: str, genome: Reference) -> Self:
+    def read(cls, contig: str, change: Change, strand: str, genome: Reference) -> Self:
         """Read them from the genome.
 
         Parameters
         ----------
-        change : Change
-            What an allele changes.
         contig : str
             As the genome calls it.
+        change : Change
+            What an allele changes.
         strand : {'+', '-', '.'}
             Which strand is read.
         genome : Reference
             The genome.
         """
-        left = genome.letters(contig, max(0, change.start - FLANK), change.start).upper()
-        right = genome.letters(contig, change.end, min(genome.lengths[contig], change.end + FLANK)).upper()
+        left = genome.bases(contig, max(0, change.start - FLANK), change.start)
+        right = genome.bases(contig, change.end, min(genome.lengths[contig], change.end + FLANK))
         every = (left, change.ref, change.alt, right)
         if strand == "-":
             right, ref, alt, left = (reverse_complement(letters, rna=False) for letters in every)
@@ -126,20 +128,55 @@ class Letters:
         return f"{self.left}{ref}{self.right}", f"{self.left}{alt}{self.right}"
 
 
-def placed(effect: Effect, genome: Reference) -> tuple[str, Change]:
-    """Say where an allele is: the contig as the genome calls it, and what changes there.
+class Places:
+    """Says where alleles are: on a genome, or in the transcripts in which they were scored.
 
     Parameters
     ----------
-    effect : Effect
-        Of the allele.
-    genome : Reference
-        The genome.
+    options : Variants
+        The genome, or the transcripts.
+    laid : str or None
+        Where transcripts lie, as for :class:`rnalm.sequences.spliced.Exons`.
+
+    Attributes
+    ----------
+    reference : Reference
+        The letters.
     """
-    allele = Allele("", *(effect.allele[name] for name in ("chrom", "pos", "name", "ref", "alt", "strand")))
-    contig = genome.call(allele.chrom)
-    assert contig is not None, "alleles with an effect are on contigs of the genome"
-    return contig, normalized(*allele.change, lambda first, after: genome.letters(contig, first, after).upper())
+
+    def __init__(self, options: Variants, laid: str | None) -> None:
+        self.exons = Exons(options, laid) if options.transcripts is not None else None
+        self.reference = self.exons.letters_of if self.exons else Reference(options)
+
+    def place(self, effect: Effect) -> tuple[str, Change]:
+        """Say where an allele is: the contig, or transcript, as the file of letters calls it, and what changes there.
+
+        Parameters
+        ----------
+        effect : Effect
+            Of the allele.
+        """
+        allele = Allele("", *(effect.allele[name] for name in ("chrom", "pos", "name", "ref", "alt", "strand")))
+        if self.exons is not None:
+            every = self.exons.find(allele.chrom, *allele.change)
+            contig, change = next((one.contig, one.change) for one in every if one.transcript == effect.allele["transcript"])
+            assert contig is not None, "alleles with an effect are in a transcript"
+            assert change is not None, "and change it"
+            return contig, change
+        contig = self.reference.call(allele.chrom)
+        assert contig is not None, "alleles with an effect are on contigs of the genome"
+        return contig, normalized(*allele.change, lambda first, after: self.reference.bases(contig, first, after))
+
+    def letters(self, effect: Effect) -> Letters:
+        """Read the letters around an allele.
+
+        Parameters
+        ----------
+        effect : Effect
+            Of the allele.
+        """
+        # Those of transcripts are read from 5′ to 3′ as they stand.
+        return Letters.read(*self.place(effect), "+" if self.exons is not None else effect.allele["strand"], self.reference)
 
 
 def letters(shown: Sequence[tuple[str, str, Letters]]) -> Figure:

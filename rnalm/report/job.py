@@ -51,12 +51,15 @@ class Cohort:
         Effects of alleles, and the alleles of which there is none.
     tables : list of str
         All files for the user, these among them.
+    laid : str or None
+        Where the transcripts lie in which an allele does, from :func:`rnalm.sequences.laid.write`.
     """
 
     name: str
     table: str
     unscored: str
     tables: list[str]
+    laid: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,6 @@ from rnalm.report.blocks import Block, Section, number, picture
 from rnalm.report.effects import DIFFERS, Effect, Measure, Summary, reasons, summarize
 from rnalm.report.figures import DOWN, UP
 from rnalm.report.job import Cohort, Job
-from rnalm.sequences.contigs import Reference
 from rnalm.sequences.locate import Regions
 
 #: The colour of what changes where it is not known which way.
@@ -52,11 +51,11 @@ def variants(job: Job, cohort: Cohort) -> Section:
     blocks = [Block(text=_said(job, options, measure, summary, missing.total()), links=links)]
     # Both pictures are saved, whatever there is to see, as the rule has promised them.
     drawn = [_by_kind(job, cohort, summary, measure)]
-    genome = Reference(options) if summary.strongest and options.transcripts is None else None
-    if summary.strongest:
-        drawn.append(_table(summary.strongest, measure, options, genome))
-    letters = _letters(job, cohort, summary.strongest[:DRAWN], measure, genome)
-    blocks += [*drawn, *([letters] if genome is not None else [])] if summary.strongest else []
+    places = alleles.Places(options, cohort.laid) if summary.strongest else None
+    if places is not None:
+        drawn.append(_table(summary.strongest, measure, options, places))
+    drawn.append(_letters(job, cohort, summary.strongest[:DRAWN], measure, places))
+    blocks += drawn if summary.strongest else []
     if missing:
         blocks.append(_missing(missing))
     return Section(f"Effects of variants: {cohort.name}", blocks)
@@ -134,10 +133,10 @@ def _note(effect: Effect) -> str:
     return ", ".join(filter(None, [turned, "unknown letters nearby" if allele["contains_unk"] else ""]))
 
 
-def _table(strongest: list[Effect], measure: Measure, options: Variants, genome: Reference | None) -> Block:
+def _table(strongest: list[Effect], measure: Measure, options: Variants, places: alleles.Places) -> Block:
     """Tabulate the strongest effects; a column in which nothing would stand is left out."""
     what, _ = WORDS[measure.score]
-    regions = Regions(options.regions, genome) if options.regions and genome is not None else None
+    regions = Regions(options.regions, places.reference) if options.regions else None
     rows = []
     for effect in strongest:
         name = effect.allele["name"]
@@ -146,8 +145,8 @@ def _table(strongest: list[Effect], measure: Measure, options: Variants, genome:
         row |= {_output(measure): effect.output} if len(measure.outputs) > 1 else {}
         row |= dict(zip(("with REF", "with ALT"), _predictions(effect), strict=False))
         row |= {what: _value(effect, measure), "region": "", "": _note(effect)}
-        if regions is not None and genome is not None:
-            contig, change = alleles.placed(effect, genome)
+        if regions is not None:
+            contig, change = places.place(effect)
             row["region"] = regions.name(contig, change.start, change.end)
         rows.append(row)
     columns = [column for column in rows[0] if any(row[column] for row in rows)]
@@ -155,16 +154,15 @@ def _table(strongest: list[Effect], measure: Measure, options: Variants, genome:
     return Block(heading="The strongest effects", table=table)
 
 
-def _letters(job: Job, cohort: Cohort, shown: list[Effect], measure: Measure, genome: Reference | None) -> Block:
+def _letters(job: Job, cohort: Cohort, shown: list[Effect], measure: Measure, places: alleles.Places | None) -> Block:
     """Show letters before and after the changes."""
     drawn = []
-    for effect in shown if genome is not None else []:
-        assert genome is not None
-        contig, change = alleles.placed(effect, genome)
-        own = alleles.Letters.read(change, contig, effect.allele["strand"], genome)
+    for effect in shown if places is not None else []:
+        assert places is not None
+        within = f" in {effect.allele['transcript']}" if places.exons is not None else ""
         of = f" on {effect.output}" if len(measure.outputs) > 1 else ""
         colour = INK if not measure.signed else UP if effect.value > 0 else DOWN
-        drawn.append((f"{_title(effect)}: {_value(effect, measure)}{of}", colour, own))
+        drawn.append((f"{_title(effect)}{within}: {_value(effect, measure)}{of}", colour, places.letters(effect)))
     caption = "What stands around the strongest effects, 5′ to 3′ on the strand that is read; what changes is coloured."
     return picture(job.figures, picture_name("letters", cohort.name), alleles.letters(drawn), caption, heading="Letters")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,6 +29,9 @@ INFO = FIXED.index("INFO")
 #: What tells a record from others, in the table of alleles.
 WRITTEN = ("chrom", "pos", "ref", "alt")
 
+#: Signs that the name of a transcript may have beside letters and digits; others are written as in addresses (``%7C``).
+NAME = ":+*()[]/"
+
 #: What the header says of scores.
 MEANINGS = {
     "diff": "Prediction of {of} with ALT minus that with REF",
@@ -38,8 +42,11 @@ MEANINGS = {
 }
 
 
-def write(parts: Sequence[str | Path], variants: str, output: str | Path) -> None:
+def write(parts: Sequence[str | Path], variants: str, output: str | Path, spliced: bool = False) -> None:
     """Write a VCF file again, compressed with bgzip, with a field of INFO for each score of each class.
+
+    On transcripts there is one field alone, ``RNALM``, with an entry for each transcript of an allele that has scores, which is
+    written as by Ensembl's VEP, so that what reads its field reads this one: ``bcftools +split-vep -a RNALM``.
 
     Where its records are in order, an index is written beside it, whose name ends in ``.csi``.
 
@@ -51,6 +58,8 @@ def write(parts: Sequence[str | Path], variants: str, output: str | Path) -> Non
         The file, as the configuration calls it: VCF or BCF.
     output : path
         The file to write.
+    spliced : bool
+        Whether an allele has scores for each transcript in which it lies.
 
     Raises
     ------
@@ -61,12 +70,12 @@ def write(parts: Sequence[str | Path], variants: str, output: str | Path) -> Non
     index.unlink(missing_ok=True)
     lines = iter(enumerate(vcf.lines(variants), start=1))
     header, names = _header(lines, variants)
-    fields = _fields(pq.read_schema(parts[0]), _known(header))
+    added = (_Entries if spliced else _Fields)(pq.read_schema(parts[0]), _known(header))
     ordered = _Ordered()
     with replacing(output) as temporary, pysam.BGZFile(str(temporary), "wb", index=None) as file:
-        for line in (*header, *(about for _, about in fields.values()), "\t".join(names)):
+        for line in (*header, *added.header, "\t".join(names)):
             file.write(f"{line}\n".encode())
-        for record in _records(lines, _scores(parts, variants, fields), variants, len(names)):
+        for record in _records(lines, _scores(parts, variants, added), variants, added, len(names)):
             ordered.add(record)
             file.write(("\t".join(record) + "\n").encode())
     if ordered:
@@ -100,21 +109,69 @@ def _known(header: Sequence[str]) -> set[str]:
     return {found[1] for line in header if (found := re.match(r"##INFO=<ID=([^,>]+)", line))}
 
 
-def _fields(schema: pa.Schema, known: set[str]) -> dict[str, tuple[str, str]]:
-    """Call the fields by column, and say what they mean: names of classes may have signs that those of fields have not."""
-    taken, found = set(known), {}
-    for stem in chain.from_iterable(SCORES.values()):
-        for column, own in outputs(schema, stem):
-            key = legal = re.sub(r"[^0-9A-Za-z_.]", "_", f"RNALM_{column}")
-            number = 1
-            while key in taken:
-                number += 1
-                key = f"{legal}_{number}"
-            taken.add(key)
-            of = own.replace("\\", "\\\\").replace('"', '\\"')
-            meaning = MEANINGS[stem].format(of=of)
-            found[column] = key, f'##INFO=<ID={key},Number=A,Type=Float,Description="{meaning}",Source="rnalm">'
-    return found
+def _named(schema: pa.Schema) -> Iterator[tuple[str, str, str]]:
+    """Go through the columns of scores: with what each begins, its name, and the class or target that it is of."""
+    return ((stem, *named) for stem in chain.from_iterable(SCORES.values()) for named in outputs(schema, stem))
+
+
+def _call(wanted: str, taken: set[str]) -> str:
+    """Name a field, which has not all the signs that names of classes have, and remember its name."""
+    key = legal = re.sub(r"[^0-9A-Za-z_.]", "_", wanted)
+    number = 1
+    while key in taken:
+        number += 1
+        key = f"{legal}_{number}"
+    taken.add(key)
+    return key
+
+
+class _Fields:
+    """A field for each score of each class, with a number for each allele."""
+
+    #: Columns that are read beside the scores.
+    read = ()
+
+    def __init__(self, schema: pa.Schema, known: set[str]) -> None:
+        taken = set(known)
+        self.keys: dict[str, str] = {}
+        self.header: list[str] = []
+        for stem, column, own in _named(schema):
+            key = self.keys[column] = _call(f"RNALM_{column}", taken)
+            meaning = MEANINGS[stem].format(of=own.replace("\\", "\\\\").replace('"', '\\"'))
+            self.header.append(f'##INFO=<ID={key},Number=A,Type=Float,Description="{meaning}",Source="rnalm">')
+
+    def alleles(self, alts: Sequence[str]) -> str:
+        """Write the alleles of a record as its line does: each has a row."""
+        return ",".join(alts)
+
+    def info(self, alts: Sequence[str], scores: Sequence[Sequence[str]]) -> str:
+        """Write what is added to INFO: a number for each allele, a dot where there is none."""
+        return ";".join(f"{key}={','.join(told)}" for key, told in zip(self.keys.values(), scores, strict=True))
+
+
+class _Entries:
+    """One field, with an entry for each transcript of an allele: what it is of, and its scores, a bar between them."""
+
+    read = ("transcript", "reason")
+
+    def __init__(self, schema: pa.Schema, known: set[str]) -> None:
+        taken = {"Allele", "Transcript"}
+        self.keys = {column: _call(column, taken) for _, column, _ in _named(schema)}
+        self.key = _call("RNALM", set(known))
+        order = "|".join(["Allele", "Transcript", *self.keys.values()])
+        means = f"Predictions of transcripts with ALT and with REF. Format: {order}"
+        self.header = [f'##INFO=<ID={self.key},Number=.,Type=String,Description="{means}",Source="rnalm">']
+
+    def alleles(self, alts: Sequence[str]) -> str:
+        """Write the alleles of a record, which have a row for each transcript, once each."""
+        return ",".join(dict.fromkeys(alts))
+
+    def info(self, alts: Sequence[str], scores: Sequence[Sequence[str]]) -> str:
+        """Write what is added to INFO; nothing where no allele has a score in any transcript."""
+        transcripts, reasons, *numbers = scores
+        rows = zip(alts, transcripts, reasons, *numbers, strict=True)
+        told = ["|".join([alt, quote(name, safe=NAME), *own]) for alt, name, reason, *own in rows if reason == "."]
+        return f"{self.key}={','.join(told)}" if told else ""
 
 
 @dataclass(frozen=True)
@@ -126,34 +183,37 @@ class _Scored:
     added: str
 
 
-def _scores(parts: Sequence[str | Path], path: str, fields: dict[str, tuple[str, str]]) -> Iterator[_Scored]:
-    """Go through what was scored, a record at a time: a number for each allele, a dot where there is none."""
-    names = list(fields)
+def _scores(parts: Sequence[str | Path], path: str, added: _Fields | _Entries) -> Iterator[_Scored]:
+    """Go through what was scored, a record at a time."""
+    names = list(added.keys)
 
     def rows() -> Iterator[tuple[str, ...]]:
-        for table in alleles(parts, path, [*WRITTEN, *names], rows_at_once(len(names))):
+        for table in alleles(parts, path, [*WRITTEN, *added.read, *names], rows_at_once(len(names))):
+            about = (table[name].cast(pa.string()).fill_null(".").to_pylist() for name in ("place", *WRITTEN, *added.read))
             texts = (table[name].cast(pa.float32()).cast(pa.string()).fill_null(".").to_pylist() for name in names)
-            about = (table[name].cast(pa.string()).to_pylist() for name in ("place", *WRITTEN))
             yield from zip(*about, *texts, strict=True)
 
     for place, own in groupby(rows(), key=lambda row: row[0]):
         _, chrom, pos, ref, alts, *scores = zip(*own, strict=True)
-        added = (f"{fields[name][0]}={','.join(told)}" for name, told in zip(names, scores, strict=True))
-        yield _Scored(place, (chrom[0], pos[0], ref[0], ",".join(alts)), ";".join(added))
+        yield _Scored(place, (chrom[0], pos[0], ref[0], added.alleles(alts)), added.info(alts, scores))
 
 
-def _records(lines: Iterator[tuple[int, str]], scores: Iterator[_Scored], path: str, width: int) -> Iterator[list[str]]:
+def _records(
+    lines: Iterator[tuple[int, str]], scores: Iterator[_Scored], path: str, added: _Fields | _Entries, width: int
+) -> Iterator[list[str]]:
     """Put scores into the records to which they belong."""
     changed = "expected the file as it was when the run began"
     for number, line in lines:
         if not line or line.startswith("#"):
             continue
         fields, scored = line.split("\t")[:width], next(scores, None)
-        written = tuple(field.strip() for field in (*fields[:2], *fields[3:5]))
+        chrom, pos, ref, alts = (field.strip() for field in (*fields[:2], *fields[3:5]))
+        written = (chrom, pos, ref, added.alleles(alts.split(",")))
         if scored is None or (scored.place, scored.written) != (vcf.place(path, number), written):
             raise RnalmError(f"{vcf.place(path, number)}: is not what was scored; {changed}")
         fields += ["."] * (len(FIXED) - len(fields))
-        fields[INFO] = scored.added if fields[INFO] in (".", "") else f"{fields[INFO]};{scored.added}"
+        known = "" if fields[INFO] == "." else fields[INFO]
+        fields[INFO] = ";".join(filter(None, [known, scored.added])) or "."
         yield fields
     if left := next(scores, None):
         raise RnalmError(f"{left.place}: was scored, and is not there any more; {changed}")

@@ -116,7 +116,8 @@ def check(
     if "mutate" in interpret.scored:
         check_mutation(interpret.mutate, interpret.level, per, both_strands, tokenizer)
         if per == "token" and interpret.formats:
-            raise RnalmError("interpret.formats: selene is for predictions of whole sequences, and each token has one here")
+            problem = "is for predictions of whole sequences, and each token has one here"
+            raise RnalmError(f"interpret.formats: {interpret.formats[0]} {problem}")
     for name in named_classes(interpret.explain):
         class_index(name, classes)
 

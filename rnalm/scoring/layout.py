@@ -6,6 +6,7 @@ from itertools import groupby
 
 import numpy as np
 
+from rnalm.errors import RnalmError
 from rnalm.sequences.edited import Window
 from rnalm.sequences.strands import reverse_complement
 
@@ -85,6 +86,11 @@ def lay(
     Stretch
         Each window is in one of them.
 
+    Raises
+    ------
+    RnalmError
+        If the other strand is read of letters that are no nucleotides; it names the place on the contig.
+
     Examples
     --------
     >>> genome = "AACCGGTTAACC"
@@ -125,15 +131,24 @@ def _pieces(
 
 def _stretch(windows: Sequence[Window], pieces: list[_Piece], turned: bool, letters: Callable[[str, int, int], str]) -> Stretch:
     """Put pieces one behind the other."""
-    text, found = "", []
+    text, other, found = "", "", []
     for piece in pieces:
         found += [windows[number].within(piece.start - len(text)) for number in piece.numbers]
-        text += letters(piece.contig, piece.start, piece.end)
+        own = letters(piece.contig, piece.start, piece.end)
+        text, other = text + own, (_other(piece, own) if turned else "") + other
     if turned:
-        found, text = [own.turned(len(text)) for own in found], reverse_complement(text, rna=False)
+        found, text = [own.turned(len(text)) for own in found], other
     numbers = np.array([number for piece in pieces for number in piece.numbers])
     parts = [(piece.contig, piece.start, piece.end) for piece in pieces]
     return Stretch(text, numbers, [_plain(own, text) for own in found], parts)
+
+
+def _other(piece: _Piece, text: str) -> str:
+    """Write the other strand of a piece."""
+    try:
+        return reverse_complement(text, rna=False)
+    except RnalmError as error:
+        raise RnalmError(f"{piece.contig}:{piece.start}-{piece.end}: {error}") from None
 
 
 def _plain(window: Window, text: str) -> Window:

@@ -1,6 +1,7 @@
 """Shards of scores ─► Parquet, CSV and shap.Explanation pickle, in bounded memory."""
 
 import json
+import logging
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, pairwise
@@ -19,6 +20,8 @@ from rnalm.scoring.marginal import by_position
 from rnalm.scoring.shard import SEQUENCES
 from rnalm.scoring.table import PLACES, places, prediction
 
+log = logging.getLogger(__name__)
+
 #: Rows of a row group in the merged file, whatever the shards'.
 GROUP_ROWS = 2**19
 
@@ -30,11 +33,13 @@ class Scores:
     ----------
     parts : sequence of path
         Shards in order, from :func:`rnalm.scoring.shard.score_shard`.
+    empty : bool
+        Whether there may be no scores at all, which is said.
 
     Raises
     ------
     RnalmError
-        If no shard has a row.
+        If no shard has a row, and one is expected.
 
     Attributes
     ----------
@@ -42,10 +47,14 @@ class Scores:
         The columns.
     """
 
-    def __init__(self, parts: Sequence[str | Path]) -> None:
+    def __init__(self, parts: Sequence[str | Path], empty: bool = False) -> None:
         self.parts = parts
         self.schema = pq.read_schema(parts[0]).remove_metadata()
-        if not sum(pq.read_metadata(part).num_rows for part in parts):
+        if sum(pq.read_metadata(part).num_rows for part in parts):
+            return
+        if empty:
+            log.warning("no sequence was scored: the table of scores is empty")
+        else:
             named = any(json.loads(pq.read_metadata(part).metadata[SEQUENCES]) for part in parts)
             at_positions = "explained_position" in self.schema.names and not named
             hint = "; no sequence has a position that interpret.explain_at names" if at_positions else ""
@@ -95,7 +104,7 @@ class Scores:
         return sorted(distinct)
 
 
-def merge(parts: Sequence[str | Path], outputs: Iterable[str | Path]) -> None:
+def merge(parts: Sequence[str | Path], outputs: Iterable[str | Path], empty: bool = False) -> None:
     """Concatenate shards, which hold consecutive sequences, and export them.
 
     The result is the same, byte for byte, however many shards there were.
@@ -106,13 +115,15 @@ def merge(parts: Sequence[str | Path], outputs: Iterable[str | Path]) -> None:
         Shards in order, from :func:`rnalm.scoring.shard.score_shard`.
     outputs : iterable of path
         The files to write, each in the format that its suffix has in :data:`EXPORTERS`.
+    empty : bool
+        Whether there may be no scores at all; see :class:`Scores`.
 
     Raises
     ------
     RnalmError
-        If no shard has a row.
+        If no shard has a row, and one is expected.
     """
-    scores = Scores(parts)
+    scores = Scores(parts, empty)
     for output in outputs:
         with replacing(output) as temporary:
             EXPORTERS[Path(output).suffix](scores, temporary)
@@ -126,8 +137,9 @@ def _write_parquet(scores: Scores, path: Path) -> None:
 
 def _write_csv(scores: Scores, path: Path) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
-        for number, group in enumerate(scores.groups()):
-            group.to_pandas().to_csv(file, index=False, header=number == 0)
+        scores.schema.empty_table().to_pandas().to_csv(file, index=False)
+        for group in scores.groups():
+            group.to_pandas().to_csv(file, index=False, header=False)
 
 
 def _write_pickle(scores: Scores, path: Path) -> None:

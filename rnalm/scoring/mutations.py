@@ -3,14 +3,14 @@
 import io
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from typing import IO
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -27,16 +27,22 @@ from rnalm.tokens.tokenizer import SPECIAL_ROLES
 #: Probabilities this close to 0 and 1 are as far as a logit is taken of them: float32 has no closer one below 1.
 CLOSEST = 2.0**-24
 
+#: What tells an exchange from others, as Selene calls it.
+LABELS = ("pos", "ref", "alt")
+
 #: Letters of a name that no file should have.
 UNSAFE = re.compile(r"[\s/\\\0]")
 
 
-def write_archive(parts: Sequence[str | Path], output: str | Path, scale: str) -> None:
+def write_archive(parts: Sequence[str | Path], output: str | Path, scale: str, kind: str = "selene") -> None:
     """Write tables of differences and predictions for each sequence, a row an exchange and a column a class; and matrices.
 
     Tables have the columns ``pos``, ``ref`` and ``alt``, and one for each class that is explained. Letters are those of DNA, in
-    capitals. Of one position at a time there is ``<id>_matrix.npz``, too: ``data`` is ``(classes, positions, letters)``, 0
-    where a letter stands already; ``features``, ``positions`` and ``letters`` name its axes.
+    capitals. As ``hdf5``, the classes of each table are float64 ``data`` ``(exchanges, classes)``, and the other columns stand
+    in ``<id>_row_labels.txt``, once; what is predicted of the sequence itself, the first row of that table as text, is in
+    ``<id>_ref_predictions.h5``. Of one position at a time there is ``<id>_matrix.npz``, too: ``data`` is
+    ``(classes, positions, letters)``, 0 where a letter stands already; ``features``, ``positions`` and ``letters`` name its
+    axes.
 
     Parameters
     ----------
@@ -46,13 +52,15 @@ def write_archive(parts: Sequence[str | Path], output: str | Path, scale: str) -
         The archive (zip).
     scale : {'probability', 'logit'}
         What of a class is explained: of logits, only their differences are told.
+    kind : {'selene', 'hdf5'}
+        Whether tables are text or matrices.
 
     Raises
     ------
     RnalmError
-        If no shard has a row, or two sequences would have files of one name.
+        If two sequences would have files of one name.
     """
-    scores = Scores(parts)
+    scores = Scores(parts, empty=True)
     regression = pa.types.is_floating(scores.schema.field("pred").type)
     letters = scores.values("replacement") if PLACES not in scores.schema.names else None
     kinds = ["logits"] if scale == "logit" and not regression else ["diffs", "abs_diffs", "predictions"]
@@ -60,10 +68,11 @@ def write_archive(parts: Sequence[str | Path], output: str | Path, scale: str) -
     with replacing(output) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
         for name, blocks in _sequences(scores):
             stem = UNSAFE.sub("_", name)
-            if f"{stem}_{kinds[0]}.tsv" in archive.NameToInfo:
-                problem = f"{name!r} and another sequence would have files called {stem}_{kinds[0]}.tsv"
-                raise RnalmError(f"interpret.formats: selene: {problem}; give one of them another id")
-            _write(archive, stem, kinds, blocks, letters)
+            first = f"{stem}_{kinds[0]}.{'tsv' if kind == 'selene' else 'h5'}"
+            if first in archive.NameToInfo:
+                problem = f"{name!r} and another sequence would have files called {first}"
+                raise RnalmError(f"interpret.formats: {kind}: {problem}; give one of them another id")
+            _write(archive, stem, (_Texts if kind == "selene" else _Matrices)(kinds), blocks, letters)
 
 
 def _sequences(scores: Scores) -> Iterator[tuple[str, Iterable["_Block"]]]:
@@ -140,28 +149,84 @@ def _read(scores: Scores) -> Iterator[_Block]:
             held = frame.iloc[whole:stop]
 
 
-def _write(archive: ZipFile, stem: str, kinds: Sequence[str], blocks: Iterable[_Block], letters: list[str] | None) -> None:
+class _Texts:
+    """Tables of a sequence as text; while they are written they lie in a folder of their own.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+        What they tell.
+    """
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        self.kinds = kinds
+
+    def begin(self, folder: Path, block: _Block) -> None:
+        """Write what stands above the exchanges."""
+        self.files = {kind: folder / f"{kind}.tsv" for kind in self.kinds}
+        for kind, file in self.files.items():
+            own = ["\t".join(["input_sequence", "NA", "NA", *map(repr, block.base.tolist())])] if kind == "predictions" else []
+            file.write_text("".join(f"{line}\n" for line in ["\t".join([*LABELS, *block.features]), *own]), encoding="utf-8")
+
+    def add(self, block: _Block, rows: pd.DataFrame) -> None:
+        """Write further exchanges."""
+        for kind, file in self.files.items():
+            values = pd.DataFrame(block.values(kind), columns=block.features)
+            table = pd.concat([rows, values], axis=1)
+            table.to_csv(file, mode="a", sep="\t", index=False, header=False, lineterminator="\n")
+
+
+class _Matrices:
+    """Tables of a sequence as HDF5, and what the rows of all are called; see :class:`_Texts`.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+        What they tell.
+    """
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        self.kinds = kinds
+
+    def begin(self, folder: Path, block: _Block) -> None:
+        """Make tables without a row, and write what is predicted of the sequence itself."""
+        self.labels, self.files = folder / "row_labels.txt", {kind: folder / f"{kind}.h5" for kind in self.kinds}
+        self.labels.write_text("\t".join(LABELS) + "\n")
+        for path in self.files.values():
+            with h5py.File(path, "w") as file:
+                size = len(block.features)
+                file.create_dataset("data", (0, size), np.float64, maxshape=(None, size), chunks=(2**10, size))
+        if "predictions" in self.kinds:
+            (folder / "ref_row_labels.txt").write_text("name\ninput_sequence\n")
+            with h5py.File(folder / "ref_predictions.h5", "w") as file:
+                file.create_dataset("data", data=block.base[None])
+
+    def add(self, block: _Block, rows: pd.DataFrame) -> None:
+        """Write further exchanges."""
+        rows.to_csv(self.labels, mode="a", sep="\t", index=False, header=False, lineterminator="\n")
+        for kind, path in self.files.items():
+            with h5py.File(path, "a") as file:
+                data = file["data"]
+                assert isinstance(data, h5py.Dataset)
+                data.resize(len(data) + len(rows), axis=0)
+                data[-len(rows) :] = block.values(kind)
+
+
+def _write(
+    archive: ZipFile, stem: str, tables: _Texts | _Matrices, blocks: Iterable[_Block], letters: list[str] | None
+) -> None:
     """Write the files of a sequence, some exchanges at a time."""
     kept: list[_Block] = []
-    with ExitStack() as stack:
-        files: dict[str, IO[str]] = {
-            kind: stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", newline="")) for kind in kinds
-        }
+    with tempfile.TemporaryDirectory() as folder:
         for number, block in enumerate(blocks):
+            if number == 0:
+                tables.begin(Path(folder), block)
             rows = block.rows.assign(ref=_spelled(block.rows.loc[:, "ref"]), alt=_spelled(block.rows.loc[:, "alt"]))
-            for kind, file in files.items():
-                if number == 0:
-                    file.write("\t".join(["pos", "ref", "alt", *block.features]) + "\n")
-                if number == 0 and kind == "predictions":
-                    file.write("\t".join(["input_sequence", "NA", "NA", *map(repr, block.base.tolist())]) + "\n")
-                values = pd.DataFrame(block.values(kind), columns=block.features)
-                pd.concat([rows, values], axis=1).to_csv(file, sep="\t", index=False, header=False, lineterminator="\n")
+            tables.add(block, rows)
             kept += [block] if letters else []
-        for kind, file in files.items():
-            file.seek(0)
-            with archive.open(_entry(f"{stem}_{kind}.tsv"), "w", force_zip64=True) as entry:
-                while text := file.read(2**20):
-                    entry.write(text.encode())
+        for path in sorted(Path(folder).iterdir()):
+            with path.open("rb") as file, archive.open(_entry(f"{stem}_{path.name}"), "w", force_zip64=True) as entry:
+                shutil.copyfileobj(file, entry)
     if letters:
         with io.BytesIO() as file:
             np.savez(file, allow_pickle=False, **_matrix(kept, letters))

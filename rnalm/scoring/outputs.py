@@ -20,7 +20,7 @@ from rnalm.sequences.strands import is_nucleic, is_rna
 from rnalm.sequences.transcripts import Transcript
 from rnalm.tokens import encode
 from rnalm.tokens.dataset import Encoded
-from rnalm.tokens.tokenize import RecordTokenizer
+from rnalm.tokens.tokenize import RecordTokenizer, kept_range
 from rnalm.tokens.tokenizer import is_atomic
 
 
@@ -129,7 +129,7 @@ class Outputs:
         for predictor, own, score in zip(self.panel.predictors, self.panel.labels, self.scorers, strict=True):
             outputs = score(encoded, made)
             if averages_strands(predictor.model):
-                twin = twin or self._joined([window.turned(len(stretch.text)) for window in windows])
+                twin = twin or self._joined([window.turned(len(stretch.text)) for window in self._cut(windows)])
                 outputs = own.average([outputs, score(encoded.twin(), twin)])
             found.append(outputs)
         return found
@@ -151,8 +151,11 @@ class Outputs:
         return encoded, replace(made, token=self.marks.tokens(comes, kept))
 
     def _cut(self, windows: Sequence[Window]) -> Sequence[Window]:
-        """Cut off what an edit pushes beyond those tokens that the models take."""
-        return [window.cut(self.most) for window in windows] if self.most else windows
+        """Cut off what an edit pushes beyond those tokens that the models take, at the end at which sequences are cut."""
+        if self.most is None:
+            return windows
+        truncate = self.panel.options.truncate
+        return [window.part(*kept_range(range(window.length), self.most, truncate)) for window in windows]
 
     def _joined(self, windows: Sequence[Window]) -> Joined:
         """Write windows as tokens."""

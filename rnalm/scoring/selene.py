@@ -1,6 +1,8 @@
 """Effects of the alleles of one file of variants ─► the files that Selene writes of it."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,13 @@ from rnalm.prediction.selene import rows_at_once, write_matrix, write_text
 from rnalm.scoring.effects import alleles, outputs
 from rnalm.sequences import vcf
 
-#: What Selene tells of an allele before its scores, or in a file of its own.
+#: What Selene tells of an allele before its scores, or in a file of its own; on transcripts, which one comes behind it.
 LABELS = ("chrom", "pos", "name", "ref", "alt", "strand", "ref_match", "contains_unk")
 
 
-def write(parts: Sequence[str | Path], variants: str, kind: str, column: str, output: str | Path) -> None:
+def write(
+    parts: Sequence[str | Path], variants: str, kind: str, column: str, output: str | Path, spliced: bool = False
+) -> None:
     """Write one of the files that Selene writes of a file of variants.
 
     Parameters
@@ -33,7 +37,10 @@ def write(parts: Sequence[str | Path], variants: str, kind: str, column: str, ou
         For ``tsv`` and ``hdf5``, which score; see :func:`rnalm.scoring.effects.outputs`.
     output : path
         The file to write.
+    spliced : bool
+        Whether an allele has a score for each transcript in which it lies.
     """
+    labels = [*LABELS, *(["transcript"] if spliced else [])]
     if kind == "missing":
         _write_missing(parts, variants, output)
         return
@@ -44,8 +51,8 @@ def write(parts: Sequence[str | Path], variants: str, kind: str, column: str, ou
         blocks = (np.stack(_columns(table, names), axis=1) for table in _scored(parts, variants, names))
         write_matrix(output, (count, len(names)), blocks)
     else:
-        tables = _scored(parts, variants, [*LABELS, *names])
-        write_text(output, [*LABELS, *classes], (_columns(table, [*LABELS, *names]) for table in tables))
+        tables = _scored(parts, variants, [*labels, *names])
+        write_text(output, [*labels, *classes], (_columns(table, [*labels, *names]) for table in tables))
 
 
 def _scored(parts: Sequence[str | Path], variants: str, names: Sequence[str]) -> Iterator[pa.Table]:
@@ -64,12 +71,10 @@ def _columns(table: pa.Table, names: Sequence[str]) -> list[pa.Array]:
 
 
 def _write_missing(parts: Sequence[str | Path], variants: str, output: str | Path) -> None:
-    """Write the lines of which an allele has no score, as they stand in the file."""
-    places = (
-        place
-        for table in alleles(parts, variants, ["reason"])
-        for place in table.filter(table["reason"].is_valid())["place"].to_pylist()
-    )
+    """Write the lines of which an allele has no score, in any transcript, as they stand in the file."""
+    tables = (table.select(["place", "alt", "reason"]) for table in alleles(parts, variants, ["alt", "reason"]))
+    rows = (row for table in tables for row in zip(*(column.to_pylist() for column in table.columns), strict=True))
+    places = (place for (place, _), own in groupby(rows, key=itemgetter(0, 1)) if all(reason for _, _, reason in own))
     wanted = next(places, None)
     with replacing(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as text:
         for number, line in enumerate(vcf.lines(variants) if wanted else (), start=1):

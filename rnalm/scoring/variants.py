@@ -20,7 +20,7 @@ from rnalm.models.local import Flattened
 from rnalm.models.own import OwnNetwork
 from rnalm.prediction.panel import Panel
 from rnalm.scoring.effects import WRITTEN, columns, score_names
-from rnalm.scoring.layout import MOST, lay
+from rnalm.scoring.layout import MOST, Stretch, lay
 from rnalm.scoring.outputs import Outputs
 from rnalm.scoring.views import GenomeView, TranscriptView
 from rnalm.sequences.edited import Change, NoWindow, Window
@@ -43,6 +43,8 @@ class Job:
         From :func:`rnalm.sequences.alleles.list_file`.
     options : Variants
         Where the genome is, which windows are predicted, and what is told.
+    laid : str, optional
+        From the same function: where transcripts lie; None: what the configuration names is read for it.
     batch_tokens : int
         Tokens in one forward pass, at most.
     trust : bool
@@ -54,6 +56,7 @@ class Job:
     model_folders: list[str]
     alleles: str
     options: Variants
+    laid: str | None = None
     batch_tokens: int = 2**18
     trust: bool = False
     shard: int = 0
@@ -78,7 +81,7 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
         If the models do not fit together, have outputs for tokens, or take other windows.
     """
     panel = Panel(job.model_folders, job.batch_tokens, device, job.trust)
-    scorer = Scorer(panel, job.options)
+    scorer = Scorer(panel, job.options, job.laid)
     file = pq.ParquetFile(job.alleles)
     first, after = _bounds(file.metadata.num_rows, job)
     schema, missing = columns(panel.meaning, job.options.scores), 0
@@ -91,7 +94,8 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
             bar.update(len(block))
     log.info("%d alleles scored", after - first)
     if missing:
-        log.warning("%s: %d of %d alleles have no window (NA.tsv says why)", job.options.path[0], missing, after - first)
+        files = ", ".join(job.options.path)
+        log.warning("%s: %d of %d alleles have no window (NA.tsv says why)", files, missing, after - first)
 
 
 def _bounds(count: int, job: Job) -> tuple[int, int]:
@@ -102,9 +106,11 @@ def _bounds(count: int, job: Job) -> tuple[int, int]:
 
 
 def _blocks(file: pq.ParquetFile, first: int, after: int) -> Iterator[pa.RecordBatch]:
-    """Read rows of a file, a block at a time."""
-    start = 0
-    for batch in file.iter_batches(batch_size=BLOCK):
+    """Read rows of a file, a block at a time, and no more of its row groups than are needed: these hold whole blocks."""
+    starts = np.cumsum([0, *(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))])
+    groups = [group for group in range(len(starts) - 1) if max(first, starts[group]) < min(after, starts[group + 1])]
+    start = int(starts[groups[0]]) if groups else 0
+    for batch in file.iter_batches(batch_size=BLOCK, row_groups=groups):
         if first <= start < after:
             yield batch
         start += len(batch)
@@ -119,6 +125,8 @@ class Scorer:
         The models.
     options : Variants
         The genome, and which windows.
+    laid : str, optional
+        Where transcripts lie, as of :class:`Job`.
 
     Raises
     ------
@@ -126,7 +134,7 @@ class Scorer:
         If the models have outputs for tokens, or no length of windows is known, or one that they do not take.
     """
 
-    def __init__(self, panel: Panel, options: Variants) -> None:
+    def __init__(self, panel: Panel, options: Variants, laid: str | None = None) -> None:
         if panel.meaning.per == "token":
             raise RnalmError("variants: the models have outputs for each token; expected models of whole sequences")
         if options.length is None and options.transcripts is None:
@@ -141,7 +149,7 @@ class Scorer:
             return
         if takes_one_length(panel):
             raise RnalmError("variants: the models take sequences of one length, and transcripts have any; expected a genome")
-        self.view = TranscriptView(options, panel.options)
+        self.view = TranscriptView(options, panel.options, laid)
         self.outputs = Outputs(panel, None, options.scorer, (options.transcripts, self.view.exons.by_name))
 
     def table(self, alleles: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
@@ -188,12 +196,19 @@ class Scorer:
         contigs, strands = (alleles[name].to_pylist() for name in ("contig", "strand"))
         places = [(contigs[number], self.view.strand(strands[number])) for number in owner.tolist()]
         outputs, unknown = self.outputs.nothing(len(found)), np.zeros(len(found), dtype=bool)
-        most = MOST[self.panel.predictors[0].model.device.type]
-        for stretch in lay(found, places, self.view.letters, most):
+        for stretch in self._stretches(found, places):
             for whole, part in zip(outputs, self.outputs(stretch), strict=True):
                 whole[stretch.numbers] = part
             unknown[stretch.numbers] = stretch.unknown
         return outputs, unknown
+
+    def _stretches(self, found: list[Window], places: list[tuple[str, str]]) -> Iterator[Stretch]:
+        """Lay windows that overlap on common stretches; say of which file letters are that cannot be read."""
+        most = MOST[self.panel.predictors[0].model.device.type]
+        try:
+            yield from lay(found, places, self.view.letters, most)
+        except RnalmError as error:
+            raise RnalmError(f"{self.options.letters}, {error}") from None
 
     def _read(self, outputs: list[np.ndarray], owner: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Read what models say: with REF, and the mean over the windows with ALT ``(rows, outputs)``."""

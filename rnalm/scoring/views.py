@@ -56,7 +56,7 @@ class GenomeView:
         return windows(change, self.length, self.genome.lengths[contig], self.anchor)
 
     def letters(self, contig: str, first: int, after: int) -> str:
-        """Read letters, in capitals.
+        """Read letters, as DNA in capitals.
 
         Parameters
         ----------
@@ -65,7 +65,7 @@ class GenomeView:
         first, after : int
             Half-open, 0-based.
         """
-        return self.genome.letters(contig, first, after).upper()
+        return self.genome.bases(contig, first, after)
 
     def strand(self, given: str) -> str:
         """Say which strand is read.
@@ -87,10 +87,12 @@ class TranscriptView:
         The transcripts.
     cut : Encode
         How sequences were cut with which the models were trained.
+    laid : str or None
+        Where they lie, as for :class:`rnalm.sequences.spliced.Exons`.
     """
 
-    def __init__(self, options: Variants, cut: Encode) -> None:
-        self.exons, self.cut = Exons(options), cut
+    def __init__(self, options: Variants, cut: Encode, laid: str | None) -> None:
+        self.exons, self.cut = Exons(options, laid), cut
 
     def windows(self, contig: str, change: Change) -> list[Window]:
         """Give the transcript as it is, and as it is edited; see :meth:`GenomeView.windows`.
@@ -128,7 +130,7 @@ class TranscriptView:
         first, after : int
             Half-open, 0-based.
         """
-        return self.exons.letters_of.letters(contig, first, after).upper().replace("U", "T")
+        return self.exons.letters_of.bases(contig, first, after)
 
     def strand(self, given: str) -> str:
         """Read transcripts from 5′ to 3′, whatever a file of variants says.

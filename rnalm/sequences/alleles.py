@@ -14,7 +14,9 @@ from rnalm.errors import RnalmError
 from rnalm.files import replacing
 from rnalm.sequences.contigs import Reference
 from rnalm.sequences.edited import normalized
+from rnalm.sequences.laid import write as write_laid
 from rnalm.sequences.spliced import NOWHERE, Exons
+from rnalm.sequences.transcripts import Transcript
 from rnalm.sequences.vcf import Allele, read
 
 log = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ SCHEMA = pa.schema(
 )
 
 
-def list_file(options: Variants, output: str | Path) -> None:
+def list_file(options: Variants, output: str | Path, laid: str | Path | None = None) -> None:
     """Write the alleles of files of variants as Parquet.
 
     Parameters
@@ -45,16 +47,21 @@ def list_file(options: Variants, output: str | Path) -> None:
         The files, and the genome.
     output : path
         The file to write.
+    laid : path, optional
+        Where to write how transcripts lie on the genome, so that nobody need read that again: those in which an allele lies.
 
     Raises
     ------
     RnalmError
         If a file cannot be read, has no allele, or does not fit the genome: none of its contigs is there, or most REF differ.
     """
-    listed = rows(options)
+    hold = _holder(options)
+    listed = rows(options, hold)
     with replacing(output) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
         while held := list(islice(listed, GROUP)):
             writer.write_table(pa.Table.from_pylist(held, SCHEMA))
+    if laid is not None:
+        write_laid(hold.touched, laid)
 
 
 class Tally:
@@ -116,18 +123,20 @@ class Tally:
             given = f"{options.transcripts.bed} has with letters in {options.letters}"
             raise RnalmError(f"{files}: no allele lies in a transcript that {given}; are they of one assembly?")
         if self.reasons:
-            told = ", ".join(f"{count} {reason}" for reason, count in self.reasons.most_common())
+            told = ", ".join(f"{reason} ({count})" for reason, count in self.reasons.most_common())
             what = "alleles" if options.transcripts is None else "alleles in transcripts"
             log.warning("%s: %d of %d %s are not scored (NA.tsv): %s", files, self.reasons.total(), self.rows, what, told)
 
 
-def rows(options: Variants) -> Iterator[dict]:
+def rows(options: Variants, hold: "_Genome | _Exons | None" = None) -> Iterator[dict]:
     """Hold the alleles of files against the genome, and tell at the end what is wrong.
 
     Parameters
     ----------
     options : Variants
         The files, how they are read, and the genome.
+    hold : _Genome or _Exons, optional
+        Holds an allele against it, where it is asked for more afterwards.
 
     Yields
     ------
@@ -139,7 +148,7 @@ def rows(options: Variants) -> Iterator[dict]:
     RnalmError
         As :func:`list_file` does.
     """
-    tally, hold = Tally(), (_Genome if options.transcripts is None else _Exons)(options)
+    tally, hold = Tally(), hold or _holder(options)
     for allele in chain.from_iterable(read(path, options.strand_column) for path in options.path):
         tally.alleles += 1
         written = {name: getattr(allele, name) for name in ("place", "chrom", "pos", "name", "ref", "alt", "strand")}
@@ -157,6 +166,11 @@ class _Genome:
     def __init__(self, options: Variants) -> None:
         self.options, self.genome = options, Reference(options)
         self.called: dict[str, str | None] = {}
+
+    @property
+    def touched(self) -> list[Transcript]:
+        """The transcripts in which an allele lies: none."""
+        return []
 
     def read(self, allele: Allele, tally: Tally) -> Iterator[dict]:
         """Say what an allele changes, or why that is not known."""
@@ -176,6 +190,12 @@ class _Exons:
 
     def __init__(self, options: Variants) -> None:
         self.options, self.exons = options, Exons(options)
+        self.seen: set[str] = set()
+
+    @property
+    def touched(self) -> list[Transcript]:
+        """The transcripts in which an allele lies that was read."""
+        return [one for name, one in self.exons.by_name.items() if name in self.seen]
 
     def read(self, allele: Allele, tally: Tally) -> Iterator[dict]:
         """Say what an allele changes in each transcript, or why that is not known."""
@@ -185,11 +205,17 @@ class _Exons:
         for found in self.exons.find(allele.chrom, *allele.change):
             known: dict = {"transcript": found.transcript, "reason": found.reason}
             if (change := found.change) is not None:
+                self.seen.add(str(found.contig))
                 there = "" if found.ref_match else f"the transcript {found.transcript} has another"
                 tally.check(allele, found.ref_match, found.alt_is_reference, there)
                 known |= {"contig": found.contig, "ref_match": found.ref_match, "alt_is_reference": found.alt_is_reference}
                 known |= {"start": change.start, "goes": change.ref, "comes": change.alt, "kind": change.kind}
             yield known
+
+
+def _holder(options: Variants) -> _Genome | _Exons:
+    """Open the genome, or the transcripts."""
+    return (_Genome if options.transcripts is None else _Exons)(options)
 
 
 def _problem(allele: Allele, require_strand: bool) -> str | None:
@@ -208,7 +234,7 @@ def _read(allele: Allele, contig: str, require_strand: bool, genome: Reference, 
         return {"reason": "beyond the contig"}
 
     def letters(first: int, after: int) -> str:
-        return genome.letters(contig, first, after).upper()
+        return genome.bases(contig, first, after)
 
     match, turned = letters(start, start + len(ref)) == ref, letters(start, start + len(alt)) == alt
     tally.check(allele, match, turned, "" if match else f"the genome has {letters(start, start + len(ref))[:20]}")

@@ -66,6 +66,18 @@ class Reference:
         """
         return self.fasta.fetch(contig, start, end)
 
+    def bases(self, contig: str, start: int, end: int) -> str:
+        """Read a part of a contig, as DNA in capitals: in the letters of alleles.
+
+        Parameters
+        ----------
+        contig : str
+            Its name.
+        start, end : int
+            Half-open, 0-based.
+        """
+        return self.letters(contig, start, end).upper().replace("U", "T")
+
     def named(self, frame: pd.DataFrame, path: str) -> pd.DataFrame:
         """Call the contigs of intervals as they are called here, and leave out those of contigs that are not read.
 

@@ -181,16 +181,22 @@ class Window:
         """
         return replace(self, left=self.left - start, right=self.right - start)
 
-    def cut(self, most: int) -> "Window":
-        """Leave off what is beyond so many letters.
+    def part(self, first: int, after: int) -> "Window":
+        """Leave off what stands before some letter, and from another one on.
 
         Parameters
         ----------
-        most : int
-            Letters that are kept, at most.
+        first, after : int
+            Half-open, counted from the window's own first letter.
+
+        Examples
+        --------
+        >>> Window(10, 9, 2, "TTG", 8).part(3, 7)
+        Window(left=13, right=12, at=0, comes='TG', length=4)
         """
-        at, length = min(self.at, most), min(self.length, most)
-        return replace(self, at=at, comes=self.comes[: length - at], length=length)
+        at = max(0, min(self.at, after) - first)
+        comes = self.comes[max(0, first - self.at) : max(0, after - self.at)]
+        return Window(self.left + first, self.right + first, at, comes, after - first)
 
     def turned(self, size: int) -> "Window":
         """Give the same window on the other strand.

@@ -67,11 +67,20 @@ def read(source: Genome) -> Iterator[Record]:
         for row, letters, own in zip(rows, _letters(reference, parts, some), labels, strict=True):
             part, minus = parts[windows.part[row]], bool(signs[row] < 0)
             name = called(part.contig, windows.start[row], windows.end[row], minus)
+            place = f"{source.genome}, {name}"
             yield Record(
-                **{"place": f"{source.genome}, {name}", "id": name, "modifiers": None, "weight": None},
-                **{"sequence": reverse_complement(letters, rna=False) if minus else letters, "label": own},
+                **{"place": place, "id": name, "modifiers": None, "weight": None},
+                **{"sequence": _other_strand(letters, place) if minus else letters, "label": own},
                 **{"group": f"{part.name}:{runs[row]}", "split": part.name, "description": names[int(row)]},
             )
+
+
+def _other_strand(letters: str, place: str) -> str:
+    """Write the other strand of a window, or say where no nucleotide stands."""
+    try:
+        return reverse_complement(letters, rna=False)
+    except RnalmError as error:
+        raise RnalmError(f"{place}: {error}") from None
 
 
 def called(contig: str, start: int, end: int, minus: bool) -> str:

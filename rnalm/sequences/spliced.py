@@ -11,6 +11,7 @@ from rnalm.errors import RnalmError
 from rnalm.sequences import annotation
 from rnalm.sequences.contigs import Reference
 from rnalm.sequences.edited import Change, normalized, trimmed
+from rnalm.sequences.laid import read
 from rnalm.sequences.strands import reverse_complement
 from rnalm.sequences.transcripts import NOWHERE as ABSENT
 from rnalm.sequences.transcripts import Transcript
@@ -54,6 +55,8 @@ class Exons:
     ----------
     options : Variants
         Where they are.
+    laid : str, optional
+        From :func:`rnalm.sequences.laid.write`: what was read of where they lie; None: that is read anew.
 
     Attributes
     ----------
@@ -68,10 +71,10 @@ class Exons:
         If a file cannot be read, or none of the letters is of a transcript.
     """
 
-    def __init__(self, options: Variants) -> None:
+    def __init__(self, options: Variants, laid: str | None = None) -> None:
         assert options.transcripts is not None, "they are on transcripts"
         self.given = options.transcripts
-        self.transcripts = annotation.read(self.given.bed)
+        self.transcripts = read(laid, self.given.bed) if laid else annotation.read(self.given.bed)
         self.letters_of = Reference(options)
         self.name: dict[str, str] = {}
         for name in self.letters_of.lengths:
@@ -79,7 +82,8 @@ class Exons:
             # The letters of the very version are taken, wherever they stand.
             if found is not None and (found.id == bare or found.id not in self.name):
                 self.name[found.id] = name
-        if not self.name:
+        # Those that were read before are fewer, or none: only in which an allele lies.
+        if not self.name and not laid:
             first = next(iter(self.letters_of.lengths))
             raise RnalmError(
                 f"{self.given.fasta}: none of its sequences, such as {first!r}, is a transcript of {self.given.bed}"
@@ -129,7 +133,7 @@ class Exons:
             return Spliced(transcript.id, reason=place)
 
         def letters(first: int, after: int) -> str:
-            return self.letters_of.letters(name, first, after).upper().replace("U", "T")
+            return self.letters_of.bases(name, first, after)
 
         ref, alt = ((_turned(text) if transcript.strand == "-" else text) for text in (own.ref, own.alt))
         # REF as it is written tells more than what is left of it, where all of it lies in the exon.

@@ -47,11 +47,11 @@ class Allele:
 
     @property
     def change(self) -> tuple[int, str, str]:
-        """Where it begins, 0-based, what goes and what comes, in capital letters; ``-`` is nothing.
+        """Where it begins, 0-based, what goes and what comes, as DNA in capital letters; ``-`` is nothing.
 
         Where nothing goes, the letters come behind the position, as in MAF files and those of ANNOVAR.
         """
-        ref, alt = ("" if letters == "-" else letters.upper() for letters in (self.ref, self.alt))
+        ref, alt = ("" if letters == "-" else letters.upper().replace("U", "T") for letters in (self.ref, self.alt))
         return (self.pos if not ref else self.pos - 1), ref, alt
 
     @property
@@ -180,10 +180,12 @@ def _alleles(path: str | Path, lines: Iterator[str], strand_column: str | int | 
     columns = {name: names.index(name) for name in COLUMNS}
     strand = _strand_at(path, names, strand_column)
     named = next((names.index(name) for name in ("id", "name") if name in names), None)
+    # A quotation mark means nothing in VCF.
+    quoted = '"' in header[1]
     for number, line in numbered:
         if not line or line.startswith("#"):
             continue
-        fields = line.split(separator)
+        fields = next(csv.reader([line], delimiter=separator)) if quoted else line.split(separator)
         where = place(path, number)
         if len(fields) <= max(columns.values()):
             raise RnalmError(f"{where}: has {len(fields)} fields, expected {max(columns.values()) + 1} or more")

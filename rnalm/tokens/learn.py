@@ -91,12 +91,27 @@ def _atomic(source: Source, options: config.Tokenizer, seed: int | None) -> Toke
         raise RnalmError(
             f"{source.paths[0]}: every sequence is one token, such as {token[:20]!r}; is token_sep {source.token_sep!r} right?"
         )
-    tokens = _frequent(counts, source, options)
-    if source.token_sep is None:
+    return of_tokens(_frequent(counts, source, options), options, source.token_sep)
+
+
+def of_tokens(tokens: Sequence[str], options: config.Tokenizer, separator: str | None) -> Tokenizer:
+    """Make the tokenizer of some tokens.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+        In the order of their ids.
+    options : Tokenizer
+        Which special tokens come first.
+    separator : str or None
+        What stands between them; None: nothing, and they are letters.
+    """
+    if separator is None:
         return of_letters(tokens, options)
     tokenizer = _words(tokens, options)
     # A plain string, not a pattern: separators such as "|" stand for themselves.
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(source.token_sep, behavior="removed")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(separator, behavior="removed")
+    tokenizer.add_special_tokens(options.special_tokens)
     return tokenizer
 
 

@@ -193,6 +193,7 @@ analyze_sequences: !obj:selene_sdk.predict.AnalyzeSequences {
         forward, _ = bring(f"ops: [analyze]\n{MODEL}\n{analyze}\n{asked.replace(', strand_index: 5', '')}\n")
         assert (settings["source"].get("strand"), forward["source"]["strand"]) == (None, "+")
     assert settings.get("interpret", {}).get("modes") == interpret
+    assert settings.get("interpret", {}).get("scale") == ("logit" if interpret else None)
     assert "write_mem_limit: 75000 – predictions are written as they come" in text
     # In the format in which Selene writes.
     assert load(settings).predict.formats == formats
@@ -214,6 +215,17 @@ def test_what_is_analyzed_stands_beside_what_is_trained_on(bring):
     assert loaded.source.features.path == "peaks.bed.gz"
     assert loaded.inference["prediction"].sample.path == "r.bed"
     assert loaded.inference["mutagenesis"].paths == ["s.fa"]
+
+
+def test_a_mutagenesis_is_written_as_selene_does_and_what_it_writes_besides_is_told(bring):
+    asked = "in_silico_mutagenesis: {input_path: s.fa, save_data: [diffs, logits]}"
+    settings, text = bring(f"ops: [analyze]\n{MODEL}\n{ANALYZE}\n{asked}\n")
+    assert (settings["interpret"]["formats"], "scale" in settings["interpret"]) == (["selene"], False)
+    told = "save_data: ['diffs', 'logits'] – differences, their sizes, logits and predictions are all written"
+    assert told in text.replace("\n  #", "")
+    hdf5 = asked.replace("save_data", "output_format: hdf5, save_data")
+    settings, _ = bring(f"ops: [analyze]\n{MODEL}\n{ANALYZE}\n{hdf5}\n")
+    assert load(settings).interpret.formats == ["hdf5"]
 
 
 def test_variants_have_a_section(bring):

@@ -17,7 +17,10 @@ def test_each_file_has_those_of_selene_for_each_score():
         for stem in ("a.b", "c")
         for end in (".ref_predictions.tsv", ".alt_predictions.tsv", "_diffs.tsv", ".NA")
     } | {"a.b.vcf.gz", "c.vcf.gz"}
-    assert section.files["selene/c.alt_predictions.tsv"] == {"column": "alt_pred", "kind": "tsv", "path": "c.bcf"}
+    assert section.files["selene/c.alt_predictions.tsv"] == {
+        **{"column": "alt_pred", "kind": "tsv"},
+        **{"path": "c.bcf", "spliced": False},
+    }
     assert not Variants(**GIVEN, path="a.vcf").files
 
 

@@ -40,7 +40,9 @@ def report(tmp_path):
 
     def make(alleles: list[dict], labels: Labels = ONE, missing: list[str] = (), **options) -> str:
         (tmp_path / "g.fa").write_text(f">z\n{GENOME}\n")
-        options = {"path": "v.vcf", "genome": str(tmp_path / "g.fa"), "index": str(tmp_path), "length": 61} | options
+        if "transcripts" not in options:
+            options = {"genome": str(tmp_path / "g.fa"), "length": 61} | options
+        options = {"path": "v.vcf", "index": str(tmp_path)} | options
         settings = load({"output": "out", "task": labels.task, "model": ["a trained model"], "variants": {"mine": options}})
         folder = tmp_path / "variants" / "mine"
         folder.mkdir(parents=True, exist_ok=True)
@@ -180,7 +182,7 @@ def test_regions_are_named_in_the_order_of_their_file(report, tmp_path):
 def test_letters_stand_above_each_other(report, tmp_path, change, ref, alt):
     report([])
     genome = reference(tmp_path)
-    lines = Letters.read(change, "z", "+", genome).lines
+    lines = Letters.read("z", change, "+", genome).lines
     left, right = GENOME[40:50], GENOME[change.end : change.end + FLANK]
     assert lines == (f"{left}{ref}{right}", f"{left}{alt}{right}")
     assert max(map(len, lines)) <= 2 * FLANK + MOST_LETTERS + 1
@@ -195,15 +197,35 @@ def reference(folder: Path) -> Reference:
 def test_letters_of_the_other_strand_are_its_own(report, tmp_path):
     report([])
     pair = dict(zip("ACGT", "TGCA", strict=True))
-    own = Letters.read(Change(50, GENOME[50:52], ""), "z", "-", reference(tmp_path)).lines[0]
+    own = Letters.read("z", Change(50, GENOME[50:52], ""), "-", reference(tmp_path)).lines[0]
     assert own == "".join(pair[letter] for letter in reversed(GENOME[40:62]))
+
+
+def test_letters_of_an_allele_in_a_transcript_are_those_of_its_exons_and_strand(report, tmp_path):
+    pair = str.maketrans("ACGT", "TGCA")
+    text = (GENOME[40:60] + GENOME[80:120])[::-1].translate(pair)
+    (tmp_path / "t.fa").write_text(f">t|gene\n{text.lower().replace('t', 'u')}\n")
+    (tmp_path / "t.bed").write_text("z\t40\t120\tt\t0\t-\t40\t40\t0\t2\t20,40\t0,40\n")
+    page = report(
+        [allele(82, transcript="t", strand=".", diff=1.0), allele(50, transcript="t", diff=0.5)],
+        transcripts={"fasta": str(tmp_path / "t.fa"), "bed": str(tmp_path / "t.bed")},
+    )
+    assert [row[2] for row in table(page, "The strongest effects")] == ["transcript", "t", "t"]
+    drawn = (tmp_path / "figures" / "letters_mine.svg").read_text()
+    # The title of a picture is drawn after what is in it.
+    first, rest = drawn.split(f">chrz:82 {GENOME[81]}&gt;{OTHER[GENOME[81]]} in t: +1.00<")
+    assert f">chrz:50 {GENOME[49]}&gt;{OTHER[GENOME[49]]} in t: +0.500<" in rest
+    letters = "".join(re.findall(r">([ACGT])</text>", first))
+    at = 40 - 2  # the second base of the right exon, from the other end
+    around = text[at - FLANK : at], text[at + 1 : at + 1 + FLANK]
+    assert letters == "".join(f"{around[0]}{letter.translate(pair)}{around[1]}" for letter in (GENOME[81], OTHER[GENOME[81]]))
 
 
 def test_letters_end_with_the_contig(report, tmp_path):
     report([])
     genome = reference(tmp_path)
-    assert Letters.read(Change(3, GENOME[3], "N"), "z", "+", genome).left == GENOME[:3]
-    assert Letters.read(Change(398, GENOME[398], "N"), "z", "+", genome).right == GENOME[399:]
+    assert Letters.read("z", Change(3, GENOME[3], "N"), "+", genome).left == GENOME[:3]
+    assert Letters.read("z", Change(398, GENOME[398], "N"), "+", genome).right == GENOME[399:]
 
 
 def test_letters_are_drawn_for_the_strongest_alone(report, tmp_path):

@@ -129,3 +129,41 @@ def test_a_file_that_is_not_what_was_scored_is_refused(scored, tmp_path, refusal
         Path(path).write_text(text)
         assert problem in refusal(annotate.write, parts, path, output)
         assert not output.exists()
+
+
+def test_each_transcript_of_an_allele_has_an_entry_that_says_its_scores_in_the_order_of_the_header(tmp_path):
+    records = ["1\t5\t.\tA\tC,G,C\t.\t.\tDP=3.", "1\t9\t.\tA\tT\t.\t.\t.", "1\t12\t.\tA\tT\t.\t.\t."]
+    path, part = tmp_path / "a.vcf", tmp_path / "0.parquet"
+    depth = '##INFO=<ID=DP,Number=1,Type=String,Description="d">\n'
+    path.write_text(f"{HEADER}{depth}{NAMED}\n" + "\n".join(records) + "\n")
+    schema = columns(LABELS, ["diffs"])
+    scored = [name for name in schema.names if name.startswith("diff_")]
+    laid = {"C": ["t|1", "t2"], "G": ["t2"], "T": [None]}
+    rows = []
+    for number, allele in enumerate(vcf.read(path)):
+        for transcript in laid[allele.alt] if allele.pos < 12 else ["t2"]:
+            row = {name: getattr(allele, name) for name in ("chrom", "pos", "ref", "alt", "place")}
+            reason = {None: "in no transcript", "t|1": "in an intron"}.get(transcript)
+            numbers = {} if reason else {name: number + k / 10 for k, name in enumerate(scored)}
+            rows.append(row | {"transcript": transcript, "reason": reason} | numbers)
+    rows[-1]["diff_A-b"] = None
+    pq.write_table(pa.Table.from_pylist(rows, schema), part)
+    annotate.write([part], str(path), tmp_path / "out.vcf.gz", spliced=True)
+    header, *told = [line for line in lines(tmp_path / "out.vcf.gz") if not line.startswith("#") or "RNALM" in line]
+    assert header == (
+        '##INFO=<ID=RNALM,Number=.,Type=String,Description="Predictions of transcripts with ALT and with REF. '
+        'Format: Allele|Transcript|diff_A_b|diff_A_b_2|diff_x_y",Source="rnalm">'
+    )
+    assert [line.split("\t")[7] for line in told] == [
+        "DP=3.;RNALM=C|t2|0|0.1|0.2,G|t2|1|1.1|1.2,C|t2|2|2.1|2.2",
+        ".",
+        "RNALM=T|t2|4|.|4.2",
+    ]
+    with pysam.VariantFile(str(tmp_path / "out.vcf.gz")) as file:
+        assert [len(record.info.get("RNALM", ())) for record in file] == [3, 0, 1]
+
+
+def test_names_of_transcripts_are_written_so_that_no_sign_in_them_parts_fields():
+    schema = columns(Labels("regression"), ["diffs"])
+    entries = annotate._Entries(schema, set())
+    assert entries.info(["C"], [["a|b,c;d=e f"], ["."], ["0.5"]]) == "RNALM=C|a%7Cb%2Cc%3Bd%3De%20f|0.5"

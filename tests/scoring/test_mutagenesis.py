@@ -7,15 +7,22 @@ import zipfile
 from itertools import combinations, product
 from math import comb
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 
+from rnalm.config import Tokenizer
 from rnalm.config.results import Mutate
-from rnalm.scoring import mutagenesis
-from rnalm.scoring.merge import read
+from rnalm.config.tracks import Elements
+from rnalm.report import figures
+from rnalm.report.score_page import write_page
+from rnalm.scoring import mutagenesis, summary
+from rnalm.scoring.merge import EXPORTERS, merge, read
 from rnalm.scoring.mutations import write_archive
 from rnalm.scoring.shard import score_shard
+from rnalm.tokens.learn import of_letters, of_tokens
+from rnalm.tracks.elements import find_elements
 
 ROWS = [("first", "gattacagattacagg"), ("second", "ttgacnacca"), ("third", "cc")]
 OTHERS = {letter: [other for other in "acgt" if other != letter] for letter in "acgt"}
@@ -90,6 +97,45 @@ def test_modifiers_stay_with_their_positions(encode_rows, model_folder, field_to
     model = model_folder(using=field_tokenizer, modifier_channels=1)
     encoded = encode_rows([("s", "a,c#2,g#1,t,a")], field_tokenizer, **options)
     assert score(model, encoded, mode="mutate").equals(score(model, encoded, mode="replace", replacements=OTHERS))
+
+
+@pytest.mark.parametrize("bases", [1, 2])
+def test_tokens_between_separators_are_exchanged_for_all_others(encode_rows, model_folder, run, score, bases):
+    options = {"token_sep": ","}
+    using, text = of_tokens(["a", "c", "gej", "T"], Tokenizer(), ","), ["gej", "a", "T", "a"]
+    model, encoded = model_folder(using=using), encode_rows([("s", ",".join(text))], using, **options)
+    found = score(model, encoded, mode="mutate", mutate={"bases": bases})
+
+    def predict(own: list[str]) -> float:
+        return run(model, [using.token_to_id(token) for token in own])[0]
+
+    expected = []
+    for places in combinations(range(4), bases):
+        for others in product(sorted(["a", "c", "gej", "T"]), repeat=bases):
+            if all(text[place] != other for place, other in zip(places, others, strict=True)):
+                own = [dict(zip(places, others, strict=True)).get(place, token) for place, token in enumerate(text)]
+                expected.append((";".join(others), predict(own) - predict(text)))
+    assert found["replacement"].tolist() == [others for others, _ in expected]
+    np.testing.assert_allclose(found["loo"], [value for _, value in expected], atol=1e-5)
+    named = score(model, encoded, mode="mutate", mutate={"letters": ["a", "gej"]})
+    pairs = [["gej", "a"], ["a", "gej"], ["T", "a"], ["T", "gej"], ["a", "gej"]]
+    assert named[["token", "replacement"]].values.tolist() == pairs
+
+
+def test_proteins_have_twenty_letters_and_what_is_none_of_them_becomes_each(encode_rows, model_folder, run, score):
+    letters = "ACDEFGHIKLMNPQRSTVWY"
+    using = of_letters(letters + "X*", Tokenizer())
+    model, text = model_folder(using=using), "MKXWA*"
+    found = score(model, encode_rows([("s", text)], using), mode="mutate")
+    base = run(model, using.encode(text, add_special_tokens=False).ids)[0]
+    expected = []
+    for place, letter in enumerate(text):
+        for other in letters.replace(letter, ""):
+            ids = using.encode(text[:place] + other + text[place + 1 :], add_special_tokens=False).ids
+            expected.append((letter, other, run(model, ids)[0] - base))
+    assert found[["token", "replacement"]].values.tolist() == [list(row[:2]) for row in expected]
+    assert len(found) == 4 * 19 + 2 * 20
+    np.testing.assert_allclose(found["loo"], [row[2] for row in expected], atol=1e-5)
 
 
 def test_both_strands_change_at_all_positions(encode_rows, model_folder, predict, score):
@@ -169,6 +215,33 @@ def test_regions_of_a_file_are_mutated_each_by_itself_and_what_is_left_out_is_to
     assert f"names no region of 1 of 3 sequences, which have no scores, and names 1 that are not in {encoded}" in told
     assert "regions of 2 of 2 sequences leave what the models see, as of 'first', and are cut" in told
     assert "1 of 2 sequences have no scores, as 'third': no region has 2 positions that the models see" in told
+
+
+@pytest.mark.parametrize("bases", [1, 2])
+def test_a_file_that_names_no_sequence_of_a_source_leaves_an_empty_table(
+    encode_rows, model_folder, job, tmp_path, caplog, bases
+):
+    (tmp_path / "r.bed").write_text("else\t0\t4\n")
+    options = {"bases": bases, "regions": str(tmp_path / "r.bed")}
+    model, encoded, parts = model_folder(), encode_rows(ROWS), [tmp_path / f"{shard}-of-2.parquet" for shard in range(2)]
+    for shard, part in enumerate(parts):
+        score_shard(job(model, encoded, mode="mutate", mutate=options, shard=shard, shards=2), part)
+    table, *others = [tmp_path / f"scores{suffix}" for suffix in EXPORTERS]
+    merge(parts, [table, *others], empty=True)
+    assert "names no region of 3 of 3 sequences" in caplog.text
+    assert caplog.messages[-1] == "no sequence was scored: the table of scores is empty"
+    assert len(pd.read_parquet(table)) == len(pd.read_csv(tmp_path / "scores.csv")) == 0
+    assert list(pd.read_csv(tmp_path / "scores.csv")) == list(pd.read_parquet(table))
+    assert pickle.loads((tmp_path / "scores.pkl").read_bytes()) == []
+    write_archive(parts, tmp_path / "selene.zip", "probability")
+    assert zipfile.ZipFile(tmp_path / "selene.zip").namelist() == []
+    write_page(table, tmp_path / "page.html", "mutate")
+    told = summary.summarize(read(table))
+    assert (told.predictions, told.profiles) == (0, [])
+    figures.profiles(told.profiles)
+    figures.positions(told.position, told.exchanges)
+    find_elements(table, [tmp_path / "elements.bed"], "mutate", [], Elements(), 1)
+    assert (tmp_path / "elements.bed").read_text() == ""
 
 
 @pytest.mark.parametrize(
@@ -256,6 +329,67 @@ def test_classes_have_a_column_each_and_logits(encode_rows, model_folder, job, t
     found = [pd.read_csv(archive.open("s_logits.tsv"), sep="\t") for archive in (every, own)]
     assert list(found[0])[3:] == names
     np.testing.assert_allclose(found[0]["late"], -found[0]["mid"], atol=1e-5)
+
+
+def selenes_matrix(archive: zipfile.ZipFile, name: str, kind: str) -> pd.DataFrame:
+    """Read a matrix as Selene's documents say: the key ``data``, rows as in the file of labels, columns as the classes."""
+    with h5py.File(io.BytesIO(archive.read(f"{name}_{kind}.h5"))) as file:
+        assert list(file) == ["data"]
+        values = file["data"][:]
+    labels = pd.read_csv(archive.open(f"{name}_row_labels.txt"), sep="\t", dtype=str, keep_default_na=False)
+    assert list(labels) == ["pos", "ref", "alt"]
+    assert len(labels) == len(values)
+    return pd.concat([labels, pd.DataFrame(values, columns=["late", "mid"])], axis=1)
+
+
+@pytest.mark.parametrize(("bases", "scale"), [(1, "probability"), (2, "probability"), (1, "logit")])
+def test_matrices_of_selene_say_what_its_tables_do(encode_rows, model_folder, job, tmp_path, monkeypatch, bases, scale):
+    monkeypatch.setattr("rnalm.scoring.merge.GROUP_ROWS", 13)
+    model = model_folder(classes=("late", "mid"))
+    encoded = encode_rows([("a b", "gatnaca", "mid"), ("c", "ttg", "late")], task="classification")
+    for shards in (1, 2):
+        parts = [tmp_path / f"{shard}-of-{shards}.parquet" for shard in range(shards)]
+        for shard, part in enumerate(parts):
+            options = {"mutate": {"bases": bases}, "explain": "all", "scale": scale, "shard": shard, "shards": shards}
+            score_shard(job(model, encoded, mode="mutate", **options), part)
+        for kind in ("selene", "hdf5"):
+            write_archive(parts, tmp_path / f"{kind}-{shards}.zip", scale, kind)
+    assert (tmp_path / "hdf5-1.zip").read_bytes() == (tmp_path / "hdf5-2.zip").read_bytes()
+    texts, matrices = (zipfile.ZipFile(tmp_path / f"{kind}-1.zip") for kind in ("selene", "hdf5"))
+    kinds = ["logits"] if scale == "logit" else ["abs_diffs", "diffs", "logits", "predictions"]
+    extra = [] if scale == "logit" else ["ref_predictions.h5", "ref_row_labels.txt"]
+    names = [*(f"{kind}.h5" for kind in kinds), *extra, "row_labels.txt", *(["matrix.npz"] if bases == 1 else [])]
+    assert sorted(matrices.namelist()) == sorted(f"{name}_{end}" for name in ("a_b", "c") for end in names)
+    for name in ("a_b", "c"):
+        for kind in kinds:
+            own = {"sep": "\t", "dtype": {"pos": str}, "keep_default_na": False, "float_precision": "round_trip"}
+            table = pd.read_csv(texts.open(f"{name}_{kind}.tsv"), **own)
+            if kind == "predictions":
+                with h5py.File(io.BytesIO(matrices.read(f"{name}_ref_predictions.h5"))) as file:
+                    assert file["data"][:].tolist() == table.iloc[:1, 3:].values.tolist()
+                table = table.iloc[1:].reset_index(drop=True)
+            pd.testing.assert_frame_equal(selenes_matrix(matrices, name, kind), table)
+
+
+def test_tables_are_what_selene_reads_as_a_mutagenesis(encode_rows, model_folder, predict, job, tmp_path):
+    """As its ISMResult: a first row of what is predicted, positions from 0 on, at each of which the same letter stands."""
+    model = model_folder()
+    score_shard(job(model, encode_rows([("s", "gatnaca")]), mode="mutate"), tmp_path / "part.parquet")
+    write_archive([tmp_path / "part.parquet"], tmp_path / "selene.zip", "probability")
+    archive = zipfile.ZipFile(tmp_path / "selene.zip")
+    for kind in ("predictions", "diffs"):
+        table = pd.read_csv(archive.open(f"s_{kind}.tsv"), sep="\t", dtype=str, keep_default_na=False)
+        first = table.iloc[0] if table["ref"].iat[0] == "NA" else None
+        rows = table if first is None else table.iloc[1:]
+        assert "".join(rows.groupby(rows["pos"].astype(int))["ref"].unique().str[0]) == "GATNACA"
+        assert set(rows["alt"]) == set("ACGT")
+        matrix = np.full((7, 4), float(first["prediction"]) if first is not None else 0.0)
+        matrix[rows["pos"].astype(int), ["ACGT".index(letter) for letter in rows["alt"]]] = rows["prediction"].astype(float)
+        base = predict(model)("gatnaca")
+        for place, letter in product(range(7), "acgt"):
+            edited = predict(model)("gatnaca"[:place] + letter + "gatnaca"[place + 1 :])
+            expected = edited if kind == "predictions" else edited - base
+            assert matrix[place, "acgt".index(letter)] == pytest.approx(expected, abs=1e-5)
 
 
 def test_two_sequences_never_share_a_file(encode_rows, model_folder, job, tmp_path, refusal):

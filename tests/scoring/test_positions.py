@@ -248,6 +248,19 @@ def test_the_class_of_sites_must_be_told_where_there_are_several(refusal, encode
     assert "'site'" in refusal(check_files, Interpret(explain="site"), None, encoded, tmp_path / "tokenizer.json")
 
 
+@pytest.mark.parametrize("where", ["labels", [0, 5]])
+def test_letters_are_exchanged_for_all_others_where_tokens_have_predictions(encoded, folder, score, tmp_path, where):
+    path, explained = folder(), {"explain": None, "explain_at": where}
+    others = {letter: [other for other in "acgt" if other != letter] for letter in "acgt"}
+    found = score(path, encoded, mode="mutate", **explained)
+    assert found.equals(score(path, encoded, mode="replace", replacements=others, **explained))
+    (tmp_path / "r.bed").write_text("one\t1\t3\nmore\t0\t1\n")
+    own = score(path, encoded, mode="mutate", mutate={"regions": str(tmp_path / "r.bed")}, **explained)
+    places = found[["sequence", "start_offset"]].itertuples(index=False, name=None)
+    inside = [place in {("one", 1), ("one", 2), ("more", 0)} for place in places]
+    assert own.equals(found[inside].reset_index(drop=True))
+
+
 def test_another_class_may_be_explained_at_the_sites(encoded, folder, score):
     path = folder()
     found = score(path, encoded, explain="0", explain_at="labels", mode="mask")

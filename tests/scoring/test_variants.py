@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -255,6 +256,78 @@ def test_what_windows_share_changes_no_effect_of_real_alleles(tmp_path):
     assert len(made["naive"]) == 29_118
     np.testing.assert_allclose(made["incremental"][scores], made["naive"][scores], atol=1e-5)
     assert made["naive"]["diff_f0"].abs().mean() > 1e-4
+
+
+def test_a_genome_in_letters_of_rna_has_the_effects_of_the_same_in_letters_of_dna(any_length, cohort, tmp_path):
+    options, alleles = cohort()
+    expected = run(tmp_path, any_length, options, alleles)
+    (tmp_path / "u.fa").write_text(f">z\n{GENOME.replace('T', 'U')}\n")
+    records = [(pos, ref.replace("T", "u"), alt.replace("T", "U")) for pos, ref, alt in RECORDS[:4]]
+    for written in (RECORDS, [*records, *RECORDS[4:]]):
+        options, alleles = cohort(written, genome=str(tmp_path / "u.fa"))
+        found = run(tmp_path, any_length, options, alleles)
+        assert found["ref_match"].all()
+        assert found["diff"].tolist() == expected["diff"].tolist()
+
+
+def test_alleles_without_a_window_are_told_with_all_files(any_length, cohort, tmp_path, caplog):
+    options, alleles = cohort()
+    given = options.model_copy(update={"path": ["a.vcf", "b.vcf"]})
+    score_shard(Job(model_folders=any_length, alleles=alleles, options=given), tmp_path / "0.parquet")
+    assert "a.vcf, b.vcf: 1 of 6 alleles have no window" in caplog.text
+
+
+def test_a_shard_reads_only_the_row_groups_that_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setattr(variants, "BLOCK", 4)
+    table = pa.table({"pos": range(43)})
+    pq.write_table(table, tmp_path / "alleles.parquet", row_group_size=8)
+    asked = []
+
+    class Spied(pq.ParquetFile):
+        def iter_batches(self, *args, row_groups, **options):
+            asked.append(row_groups)
+            return super().iter_batches(*args, row_groups=row_groups, **options)
+
+    for shards in (1, 3, 11, 40):
+        asked.clear()
+        rows = []
+        for shard in range(shards):
+            job = Job(model_folders=[], alleles="", options=None, shard=shard, shards=shards)
+            first, after = variants._bounds(43, job)
+            blocks = [batch["pos"].to_pylist() for batch in variants._blocks(Spied(tmp_path / "alleles.parquet"), first, after)]
+            assert all(len(block) == 4 for block in blocks) or after == 43
+            rows += [row for block in blocks for row in block]
+        assert rows == list(range(43))
+        assert sum(map(len, asked)) <= 6 + min(shards, 11) - 1
+
+
+@pytest.mark.parametrize("truncate", ["right", "left", "both"])
+def test_what_an_insertion_pushes_beyond_a_limit_is_cut_at_the_end_at_which_sequences_are(
+    any_length, cohort, tmp_path, monkeypatch, truncate
+):
+    """As if the models had a table of 61 positions: of the edited window 61 letters are read."""
+    monkeypatch.setattr("rnalm.scoring.outputs.limit", lambda config: 61)
+    models = []
+    for number, folder in enumerate(any_length):
+        models.append(str(shutil.copytree(folder, tmp_path / f"m{number}")))
+        config = json.loads((tmp_path / f"m{number}" / "config.json").read_text()) | {"truncate": truncate}
+        (tmp_path / f"m{number}" / "config.json").write_text(json.dumps(config))
+    pos, alt = 200, GENOME[199] + "TTGCA"
+    options, alleles = cohort([(pos, GENOME[199], alt)] * 2, scores=["predictions"])
+    for row in run(tmp_path, models, options, alleles).to_dict("records"):
+        window = GENOME[199 - 30 : 199] + alt + GENOME[200 : 200 + 30]
+        # Cut as it is read.
+        text = reverse_complement(window, rna=False) if row["strand"] == "-" else window
+        kept = {"right": text[:61], "left": text[5:], "both": text[2:-3]}[truncate]
+        assert row["alt_pred"] == pytest.approx(told(any_length, kept, minus=False), abs=1e-5)
+
+
+def test_an_odd_letter_on_the_other_strand_is_told_with_file_and_place(any_length, cohort, tmp_path, refusal):
+    (tmp_path / "odd.fa").write_text(f">z\n{GENOME[:110]}?{GENOME[111:]}\n")
+    options, alleles = cohort([RECORDS[0]] * 2, genome=str(tmp_path / "odd.fa"))
+    assert refusal(run, tmp_path, any_length, options, alleles).startswith(
+        f"{tmp_path}/odd.fa, z:70-131: letter 41 of the sequence is '?', expected a nucleotide code"
+    )
 
 
 def test_columns_are_named_by_score_and_class():

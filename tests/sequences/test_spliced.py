@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -11,10 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnalm.config import Tokenizer, Variants
+from rnalm.config.load import load
 from rnalm.labels.labels import Labels
 from rnalm.models import registry
+from rnalm.scoring import selene
 from rnalm.scoring.effects import merge
 from rnalm.scoring.variants import Job, score_shard
+from rnalm.sequences import laid
 from rnalm.sequences.alleles import list_file
 from rnalm.sequences.spliced import Exons
 from rnalm.sequences.strands import reverse_complement
@@ -106,16 +110,18 @@ def model(tmp_path_factory) -> str:
 
 
 def scored(folder: Path, model: str, **options) -> pd.DataFrame:
-    laid = write(folder) | {"codons": "upper"}
+    given_ = write(folder) | {"codons": "upper"}
     # An SNV in two transcripts, a deletion, an insertion with its anchor, one in an intron, one nowhere.
     records = [(111, GENOME[110], "ACGT"[("ACGT".index(GENOME[110]) + 1) % 4]), (101, GENOME[100:104], GENOME[100])]
     # The first and the last base of transcripts.
     records += [(place + 1, GENOME[place], "N") for place in (20, 239, 100, 279)]
     records += [(46, GENOME[45], GENOME[45] + "TTG"), (71, GENOME[70], "N"), (5, "A", "C"), (261, GENOME[260:262], "NN")]
     (folder / "v.tsv").write_text("chrom\tpos\tref\talt\n" + "".join(f"1\t{p}\t{r}\t{a}\n" for p, r, a in records))
-    settings = Variants(path=str(folder / "v.tsv"), transcripts=laid, index=str(folder), **options)
-    list_file(settings, folder / "alleles.parquet")
-    score_shard(Job(model_folders=[model], alleles=str(folder / "alleles.parquet"), options=settings), folder / "0.parquet")
+    settings = Variants(path=str(folder / "v.tsv"), transcripts=given_, index=str(folder), **options)
+    list_file(settings, folder / "alleles.parquet", folder / "laid.parquet")
+    (folder / "t.bed").write_text("not read again\n")
+    places = {"alleles": str(folder / "alleles.parquet"), "laid": str(folder / "laid.parquet")}
+    score_shard(Job(model_folders=[model], options=settings, **places), folder / "0.parquet")
     merge([folder / "0.parquet"], folder / "variants.parquet", folder / "NA.tsv")
     return pd.read_parquet(folder / "variants.parquet")
 
@@ -155,6 +161,42 @@ def test_effects_are_those_of_the_edited_transcripts(model, tmp_path, scorer):
         assert row["alt_pred"] == pytest.approx(told(before[:start] + comes + before[end:]), abs=1e-5)
 
 
+def test_files_of_selene_tell_the_transcript_and_a_line_is_missing_where_none_has_a_score(model, tmp_path):
+    table = scored(tmp_path, model, formats=["parquet", "tsv", "hdf5"])
+    [path] = Variants(path=str(tmp_path / "v.tsv"), transcripts=write(tmp_path)).path
+    for kind, column, name in (
+        ("tsv", "diff", "a.tsv"),
+        ("hdf5", "diff", "a.h5"),
+        ("labels", "", "a.txt"),
+        ("missing", "", "NA"),
+    ):
+        selene.write([tmp_path / "0.parquet"], path, kind, column, tmp_path / name, spliced=True)
+    text, labels = (pd.read_csv(tmp_path / name, sep="\t") for name in ("a.tsv", "a.txt"))
+    names = ["chrom", "pos", "name", "ref", "alt", "strand", "ref_match", "contains_unk", "transcript"]
+    assert (list(text), list(labels)) == ([*names, "prediction"], names)
+    assert text["transcript"].tolist() == labels["transcript"].tolist() == table["transcript"].tolist()
+    np.testing.assert_array_equal(text["prediction"].astype(np.float32), table["diff"].astype(np.float32))
+    with h5py.File(tmp_path / "a.h5") as file:
+        np.testing.assert_array_equal(file["data"][:, 0], table["diff"].astype(np.float32))
+    # One lies in an intron of one transcript, and in no other; 261 lies in one, and across nothing.
+    assert [line.split("\t")[1] for line in (tmp_path / "NA").read_text().splitlines()] == ["71", "5"]
+
+
+def test_transcripts_are_read_back_as_they_were_written(exons, tmp_path):
+    laid.write(exons.transcripts.all, tmp_path / "laid.parquet")
+    for one, other in zip(exons.transcripts.all, laid.read(tmp_path / "laid.parquet", "t.bed").all, strict=True):
+        assert {name: str(getattr(one, name)) for name in one.__slots__} == {
+            name: str(getattr(other, name)) for name in other.__slots__
+        }
+
+
+def test_keys_of_windows_and_strands_are_refused(tmp_path, refusal):
+    for key, value in (("length", 9), ("anchor", "left"), ("strand_column", "s"), ("require_strand", True)):
+        section = {"path": "v.vcf", "transcripts": {"fasta": "a.fa", "bed": "a.gtf"}, key: value}
+        told = refusal(load, {"output": "out", "model": ["given"], "variants": {"mine": section}})
+        assert f"{key} is for variants on a genome, found transcripts" in told
+
+
 def test_records_that_are_turned_round_are_known_on_both_strands(exons):
     for start in range(105, 122):
         for alt in (GENOME[start : start + 1], GENOME[start : start + 3]):
@@ -166,18 +208,18 @@ def test_records_that_are_turned_round_are_known_on_both_strands(exons):
 
 
 def test_what_does_not_fit_is_told(model, tmp_path, refusal):
-    laid = write(tmp_path)
+    lying = write(tmp_path)
     given_ = {"path": str(tmp_path / "v.tsv"), "index": str(tmp_path)}
     (tmp_path / "v.tsv").write_text("chrom\tpos\tref\talt\n1\t5\tA\tC\n")
-    nowhere = refusal(list_file, Variants(**given_, transcripts=laid), tmp_path / "a.parquet")
+    nowhere = refusal(list_file, Variants(**given_, transcripts=lying), tmp_path / "a.parquet")
     assert "no allele lies in a transcript that" in nowhere
     (tmp_path / "v.tsv").write_text(f"chrom\tpos\tref\talt\n1\t111\t{GENOME[110]}\tN\n")
-    options = Variants(**given_, transcripts=laid)
+    options = Variants(**given_, transcripts=lying)
     list_file(options, tmp_path / "a.parquet")
     job = Job(model_folders=[model], alleles=str(tmp_path / "a.parquet"), options=options)
     assert "transcripts.codons is missing: the models know letters in both cases" in refusal(score_shard, job, tmp_path / "s")
-    other = Variants(**given_, transcripts=laid | {"codons": "upper", "modifiers": ["codons"]})
+    other = Variants(**given_, transcripts=lying | {"codons": "upper", "modifiers": ["codons"]})
     job = Job(model_folders=[model], alleles=str(tmp_path / "a.parquet"), options=other)
     assert "the models take 0 modifiers, found 1" in refusal(score_shard, job, tmp_path / "s")
     (tmp_path / "t.fa").write_text(">other\nACGT\n")
-    assert "none of its sequences, such as 'other', is a transcript of" in refusal(Exons, Variants(**given_, transcripts=laid))
+    assert "none of its sequences, such as 'other', is a transcript of" in refusal(Exons, Variants(**given_, transcripts=lying))

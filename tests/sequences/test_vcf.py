@@ -41,6 +41,16 @@ def test_a_table_names_its_columns_and_a_cut_of_a_vcf_has_those_of_vcf(tmp_path)
     assert told(named, strand_column="Sense") == told(named, strand_column=5) == [("1", 3, "x", "A", "G", "-")]
 
 
+@pytest.mark.parametrize("separator", ["\t", ","])
+def test_a_table_may_be_quoted(tmp_path, separator):
+    lines = (["chrom", "pos", "ref", "alt", "name"], ["1", "3", "A", "G,T", 'a "b"'], ["1", "4", "C", "T", "x"])
+    text = "".join(separator.join(f'"{field.replace(chr(34), chr(34) * 2)}"' for field in line) + "\n" for line in lines)
+    expected = [("1", 3, 'a "b"', "A", "G", "."), ("1", 3, 'a "b"', "A", "T", "."), ("1", 4, "x", "C", "T", ".")]
+    assert told(written(tmp_path, text, "a.tsv")) == expected
+    # Numbers are not always.
+    assert told(written(tmp_path, text.replace('"3"', "3").replace('"4"', "4"), "b.tsv")) == expected
+
+
 def test_a_binary_file_is_read_as_its_text(tmp_path):
     pysam = pytest.importorskip("pysam")
     path = written(tmp_path, HEADER.replace("ID=1", "ID=1,length=99") + RECORDS.replace(",<DEL>", ""))

@@ -17,6 +17,7 @@ from warm import Warm
 from rnalm.config.load import load
 from rnalm.pipeline import fingerprint
 from rnalm.pipeline.plan import Plan
+from rnalm.sequences.strands import reverse_complement
 
 ROOT = Path(__file__).parents[2]
 
@@ -300,7 +301,7 @@ def several(tmp_path_factory, make_experiment) -> Experiment:
             "finetune": {"epochs": 1},
             "predict": {"formats": ["tsv"]},
             "interpret": {
-                **{"modes": ["mask", "mutate"], "mutate": {"bases": 2, "start": "center:4"}, "formats": ["selene"]},
+                **{"modes": ["mask", "mutate"], "mutate": {"bases": 2, "start": "center:4"}, "formats": ["selene", "hdf5"]},
                 **{"sample_size": 2, "shards": 1, "explain": "all"},
             },
             "tracks": {"formats": ["bigwig"], "classes": ["TTA", "GG"], "elements": None},
@@ -308,7 +309,11 @@ def several(tmp_path_factory, make_experiment) -> Experiment:
                 "cohort": {
                     **{"path": "v.vcf", "genome": "g.fa", "length": 30, "shards": 1},
                     "formats": ["parquet", "hdf5", "vcf"],
-                }
+                },
+                "laid": {
+                    **{"path": "v.vcf", "transcripts": {"fasta": "t.fa", "bed": "genes.bed"}, "shards": 2},
+                    "formats": ["parquet", "tsv", "vcf"],
+                },
             },
         }
         if not fill:
@@ -320,6 +325,10 @@ def several(tmp_path_factory, make_experiment) -> Experiment:
         single = f"1\t70\t.\t{genome[69]}\t{other}\n"
         alleles = f"{single}1\t50\t.\t{genome[49]}\tGG\n1\t60\t.\t{genome[59:63]}\t{genome[59]}\n1\t5\t.\tA\t<DEL>\n"
         (folder / "v.vcf").write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\n" + alleles)
+        exons = genome[40:75] + genome[90:110]
+        (folder / "t.fa").write_text(f">plus|gene\n{exons}\n>minus\n{reverse_complement(genome[45:80], rna=False)}\n")
+        blocks = "1\t40\t110\tplus\t0\t+\t40\t40\t0\t2\t35,20\t0,50\n1\t45\t80\tminus\t0\t-\t45\t45\t0\t1\t35\t0\n"
+        (folder / "genes.bed").write_text(blocks)
         texts = ["".join(draw.choice(list("ACGT"), 30)) for _ in range(60)]
         rows = [f"s{row}\t{text}\t{int('GG' in text)}\t{int('TTA' in text)}\n" for row, text in enumerate(texts)]
         (folder / "several.tsv").write_text("".join(["id\tsequence\tGG\tTTA\n", *rows]))

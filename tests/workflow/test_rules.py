@@ -43,7 +43,7 @@ def test_snakemake_runs_the_jobs_of_the_plan(planned, base):
 
 def test_rules_depend_on_each_other_as_the_tests_of_reruns_believe(planned):
     seen = set()
-    for base in ("language", "regression", "positions", "several"):
+    for base in ("language", "regression", "positions", "several", "spliced"):
         planned.config = BASES[base]
         seen |= edges(planned.snakemake("--rulegraph"))
     believed = {(rule, reader) for rule, readers in READERS.items() for reader in readers}

@@ -1,3 +1,7 @@
+wildcard_constraints:
+    archive="|".join(contract.MUTATIONS),
+
+
 # Goes first, so that a wrong replacement ends the run before hours of training rather than after them.
 rule check_interpretation:
     input:
@@ -125,11 +129,11 @@ rule write_mutations:
     input:
         lambda wildcards: PLAN.shard_files(contract.source_of(wildcards.place), "mutate"),
     output:
-        f"{OUT}/{{place}}/{contract.MUTATIONS['selene']}",
+        f"{OUT}/{{place}}/loo_scores_mutate.{{archive}}.zip",
     log:
-        f"{OUT}/logs/{{place}}/write-selene.log",
+        f"{OUT}/logs/{{place}}/write-{{archive}}.log",
     benchmark:
-        f"{OUT}/benchmarks/{{place}}/write-selene.tsv"
+        f"{OUT}/benchmarks/{{place}}/write-{{archive}}.tsv"
     conda:
         ENV
     threads: 1

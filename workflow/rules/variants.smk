@@ -8,6 +8,7 @@ rule list_variants:
         provided("list_variants"),
     output:
         f"{OUT}/variants/parts/{{cohort}}/alleles.parquet",
+        f"{OUT}/variants/parts/{{cohort}}/{contract.LAID}",
     log:
         f"{OUT}/logs/variants/{{cohort}}/list.log",
     benchmark:
@@ -29,6 +30,7 @@ rule list_variants:
 rule score_variants:
     input:
         alleles=f"{OUT}/variants/parts/{{cohort}}/alleles.parquet",
+        laid=f"{OUT}/variants/parts/{{cohort}}/{contract.LAID}",
         models=f"{OUT}/interpret/models.json",
         genome=provided("score_variants"),
     output:

@@ -8,4 +8,4 @@ def work():
     from rnalm.config import Variants
     from rnalm.sequences.alleles import list_file
 
-    list_file(Variants(**snakemake.params.job["options"]), snakemake.output[0])
+    list_file(Variants(**snakemake.params.job["options"]), *snakemake.output)

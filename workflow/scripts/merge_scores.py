@@ -7,4 +7,4 @@ from rnalm.pipeline.jobs import job
 def work():
     from rnalm.scoring.merge import merge
 
-    merge(snakemake.input, snakemake.output)
+    merge(snakemake.input, snakemake.output, **snakemake.params.job)

@@ -12,6 +12,6 @@ def work():
     from rnalm.scoring.variants import Job, score_shard
 
     torch.set_num_threads(snakemake.threads)
-    given = snakemake.params.job
-    settings = given | {"options": Variants(**given["options"]), "alleles": snakemake.input.alleles}
+    given, files = snakemake.params.job, snakemake.input
+    settings = given | {"options": Variants(**given["options"]), "alleles": files.alleles, "laid": files.laid}
     score_shard(Job(**settings), snakemake.output[0], compute.choose(gpus(snakemake.resources)))

@@ -7,4 +7,4 @@ from rnalm.pipeline.jobs import job
 def work():
     from rnalm.scoring.mutations import write_archive
 
-    write_archive(snakemake.input, snakemake.output[0], snakemake.params.job["scale"])
+    write_archive(snakemake.input, snakemake.output[0], **snakemake.params.job)

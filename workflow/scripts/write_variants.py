@@ -9,6 +9,6 @@ def work():
 
     parts, output, asked = snakemake.input.parts, snakemake.output[0], snakemake.params.job
     if asked["kind"] == "vcf":
-        annotate.write(parts, asked["path"], output)
+        annotate.write(parts, asked["path"], output, asked["spliced"])
     else:
-        selene.write(parts, asked["path"], asked["kind"], asked["column"], output)
+        selene.write(parts, asked["path"], asked["kind"], asked["column"], output, asked["spliced"])

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from rnalm.config.contract import ENDS
-from rnalm.config.importers.imported import Imported, arguments, comment, file_of, load_tagged
+from rnalm.config.importers.imported import Imported, arguments, comment, file_of, load_tagged, shown
 from rnalm.config.importers.selene_samplers import keep_test, read_sampler
 from rnalm.config.variants import SCORES
 from rnalm.errors import RnalmError
@@ -190,7 +190,14 @@ def _mutate(own: dict, genome: Any, length: Any, found: Imported) -> None:
     given["end"] = own.pop("end_position", None)
     # There None is written as a word, too.
     asked = {key: value for key, value in given.items() if value not in (None, "None")}
-    found.settings["interpret"] = {"modes": ["mutate"], "mutate": asked, "explain": "all", "formats": ["selene"]}
+    formats = ["hdf5" if kind == "hdf5" else "selene" for kind in _formats(own)]
+    found.settings["interpret"] = {"modes": ["mutate"], "mutate": asked, "explain": "all", "formats": formats}
+    told = own.pop("save_data", None) or ["abs_diffs"]
+    if told == ["logits"]:
+        found.settings["interpret"]["scale"] = "logit"
+    else:
+        every = "differences, their sizes, logits and predictions are all written"
+        found.note("interpret", f"in_silico_mutagenesis.save_data: {shown(told)} – {every}")
     path = own.pop("input_path", None) or own.pop("fa_files", None)
     text = own.pop("sequence", None) or own.pop("input_sequence", None)
     if text:
