@@ -12,8 +12,8 @@ from rnalm.tokens.dataset import Encoded
 class Scorer(ABC):
     """Computes a model's outputs for perturbed sequences.
 
-    A score depends on its sequence, the model and the sizes of batches, which free memory bounds, and not on what else is scored:
-    sequences are mixed only in what computes each number alike, however many there are.
+    A score depends on its sequence, the model and the sizes of batches, which free memory bounds, and not on what else is
+    scored: sequences are mixed only in what computes each number alike, however many there are.
     """
 
     #: The name that the configuration has for it.
