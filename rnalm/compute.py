@@ -250,25 +250,33 @@ def send(array: np.ndarray, device: torch.device) -> torch.Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
-def send_all(arrays: Sequence[np.ndarray], device: torch.device) -> list[torch.Tensor]:
+def send_all(arrays: Sequence[Sequence[np.ndarray]], device: torch.device) -> list[torch.Tensor]:
     """Copy several arrays to a device in one go: to begin a copy takes longer than most of them.
 
     Parameters
     ----------
-    arrays : sequence of numpy.ndarray
-        Of int64, of any shapes.
+    arrays : sequence of sequence of numpy.ndarray
+        The parts of each, of int64, which are put one after the other.
     device : torch.device
-        Where they are needed. On the CPU the tensors share the memory of the arrays.
+        Where they are needed. On the CPU the tensors share the memory of arrays that have one part.
+
+    Returns
+    -------
+    list of Tensor
+        int64 ``(numbers,)`` of each.
     """
     if device.type != "cuda":
-        return [torch.from_numpy(array) for array in arrays]
-    starts = np.cumsum([0, *(-(-array.size // ALIGNED) * ALIGNED for array in arrays)]).tolist()
+        return [torch.from_numpy((parts[0] if len(parts) == 1 else np.concatenate(parts)).ravel()) for parts in arrays]
+    sizes = [sum(part.size for part in parts) for parts in arrays]
+    starts = np.cumsum([0, *(-(-size // ALIGNED) * ALIGNED for size in sizes)]).tolist()
     host = torch.empty(starts[-1], dtype=torch.int64, pin_memory=True)
     place = host.numpy()
-    for start, array in zip(starts, arrays, strict=False):
-        place[start : start + array.size] = array.ravel()
+    for start, parts in zip(starts, arrays, strict=False):
+        for part in parts:
+            place[start : start + part.size] = part.ravel()
+            start += part.size
     there = host.to(device, non_blocking=True)
-    return [there[start : start + array.size].view(array.shape) for start, array in zip(starts, arrays, strict=False)]
+    return [there[start : start + size] for start, size in zip(starts, sizes, strict=False)]
 
 
 def fetch(tensor: torch.Tensor) -> Callable[[], np.ndarray]:

@@ -146,6 +146,14 @@ def test_as_many_go_together_as_memory_holds_in_powers_of_two():
         assert compute.fitting(64, 10, 0, "things") == 1
 
 
+def test_arrays_that_go_in_one_copy_arrive_whole_and_in_parts():
+    whole, parts = np.arange(5), [np.array([7]), np.arange(3)]
+    assert [each.tolist() for each in compute.send_all([[whole], parts], torch.device("cpu"))] == [
+        [0, 1, 2, 3, 4],
+        [7, 0, 1, 2],
+    ]
+
+
 def test_a_gpu_gets_work_ahead_and_a_cpu_does_not():
     launched = []
     for device, most in (("cpu", 1), ("cuda", compute.IN_FLIGHT + 1)):

@@ -12,8 +12,8 @@ from rnalm.tokens.dataset import Encoded
 class Scorer(ABC):
     """Computes a model's outputs for perturbed sequences.
 
-    Sequences are never mixed in a batch: a score depends on its sequence, the model and the sizes of batches, which free memory
-    bounds, and not on what else is scored.
+    A score depends on its sequence, the model and the sizes of batches, which free memory bounds, and not on what else is
+    scored: sequences are mixed only in what computes each number alike, however many there are.
     """
 
     #: The name that the configuration has for it.
@@ -34,7 +34,7 @@ class Scorer(ABC):
 
     @abstractmethod
     def launch(self, sequence: Encoded, edits: Edits, at: np.ndarray | None = None) -> Callable[[], np.ndarray]:
-        """Begin to score, without waiting for a GPU.
+        """Begin to score, without waiting for a GPU; or, where it is best, when there are more sequences or one is waited for.
 
         Parameters
         ----------

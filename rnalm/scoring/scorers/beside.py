@@ -5,7 +5,7 @@ perturbation in a row. Of several sequences the materials, the passes and the ro
 stands before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -89,51 +89,45 @@ class Beside:
 
     Attributes
     ----------
-    ids, modifiers : numpy.ndarray
-        Of the joined materials: int64 ``(tokens,)``, float32 ``(modifier_channels, tokens)``.
-    windows : Windows
-        Those of all items: ``owner`` is the row of a perturbation, ``source`` a place in the joined materials.
-    item : numpy.ndarray
-        To which item each window belongs ``(windows,)``.
-    left, right : numpy.ndarray
-        The passes left and right of each ``(windows,)``.
+    ids : list of numpy.ndarray
+        Those of the joined materials, int64, in parts.
+    modifiers : numpy.ndarray
+        Theirs, float32 ``(modifier_channels, tokens)``.
     lefts, rights : numpy.ndarray
         The passes of which junctions are needed on the left and right; of several sequences all, as one run.
     own : numpy.ndarray
         The pass of each sequence itself ``(items,)``.
-    first_row : numpy.ndarray
-        Rows ``first_row[i]:first_row[i + 1]`` are those of the perturbations of item i and, last, of the sequence itself
-        ``(items + 1,)``.
+    first_row, first_window : numpy.ndarray
+        Rows ``first_row[i]:first_row[i + 1]`` are those of the perturbations of item i and, last, of the sequence itself;
+        likewise windows ``(items + 1,)``.
     bins : numpy.ndarray
         Bins of each pass ``(passes,)``.
     """
 
     def __init__(self, items: Sequence[Item], local: Local, modifier_channels: int, pad: int) -> None:
         self.items, self.local = items, local
-        self.ids = _joined([ids_of(item.sequence, item.edits, pad) for item in items])
+        self.ids = [ids_of(item.sequence, item.edits, pad) for item in items]
         self.modifiers = _joined([modifiers_of(item.sequence, item.edits, modifier_channels) for item in items])
         self.first_row = offsets([len(item.edits) + 1 for item in items])
+        self.first_window = offsets([len(item.windows.owner) for item in items])
         #: Where the material of each item begins, and its passes.
-        self.first_token = offsets([len(item.sequence.input_ids) + len(item.edits.token) + 1 for item in items])
+        self.first_token = offsets([len(ids) for ids in self.ids])
         self.first_pass = offsets([len(item.shifts) for item in items])
-        self.windows = self._windows()
-        self.item = np.repeat(np.arange(len(items)), [len(item.windows.owner) for item in items])
-        self.left, self.right = (
-            _joined([at + np.searchsorted(item.shifts, side(item)) for at, item in zip(self.first_pass, items, strict=False)])
-            for side in (lambda item: item.windows.left, lambda item: item.windows.right)
-        )
+        self.shifts = _joined([item.shifts for item in items])
+        self.left = self._parts(lambda item: np.searchsorted(item.shifts, item.windows.left), self.first_pass)
+        self.right = self._parts(lambda item: np.searchsorted(item.shifts, item.windows.right), self.first_pass)
         every = np.arange(self.first_pass[-1])
-        self.lefts, self.rights = (every, every) if len(items) > 1 else (distinct(self.left), distinct(self.right))
+        several = len(items) > 1
+        self.lefts, self.rights = (every, every) if several else (distinct(self.left[0]), distinct(self.right[0]))
         self.own = self.first_pass[:-1] + np.array([np.searchsorted(item.shifts, 0) for item in items])
         lengths = np.array([len(item.sequence.input_ids) for item in items])
         tokens = np.repeat(lengths, np.diff(self.first_pass)) + self.shifts
         self.length = max(local.minimum_length, int(tokens.max()))
         self.bins = np.array([local.bins(count - sum(local.margin)) for count in tokens.tolist()])
 
-    @cached_property
-    def shifts(self) -> np.ndarray:
-        """By how much each pass is shifted ``(passes,)``."""
-        return _joined([item.shifts for item in self.items])
+    def _parts(self, of: Callable[[Item], np.ndarray], first: np.ndarray) -> list[np.ndarray]:
+        """Take numbers of each item, and count them on from those of the items before it."""
+        return [of(item) + at if at else of(item) for item, at in zip(self.items, first.tolist(), strict=False)]
 
     @cached_property
     def most_bins(self) -> int:
@@ -143,16 +137,40 @@ class Beside:
             count = layer.length(count)
         return count
 
-    def _windows(self) -> Windows:
-        """Join the windows."""
-        first, *others = (item.windows for item in self.items)
-        if not others:
-            return first
-        moved = zip(self.first_row.tolist(), self.first_token.tolist(), (first, *others), strict=False)
-        owner, source = zip(*((row + each.owner, token + each.source) for row, token, each in moved), strict=True)
-        same = ("rank", "start", "width", "left", "right", "top", "top_width")
-        joined = {name: _joined([getattr(each, name) for each in (first, *others)]) for name in same}
-        return Windows(owner=_joined(owner), source=_joined(source), offset=offsets(joined["width"]), **joined)
+    @cached_property
+    def item(self) -> np.ndarray:
+        """To which item each window belongs ``(windows,)``."""
+        return np.repeat(np.arange(len(self.items)), np.diff(self.first_window))
+
+    def of_windows(self, name: str) -> np.ndarray:
+        """Join a field of the windows of all items.
+
+        Parameters
+        ----------
+        name : str
+            Of :class:`rnalm.scoring.scorers.windows.Windows`, and none that numbers something.
+        """
+        return _joined([getattr(item.windows, name) for item in self.items])
+
+    def owner(self) -> list[np.ndarray]:
+        """Give the row of the perturbation of each window, int64, in parts."""
+        return self._parts(lambda item: item.windows.owner, self.first_row)
+
+    def source(self) -> list[np.ndarray]:
+        """Give the places of the windows' tokens in the joined materials, int64, in parts."""
+        return self._parts(lambda item: item.windows.source, self.first_token)
+
+    def offset(self) -> list[np.ndarray]:
+        """Tell where the tokens of each window begin among these, int64, in parts."""
+        first = offsets([len(item.windows.source) for item in self.items])
+        return self._parts(lambda item: item.windows.offset[:-1], first)
+
+    def in_order(self) -> int | None:
+        """Give the width of all windows, if it is one, each perturbation has one at most, and they go from left to right."""
+        widths = {width for item in self.items for width in _ends(item.windows.width)}
+        rank = max(item.windows.rank.max(initial=0) for item in self.items)
+        ascend = all((item.windows.top[1:] >= item.windows.top[:-1]).all() for item in self.items)
+        return widths.pop() if len(widths) == 1 and not rank and ascend else None
 
     def places(self) -> np.ndarray:
         """Find the tokens of all passes in the joined materials: padding at both ends, int64 ``(passes, length)``."""
@@ -163,9 +181,9 @@ class Beside:
         first, padding = np.repeat(self.first_token[:-1], count), np.repeat(self.first_token[1:] - 1, count)
         return np.where(inside, first[:, None] + position, padding[:, None])
 
-    def read_bins(self) -> np.ndarray:
-        """Count the bins of the perturbed sequence of each row, int64 ``(rows,)``."""
-        return _joined([self._read_bins(item) for item in self.items])
+    def read_bins(self) -> list[np.ndarray]:
+        """Count the bins of the perturbed sequence of each row, int64, in parts."""
+        return [self._read_bins(item) for item in self.items]
 
     def _read_bins(self, item: Item) -> np.ndarray:
         growth = np.append(item.edits.growth, 0)
@@ -178,3 +196,8 @@ class Beside:
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """Put arrays one after the other, or take the only one as it is."""
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
+
+
+def _ends(numbers: np.ndarray) -> set[int]:
+    """Give the least and the greatest of numbers, if there are any."""
+    return {int(numbers.min()), int(numbers.max())} if len(numbers) else set()

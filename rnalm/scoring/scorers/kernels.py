@@ -255,8 +255,11 @@ def try_out(device: torch.device) -> None:
         sums(Layer(convolution), torch.zeros(1, 2, 1, device=device), torch.zeros(1, device=device))
 
 
-# Where a window starts is read item by item, and need not lie at a multiple of 16 bytes.
-@triton.jit(do_not_specialize=["windows", "length", "outputs"], do_not_specialize_on_alignment=["start"])
+# What is said of each window is read item by item, and need not begin at a multiple of 16 bytes.
+@triton.jit(
+    do_not_specialize=["windows", "length", "outputs"],
+    do_not_specialize_on_alignment=["start", "left_row", "right_row", "left_pass", "right_pass"],
+)
 def _window(
     rows, start, left_row, right_row, left_pass, right_pass, left, right, unchanged, kernels, bias, out,
     windows, length, outputs,
