@@ -15,11 +15,12 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from rnalm.errors import RnalmError
+from rnalm.models import compiled
 from rnalm.models.local import Layer, Local, Pooled, Recurrent
 from rnalm.scoring import scorers
 from rnalm.scoring.editors import TokenEditor as Editor
 from rnalm.scoring.edits import DELETED, Edits
-from rnalm.scoring.scorers import fused, incremental, reading
+from rnalm.scoring.scorers import incremental, reading
 from rnalm.scoring.scorers.beside import Beside
 from rnalm.scoring.scorers.incremental import IncrementalScorer
 from rnalm.scoring.scorers.naive import NaiveScorer
@@ -442,9 +443,9 @@ def test_where_triton_compiles_nothing_scores_are_the_same_and_the_log_says_why(
     monkeypatch.setenv("TRITON_INTERPRET", "1")  # as if the CPU were a GPU
     monkeypatch.setitem(sys.modules, "rnalm.scoring.scorers.kernels", None)
     monkeypatch.delattr(scorers, "kernels", raising=False)
-    fused._kernels.cache_clear()
+    compiled._load.cache_clear()
     assert_equal(IncrementalScorer(model).score(sequence, edits), expected)
-    fused._kernels.cache_clear()
+    compiled._load.cache_clear()
     [message] = [record.message for record in caplog.records if "Triton" in record.message]
     assert message.startswith("Triton compiles nothing for this GPU (")
-    assert message.endswith("): scores take several times as long")
+    assert message.endswith("): it takes several times as long")
