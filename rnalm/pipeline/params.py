@@ -146,8 +146,9 @@ def evaluate_fold(experiment: Experiment, model: str) -> Params:
 
 
 def summarize_folds(experiment: Experiment) -> Params:
-    """Give the names of the models that are trained here, and of the folds that have a baseline."""
-    return {"models": experiment.trained, "baselines": list(experiment.baselines)}
+    """Give the names of the models that are trained here, the folds that have a baseline, and whether one is lacking."""
+    lacking = experiment.settings.baseline == "auto" and not experiment.baselines
+    return {"models": experiment.trained, "baselines": list(experiment.baselines), "lacking": lacking}
 
 
 def predict_source(experiment: Experiment, source: str, model: str) -> Params:
@@ -306,7 +307,8 @@ def write_report(experiment: Experiment) -> Params:
         "summary": f"{out}/fine-tune/summary.csv" if experiment.trained else None,
         "queries": queries,
         "figures": f"{out}/figures",
-        "baselines": experiment.baselines,
+        "baselines": list(experiment.baselines.values()),
+        "baseline": f"{out}/baseline" if experiment.baselines and experiment.held_out else None,
         "pretrained": [f"{out}/{folder}" for folder in experiment.pretrainings],
         "spectra": f"{out}/powerlaw" if settings.powerlaw else None,
         "cohorts": cohorts,

@@ -1,5 +1,6 @@
 """Predictions of single models ─► results, tables and ensembles."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +21,8 @@ from rnalm.labels.tally import Batch, LabelTally
 from rnalm.labels.targets import any_known
 from rnalm.prediction import positions, tables
 from rnalm.prediction.columns import label_columns, score_columns, spread_columns
+
+log = logging.getLogger(__name__)
 
 #: Rows of the source that are merged at a time, at most, and so many outputs of all models.
 WINDOW, NUMBERS = 2**16, 2**22
@@ -379,7 +382,12 @@ def _write_rank_deltas(predictions: Path, each: Sequence[pd.DataFrame], path: Pa
                 start += len(batch)
 
 
-def summarize(results: Mapping[str, str | Path], output: str | Path, baselines: Mapping[str, str | Path] | None = None) -> None:
+def summarize(
+    results: Mapping[str, str | Path],
+    output: str | Path,
+    baselines: Mapping[str, str | Path] | None = None,
+    lacking: bool = False,
+) -> None:
     """Write each metric for each model, and mean ± standard deviation over them, as ``summary.csv``.
 
     Metrics of baselines follow, under the names of those of models with ``baseline_`` before them: each in the column of the
@@ -394,7 +402,11 @@ def summarize(results: Mapping[str, str | Path], output: str | Path, baselines: 
         The CSV file.
     baselines : mapping of str to path, optional
         Such files of the baselines, by fold.
+    lacking : bool
+        Whether there are none although they were asked for, which is told.
     """
+    if lacking:
+        log.info("no baseline: tokens have labels, and runs of letters are counted in whole sequences")
     table = _by_metric(results)
     further = _by_metric(baselines).add_prefix("baseline_", axis=0) if baselines else table[:0]
     frame = pd.concat([table, further.reindex(columns=table.columns)])

@@ -9,4 +9,4 @@ def work():
 
     files, names = snakemake.input, snakemake.params.job
     models, baselines = (dict(zip(names[kind], files[kind], strict=True)) for kind in ("models", "baselines"))
-    summarize(models, snakemake.output[0], baselines)
+    summarize(models, snakemake.output[0], baselines, names["lacking"])

@@ -54,7 +54,17 @@ class Scaled:
         return (found[:, self.columns] - self.center) / self.scale
 
     def unscaled(self, weights: np.ndarray, bias: np.ndarray, placed: np.ndarray) -> Linear:
-        """Bring weights ``(columns, outputs)`` back to features as they are counted."""
+        """Bring weights back to features as they are counted.
+
+        Parameters
+        ----------
+        weights : numpy.ndarray
+            Of scaled features ``(columns, outputs)``.
+        bias : numpy.ndarray
+            ``(outputs,)``
+        placed : numpy.ndarray
+            Of runs by position, which are not scaled ``(features, outputs)``.
+        """
         raw = weights / self.scale[:, None]
         everywhere = np.zeros((self.total, weights.shape[1]))
         everywhere[self.columns] = raw
