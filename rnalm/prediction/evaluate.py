@@ -408,7 +408,7 @@ def summarize(
     if lacking:
         log.info("no baseline: tokens have labels, and runs of letters are counted in whole sequences")
     table = _by_metric(results)
-    further = _by_metric(baselines).add_prefix("baseline_", axis=0) if baselines else table[:0]
+    further: pd.DataFrame = _by_metric(baselines).add_prefix("baseline_", axis=0) if baselines else table.head(0)
     frame = pd.concat([table, further.reindex(columns=table.columns)])
     spread = frame.std(axis=1, ddof=1)
     frame = frame.assign(mean=frame.mean(axis=1), sd=spread).rename_axis("metric").reset_index()

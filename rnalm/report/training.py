@@ -63,7 +63,9 @@ def training(job: Job) -> Section:
     """
     assert job.summary is not None
     table = pd.read_csv(job.summary, index_col="metric")
-    bar = table[table.index.str.startswith("baseline_")].rename(index=lambda name: name.removeprefix("baseline_"))
+    bar: pd.DataFrame = table.loc[table.index.str.startswith("baseline_")].rename(
+        index=lambda name: name.removeprefix("baseline_")
+    )
     main = table[[name.partition("_")[0] in ("eval", "test") and name.partition("_")[2] in MAIN for name in table.index]]
     tested = main.index.str.startswith("test_").any()
     shown = main[main.index.str.startswith("test_" if tested else "eval_")]

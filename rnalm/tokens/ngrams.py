@@ -66,8 +66,9 @@ class Ngrams:
         content : dict
             Its attributes by name.
         """
-        given = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
-        return cls(**given | {"spelled": tuple(map(tuple, content["spelled"]))})
+        given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+        given["spelled"] = tuple(map(tuple, content["spelled"]))
+        return cls(**given)
 
     @property
     def longest(self) -> int:

@@ -115,7 +115,7 @@ def boost(counts: Counts, labels: Labels, class_weights: np.ndarray | None, seed
     if labels.n_outputs > MOST_OUTPUTS:
         return None
     weights, bias = counts.weights.astype(np.float64), np.zeros(labels.n_outputs)
-    options = OPTIONS | {"random_state": seed}
+    options: dict[str, Any] = OPTIONS | {"random_state": seed}
     if labels.task == "classification":
         present = np.unique(counts.targets)
         if len(present) < 2:
