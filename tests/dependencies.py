@@ -4,17 +4,20 @@
 READERS = {
     "train_tokenizer": (
         *("encode_source", "check_interpretation", "pretrain_model", "sweep_worker", "finetune_fold", "merge_tracks"),
+        "fit_baseline",
     ),
     "encode_source": (
-        *("assign_folds", "check_interpretation", "pretrain_model", "sweep_worker", "finetune_fold"),
+        *("assign_folds", "check_interpretation", "pretrain_model", "sweep_worker", "fit_baseline", "finetune_fold"),
         *("predict_source", "merge_tracks", "write_tracks", "score_shard", "write_predictions", "write_report"),
     ),
     "cluster_sequences": ("assign_folds",),
-    "assign_folds": ("sweep_worker", "finetune_fold", "predict_source", "score_shard"),
+    "assign_folds": ("sweep_worker", "fit_baseline", "finetune_fold", "predict_source", "score_shard"),
     "pretrain_model": ("sweep_worker", "finetune_fold", "write_report"),
     "sweep_worker": ("conclude_sweep",),
     "conclude_sweep": ("show_sweeps", "finetune_fold"),
     "show_sweeps": (),
+    "fit_baseline": ("merge_baselines", "summarize_folds"),
+    "merge_baselines": ("write_report",),
     "finetune_fold": (
         *("predict_source", "evaluate_fold", "gather_models", "merge_predictions", "merge_tracks", "compare_spectra"),
         *("evaluate_classes", "write_predictions", "write_report"),
@@ -52,6 +55,7 @@ EVERYTHING = below("train_tokenizer", "cluster_sequences")
 ENCODING = below("encode_source")
 FOLDING = below("assign_folds")
 TRAINING = below("finetune_fold")
+BASELINE = below("fit_baseline")
 #: What a further file goes through.
 PASSING = {"encode_source", *below("predict_source", "score_shard")} - {"evaluate_fold", "summarize_folds"}
 SCORING = below("score_shard")

@@ -111,6 +111,10 @@ Then what concerns training (`tokenizer`, `labels`, `folds`, `finetune` but for 
 default the models' own."""
     pretrain: Pretrain | None = None
     """Masked language modelling before fine-tuning; null: none."""
+    baseline: Literal["auto", "none"] = "auto"
+    """What a model has to beat. `auto`: beside each fold's model, a regression on how often runs of 1 to 4 letters occur, on \
+in-frame triplets, lengths and, for sequences of one length, runs by position; or gradient boosting; whatever predicts the \
+validation rows best. It takes seconds. `none`: no such comparison."""
     finetune: Finetune = Finetune()
     sweep: OptionalSweep = None
     """A search for the values with which models train best; null: none. Or the path of a JSON or YAML file with one, also \

@@ -13,6 +13,8 @@ RANK_DELTAS, CLASSIFICATION_REPORT = "rank_deltas.csv", "classification_report.c
 PREDICTIONS, RESULTS, SITES = "predictions.parquet", "results.json", "sites.csv"
 TEST_SCORES, TEST_TARGETS, PERFORMANCE_TABLE = "test_predictions.npz", "test_targets.npz", "test_performance.txt"
 TRIALS, BEST = "trials.csv", "best.yaml"
+BASELINE, BASELINE_WEIGHTS = "baseline.json", "baseline.npz"
+VALIDATED_PART, TESTED_PART = "validation.parquet", "test.parquet"
 
 #: What loading a trained model needs.
 MODEL = (CONFIG, WEIGHTS, TOKENIZER, LABELS)
@@ -22,6 +24,9 @@ TRAINING, COURSE = (TRAIN_RESULTS, EVAL_RESULTS, HISTORY), (EVAL_RESULTS, HISTOR
 
 #: What fine-tuning a fold leaves in the folder of its model.
 FINETUNED = (*MODEL, "tokenizer_config.json", *TRAINING)
+
+#: What fitting a baseline to a fold leaves in its folder, and what more where the fold has test rows.
+FITTED = (BASELINE, BASELINE_WEIGHTS, LABELS, TRAIN_RESULTS, EVAL_RESULTS, VALIDATED_PART)
 
 #: A language model, from which fine-tuning can start.
 LANGUAGE_MODEL = (WEIGHTS, CONFIG, TOKENIZER, "tokenizer_config.json")

@@ -45,6 +45,8 @@ class Experiment:
         Whether models are trained here and their folds have test rows.
     queries : list of str
         Sources that are predicted and interpreted: held-out rows or, with given models, all of ``source``; and further files.
+    baselines : dict of str to str
+        Folders of the baselines of the folds that are trained here, by fold; none where there is to be none.
     asked : list of tuple
         Source and mode of all scores.
     evaluated : list of str
@@ -77,6 +79,8 @@ class Experiment:
         self.held_out = settings.trains and settings.folds.tested
         self.queries = [name for name in self.sources if name != "source" or self.held_out or not settings.trains]
         self._check_given()
+        fitted = settings.baseline == "auto" and self.per == "sequence"
+        self.baselines = {f"{fold}": f"{self.out}/baseline/{fold}" for fold in self.folds if fitted}
         self._check_variants()
         # Of long sequences every position of which is predicted, scores are made only where they are asked for.
         modes = settings.interpret.scored if self.per == "sequence" or "interpret" in settings.model_fields_set else []

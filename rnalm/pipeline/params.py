@@ -86,6 +86,29 @@ def pretrain_model(experiment: Experiment, pretraining: str) -> Params:
     }
 
 
+def fit_baseline(experiment: Experiment, fold: str) -> Params:
+    """Give what a baseline learns; how models are trained does not matter to it."""
+    return {"fold": int(fold), "seed": experiment.settings.seed} | _learned(experiment)
+
+
+def merge_baselines(experiment: Experiment) -> Params:
+    """Give the folders of all baselines."""
+    return {"models": list(experiment.baselines.values())}
+
+
+def _learned(experiment: Experiment) -> Params:
+    """Give what labels are, and what rows weigh."""
+    labels = experiment.settings.labels
+    return {
+        "task": experiment.settings.task,
+        "scaling": labels.scaling,
+        "class_weights": labels.class_weights,
+        "positive_weight": labels.positive_weight,
+        "positive_weights": dict(sorted(labels.positive_weights.items())),
+        "per": labels.per,
+    }
+
+
 def finetune_fold(experiment: Experiment, model: str) -> Params:
     """Give how a model is trained, but for the values that a sweep finds."""
     settings = experiment.settings
@@ -96,16 +119,10 @@ def finetune_fold(experiment: Experiment, model: str) -> Params:
     return {
         "fold": fold,
         "replicate": int(model.partition(".")[2] or 0),
-        "task": settings.task,
-        "scaling": settings.labels.scaling,
-        "class_weights": settings.labels.class_weights,
-        "positive_weight": settings.labels.positive_weight,
-        "positive_weights": dict(sorted(settings.labels.positive_weights.items())),
-        "per": settings.labels.per,
         "model": model_section,
         "options": settings.finetune.model_dump(mode="json", exclude={"replicates", "gpus"}),
         "seed": settings.seed,
-    }
+    } | _learned(experiment)
 
 
 def sweep_worker(experiment: Experiment, fold: str, worker: str) -> Params:
@@ -129,8 +146,9 @@ def evaluate_fold(experiment: Experiment, model: str) -> Params:
 
 
 def summarize_folds(experiment: Experiment) -> Params:
-    """Give the names of the models that are trained here."""
-    return {"models": experiment.trained}
+    """Give the names of the models that are trained here, the folds that have a baseline, and whether one is lacking."""
+    lacking = experiment.settings.baseline == "auto" and not experiment.baselines
+    return {"models": experiment.trained, "baselines": list(experiment.baselines), "lacking": lacking}
 
 
 def predict_source(experiment: Experiment, source: str, model: str) -> Params:
@@ -297,6 +315,8 @@ def write_report(experiment: Experiment) -> Params:
         "summary": f"{out}/fine-tune/summary.csv" if experiment.trained else None,
         "queries": queries,
         "figures": f"{out}/figures",
+        "baselines": list(experiment.baselines.values()),
+        "baseline": f"{out}/baseline" if experiment.baselines and experiment.held_out else None,
         "pretrained": [f"{out}/{folder}" for folder in experiment.pretrainings],
         "spectra": f"{out}/powerlaw" if settings.powerlaw else None,
         "cohorts": cohorts,
@@ -309,9 +329,9 @@ RULES: dict[str, Callable[..., Params]] = {
         function.__name__: function
         for function in (
             *(train_tokenizer, encode_source, cluster_sequences, assign_folds, pretrain_model, sweep_worker, conclude_sweep),
-            *(show_sweeps, finetune_fold, predict_source, evaluate_fold, summarize_folds, check_interpretation),
-            *(gather_models, merge_tracks, evaluate_classes, score_shard, draw_scores, compare_spectra, write_report),
-            *(list_variants, score_variants, write_variants, write_predictions, write_tracks, find_elements),
+            *(show_sweeps, fit_baseline, merge_baselines, finetune_fold, predict_source, evaluate_fold, summarize_folds),
+            *(check_interpretation, gather_models, merge_tracks, evaluate_classes, score_shard, draw_scores, compare_spectra),
+            *(write_report, list_variants, score_variants, write_variants, write_predictions, write_tracks, find_elements),
             *(merge_scores, write_mutations),
         )
     },

@@ -16,6 +16,7 @@ STAGES = (
     "encode",
     "pretrain",
     "sweep",
+    "baseline",
     "finetune",
     "predict",
     "interpret",
@@ -108,6 +109,16 @@ class Plan(Experiment):
     def _sweep(self) -> list[str]:
         of_folds = [f"sweep/{fold}/{name}" for fold in self.folds for name in contract.SEARCHED]
         return ["sweep/index.html", *of_folds] if self.sweep else []
+
+    @property
+    def fitted(self) -> tuple[str, ...]:
+        """Names of what is made of the baseline of a fold."""
+        return (*contract.FITTED, *((contract.TESTED_PART, *self.tested) if self.held_out else ()))
+
+    def _baseline(self) -> list[str]:
+        pooled = self.predicted if self.baselines and self.held_out else ()
+        of_folds = [f"baseline/{fold}/{name}" for fold in self.baselines for name in self.fitted]
+        return [*of_folds, *(f"baseline/{name}" for name in pooled)]
 
     def _finetune(self) -> list[str]:
         names = [*contract.FINETUNED, *(self.tested if self.held_out else [])]
@@ -295,6 +306,9 @@ class Plan(Experiment):
                 yield from (("sweep_worker", {"fold": fold, "worker": f"{k}"}) for k in range(self.sweep.workers))
                 yield "conclude_sweep", {"fold": fold}
             yield "show_sweeps", {}
+        yield from (("fit_baseline", {"fold": fold}) for fold in self.baselines)
+        if self.baselines and self.held_out:
+            yield "merge_baselines", {}
         for model in self.trained:
             yield "finetune_fold", {"model": model}
             if self.held_out:

@@ -1,5 +1,6 @@
 """Predictions of single models ─► results, tables and ensembles."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +21,8 @@ from rnalm.labels.tally import Batch, LabelTally
 from rnalm.labels.targets import any_known
 from rnalm.prediction import positions, tables
 from rnalm.prediction.columns import label_columns, score_columns, spread_columns
+
+log = logging.getLogger(__name__)
 
 #: Rows of the source that are merged at a time, at most, and so many outputs of all models.
 WINDOW, NUMBERS = 2**16, 2**22
@@ -379,8 +382,16 @@ def _write_rank_deltas(predictions: Path, each: Sequence[pd.DataFrame], path: Pa
                 start += len(batch)
 
 
-def summarize(results: Mapping[str, str | Path], output: str | Path) -> None:
+def summarize(
+    results: Mapping[str, str | Path],
+    output: str | Path,
+    baselines: Mapping[str, str | Path] | None = None,
+    lacking: bool = False,
+) -> None:
     """Write each metric for each model, and mean ± standard deviation over them, as ``summary.csv``.
+
+    Metrics of baselines follow, under the names of those of models with ``baseline_`` before them: each in the column of the
+    first model of its fold, mean and deviation over folds.
 
     Parameters
     ----------
@@ -389,10 +400,23 @@ def summarize(results: Mapping[str, str | Path], output: str | Path) -> None:
         from its second model on, the replicate: ``3`` and ``3.1``.
     output : path
         The CSV file.
+    baselines : mapping of str to path, optional
+        Such files of the baselines, by fold.
+    lacking : bool
+        Whether there are none although they were asked for, which is told.
     """
-    contents = {f"fold_{name}": read_json(path) for name, path in results.items()}
-    names = [name for name, value in next(iter(contents.values())).items() if not isinstance(value, dict)]
-    frame = pd.DataFrame({fold: pd.Series({name: of[name] for name in names}, dtype=float) for fold, of in contents.items()})
-    spread = frame.std(axis=1, ddof=1) if len(contents) > 1 else np.nan
+    if lacking:
+        log.info("no baseline: tokens have labels, and runs of letters are counted in whole sequences")
+    table = _by_metric(results)
+    further: pd.DataFrame = _by_metric(baselines).add_prefix("baseline_", axis=0) if baselines else table.head(0)
+    frame = pd.concat([table, further.reindex(columns=table.columns)])
+    spread = frame.std(axis=1, ddof=1)
     frame = frame.assign(mean=frame.mean(axis=1), sd=spread).rename_axis("metric").reset_index()
     write_csv(frame, output)
+
+
+def _by_metric(results: Mapping[str, str | Path]) -> pd.DataFrame:
+    """Read the metrics of models, each in a column: ``(metrics, models)``."""
+    contents = {f"fold_{name}": read_json(path) for name, path in results.items()}
+    names = [name for name, value in next(iter(contents.values())).items() if not isinstance(value, dict)]
+    return pd.DataFrame({fold: pd.Series({name: of[name] for name in names}, dtype=float) for fold, of in contents.items()})

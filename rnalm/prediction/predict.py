@@ -1,7 +1,7 @@
 """Encoded sequences ─► predictions."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -237,6 +237,39 @@ def predict_file(
     missing = model.config.modifier_channels - encode.metadata(encoded)["modifier_channels"]
     if missing > 0:
         log.warning("%s: tokens have %d modifiers fewer than the model was trained with; they count as 0", encoded, missing)
+    total = predict_with(predictor, labels, encoded, output, rows)
+    tell(str(encoded), predictor.filled, total, predictor.length)
+    log.info("%s: %d sequences predicted", model_folder, total)
+
+
+def predict_with(
+    outputs_of: Callable[[Sequence[Encoded]], np.ndarray],
+    labels: Labels,
+    encoded: str | Path,
+    output: str | Path,
+    rows: np.ndarray | None = None,
+) -> int:
+    """Predict rows of an encoded file by whatever gives outputs for sequences, in a stream.
+
+    Parameters
+    ----------
+    outputs_of : callable
+        From sequences to outputs ``(sequences, outputs)``, or an array of arrays.
+    labels : Labels
+        What the outputs mean.
+    encoded, output, rows
+        As for :func:`predict_file`.
+
+    Returns
+    -------
+    int
+        How many rows were predicted.
+
+    Raises
+    ------
+    RnalmError
+        If a label is no class of the model.
+    """
     label_type = pq.read_schema(encoded).field("label").type
     schema = pa.schema([("row", pa.int64()), ("id", pa.string()), ("label", label_type), ("outputs", pa.list_(pa.float32()))])
     total = encode.metadata(encoded)["sequences"] if rows is None else len(rows)
@@ -244,12 +277,10 @@ def predict_file(
         for sequences in progress(dataset.read(encoded, rows), total, "predict"):
             if labels.task == "classification":
                 _check_classes(sequences, labels, encoded)
-            outputs = predictor(sequences)
-            flat = [own.reshape(-1) for own in outputs]
+            flat = [own.reshape(-1) for own in outputs_of(sequences)]
             columns = ([s.row for s in sequences], [s.id for s in sequences], [stored(s.label) for s in sequences], flat)
             writer.write_table(pa.table([pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)], schema=schema))
-    tell(str(encoded), predictor.filled, total, predictor.length)
-    log.info("%s: %d sequences predicted", model_folder, total)
+    return total
 
 
 def _check_classes(sequences: Sequence[Encoded], labels: Labels, encoded: str | Path) -> None:

@@ -32,7 +32,9 @@ PANELS = {
 }
 
 
-def classification(pooled: Measured, each: Sequence[Measured], classes: Sequence[str], unit: str = "fold") -> Figure:
+def classification(
+    pooled: Measured, each: Sequence[Measured], classes: Sequence[str], unit: str = "fold", baseline: Measured | None = None
+) -> Figure:
     """Draw the confusion matrix, and ROC, precision-recall and F1 curves.
 
     Parameters
@@ -45,6 +47,8 @@ def classification(pooled: Measured, each: Sequence[Measured], classes: Sequence
         Names of the classes; of two, the last is the positive one.
     unit : str
         What a model stands for.
+    baseline : Measured, optional
+        What models have to beat: a dotted line, or its mean in the legends.
     """
     figure, axes = canvas(10, 8, rows=2, columns=2)
     figure.set_layout_engine("constrained", h_pad=0.12)
@@ -58,18 +62,20 @@ def classification(pooled: Measured, each: Sequence[Measured], classes: Sequence
         if np.isnan(pooled.scores[kind]).all():
             axis.text(0.5, 0.5, "no curve: all labels are of one class", ha="center", color=GREY)
         elif len(classes) == 2:
-            _one_curve(axis, kind, pooled, each, unit)
+            _one_curve(axis, kind, pooled, each, unit, baseline)
         else:
-            _curve_a_class(axis, kind, pooled, each, classes, unit)
+            _curve_a_class(axis, kind, pooled, each, classes, unit, baseline)
     return figure
 
 
-def labels(pooled: Measured, each: Sequence[Measured], classes: Sequence[str], unit: str = "fold") -> Figure:
+def labels(
+    pooled: Measured, each: Sequence[Measured], classes: Sequence[str], unit: str = "fold", baseline: Measured | None = None
+) -> Figure:
     """Draw ROC, precision-recall and F1 curves of classes of which a row may have any number.
 
     Parameters
     ----------
-    pooled, each, classes, unit
+    pooled, each, classes, unit, baseline
         As of :func:`classification`.
     """
     figure, axes = canvas(12, 4, columns=3)
@@ -79,7 +85,7 @@ def labels(pooled: Measured, each: Sequence[Measured], classes: Sequence[str], u
         if np.isnan(pooled.scores[kind]).all():
             axis.text(0.5, 0.5, "no curve: no class has positives and negatives", ha="center", color=GREY)
         else:
-            _curve_a_class(axis, kind, pooled, each, classes, unit)
+            _curve_a_class(axis, kind, pooled, each, classes, unit, baseline)
     return figure
 
 
@@ -110,7 +116,9 @@ def _has_lines(each: Sequence[Measured], pooled: Measured) -> bool:
     return len(each) * len(pooled.thresholds) <= MAX_LINES
 
 
-def _one_curve(axis: Axes, kind: str, pooled: Measured, each: Sequence[Measured], unit: str) -> None:
+def _one_curve(
+    axis: Axes, kind: str, pooled: Measured, each: Sequence[Measured], unit: str, baseline: Measured | None = None
+) -> None:
     """Draw the curve of the positive class, of all rows and of each model."""
     chance = {"roc": (0, 1), "pr": [pooled.counts[1].sum() / pooled.counts.sum()] * 2}
     if kind in chance:
@@ -120,6 +128,9 @@ def _one_curve(axis: Axes, kind: str, pooled: Measured, each: Sequence[Measured]
     for model, colour in zip(each, _colours(len(each)), strict=True):
         if _has_lines(each, pooled):
             _line(axis, kind, model.lines[kind][0], color=colour, linewidth=0.8)
+    if baseline:
+        name = f"{baseline.name}: {baseline.scores[kind][0]:.3f}"
+        _line(axis, kind, baseline.lines[kind][0], color=GREY, linewidth=1.5, linestyle=":", label=name)
     _line(axis, kind, pooled.lines[kind][0], color="black", linewidth=2)
     text = f"{pooled.name}: {pooled.scores[kind][0]:.3f}"
     if kind == "f1":
@@ -134,7 +145,13 @@ def _one_curve(axis: Axes, kind: str, pooled: Measured, each: Sequence[Measured]
 
 
 def _curve_a_class(
-    axis: Axes, kind: str, pooled: Measured, each: Sequence[Measured], classes: Sequence[str], unit: str
+    axis: Axes,
+    kind: str,
+    pooled: Measured,
+    each: Sequence[Measured],
+    classes: Sequence[str],
+    unit: str,
+    baseline: Measured | None = None,
 ) -> None:
     """Draw a curve a class, and the mean of these."""
     named = len(classes) <= MAX_NAMED
@@ -158,7 +175,12 @@ def _curve_a_class(
         mean += f" ({_spread([_mean(model.scores[kind]) for model in each])})"
     entries = entries if named else [(entries[0][0], f"each of {len(classes)} classes")]
     title = f"{pooled.name} (mean ± sd of {len(each)} {unit}s)" if each else None
-    _legend(axis, [(Line2D([], [], color="black", linewidth=2), mean), *entries], title=title)
+    means: list[tuple[Artist, str]] = [(Line2D([], [], color="black", linewidth=2), mean)]
+    if baseline:
+        style = {"color": "black", "linewidth": 1.5, "linestyle": ":"}
+        _line(axis, kind, np.nanmean(baseline.lines[kind], axis=0), **style)
+        means.append((Line2D([], [], **style), f"{baseline.name}: {_mean(baseline.scores[kind]):.3f}"))
+    _legend(axis, [*means, *entries], title=title)
 
 
 def _line(axis: Axes, kind: str, heights: np.ndarray, **style) -> None:
@@ -278,7 +300,9 @@ def unlabelled(predicted: Sequence[str], classes: Sequence[str]) -> Figure:
     return figure
 
 
-def learning_curves(histories: Mapping[str, list[dict]], metric: str, by: str = "epoch") -> Figure:
+def learning_curves(
+    histories: Mapping[str, list[dict]], metric: str, by: str = "epoch", baseline: Mapping[str, float] | None = None
+) -> Figure:
     """Draw loss, the metric that selects the model, and the learning rate.
 
     Parameters
@@ -289,6 +313,8 @@ def learning_curves(histories: Mapping[str, list[dict]], metric: str, by: str = 
         Name of the validation metric.
     by : {'epoch', 'step'}
         In what the training is measured.
+    baseline : mapping of str to float, optional
+        What the baselines come to on validation rows, on average: a dashed line.
     """
     panels: dict[str, tuple[str, ...]] = {"Loss (dotted: training, with penalties)": ("loss", "eval_loss")}
     if metric != "loss":
@@ -302,6 +328,9 @@ def learning_curves(histories: Mapping[str, list[dict]], metric: str, by: str = 
                 style = {"linestyle": ":", "linewidth": 1} if key == "loss" else {}
                 # One epoch makes no line.
                 axis.plot(*points.reshape(-1, 2).T, color=colour, marker="o" if len(points) == 1 else None, **style)
+        if (bar := (baseline or {}).get(keys[-1], np.nan)) == bar:
+            axis.axhline(bar, color=GREY, linewidth=1, linestyle="--", label="baseline")
+            axis.legend(fontsize="small")
         axis.set(xlabel=by, title=title)
         axis.xaxis.set_major_locator(MaxNLocator("auto" if by == "epoch" else 4, integer=True, min_n_ticks=1))
     axes[0, -1].set_ylim(bottom=0)

@@ -86,6 +86,10 @@ class Job:
         Folder of the comparison of the models' weights.
     cohorts : list of Cohort
         Whose effects were computed.
+    baselines : list of str
+        Folders of the baselines, one a fold; empty where there is none.
+    baseline : str or None
+        Folder of their predictions for all rows that were held out; None: there are none.
     """
 
     config: dict[str, Any]
@@ -97,6 +101,8 @@ class Job:
     pretrained: list[str] = field(default_factory=list)
     spectra: str | None = None
     cohorts: list[Cohort] = field(default_factory=list)
+    baselines: list[str] = field(default_factory=list)
+    baseline: str | None = None
 
     @property
     def sources(self) -> list[str]:
@@ -112,6 +118,19 @@ class Job:
     def meanings(self) -> list[Labels]:
         """What the outputs of each model mean."""
         return [Labels.load(Path(folder) / contract.LABELS) for folder in self.models]
+
+    def compared(self, query: Query) -> tuple[str, Labels] | None:
+        """Give the predictions of the baselines, and what their outputs mean together; None where a query has none.
+
+        Parameters
+        ----------
+        query : Query
+            What is predicted.
+        """
+        if self.baseline is None or query.name != "source":
+            return None
+        own = [Labels.load(Path(folder) / contract.LABELS) for folder in self.baselines]
+        return f"{self.baseline}/{contract.PREDICTIONS}", together(own)
 
     @property
     def fold_names(self) -> list[str]:

@@ -2,9 +2,11 @@
 
 import pandas as pd
 
+from rnalm.config import contract
 from rnalm.config.contract import picture_name
 from rnalm.files import read_json
 from rnalm.labels import metrics
+from rnalm.labels.labels import Labels, together
 from rnalm.prediction import measure
 from rnalm.prediction.columns import label_columns, score_columns
 from rnalm.report import curves, figures
@@ -24,22 +26,48 @@ def predictions(job: Job, query: Query) -> Section:
         Whose predictions are shown.
     """
     meaning, results = job.meaning, read_json(query.results)
-    measured, scores = [], {}
-    numbers, models = meaning.task == "regression", _models(job, query)
+    numbers = meaning.task == "regression"
+    measured, scores = _measured(query.predictions, job.meanings, _models(job, query))
+    compared = job.compared(query)
+    bar, bars = _measured(compared[0], [compared[1]], {"baseline": []}) if compared else ([], {})
+    blocks = [_regressed(job, query, results)] if numbers else _classified(job, query, measured, bar)
+    if scores and bars:
+        blocks.insert(0, _against_baseline(next(iter(scores.values())), bars["baseline"]))
+    if each := results.get("per_class", results.get("per_target")):
+        blocks.insert(1 + bool(bars), by_class(each, "target" if numbers else "class"))
+    if len(scores) > 1:
+        blocks.append(_models_table(scores | bars, folded=f"Metrics of each {job.unit(query)}"))
+    return Section(query.title("Predictions"), blocks)
+
+
+def _measured(
+    path: str, meanings: list[Labels], models: dict[str, list[int]]
+) -> tuple[list[measure.Measured], dict[str, dict[str, float]]]:
+    """Measure what models predicted for rows with labels: what can be drawn of classes, and metrics, by name."""
+    measured, scores, meaning = [], {}, together(meanings)
     if meaning.task == "multilabel":
-        for one, means in measure.measure_labels(query.predictions, job.meanings, models):
+        for one, means in measure.measure_labels(path, meanings, models):
             measured.append(one)
             scores[one.name] = means
-    else:
-        for name, truth, predicted in measure.read(query.predictions, meaning, models):
-            measured += [] if numbers else [measure.measure(name, truth, predicted)]
-            scores[name] = getattr(metrics, meaning.task)(truth, predicted) | {"rows": len(truth)}
-    blocks = [_regressed(job, query, results)] if numbers else _classified(job, query, measured)
-    if each := results.get("per_class", results.get("per_target")):
-        blocks.insert(1, by_class(each, "target" if numbers else "class"))
-    if len(scores) > 1:
-        blocks.append(_models_table(scores, folded=f"Metrics of each {job.unit(query)}"))
-    return Section(query.title("Predictions"), blocks)
+        return measured, scores
+    for name, truth, predicted in measure.read(path, meaning, models):
+        measured += [] if meaning.task == "regression" else [measure.measure(name, truth, predicted)]
+        scores[name] = getattr(metrics, meaning.task)(truth, predicted) | {"rows": len(truth)}
+    return measured, scores
+
+
+def _against_baseline(models: dict[str, float], bar: dict[str, float]) -> Block:
+    """Put the metrics of all models beside those of the baselines."""
+    text = (
+        "The baseline is a regression, or gradient boosting, on how often short runs of letters occur, on lengths and on "
+        "triplets in frame; it learned from the same rows, and predicts the same ones. What a network adds is the difference."
+    )
+    rows = [
+        [name.replace("_", " "), number(value), number(bar[name]), f"{value - bar[name]:+.3f}"]
+        for name, value in models.items()
+        if name in MAIN and name in bar
+    ]
+    return Block(text=text, table={"columns": ["metric", "models", "baseline", "difference"], "rows": rows})
 
 
 def _models(job: Job, query: Query) -> dict[str, list[int]]:
@@ -69,22 +97,26 @@ def _regressed(job: Job, query: Query, results: dict) -> Block:
         }
         if (count := len(meaning.classes)) > len(frames):
             caption += f" Of {count} targets the first {len(frames)} are shown."
-    drawn = figures.regression(frames, results.get("per_target", {"": results}), meaning.scaler.method == "log")
+    shown = results.get("per_target", {"": results})
+    if (compared := job.compared(query)) and not meaning.several:
+        frames = {"models": frames[""], "baseline": pd.read_parquet(compared[0], columns=["label", "pred"])}
+        shown = {"models": results, "baseline": read_json(f"{job.baseline}/{contract.RESULTS}")}
+    drawn = figures.regression(frames, shown, meaning.scaler.method == "log")
     return picture(job.figures, picture_name("predictions", query.name), drawn, caption)
 
 
-def _classified(job: Job, query: Query, measured: list[measure.Measured]) -> list[Block]:
+def _classified(job: Job, query: Query, measured: list[measure.Measured], bar: list[measure.Measured]) -> list[Block]:
     classes, unit, caption = job.meaning.classes, job.unit(query), _who_predicts(job, query)
-    together, each = (measured[0], measured[1:]) if measured else (None, [])
-    if together is None:
+    pooled, each = (measured[0], measured[1:]) if measured else (None, [])
+    if pooled is None:
         predicted = pd.read_parquet(query.predictions, columns=["pred"])["pred"]
         if job.meaning.task == "multilabel":
             predicted = predicted.str.split(";").explode()
         drawn = curves.unlabelled(predicted.tolist(), classes)
     else:
         draw = curves.labels if job.meaning.task == "multilabel" else curves.classification
-        drawn = draw(together, each, classes, unit)
-        caption = f"{caption} {curves.explain(together, each, classes, unit)}"
+        drawn = draw(pooled, each, classes, unit, *bar)
+        caption = f"{caption} {curves.explain(pooled, each, classes, unit)}"
     blocks = [picture(job.figures, picture_name("predictions", query.name), drawn, caption)]
     if len(job.models) > 1 and job.meaning.task == "classification":
         caption = (

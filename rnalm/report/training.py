@@ -63,17 +63,24 @@ def training(job: Job) -> Section:
     """
     assert job.summary is not None
     table = pd.read_csv(job.summary, index_col="metric")
+    bar: pd.DataFrame = table.loc[table.index.str.startswith("baseline_")].rename(
+        index=lambda name: name.removeprefix("baseline_")
+    )
     main = table[[name.partition("_")[0] in ("eval", "test") and name.partition("_")[2] in MAIN for name in table.index]]
     tested = main.index.str.startswith("test_").any()
     shown = main[main.index.str.startswith("test_" if tested else "eval_")]
     histories = [read_json(Path(model) / contract.HISTORY)["log_history"] for model in job.models]
     settings = job.config["finetune"]
     by = _measured_in(settings)
-    drawn = curves.learning_curves(dict(zip(job.fold_names, histories, strict=True)), settings["metric"], by)
+    drawn = curves.learning_curves(
+        dict(zip(job.fold_names, histories, strict=True)), settings["metric"], by, bar["mean"].to_dict()
+    )
     part = "test" if tested else "validation"
     folds = {name: [f"fold_{Path(job.models[k]).name}" for k in numbers] for name, numbers in job.by_fold.items()}
     by_fold = pd.DataFrame({name.replace(" ", "_"): shown[models].mean(axis=1) for name, models in folds.items()})
     by_fold = by_fold.assign(mean=shown["mean"], sd=shown["sd"])
+    if len(bar):
+        by_fold = _beside(by_fold, bar.rename(columns={models[0]: name.replace(" ", "_") for name, models in folds.items()}))
     of_means = ", the mean of its models" if len(folds) < len(job.models) else ""
     units = ", in the units of the labels" if job.config["task"] == "regression" else ""
     return Section(
@@ -86,10 +93,18 @@ def training(job: Job) -> Section:
                 picture_name("learning_curves"),
                 drawn,
                 "One colour a model, from the first (dark) to the last (light). "
-                f"The {by} with the best validation metric is kept.",
+                f"The {by} with the best validation metric is kept."
+                + (" Dashed: the baselines, on average." if len(bar) else ""),
             ),
         ],
     )
+
+
+def _beside(models: pd.DataFrame, bar: pd.DataFrame) -> pd.DataFrame:
+    """Put the metrics of the baselines below those of the models, one by one."""
+    further = bar.reindex(models.index)[models.columns].add_prefix("baseline: ", axis=0)
+    rows = [name for metric in models.index for name in (metric, f"baseline: {metric}")]
+    return pd.concat([models, further]).loc[rows]
 
 
 def _measured_in(settings: dict) -> str:

@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 from configurations import BASES, COLUMNS
 from dependencies import (
+    BASELINE,
     ENCODING,
     EVERYTHING,
     FOLDING,
@@ -148,14 +149,14 @@ KEYS = {
     "encode.truncate": ("regression", "left", ENCODING),
     "encode.center_token": ("regression", "A", ENCODING),
     "encode.reverse_complement": ("regression", "average", ENCODING),
-    "labels.scaling": ("regression", "log", TRAINING),
+    "labels.scaling": ("regression", "log", TRAINING | BASELINE),
     "labels.quality": ("regression", {"GOOD": 1.0}, ENCODING),
     "labels.per": ("regression", "token", ENCODING, {}, {"model": {"name": "frames"}, "interpret": {}}),
     "labels.sep": ("positions", ";", ENCODING),
     "labels.classes": ("named", ["x"], ENCODING),
     "labels.positive_weight": ("positions", 2.0, TRAINING),
     "labels.positive_weights": ("named", {"x": 2.0}, TRAINING),
-    "labels.class_weights": ("classes", True, TRAINING),
+    "labels.class_weights": ("classes", True, TRAINING | BASELINE),
     "folds.validation_percent": ("regression", 20, FOLDING, {"method": "kfold", "n": 3}),
     "folds.method": ("regression", "kfold", FOLDING, {"n": 3}),
     "folds.n": ("regression", 3, FOLDING),
@@ -241,6 +242,7 @@ KEYS = {
     "model.l2": ("regression", 0.1, TRAINING),
     "model.layer_norm_eps": ("regression", 0.1, TRAINING),
     "model.batch_norm_momentum": ("regression", 0.2, TRAINING),
+    "baseline": ("regression", "none", {"summarize_folds", "write_report"}),
     "finetune.epochs": ("regression", 3, TRAINING),
     "finetune.max_steps": ("regression", 100, TRAINING, {"report_every": 50}),
     "finetune.report_every": ("regression", 50, TRAINING, {"max_steps": 100}),

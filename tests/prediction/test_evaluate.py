@@ -259,3 +259,26 @@ def test_the_summary_holds_each_metric_of_each_fold_and_mean_and_deviation(tmp_p
     alone = pd.read_csv(tmp_path / "summary.csv", index_col="metric")
     assert alone.loc["test_mse", "mean"] == 1
     assert np.isnan(alone.loc["test_mse", "sd"])
+
+
+def test_metrics_of_baselines_stand_below_those_of_models_and_each_once(tmp_path):
+    values = {"0": 1.0, "0.1": 2.0, "1": 6.0}
+    for name, value in values.items():
+        write_json(tmp_path / f"{name}.json", {"test_mse": value, "best_epoch": 3})
+    for name, value in (("a", 4.0), ("b", 8.0)):
+        write_json(tmp_path / f"{name}.json", {"test_mse": value})
+    files = {"0": tmp_path / "a.json", "1": tmp_path / "b.json"}
+    evaluate.summarize({name: tmp_path / f"{name}.json" for name in values}, tmp_path / "summary.csv", files)
+    table = pd.read_csv(tmp_path / "summary.csv", index_col="metric")
+    assert list(table.columns) == ["fold_0", "fold_0.1", "fold_1", "mean", "sd"]
+    assert table.loc["test_mse"].tolist() == pytest.approx([1, 2, 6, 3, 7**0.5])
+    assert table.loc["baseline_test_mse", ["fold_0", "fold_1", "mean", "sd"]].tolist() == pytest.approx([4, 8, 6, 8**0.5])
+    assert np.isnan(table.loc["baseline_test_mse", "fold_0.1"])
+    assert list(table.index) == ["test_mse", "best_epoch", "baseline_test_mse"]
+
+
+def test_a_baseline_that_is_lacking_is_told(tmp_path, caplog):
+    caplog.set_level("INFO")
+    write_json(tmp_path / "0.json", {"test_mse": 1.0})
+    evaluate.summarize({"0": tmp_path / "0.json"}, tmp_path / "summary.csv", lacking=True)
+    assert "no baseline: tokens have labels" in caplog.text

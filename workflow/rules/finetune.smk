@@ -54,7 +54,8 @@ rule evaluate_fold:
 
 rule summarize_folds:
     input:
-        expand(f"{OUT}/fine-tune/{{model}}/{'all' if PLAN.held_out else 'eval'}_results.json", model=PLAN.trained),
+        models=expand(f"{OUT}/fine-tune/{{model}}/{'all' if PLAN.held_out else 'eval'}_results.json", model=PLAN.trained),
+        baselines=[f"{folder}/{'all' if PLAN.held_out else 'eval'}_results.json" for folder in PLAN.baselines.values()],
     output:
         report(f"{OUT}/fine-tune/summary.csv", caption="../report/summary.rst", category="Metrics"),
     log:

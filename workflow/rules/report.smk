@@ -17,6 +17,7 @@ rule write_report:
         models=of_models(["config.json", "labels.json"]),
         histories=expand(f"{OUT}/fine-tune/{{model}}/trainer_state.json", model=PLAN.trained),
         summary=[f"{OUT}/fine-tune/summary.csv"] if PLAN.trained else [],
+        baselines=[f"{OUT}/baseline/{name}" for name in contract.SHOWN.values() if PLAN.baselines and PLAN.held_out],
         predictions=expand(
             f"{OUT}/{{place}}/{{name}}",
             place=[PLAN.predictions_of(source) for source in PLAN.queries],

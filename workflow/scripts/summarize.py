@@ -7,4 +7,6 @@ from rnalm.pipeline.jobs import job
 def work():
     from rnalm.prediction.evaluate import summarize
 
-    summarize(dict(zip(snakemake.params.job["models"], snakemake.input, strict=True)), snakemake.output[0])
+    files, names = snakemake.input, snakemake.params.job
+    models, baselines = (dict(zip(names[kind], files[kind], strict=True)) for kind in ("models", "baselines"))
+    summarize(models, snakemake.output[0], baselines, names["lacking"])
