@@ -14,6 +14,7 @@ from rnalm.errors import RnalmError
 from rnalm.files import replacing
 from rnalm.sequences.contigs import Reference
 from rnalm.sequences.edited import normalized
+from rnalm.sequences.phased import PHASED, Phased
 from rnalm.sequences.spliced import NOWHERE, Exons
 from rnalm.sequences.vcf import Allele, read
 
@@ -51,17 +52,17 @@ def list_file(options: Variants, output: str | Path) -> None:
     RnalmError
         If a file cannot be read, has no allele, or does not fit the genome: none of its contigs is there, or most REF differ.
     """
-    listed = rows(options)
-    with replacing(output) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+    listed, schema = rows(options), pa.schema([*SCHEMA, *(PHASED if options.phased else [])])
+    with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         while held := list(islice(listed, GROUP)):
-            writer.write_table(pa.Table.from_pylist(held, SCHEMA))
+            writer.write_table(pa.Table.from_pylist(held, schema))
 
 
 class Tally:
     """Counts alleles, and what is wrong with them."""
 
     def __init__(self) -> None:
-        self.alleles = self.rows = self.checked = self.turned = 0
+        self.alleles = self.rows = self.known = self.checked = self.turned = 0
         self.differ, self.first = 0, ""
         self.unknown: Counter = Counter()
         self.reasons: Counter = Counter()
@@ -100,7 +101,10 @@ class Tally:
         files = ", ".join(options.path)
         if not self.alleles:
             raise RnalmError(f"{files}: no variants; expected records")
-        if self.unknown and self.unknown.total() == self.alleles:
+        if not self.rows:
+            samples = ", ".join(options.phased or [])
+            raise RnalmError(f"{files}: phased: of {self.alleles} alternative alleles none is carried by {samples}")
+        if self.unknown and not self.known:
             names = ", ".join(list(self.unknown)[:5])
             raise RnalmError(f"{files}: none of the contigs ({names}) is in {options.letters}")
         if differ := self.differ:
@@ -117,7 +121,7 @@ class Tally:
             raise RnalmError(f"{files}: no allele lies in a transcript that {given}; are they of one assembly?")
         if self.reasons:
             told = ", ".join(f"{count} {reason}" for reason, count in self.reasons.most_common())
-            what = "alleles" if options.transcripts is None else "alleles in transcripts"
+            what = "alleles in transcripts" if options.transcripts else "alleles of haplotypes" if options.phased else "alleles"
             log.warning("%s: %d of %d %s are not scored (NA.tsv): %s", files, self.reasons.total(), self.rows, what, told)
 
 
@@ -132,21 +136,24 @@ def rows(options: Variants) -> Iterator[dict]:
     Yields
     ------
     dict
-        A row of :data:`SCHEMA`, in the order of the files; on transcripts, one for each in which an allele lies.
+        A row of :data:`SCHEMA`, in the order of the files; on transcripts, one for each in which an allele lies; where samples
+        are read, one for each haplotype that has it, with what :data:`rnalm.sequences.phased.PHASED` adds.
 
     Raises
     ------
     RnalmError
         As :func:`list_file` does.
     """
-    tally, hold = Tally(), (_Genome if options.transcripts is None else _Exons)(options)
-    for allele in chain.from_iterable(read(path, options.strand_column) for path in options.path):
+    tally = Tally()
+    hold = (_Exons if options.transcripts else _Haplotypes if options.phased else _Genome)(options)
+    for allele in chain.from_iterable(read(path, options.strand_column, options.phased or ()) for path in options.path):
         tally.alleles += 1
         written = {name: getattr(allele, name) for name in ("place", "chrom", "pos", "name", "ref", "alt", "strand")}
         for known in hold.read(allele, tally):
             tally.rows += 1
-            if (reason := known.get("reason")) and allele.chrom not in tally.unknown:
-                tally.reasons[reason] += 1
+            if allele.chrom not in tally.unknown:
+                tally.known += 1
+                tally.reasons.update(filter(None, [known.get("reason")]))
             yield written | known
     tally.tell(options)
 
@@ -169,6 +176,22 @@ class _Genome:
             yield {"reason": f"contig {allele.chrom!r} is not in the genome"}
             return
         yield _read(allele, contig, self.options.require_strand, self.genome, tally)
+
+
+class _Haplotypes:
+    """Holds alleles that samples carry against a genome."""
+
+    def __init__(self, options: Variants) -> None:
+        self.genome = _Genome(options)
+
+        def letters(contig: str, first: int, after: int) -> str:
+            return self.genome.genome.letters(contig, first, after).upper()
+
+        self.phased = Phased(letters)
+
+    def read(self, allele: Allele, tally: Tally) -> Iterator[dict]:
+        """Say what an allele changes on each haplotype, or why that is not known."""
+        yield from self.phased.read(allele, lambda: next(self.genome.read(allele, tally)))
 
 
 class _Exons:
