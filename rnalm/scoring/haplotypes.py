@@ -70,7 +70,7 @@ class HaplotypeView(GenomeView):
 
         size = self.genome.lengths[contig]
         found, count = haplotypes.windows(change, near, self.length, size, self.anchor, letters)
-        inside = every(found[0].left, found[0].left + self.length)
+        inside = every(found[0].left + 1, found[0].left + self.length - 1)
         # Of what is phased otherwise, or not at all, it is not known whether it stands on this haplotype.
         other = [own for own in inside if own.phase not in (None, phase)]
         lost = [own for own in inside if own.change is None and own not in other]

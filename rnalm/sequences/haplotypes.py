@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from rnalm.sequences import edited
-from rnalm.sequences.edited import Change, Letters, Window, normalized, trimmed
+from rnalm.sequences.edited import Change, Letters, Window, normalized
 
 #: Finds the changes of a haplotype that touch a stretch between two positions, in order.
 Near = Callable[[int, int], Sequence[Change]]
@@ -13,13 +13,14 @@ Near = Callable[[int, int], Sequence[Change]]
 class Haplotype:
     """Puts the alleles of a haplotype on a contig one after the other; of those that overlap the first is taken.
 
-    So does ``bcftools consensus`` (Danecek et al., GigaScience 10, giab008, 2021).
+    An allele takes all bases of REF, but where it is an indel for a first one that is also that of ALT; there, one may begin
+    behind another that ends, unless that has inserted something. This is what ``bcftools consensus`` does (Danecek et al.,
+    GigaScience 10, giab008, 2021).
     """
 
     def __init__(self) -> None:
-        # As they are written, and as they are moved; those that end further left than all that can come, by that end alone.
-        self.held: list[tuple[Change, Change]] = []
-        self.past = 0
+        self.end, self.inserted = 0, False  # where the last REF ends, and whether something came there
+        self.floor = 0  # where its change ends, wherever it was moved
 
     def place(self, start: int, ref: str, alt: str, letters: Letters) -> Change | None:
         """Put a further allele on it, and write its change as far left as what is there already allows.
@@ -46,29 +47,17 @@ class Haplotype:
         >>> own.place(5, "ACA", "A", lambda first, after: genome[first:after])
         Change(start=4, ref='CA', alt='')
         """
-        self.past = max([self.past, *(moved.end for written, moved in self.held if written.end < start)])
-        self.held = [(written, moved) for written, moved in self.held if written.end >= start]
-        change = trimmed(start, ref, alt)
-        if any(overlap(change, written) for written, _ in self.held):
+        anchored = len(ref) != len(alt) and ref[:1] == alt[:1]
+        if start < self.end and not (anchored and start == self.end - 1 and not self.inserted):
             return None
-        floor = max([self.past, *(moved.end for _, moved in self.held if moved.end <= change.start)])
-        moved = normalized(change.start - floor, change.ref, change.alt, lambda a, b: letters(floor + a, floor + b))
-        moved = replace(moved, start=moved.start + floor)
-        self.held.append((change, moved))
-        return moved
-
-
-def overlap(one: Change, other: Change) -> bool:
-    """Say whether two changes cannot both be: they replace a common base, insert at one place, or one within the other.
-
-    Parameters
-    ----------
-    one, other : Change
-        Of one contig.
-    """
-    if not one.ref and not other.ref:
-        return one.start == other.start
-    return one.start < other.end and other.start < one.end
+        self.end, self.inserted = start + len(ref), len(alt) > len(ref)
+        floor, behind = self.floor, start + anchored
+        change = normalized(
+            behind - floor, ref[anchored:], alt[anchored:], lambda first, after: letters(floor + first, floor + after)
+        )
+        change = replace(change, start=change.start + floor)
+        self.floor = change.end
+        return change
 
 
 def applied(changes: Sequence[Change], first: int, after: int, letters: Letters) -> str:

@@ -260,5 +260,5 @@ def _call(sample: str, keys: list[str], values: list[str], where: str, alleles: 
         raise RnalmError(f"{where}: the genotype of {sample} is {call.genotype!r}, expected numbers between | or /, as 0|1")
     if any(number != "." and int(number) > alleles for number in call.alleles):
         found = f"the genotype of {sample} is {call.genotype!r}"
-        raise RnalmError(f"{where}: {found}, and the record has {alleles} alternative alleles")
+        raise RnalmError(f"{where}: {found}, and the record has alleles 0 to {alleles}")
     return call
