@@ -22,6 +22,27 @@ def test_each_file_has_those_of_selene_for_each_score():
 
 
 @pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"phased": ["a", "b", "a"]}, "phased: samples must differ from each other, found ['a', 'b', 'a']"),
+        (
+            {"phased": "a", "formats": ["parquet", "vcf"]},
+            "formats: of haplotypes (phased) there is parquet alone, found vcf, which tells of alleles by themselves",
+        ),
+        (
+            {"phased": "a", "genome": None, "length": None, "transcripts": {"fasta": "t.fa", "bed": "t.gtf"}},
+            "phased is for variants on a genome, found transcripts",
+        ),
+    ],
+)
+def test_what_haplotypes_have_not_is_refused(options, message):
+    with pytest.raises(ValidationError) as caught:
+        Variants(**GIVEN | {"path": "a.vcf"} | options)
+    assert message in str(caught.value)
+    assert Variants(**GIVEN, path="a.vcf", phased="a").phased == ["a"]
+
+
+@pytest.mark.parametrize(
     ("path", "message"),
     [
         (["x/a.vcf", "y/a.vcf.gz"], "path: x/a.vcf and y/a.vcf.gz would both become a.…; rename one, or put them into"),
