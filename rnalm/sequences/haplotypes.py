@@ -89,7 +89,7 @@ def windows(change: Change, near: Near, length: int, size: int, anchor: str, let
 
     The chromosome of the haplotype has a window that shares the start of that of the contig (``left``), its end (``right``),
     or both (``whole``); with a single change, they are those of :func:`rnalm.sequences.edited.windows`. Where another change
-    replaces bases on both sides of what is shared, its letters stand for them one by one, from the side from which it is read.
+    replaces bases on both sides of an end that is shared, its letters stand for them one by one, counted from outside.
 
     Parameters
     ----------

@@ -1,15 +1,25 @@
 """The list of alleles on haplotypes: a row for each that has one, and why others have none."""
 
+import gzip
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import pysam
+import pysam.bcftools
 import pytest
 
 from rnalm.config import Variants
 from rnalm.sequences import alleles as listing
 from rnalm.sequences.alleles import list_file
+from rnalm.sequences.edited import Change
+from rnalm.sequences.haplotypes import applied
 from rnalm.sequences.neighbours import Neighbours
+from rnalm.sequences.vcf import lines
 
+DATA = Path("data/genome/human20")
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs the genomes in data/")
 GENOME = "".join(np.random.default_rng(0).choice(list("ACGT"), 400))
 OTHER = dict(zip("ACGT", "CGTA", strict=True))
 HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tNA1\tNA2\n"
@@ -129,3 +139,49 @@ def test_neighbours_are_all_alleles_near_whichever_row_group_they_stand_in(liste
             found = near.near(chrom, sample, low, high)
             assert sorted((one.start, one.end) for one in found) == expected
             assert [one.start for one in found] == sorted(one.start for one in found)
+
+
+def test_what_is_held_does_not_grow_with_the_number_of_alleles(listed, tmp_path, monkeypatch):
+    monkeypatch.setattr(listing, "GROUP", 16)
+    listed(*(snv(pos, "0|1", "1|1") for pos in range(20, 380, 2)))
+    near, most = Neighbours(str(tmp_path / "alleles.parquet")), 0
+    for block in near.file.iter_batches(batch_size=16):
+        near.prepare(block, 20)
+        for row in block.to_pylist():
+            found = near.near(row["chrom"], row["sample"], row["start"] - 10, row["start"] + 10)
+            assert {own.start for own in found} == set(range(max(19, row["start"] - 10), min(379, row["start"] + 11), 2))
+            most = max(most, sum(map(len, near.loaded.found.values())))
+    assert most < 200 < near.file.metadata.num_rows
+    assert near.group.cache_info().currsize <= 2
+
+
+@needs_data
+@pytest.mark.slow
+def test_real_alleles_with_drawn_genotypes_give_the_chromosomes_of_bcftools(tmp_path):
+    draw, (folder, records) = np.random.default_rng(0), (tmp_path, [])
+    for line in lines(DATA / "z.vcf.gz"):
+        fields = line.split("\t")
+        if not line.startswith("#") and not set(fields[4]) & set("<["):
+            alleles = len(fields[4].split(",")) + 1
+            call = "|".join(map(str, draw.integers(0, alleles, 2)))
+            records.append("\t".join([*fields[:5], ".", ".", ".", "GT", call]))
+    header = "##fileformat=VCFv4.2\n##contig=<ID=z,length=1000000>\n"
+    header += '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">\n'
+    header += "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tNA1\n"
+    (folder / "v.vcf").write_text(header + "".join(f"{record}\n" for record in records))
+    with gzip.open(DATA / "z.fa.gz", "rt") as file:
+        (folder / "z.fa").write_text(file.read())
+    genome = "".join((folder / "z.fa").read_text().split("\n")[1:]).upper()
+    path = pysam.tabix_index(str(folder / "v.vcf"), preset="vcf", force=True)
+    options = Variants(path=path, genome=str(folder / "z.fa"), index=str(folder), length=31, phased="NA1")
+    list_file(options, folder / "alleles.parquet")
+    table = pq.read_table(folder / "alleles.parquet").to_pandas()
+    overlapping = table["reason"].notna()
+    assert 0 < overlapping.sum() < 0.02 * len(table)
+    for haplotype in (1, 2):
+        own = table[(table["haplotype"] == haplotype) & ~overlapping].sort_values(["start"], kind="stable")
+        changes = [Change(*row) for row in zip(own["start"].astype(int), own["goes"], own["comes"], strict=True)]
+        assert len(changes) > 13_000
+        fasta = pysam.bcftools.consensus("-f", str(folder / "z.fa"), "-s", "NA1", "-H", f"{haplotype}", path)
+        wanted = "".join(str(fasta).split("\n")[1:]).upper()
+        assert applied(changes, 0, len(genome), lambda first, after: genome[first:after]) == wanted

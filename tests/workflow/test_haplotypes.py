@@ -24,10 +24,9 @@ def test_alleles_of_a_sample_are_scored_together_and_reported(make_experiment, t
     Labels("regression").save(model / "labels.json")
     genome = "".join(np.random.default_rng(0).choice(list("ACGT"), 200))
     other = {letter: "ACGT"[("ACGT".index(letter) + 1) % 4] for letter in "ACGT"}
-    at, calls = (80, 90, 100, 110), ("0|1", "0|1", "0/1", "1|0")
     lines = [
         f"1\t{pos}\t.\t{genome[pos - 1]}\t{other[genome[pos - 1]]}\t.\t.\t.\tGT\t{call}\n"
-        for pos, call in zip(at, calls, strict=True)
+        for pos, call in ((80, "0|1"), (90, "0|1"), (100, "0/1"), (110, "1|0"))
     ]
     header = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tNA1\n"
     (experiment.folder / "g.fa").write_text(f">1\n{genome}\n")
