@@ -4,6 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from rnalm.config import Variants
+from rnalm.config.load import load
+from rnalm.errors import RnalmError
 
 GIVEN = {"genome": "g.fa", "length": 9}
 
@@ -54,3 +56,11 @@ def test_files_that_could_not_be_told_apart_are_refused(path, message):
         Variants(**GIVEN, path=path, formats=["parquet", "tsv"])
     assert message in str(caught.value)
     Variants(**GIVEN, path=path)  # of which nothing is called so
+
+
+def test_tracks_are_of_single_alleles():
+    config = {"output": "out", "model": ["given"], "variants": {"mine": GIVEN | {"path": "a.vcf", "phased": "NA1"}}}
+    load(config)
+    with pytest.raises(RnalmError) as caught:
+        load(config | {"tracks": {}})
+    assert "variants.mine.phased: tracks are of single alleles, found those of NA1" in str(caught.value)

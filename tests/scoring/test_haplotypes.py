@@ -23,7 +23,7 @@ from rnalm.tokens.tokenizer import all_special_ids, save_tokenizer
 
 DATA = Path("data/genome")
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs the genomes in data/")
-SIZE, LENGTH = 900, 40
+SIZE, LENGTH = 500, 40
 GENOMES = {name: "".join(np.random.default_rng(seed).choice(list("ACGT"), SIZE)) for seed, name in enumerate("zy")}
 OTHER = dict(zip("ACGT", "CGTA", strict=True))
 HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tNA1\tNA2\n"
@@ -167,7 +167,7 @@ def test_effects_are_those_of_the_chromosome_of_the_haplotype(anchor, any_length
         assert row.left_out == 0
         assert row.alleles >= 1
         checked += 1
-    assert checked > 60
+    assert checked > 40
     assert (table["alleles"] > 2).mean() > 0.3
 
 

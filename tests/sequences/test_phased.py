@@ -141,6 +141,15 @@ def test_neighbours_are_all_alleles_near_whichever_row_group_they_stand_in(liste
             assert [one.start for one in found] == sorted(one.start for one in found)
 
 
+def test_a_contig_may_go_on_in_a_further_file(listed, tmp_path, refusal):
+    paths = [str(tmp_path / name) for name in ("b.vcf", "v.vcf")]
+    (tmp_path / "b.vcf").write_text(HEADER + snv(50, "0|1", "0|0") + snv(60, "1|1", "0|0"))
+    table = listed(snv(60, "1|0", "0|0"), snv(70, "1|0", "0|0"), path=paths)
+    assert told(table, "pos", "haplotype") == [(50, 2), (60, 1), (60, 2), (60, 1), (70, 1)]
+    assert table["reason"].notna().tolist() == [False, False, False, True, False], "one allele overlaps itself"
+    assert "v.vcf, line 3: phased: z:55 comes behind z:60; expected" in refusal(listed, snv(55, "1|0", "0|0"), path=paths)
+
+
 def test_what_is_held_does_not_grow_with_the_number_of_alleles(listed, tmp_path, monkeypatch):
     monkeypatch.setattr(listing, "GROUP", 16)
     listed(*(snv(pos, "0|1", "1|1") for pos in range(20, 380, 2)))
