@@ -6,7 +6,7 @@ from pathlib import Path
 import pysam
 import pysam.bcftools
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from rnalm.sequences import edited
@@ -27,7 +27,7 @@ def letters_of(genome: str):
 
 def by_hand(genome: str, changes: list[Change]) -> str:
     """Apply changes to the text of a chromosome, from right to left."""
-    for change in sorted(changes, key=lambda one: (one.start, one.end), reverse=True):
+    for change in sorted(changes, key=lambda one: (one.start, one.end))[::-1]:
         assert genome[change.start : change.end] == change.ref
         genome = genome[: change.start] + change.alt + genome[change.end :]
     return genome
@@ -57,6 +57,7 @@ def placed(genome: str, alleles: list[tuple[int, str, str]]) -> tuple[list[Chang
 
 
 @given(written())
+@example(("AAAAACCAAAAAAAAAAAAA", [(5, "C", "CA"), (6, "C", "CC")]))  # both come to stand at one place
 def test_alleles_that_are_moved_to_the_left_give_the_same_chromosome(drawn):
     genome, alleles = drawn
     own, moved = placed(genome, alleles)
@@ -156,6 +157,28 @@ def test_windows_are_of_the_chromosome_that_all_alleles_edit(drawn, data, length
     # What is asked for is near: as far as what deletions bring into the window.
     lost = sum(max(0, len(one.ref) - len(one.alt)) for one in changes)
     assert all(first - lost <= low and high <= first + length + lost for low, high in asked)
+
+
+@pytest.mark.parametrize(
+    ("others", "left", "right", "count"),
+    [
+        # What comes before its first base, or behind its last one, is in the window that shares that end.
+        ([Change(16, "", "cc")], "ccAAAAGAAA", "AAAAGAAAAA", 2),
+        ([Change(26, "", "cc")], "AAAAGAAAAA", "AAGAAAAAcc", 2),
+        # Deletions bring in what stands beyond it.
+        ([Change(22, "AA", ""), Change(26, "AA", ""), Change(29, "A", "t")], "AAAAGAAAAt", "AAAAAAGAAA", 4),
+    ],
+)
+def test_windows_reach_to_what_stands_at_their_ends(others, left, right, count):
+    genome, own = "A" * 20 + "C" + "A" * 20, Change(20, "C", "G")
+    changes = sorted([own, *others], key=lambda one: (one.start, one.end))
+
+    def near(low: int, high: int) -> list[Change]:
+        return [other for other in changes if other.start <= high and other.end >= low]
+
+    found, counted = windows(own, near, 10, len(genome), "both", letters_of(genome))
+    assert [window.text(letters_of(genome)) for window in found] == [genome[16:26], left, right]
+    assert counted == count
 
 
 @given(written(), st.integers(3, 11), st.sampled_from(["left", "right", "both", "whole"]))

@@ -164,6 +164,15 @@ def test_what_is_held_does_not_grow_with_the_number_of_alleles(listed, tmp_path,
     assert near.group.cache_info().currsize <= 2
 
 
+def test_neighbours_are_found_where_they_were_moved(listed, tmp_path):
+    run = next(at for at in range(50, 300) if GENOME[at - 1] != GENOME[at] == GENOME[at + 1] == GENOME[at + 2])
+    table = listed(record(run + 2, GENOME[run + 1 : run + 3], GENOME[run + 1], "1|0", "0|0"))
+    assert told(table, "pos", "start") == [(run + 2, run)]
+    near = Neighbours(str(tmp_path / "alleles.parquet"))
+    assert [own.start for own in near.near("z", "NA1", run - 5, run)] == [run]
+    assert not near.near("z", "NA1", run + 2, run + 5)
+
+
 @needs_data
 @pytest.mark.slow
 def test_real_alleles_with_drawn_genotypes_give_the_chromosomes_of_bcftools(tmp_path):
