@@ -284,6 +284,8 @@ as Weights & Biases writes it."""
         for name, cohort in self.variants.items():
             if "diffs" not in cohort.scores:
                 raise ValueError(f"variants.{name}.scores: tracks are of diffs; expected these among {cohort.scores}")
+            if cohort.phased:
+                raise ValueError(f"variants.{name}.phased: tracks are of single alleles, found those of {cohort.phased[0]}")
         if not self.trains:
             return  # classes are those of the models
         if self.variants and self.task == "multilabel" and not tracks.classes:

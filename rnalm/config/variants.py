@@ -64,6 +64,16 @@ difference of logits; `predictions` with REF and with ALT."""
     strand_column: str | int | None = None
     """The column that says which strand is read, by its name, or its number from 0; null: `strand`, if there is one. Where it \
 is empty or `.`, the forward strand is."""
+    phased: (
+        Annotated[
+            list[str],
+            Field(min_length=1),
+            BeforeValidator(lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=str | list[str]),
+        ]
+        | None
+    ) = None
+    """A sample of a VCF file, or several: the alleles that they carry, each together with all others of its haplotype that \
+stand in its window; null: each allele by itself."""
     require_strand: bool = False
     """Whether an allele of which no strand is known is left out (`NA.tsv`)."""
     formats: list[Literal["parquet", "tsv", "hdf5", "vcf"]] = Field(default=["parquet"], min_length=1)
@@ -89,8 +99,14 @@ strongest effects are, or the nearest; null: none."""
             raise ValueError(f"formats: parquet is always among them, found {self.formats}")
         if (self.genome is None) == (self.transcripts is None):
             raise ValueError("genome: expected this or transcripts, " + ("found both" if self.genome else "found neither"))
+        if self.phased is not None:
+            if len(set(self.phased)) < len(self.phased):
+                raise ValueError(f"phased: samples must differ from each other, found {self.phased}")
+            if self.further:
+                found = f"found {self.further[0]}, which tells of alleles by themselves"
+                raise ValueError(f"formats: of haplotypes (phased) there is parquet alone, {found}")
         if self.transcripts is not None:
-            for key in ("length", "anchor", "regions", "strand_column", "require_strand"):
+            for key in ("length", "anchor", "phased", "regions", "strand_column", "require_strand"):
                 if getattr(self, key) != type(self).model_fields[key].default:
                     raise ValueError(f"{key} is for variants on a genome, found transcripts")
         if self.further:

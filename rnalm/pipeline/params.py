@@ -219,13 +219,13 @@ def score_shard(experiment: Experiment, source: str, mode: str, shard: str, shar
 
 def list_variants(experiment: Experiment, cohort: str) -> Params:
     """Give which alleles are listed, and how their files are read."""
-    include = {"path", "genome", "transcripts", "index", "strand_column", "require_strand"}
+    include = {"path", "genome", "transcripts", "index", "strand_column", "phased", "require_strand"}
     return {"options": experiment.settings.variants[cohort].model_dump(mode="json", include=include)}
 
 
 def score_variants(experiment: Experiment, cohort: str, shard: str, shards: str) -> Params:
     """Give which windows of alleles are predicted, by which models, and what is told."""
-    include = {"path", "genome", "transcripts", "index", "length", "anchor", "scores", "scorer"}
+    include = {"path", "genome", "transcripts", "index", "length", "anchor", "phased", "scores", "scorer"}
     return {
         "model_folders": list(experiment.models.values()),
         "options": experiment.settings.variants[cohort].model_dump(mode="json", include=include),

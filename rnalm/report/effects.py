@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from rnalm.config.variants import SCORES
 from rnalm.labels.labels import Labels
-from rnalm.scoring.effects import GROUP, WRITTEN, score_names
+from rnalm.scoring.effects import GROUP, PHASED, WRITTEN, score_names
 
 #: Strongest effects that are told.
 STRONGEST = 20
@@ -36,7 +36,7 @@ class Effect:
     Attributes
     ----------
     allele : dict
-        The columns of :data:`rnalm.scoring.effects.WRITTEN`, and ``contains_unk``.
+        The columns of :data:`rnalm.scoring.effects.WRITTEN`, of haplotypes also ``PHASED`` there, and ``contains_unk``.
     output : str
         Class or target whose prediction changes most; empty where there is one without a name.
     value : float
@@ -61,10 +61,13 @@ class Measure:
         What the outputs of the models mean.
     scores : tuple of str
         Those of :data:`rnalm.config.variants.SCORES` that the table has.
+    phased : bool
+        Whether alleles are those of haplotypes.
     """
 
     labels: Labels
     scores: tuple[str, ...]
+    phased: bool = False
 
     @property
     def score(self) -> str:
@@ -85,7 +88,12 @@ class Measure:
     def columns(self) -> list[str]:
         """The columns that are read."""
         read = [score for score in SCORES if score == self.score or (score == "predictions" and score in self.scores)]
-        return [*WRITTEN, "contains_unk", *(name for score in read for name in score_names(self.labels, score))]
+        return [*self._about, *(name for score in read for name in score_names(self.labels, score))]
+
+    @property
+    def _about(self) -> list[str]:
+        """The columns that tell of an allele."""
+        return [*WRITTEN, *(PHASED if self.phased else ()), "contains_unk"]
 
     def effects(self, batch: pa.RecordBatch) -> np.ndarray:
         """Read effects.
@@ -117,7 +125,7 @@ class Measure:
         predictions = None
         if "predictions" in self.scores:
             predictions = tuple(values[0, output] for values in np.split(_numbers(one, self._predicted), 2, axis=1))
-        allele = one.select([*WRITTEN, "contains_unk"]).to_pylist()[0]
+        allele = one.select(self._about).to_pylist()[0]
         return Effect(allele, self.outputs[output], float(self.effects(one)[0, output]), predictions)
 
     @property

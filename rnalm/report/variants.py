@@ -24,6 +24,8 @@ DRAWN = 6
 MOST_LETTERS = 12
 #: Reasons that are told; of more, how many alleles they are of.
 MOST_REASONS = 12
+#: Samples that are named.
+MOST_SAMPLES = 5
 #: What is shown, by the score that tells it: what it is called, and what it is.
 WORDS = {
     "diffs": ("effect", "the prediction with ALT minus that with REF"),
@@ -44,7 +46,7 @@ def variants(job: Job, cohort: Cohort) -> Section:
         The tables of the file.
     """
     options = Variants.model_validate(job.config["variants"][cohort.name])
-    measure = Measure(job.meaning, tuple(options.scores))
+    measure = Measure(job.meaning, tuple(options.scores), bool(options.phased))
     summary, missing = summarize(cohort.table, measure), reasons(cohort.unscored)
     where = Path(job.figures).parent
     links = [(Path(path).name, quote(os.path.relpath(path, where))) for path in cohort.tables]
@@ -65,9 +67,11 @@ def _said(job: Job, options: Variants, measure: Measure, summary: Summary, missi
     """Say in words how many alleles there are, and what an effect is."""
     what, how = WORDS[measure.score]
     files = ", ".join(Path(path).name for path in options.path)
-    said = (
-        f"Of {summary.alleles + missing:,} alleles in {files}, {summary.alleles:,} have an effect, and {missing:,} have none."
-    )
+    of = f" of the haplotypes of {_samples(options.phased)}" if options.phased else ""
+    every = f"{summary.alleles + missing:,} alleles{of} in {files}"
+    said = f"Of {every}, {summary.alleles:,} have an effect, and {missing:,} have none."
+    if options.phased:
+        said += " ALT stands together with all other alleles of its haplotype that are in the window."
     if summary.unknown:
         said += f" Of {summary.unknown:,} the effect is not a number."
     of_models = f", of the mean of {len(job.models)} models" if len(job.models) > 1 else ""
@@ -80,6 +84,12 @@ def _said(job: Job, options: Variants, measure: Measure, summary: Summary, missi
     if differ := summary.kinds.get(DIFFERS):
         said += f". REF of {differ.alleles:,} alleles is not what the genome has there; they are counted by themselves"
     return f"{said}."
+
+
+def _samples(names: list[str]) -> str:
+    """Name some samples, and count the others."""
+    told = ", ".join(names[:MOST_SAMPLES])
+    return told if len(names) <= MOST_SAMPLES else f"{told} and {len(names) - MOST_SAMPLES:,} other samples"
 
 
 def _output(measure: Measure) -> str:
@@ -107,7 +117,8 @@ def _title(effect: Effect) -> str:
     allele = effect.allele
     ref, alt = (_short(allele[name]) for name in ("ref", "alt"))
     strand = " (−)" if allele["strand"] == "-" else ""
-    return f"{allele['chrom']}:{allele['pos']:,} {ref}>{alt}{strand}"
+    on = f", {allele['sample']} {allele['haplotype']}" if "sample" in allele else ""
+    return f"{allele['chrom']}:{allele['pos']:,} {ref}>{alt}{strand}{on}"
 
 
 def _short(text: str) -> str:
@@ -130,7 +141,8 @@ def _note(effect: Effect) -> str:
     """Say what is unusual about an allele."""
     allele = effect.allele
     turned = "ALT is what the genome has" if allele["alt_is_reference"] else "" if allele["ref_match"] else "REF differs"
-    return ", ".join(filter(None, [turned, "unknown letters nearby" if allele["contains_unk"] else ""]))
+    left_out = f"without {count:,} whose haplotype is not known" if (count := allele.get("left_out")) else ""
+    return ", ".join(filter(None, [turned, left_out, "unknown letters nearby" if allele["contains_unk"] else ""]))
 
 
 def _table(strongest: list[Effect], measure: Measure, options: Variants, places: alleles.Places) -> Block:
@@ -142,6 +154,7 @@ def _table(strongest: list[Effect], measure: Measure, options: Variants, places:
         name = effect.allele["name"]
         row = {"allele": _title(effect), "name": "" if name in (".", None) else name, "kind": effect.allele["kind"]}
         row["transcript"] = effect.allele["transcript"]
+        row["together"] = str(effect.allele["alleles"]) if measure.phased else ""
         row |= {_output(measure): effect.output} if len(measure.outputs) > 1 else {}
         row |= dict(zip(("with REF", "with ALT"), _predictions(effect), strict=False))
         row |= {what: _value(effect, measure), "region": "", "": _note(effect)}
@@ -164,6 +177,8 @@ def _letters(job: Job, cohort: Cohort, shown: list[Effect], measure: Measure, pl
         colour = INK if not measure.signed else UP if effect.value > 0 else DOWN
         drawn.append((f"{_title(effect)}{within}: {_value(effect, measure)}{of}", colour, places.letters(effect)))
     caption = "What stands around the strongest effects, 5′ to 3′ on the strand that is read; what changes is coloured."
+    if measure.phased:
+        caption += " Other alleles of the haplotype are not drawn."
     return picture(job.figures, picture_name("letters", cohort.name), alleles.letters(drawn), caption, heading="Letters")
 
 

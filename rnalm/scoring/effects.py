@@ -17,9 +17,12 @@ GROUP = 2**16
 
 #: What is written of an allele before its scores.
 WRITTEN = ("chrom", "pos", "name", "ref", "alt", "strand", "transcript", "kind", "ref_match", "alt_is_reference")
+#: What is written beside it of an allele on a haplotype: whose and which it is, how many of its alleles the windows have, the
+#: allele itself among them, and how many of the sample they may lack.
+PHASED = ("sample", "haplotype", "alleles", "left_out")
 
 
-def columns(labels: Labels, scores: Sequence[str]) -> pa.Schema:
+def columns(labels: Labels, scores: Sequence[str], phased: bool = False) -> pa.Schema:
     """Name the columns of the table of effects.
 
     Parameters
@@ -28,6 +31,8 @@ def columns(labels: Labels, scores: Sequence[str]) -> pa.Schema:
         What the outputs of the models mean.
     scores : sequence of str
         Those of :data:`rnalm.config.variants.SCORES` that are told.
+    phased : bool
+        Whether alleles are those of haplotypes.
 
     Examples
     --------
@@ -35,7 +40,8 @@ def columns(labels: Labels, scores: Sequence[str]) -> pa.Schema:
     ['reason', 'diff_Abf1', 'diff_Reb1']
     """
     kinds: dict[str, pa.DataType] = {"pos": pa.int64(), "ref_match": pa.bool_(), "alt_is_reference": pa.bool_()}
-    fields = [(name, kinds.get(name, pa.string())) for name in WRITTEN]
+    kinds |= {"haplotype": pa.int16(), "alleles": pa.int32(), "left_out": pa.int32()}
+    fields = [(name, kinds.get(name, pa.string())) for name in (*WRITTEN, *(PHASED if phased else ()))]
     fields += [("contains_unk", pa.bool_()), ("place", pa.string()), ("reason", pa.string())]
     return pa.schema([*fields, *((name, pa.float64()) for score in scores for name in score_names(labels, score))])
 
@@ -74,7 +80,8 @@ def merge(parts: Sequence[str | Path], table: str | Path, unscored: str | Path) 
             for group in _groups(parts, schema, scored=True):
                 writer.write_table(group.drop_columns(dropped))
     with replacing(unscored) as temporary:
-        columns = ["place", "chrom", "pos", "name", "ref", "alt", "strand", "transcript", "reason"]
+        known = [name for name in PHASED[:2] if name in schema.names]
+        columns = ["place", "chrom", "pos", "name", "ref", "alt", "strand", "transcript", *known, "reason"]
         _write_text((group.select(columns) for group in _groups(parts, schema, scored=False)), temporary)
 
 

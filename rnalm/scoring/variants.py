@@ -19,16 +19,17 @@ from rnalm.files import replacing
 from rnalm.models.local import Flattened
 from rnalm.models.own import OwnNetwork
 from rnalm.prediction.panel import Panel
-from rnalm.scoring.effects import WRITTEN, columns, score_names
+from rnalm.scoring.effects import PHASED, WRITTEN, columns, score_names
+from rnalm.scoring.haplotypes import HaplotypeView
 from rnalm.scoring.layout import MOST, Stretch, lay
 from rnalm.scoring.outputs import Outputs
 from rnalm.scoring.views import GenomeView, TranscriptView
-from rnalm.sequences.edited import Change, NoWindow, Window
+from rnalm.sequences.edited import NoWindow, Window
 
 log = logging.getLogger(__name__)
 
-#: Alleles whose windows are predicted together.
-BLOCK = 2**11
+#: Alleles whose windows are predicted together, at most; and letters of windows of haplotypes, each of which may be all new.
+BLOCK, LETTERS = 2**11, 2**24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +82,13 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
         If the models do not fit together, have outputs for tokens, or take other windows.
     """
     panel = Panel(job.model_folders, job.batch_tokens, device, job.trust)
-    scorer = Scorer(panel, job.options, job.laid)
+    scorer = Scorer(panel, job.options, job.alleles, job.laid)
     file = pq.ParquetFile(job.alleles)
     first, after = _bounds(file.metadata.num_rows, job)
-    schema, missing = columns(panel.meaning, job.options.scores), 0
+    schema, missing = columns(panel.meaning, job.options.scores, bool(job.options.phased)), 0
     bar = tqdm(total=after - first, desc="alleles", disable=None, leave=False)
     with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer, bar:
-        for block in _blocks(file, first, after):
+        for block in _blocks(file, first, after, _size(job.options)):
             table = scorer.table(block, schema)
             writer.write_table(table)
             missing += block["reason"].null_count - table["reason"].null_count
@@ -98,19 +99,27 @@ def score_shard(job: Job, output: str | Path, device: str | torch.device = "cpu"
         log.warning("%s: %d of %d alleles have no window (NA.tsv says why)", files, missing, after - first)
 
 
+def _size(options: Variants) -> int:
+    """Say how many alleles are a block: a power of two, so that row groups are whole blocks."""
+    if not options.phased or options.length is None:
+        return BLOCK
+    return min(BLOCK, 1 << max(LETTERS // options.length, 1).bit_length() - 1)
+
+
 def _bounds(count: int, job: Job) -> tuple[int, int]:
     """Give the rows of a shard: whole blocks, so that what is predicted together does not depend on the shards."""
-    blocks = -(-count // BLOCK)
-    first, after = (blocks * part // job.shards * BLOCK for part in (job.shard, job.shard + 1))
+    size = _size(job.options)
+    blocks = -(-count // size)
+    first, after = (blocks * part // job.shards * size for part in (job.shard, job.shard + 1))
     return first, min(after, count)
 
 
-def _blocks(file: pq.ParquetFile, first: int, after: int) -> Iterator[pa.RecordBatch]:
+def _blocks(file: pq.ParquetFile, first: int, after: int, size: int) -> Iterator[pa.RecordBatch]:
     """Read rows of a file, a block at a time, and no more of its row groups than are needed: these hold whole blocks."""
     starts = np.cumsum([0, *(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))])
     groups = [group for group in range(len(starts) - 1) if max(first, starts[group]) < min(after, starts[group + 1])]
     start = int(starts[groups[0]]) if groups else 0
-    for batch in file.iter_batches(batch_size=BLOCK, row_groups=groups):
+    for batch in file.iter_batches(batch_size=size, row_groups=groups):
         if first <= start < after:
             yield batch
         start += len(batch)
@@ -125,6 +134,8 @@ class Scorer:
         The models.
     options : Variants
         The genome, and which windows.
+    listed : str, optional
+        The list of alleles, where they are those of haplotypes.
     laid : str, optional
         Where transcripts lie, as of :class:`Job`.
 
@@ -134,7 +145,7 @@ class Scorer:
         If the models have outputs for tokens, or no length of windows is known, or one that they do not take.
     """
 
-    def __init__(self, panel: Panel, options: Variants, laid: str | None = None) -> None:
+    def __init__(self, panel: Panel, options: Variants, listed: str = "", laid: str | None = None) -> None:
         if panel.meaning.per == "token":
             raise RnalmError("variants: the models have outputs for each token; expected models of whole sequences")
         if options.length is None and options.transcripts is None:
@@ -144,7 +155,8 @@ class Scorer:
         self.panel, self.options = panel, options
         if options.transcripts is None:
             assert options.length is not None, "it was looked for"
-            self.view = GenomeView(options, options.length, options.anchor if takes_one_length(panel) else "whole")
+            given = options, options.length, options.anchor if takes_one_length(panel) else "whole"
+            self.view = HaplotypeView(*given, listed) if options.phased else GenomeView(*given)
             self.outputs = Outputs(panel, options.length, options.scorer)
             return
         if takes_one_length(panel):
@@ -162,8 +174,9 @@ class Scorer:
         schema : pyarrow.Schema
             From :func:`columns`.
         """
-        found, reasons = self._windows(alleles)
-        values: dict[str, Any] = {name: alleles[name] for name in (*WRITTEN, "place")}
+        found, reasons, beside = self._windows(alleles)
+        kept = [name for name in (*WRITTEN, *PHASED, "place") if name in schema.names]
+        values: dict[str, Any] = {name: beside[name] if name in beside else alleles[name] for name in kept}
         owner = np.repeat(np.arange(len(found)), [len(own) for own in found])
         outputs, unknown = self._predict([window for own in found for window in own], alleles, owner)
         values |= {"reason": reasons, "contains_unk": np.bincount(owner[unknown], minlength=len(found)) > 0}
@@ -175,21 +188,24 @@ class Scorer:
             values[name] = pa.array(column, from_pandas=True)
         return pa.table([values[name] for name in schema.names], schema)
 
-    def _windows(self, alleles: pa.RecordBatch) -> tuple[list[list[Window]], list[str | None]]:
-        """Find the windows of each allele, that of the genome first, or say why there are none."""
+    def _windows(self, alleles: pa.RecordBatch) -> tuple[list[list[Window]], list[str | None], dict[str, list[int | None]]]:
+        """Find the windows of each allele, that of the genome first, or say why there are none; and what else is told of it."""
         found: list[list[Window]] = []
         reasons: list[str | None] = []
-        for allele in alleles.select(["contig", "start", "goes", "comes", "reason"]).to_pylist():
-            own, reason = [], allele["reason"]
+        beside: dict[str, list[int | None]] = {name: [] for name in (PHASED[2:] if self.options.phased else ())}
+        self.view.prepare(alleles)
+        for allele in alleles.to_pylist():
+            own, counts, reason = [], {}, allele["reason"]
             if reason is None:
-                change = Change(allele["start"], allele["goes"], allele["comes"])
                 try:
-                    own = self.view.windows(allele["contig"], change)
+                    own, counts = self.view.windows(allele)
                 except NoWindow as error:
                     reason = str(error)
             found.append(own)
             reasons.append(reason)
-        return found, reasons
+            for name, told in beside.items():
+                told.append(counts.get(name))
+        return found, reasons, beside
 
     def _predict(self, found: list[Window], alleles: pa.RecordBatch, owner: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         """Compute the raw outputs of each model for windows, and say which of these have an unknown letter."""

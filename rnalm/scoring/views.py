@@ -1,11 +1,12 @@
 """What models see of an allele: a window around it, or the transcript in which it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from tokenizers import Tokenizer
 
 from rnalm.config import Encode
@@ -20,6 +21,17 @@ from rnalm.tokens.tokenizer import plain_tokens, special_ids
 
 #: Transcripts whose marks are kept.
 KEPT = 2**10
+
+
+def change_of(allele: Mapping[str, Any]) -> Change:
+    """Read what an allele changes.
+
+    Parameters
+    ----------
+    allele : mapping
+        A row of the list of alleles.
+    """
+    return Change(allele["start"], allele["goes"], allele["comes"])
 
 
 class GenomeView:
@@ -38,22 +50,36 @@ class GenomeView:
     def __init__(self, options: Variants, length: int, anchor: str) -> None:
         self.genome, self.length, self.anchor = Reference(options), length, anchor
 
-    def windows(self, contig: str, change: Change) -> list[Window]:
+    def prepare(self, alleles: pa.RecordBatch) -> None:
+        """Say of which alleles windows are asked for next.
+
+        Parameters
+        ----------
+        alleles : pyarrow.RecordBatch
+            Rows of the list of alleles.
+        """
+
+    def windows(self, allele: Mapping[str, Any]) -> tuple[list[Window], dict[str, int]]:
         """Find the window of the genome, and those of the edited chromosome.
 
         Parameters
         ----------
-        contig : str
-            Where it changes.
-        change : Change
-            What changes.
+        allele : mapping
+            A row of the list of alleles.
+
+        Returns
+        -------
+        windows : list of Window
+            That of the genome first.
+        beside : dict of str to int
+            What else is told of the allele.
 
         Raises
         ------
         NoWindow
             If there is none.
         """
-        return windows(change, self.length, self.genome.lengths[contig], self.anchor)
+        return windows(change_of(allele), self.length, self.genome.lengths[allele["contig"]], self.anchor), {}
 
     def letters(self, contig: str, first: int, after: int) -> str:
         """Read letters, as DNA in capitals.
@@ -94,21 +120,29 @@ class TranscriptView:
     def __init__(self, options: Variants, cut: Encode, laid: str | None) -> None:
         self.exons, self.cut = Exons(options, laid), cut
 
-    def windows(self, contig: str, change: Change) -> list[Window]:
+    def prepare(self, alleles: pa.RecordBatch) -> None:
+        """Say of which alleles windows are asked for next; see :meth:`GenomeView.prepare`.
+
+        Parameters
+        ----------
+        alleles : pyarrow.RecordBatch
+            Rows of the list of alleles.
+        """
+
+    def windows(self, allele: Mapping[str, Any]) -> tuple[list[Window], dict[str, int]]:
         """Give the transcript as it is, and as it is edited; see :meth:`GenomeView.windows`.
 
         Parameters
         ----------
-        contig : str
-            What the transcript is called.
-        change : Change
-            What changes.
+        allele : mapping
+            A row of the list of alleles, whose contig is a transcript.
 
         Raises
         ------
         NoWindow
             If the models do not see it.
         """
+        contig, change = allele["contig"], change_of(allele)
         first, after = kept_range(range(self.exons.letters_of.lengths[contig]), self.cut.block_size, self.cut.truncate)
         seen = first <= change.start and change.end <= after
         if not change.ref:  # what comes at a cut stands beyond it
@@ -118,7 +152,8 @@ class TranscriptView:
             raise NoWindow("outside of what the models see (encode.block_size)")
         growth, at = len(change.alt) - len(change.ref), change.start - first
         size = after - first
-        return [Window(first, first, at, change.ref, size), Window(first, first - growth, at, change.alt, size + growth)]
+        edited = Window(first, first - growth, at, change.alt, size + growth)
+        return [Window(first, first, at, change.ref, size), edited], {}
 
     def letters(self, contig: str, first: int, after: int) -> str:
         """Read letters, as DNA in capitals; see :meth:`GenomeView.letters`.

@@ -1,8 +1,9 @@
 """Files of variants and a genome ─► one row an allele, ready to be scored, in the order of the files."""
 
 import logging
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rnalm.files import replacing
 from rnalm.sequences.contigs import Reference
 from rnalm.sequences.edited import normalized
 from rnalm.sequences.laid import write as write_laid
+from rnalm.sequences.phased import PHASED, Phased
 from rnalm.sequences.spliced import NOWHERE, Exons
 from rnalm.sequences.transcripts import Transcript
 from rnalm.sequences.vcf import Allele, read
@@ -56,10 +58,10 @@ def list_file(options: Variants, output: str | Path, laid: str | Path | None = N
         If a file cannot be read, has no allele, or does not fit the genome: none of its contigs is there, or most REF differ.
     """
     hold = _holder(options)
-    listed = rows(options, hold)
-    with replacing(output) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+    listed, schema = rows(options, hold), pa.schema([*SCHEMA, *(PHASED if options.phased else [])])
+    with replacing(output) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         while held := list(islice(listed, GROUP)):
-            writer.write_table(pa.Table.from_pylist(held, SCHEMA))
+            writer.write_table(pa.Table.from_pylist(held, schema))
     if laid is not None:
         write_laid(hold.touched, laid)
 
@@ -68,7 +70,7 @@ class Tally:
     """Counts alleles, and what is wrong with them."""
 
     def __init__(self) -> None:
-        self.alleles = self.rows = self.checked = self.turned = 0
+        self.alleles = self.rows = self.known = self.checked = self.turned = 0
         self.differ, self.first = 0, ""
         self.unknown: Counter = Counter()
         self.reasons: Counter = Counter()
@@ -107,7 +109,10 @@ class Tally:
         files = ", ".join(options.path)
         if not self.alleles:
             raise RnalmError(f"{files}: no variants; expected records")
-        if self.unknown and self.unknown.total() == self.alleles:
+        if not self.rows:
+            samples = ", ".join(options.phased or [])
+            raise RnalmError(f"{files}: phased: of {self.alleles} alternative alleles none is carried by {samples}")
+        if self.unknown and not self.known:
             names = ", ".join(list(self.unknown)[:5])
             raise RnalmError(f"{files}: none of the contigs ({names}) is in {options.letters}")
         if differ := self.differ:
@@ -124,24 +129,25 @@ class Tally:
             raise RnalmError(f"{files}: no allele lies in a transcript that {given}; are they of one assembly?")
         if self.reasons:
             told = ", ".join(f"{reason} ({count})" for reason, count in self.reasons.most_common())
-            what = "alleles" if options.transcripts is None else "alleles in transcripts"
+            what = "alleles in transcripts" if options.transcripts else "alleles of haplotypes" if options.phased else "alleles"
             log.warning("%s: %d of %d %s are not scored (NA.tsv): %s", files, self.reasons.total(), self.rows, what, told)
 
 
-def rows(options: Variants, hold: "_Genome | _Exons | None" = None) -> Iterator[dict]:
+def rows(options: Variants, hold: "_Holder | None" = None) -> Iterator[dict]:
     """Hold the alleles of files against the genome, and tell at the end what is wrong.
 
     Parameters
     ----------
     options : Variants
         The files, how they are read, and the genome.
-    hold : _Genome or _Exons, optional
+    hold : _Holder, optional
         Holds an allele against it, where it is asked for more afterwards.
 
     Yields
     ------
     dict
-        A row of :data:`SCHEMA`, in the order of the files; on transcripts, one for each in which an allele lies.
+        A row of :data:`SCHEMA`, in the order of the files; on transcripts, one for each in which an allele lies; where samples
+        are read, one for each haplotype that has it, with what :data:`rnalm.sequences.phased.PHASED` adds.
 
     Raises
     ------
@@ -149,28 +155,37 @@ def rows(options: Variants, hold: "_Genome | _Exons | None" = None) -> Iterator[
         As :func:`list_file` does.
     """
     tally, hold = Tally(), hold or _holder(options)
-    for allele in chain.from_iterable(read(path, options.strand_column) for path in options.path):
+    for allele in chain.from_iterable(read(path, options.strand_column, options.phased or ()) for path in options.path):
         tally.alleles += 1
         written = {name: getattr(allele, name) for name in ("place", "chrom", "pos", "name", "ref", "alt", "strand")}
         for known in hold.read(allele, tally):
             tally.rows += 1
-            if (reason := known.get("reason")) and allele.chrom not in tally.unknown:
-                tally.reasons[reason] += 1
+            if allele.chrom not in tally.unknown:
+                tally.known += 1
+                tally.reasons.update(filter(None, [known.get("reason")]))
             yield written | known
     tally.tell(options)
 
 
-class _Genome:
+class _Holder(ABC):
+    """What alleles are held against."""
+
+    @property
+    def touched(self) -> Sequence[Transcript]:
+        """The transcripts in which an allele lies that was read."""
+        return ()
+
+    @abstractmethod
+    def read(self, allele: Allele, tally: "Tally") -> Iterator[dict]:
+        """Say what an allele changes, or why that is not known."""
+
+
+class _Genome(_Holder):
     """Holds alleles against a genome."""
 
     def __init__(self, options: Variants) -> None:
         self.options, self.genome = options, Reference(options)
         self.called: dict[str, str | None] = {}
-
-    @property
-    def touched(self) -> list[Transcript]:
-        """The transcripts in which an allele lies: none."""
-        return []
 
     def read(self, allele: Allele, tally: Tally) -> Iterator[dict]:
         """Say what an allele changes, or why that is not known."""
@@ -185,7 +200,19 @@ class _Genome:
         yield _read(allele, contig, self.options.require_strand, self.genome, tally)
 
 
-class _Exons:
+class _Haplotypes(_Holder):
+    """Holds alleles that samples carry against a genome."""
+
+    def __init__(self, options: Variants) -> None:
+        self.genome = _Genome(options)
+        self.phased = Phased(self.genome.genome.bases)
+
+    def read(self, allele: Allele, tally: Tally) -> Iterator[dict]:
+        """Say what an allele changes on each haplotype, or why that is not known."""
+        yield from self.phased.read(allele, lambda: next(self.genome.read(allele, tally)))
+
+
+class _Exons(_Holder):
     """Holds alleles against transcripts."""
 
     def __init__(self, options: Variants) -> None:
@@ -193,7 +220,7 @@ class _Exons:
         self.seen: set[str] = set()
 
     @property
-    def touched(self) -> list[Transcript]:
+    def touched(self) -> Sequence[Transcript]:
         """The transcripts in which an allele lies that was read."""
         return [one for name, one in self.exons.by_name.items() if name in self.seen]
 
@@ -213,9 +240,9 @@ class _Exons:
             yield known
 
 
-def _holder(options: Variants) -> _Genome | _Exons:
+def _holder(options: Variants) -> _Holder:
     """Open the genome, or the transcripts."""
-    return (_Genome if options.transcripts is None else _Exons)(options)
+    return (_Exons if options.transcripts else _Haplotypes if options.phased else _Genome)(options)
 
 
 def _problem(allele: Allele, require_strand: bool) -> str | None:

@@ -265,13 +265,29 @@ def windows(change: Change, length: int, size: int, anchor: str) -> list[Window]
         return [reference, *[Window(first, first, at, change.alt, length)] * (2 if anchor == "both" else 1)]
     starts = {"left": first, "right": first + growth, "center": first + growth // 2}
     sides = ["left", "right"] if anchor == "both" else [anchor]
-    return [reference, *(_beginning(change, starts[side], length, size) for side in sides)]
+    return [reference, *(beginning(change, starts[side], length, size) for side in sides)]
 
 
-def _beginning(change: Change, start: int, length: int, size: int) -> Window:
+def beginning(change: Change, start: int, length: int, size: int) -> Window:
     """Find the window of the edited contig of which all that is left of the change would begin at a position of the contig.
 
     That position may be right of where the change begins: then the window begins in what comes, or behind it.
+
+    Parameters
+    ----------
+    change : Change
+        What is edited.
+    start : int
+        Where the window would begin.
+    length : int
+        Letters of the window.
+    size : int
+        Bases of the contig.
+
+    Raises
+    ------
+    NoWindow
+        If the window leaves the contig.
     """
     growth = len(change.alt) - len(change.ref)
     at = max(0, change.start - start)

@@ -1,7 +1,7 @@
 """VCF, BCF or a table ─► alleles, each with the place where it stands."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -10,6 +10,7 @@ import pysam
 
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import open_bytes
+from rnalm.sequences.genotypes import GENOTYPE, Call
 from rnalm.sequences.silence import silence
 from rnalm.sequences.text import open_text
 
@@ -17,6 +18,8 @@ from rnalm.sequences.text import open_text
 LETTERS = frozenset("ACGTN")
 #: How a table names its columns, and how VCF does.
 COLUMNS = ("chrom", "pos", "ref", "alt")
+#: The column before those of samples.
+FORMAT = "format"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,10 @@ class Allele:
         As they are written; ``alt`` is one of the alleles of the record.
     strand : {'+', '-', '.'}
         Which strand is read, ``.`` if that is not said; letters are those of the forward strand all the same.
+    number : int
+        Which of the alternative alleles of the record it is, from 1 on.
+    calls : tuple of Call
+        What the record says of the samples that are read.
     """
 
     place: str
@@ -44,6 +51,8 @@ class Allele:
     ref: str
     alt: str
     strand: str = "."
+    number: int = 1
+    calls: tuple[Call, ...] = ()
 
     @property
     def change(self) -> tuple[int, str, str]:
@@ -71,7 +80,7 @@ class Allele:
         return None
 
 
-def read(path: str | Path, strand_column: str | int | None = None) -> Iterator[Allele]:
+def read(path: str | Path, strand_column: str | int | None = None, samples: Sequence[str] = ()) -> Iterator[Allele]:
     """Read the alleles of a file, in its order, a line at a time.
 
     Parameters
@@ -80,6 +89,8 @@ def read(path: str | Path, strand_column: str | int | None = None) -> Iterator[A
         VCF, plain or compressed; BCF (``.bcf``); or a table, whose first line names ``chrom``, ``pos``, ``ref``, ``alt``.
     strand_column : str or int, optional
         Name of the column with the strand, or its number from 0; None: that which is named ``strand``, if there is one.
+    samples : sequence of str
+        Those whose genotypes are read.
 
     Yields
     ------
@@ -89,9 +100,9 @@ def read(path: str | Path, strand_column: str | int | None = None) -> Iterator[A
     Raises
     ------
     RnalmError
-        If the file cannot be read, has no such columns, or a line of it is no record; it names file and line.
+        If the file cannot be read, has no such columns or samples, or a line of it is no record; it names file and line.
     """
-    yield from _alleles(path, lines(path), strand_column)
+    yield from _alleles(path, lines(path), strand_column, samples)
 
 
 def lines(path: str | Path) -> Iterator[str]:
@@ -159,7 +170,9 @@ def _lines_of_bcf(path: str | Path) -> Iterator[str]:
         raise RnalmError(f"{path}: cannot be read as BCF ({error})") from None
 
 
-def _alleles(path: str | Path, lines: Iterator[str], strand_column: str | int | None) -> Iterator[Allele]:
+def _alleles(
+    path: str | Path, lines: Iterator[str], strand_column: str | int | None, samples: Sequence[str]
+) -> Iterator[Allele]:
     """Take lines apart."""
     numbered = iter(enumerate(lines, start=1))
     header = next(((number, line) for number, line in numbered if line and not line.startswith("##")), None)
@@ -167,11 +180,13 @@ def _alleles(path: str | Path, lines: Iterator[str], strand_column: str | int | 
         return
     number, line = header
     separator = "," if "\t" not in line and "," in line else "\t"
-    names = [name.strip().removeprefix("#").lower() for name in next(csv.reader([line], delimiter=separator))]
+    titles = [name.strip().removeprefix("#") for name in next(csv.reader([line], delimiter=separator))]
+    names = [title.lower() for title in titles]
     if not set(COLUMNS) <= set(names):
         if len(names) >= 5 and names[1].isdecimal():
             # A VCF without a header, as people cut them out of others.
             names, numbered = ["chrom", "pos", "id", "ref", "alt"], chain([header], numbered)
+            titles = names
         else:
             missing = next(name for name in COLUMNS if name not in names)
             raise RnalmError(
@@ -180,6 +195,7 @@ def _alleles(path: str | Path, lines: Iterator[str], strand_column: str | int | 
     columns = {name: names.index(name) for name in COLUMNS}
     strand = _strand_at(path, names, strand_column)
     named = next((names.index(name) for name in ("id", "name") if name in names), None)
+    calls = _calls_at(path, titles, samples)
     # A quotation mark means nothing in VCF.
     quoted = '"' in header[1]
     for number, line in numbered:
@@ -201,8 +217,10 @@ def _alleles(path: str | Path, lines: Iterator[str], strand_column: str | int | 
             raise RnalmError(f"{where}: the strand is {on!r}, expected + or -, or . where it is not known")
         if "" in (ref, *alts.split(",")):
             raise RnalmError(f"{where}: an allele is empty (REF {ref!r}, ALT {alts!r}), expected letters, or - for none")
-        for alt in alts.split(","):
-            yield Allele(**given, name=name, alt=alt, strand=on)
+        each = alts.split(",")
+        own = calls(fields, where, len(each))
+        for count, alt in enumerate(each, start=1):
+            yield Allele(**given, name=name, alt=alt, strand=on, number=count, calls=own)
 
 
 def _strand_at(path: str | Path, names: list[str], wanted: str | int | None) -> int | None:
@@ -214,3 +232,35 @@ def _strand_at(path: str | Path, names: list[str], wanted: str | int | None) -> 
     if wanted.lower() not in names:
         raise RnalmError(f"{path}: no column {wanted!r} with the strand; {nearest(wanted.lower(), names)}")
     return names.index(wanted.lower())
+
+
+def _calls_at(path: str | Path, titles: list[str], samples: Sequence[str]) -> Callable[[list[str], str, int], tuple[Call, ...]]:
+    """Find the columns of samples, and give what reads their genotypes in the fields of a line."""
+    if not samples:
+        return lambda fields, where, alleles: ()
+    before = [title.lower() for title in titles].index(FORMAT) if FORMAT in (title.lower() for title in titles) else None
+    if before is None or not titles[before + 1 :]:
+        raise RnalmError(f"{path}: phased: has no samples; expected a VCF file with genotypes of {', '.join(samples)}")
+    known = {title: place for place, title in enumerate(titles) if place > before}
+    if absent := next((sample for sample in samples if sample not in known), None):
+        raise RnalmError(f"{path}: phased: has no sample {absent!r}; {nearest(absent, known)}")
+
+    def calls(fields: list[str], where: str, alleles: int) -> tuple[Call, ...]:
+        if len(fields) <= (last := max(known[sample] for sample in samples)):
+            raise RnalmError(f"{where}: has {len(fields)} fields, expected {last + 1} or more, for its samples")
+        keys = fields[before].split(":")
+        return tuple(_call(sample, keys, fields[known[sample]].split(":"), where, alleles) for sample in samples)
+
+    return calls
+
+
+def _call(sample: str, keys: list[str], values: list[str], where: str, alleles: int) -> Call:
+    """Read what a line says of a sample; values at its end may be left out."""
+    told = dict(zip(keys, (value.strip() for value in values), strict=False))
+    call = Call(sample, told.get("GT", "."), told.get("PS", "."))
+    if not GENOTYPE.fullmatch(call.genotype):
+        raise RnalmError(f"{where}: the genotype of {sample} is {call.genotype!r}, expected numbers between | or /, as 0|1")
+    if any(number != "." and int(number) > alleles for number in call.alleles):
+        found = f"the genotype of {sample} is {call.genotype!r}"
+        raise RnalmError(f"{where}: {found}, and the record has alleles 0 to {alleles}")
+    return call

@@ -4,6 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from rnalm.config import Variants
+from rnalm.config.load import load
+from rnalm.errors import RnalmError
 
 GIVEN = {"genome": "g.fa", "length": 9}
 
@@ -25,6 +27,27 @@ def test_each_file_has_those_of_selene_for_each_score():
 
 
 @pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"phased": ["a", "b", "a"]}, "phased: samples must differ from each other, found ['a', 'b', 'a']"),
+        (
+            {"phased": "a", "formats": ["parquet", "vcf"]},
+            "formats: of haplotypes (phased) there is parquet alone, found vcf, which tells of alleles by themselves",
+        ),
+        (
+            {"phased": "a", "genome": None, "length": None, "transcripts": {"fasta": "t.fa", "bed": "t.gtf"}},
+            "phased is for variants on a genome, found transcripts",
+        ),
+    ],
+)
+def test_what_haplotypes_have_not_is_refused(options, message):
+    with pytest.raises(ValidationError) as caught:
+        Variants(**GIVEN | {"path": "a.vcf"} | options)
+    assert message in str(caught.value)
+    assert Variants(**GIVEN, path="a.vcf", phased="a").phased == ["a"]
+
+
+@pytest.mark.parametrize(
     ("path", "message"),
     [
         (["x/a.vcf", "y/a.vcf.gz"], "path: x/a.vcf and y/a.vcf.gz would both become a.…; rename one, or put them into"),
@@ -36,3 +59,11 @@ def test_files_that_could_not_be_told_apart_are_refused(path, message):
         Variants(**GIVEN, path=path, formats=["parquet", "tsv"])
     assert message in str(caught.value)
     Variants(**GIVEN, path=path)  # of which nothing is called so
+
+
+def test_tracks_are_of_single_alleles():
+    config = {"output": "out", "model": ["given"], "variants": {"mine": GIVEN | {"path": "a.vcf", "phased": "NA1"}}}
+    load(config)
+    with pytest.raises(RnalmError) as caught:
+        load(config | {"tracks": {}})
+    assert "variants.mine.phased: tracks are of single alleles, found those of NA1" in str(caught.value)

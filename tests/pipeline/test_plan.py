@@ -286,6 +286,7 @@ KEYS = {
             ("index", "elsewhere", LISTED),
             ("strand_column", "s", LISTED),
             ("require_strand", True, LISTED),
+            ("phased", "NA1", LISTED, {"formats": ["parquet"]}, {"tracks": None}),
             ("length", 20, EFFECTS),
             ("anchor", "left", EFFECTS),
             ("scorer", "naive", EFFECTS),

@@ -46,7 +46,7 @@ def report(tmp_path):
         settings = load({"output": "out", "task": labels.task, "model": ["a trained model"], "variants": {"mine": options}})
         folder = tmp_path / "variants" / "mine"
         folder.mkdir(parents=True, exist_ok=True)
-        schema = columns(labels, settings.variants["mine"].scores)
+        schema = columns(labels, settings.variants["mine"].scores, bool(settings.variants["mine"].phased))
         schema = pa.schema([column for column in schema if column.name not in ("place", "reason")])
         pq.write_table(pa.Table.from_pylist(alleles, schema), folder / "variants.parquet")
         pd.DataFrame({"place": "v.vcf, line 9", "reason": missing}).to_csv(folder / "NA.tsv", sep="\t", index=False)
@@ -68,6 +68,22 @@ def table(text: str, heading: str) -> list[list[str]]:
     found = text.split(f"<h3>{heading}</h3>")[1]
     rows = re.findall("<tr>(.*?)</tr>", found[: found.index("</table>")])
     return [[unescape(cell) for cell in re.findall("<t[hd]>(.*?)</t[hd]>", row)] for row in rows]
+
+
+def test_alleles_of_haplotypes_are_told_with_whose_they_are_and_how_many_stand_together(report):
+    own = {"sample": "NA1", "haplotype": 2, "alleles": 3, "left_out": 0}
+    rows = [allele(50, diff=0.5, **own), allele(60, diff=-0.25, **own | {"haplotype": 1, "alleles": 1, "left_out": 2})]
+    text = report(rows, missing=["heterozygous, and not phased (/)"], phased=["NA1"])
+    assert "Of 3 alleles of the haplotypes of NA1 in v.vcf, 2 have an effect, and 1 have none. ALT stands together with" in text
+    letters = [GENOME[pos - 1] for pos in (50, 60)]
+    assert table(text, "The strongest effects") == [
+        ["allele", "kind", "together", "effect", ""],
+        [f"chrz:50 {letters[0]}>{OTHER[letters[0]]}, NA1 2", "SNV", "3", "+0.500", ""],
+        [f"chrz:60 {letters[1]}>{OTHER[letters[1]]}, NA1 1", "SNV", "1", "−0.250", "without 2 whose haplotype is not known"],
+    ]
+    assert "Other alleles of the haplotype are not drawn." in text
+    text = report(rows, phased=[f"NA{number}" for number in range(1, 9)])
+    assert "of the haplotypes of NA1, NA2, NA3, NA4, NA5 and 3 other samples in v.vcf" in text
 
 
 def test_counts_are_told_by_kind_and_alleles_of_another_ref_by_themselves(report):
