@@ -278,7 +278,7 @@ def test_alleles_without_a_window_are_told_with_all_files(any_length, cohort, tm
 
 
 def test_a_shard_reads_only_the_row_groups_that_it_needs(tmp_path, monkeypatch):
-    monkeypatch.setattr(variants, "BLOCK", 4)
+    monkeypatch.setattr(variants, "_size", lambda options: 4)
     table = pa.table({"pos": range(43)})
     pq.write_table(table, tmp_path / "alleles.parquet", row_group_size=8)
     asked = []
@@ -294,7 +294,9 @@ def test_a_shard_reads_only_the_row_groups_that_it_needs(tmp_path, monkeypatch):
         for shard in range(shards):
             job = Job(model_folders=[], alleles="", options=None, shard=shard, shards=shards)
             first, after = variants._bounds(43, job)
-            blocks = [batch["pos"].to_pylist() for batch in variants._blocks(Spied(tmp_path / "alleles.parquet"), first, after)]
+            blocks = [
+                batch["pos"].to_pylist() for batch in variants._blocks(Spied(tmp_path / "alleles.parquet"), first, after, 4)
+            ]
             assert all(len(block) == 4 for block in blocks) or after == 43
             rows += [row for block in blocks for row in block]
         assert rows == list(range(43))
