@@ -29,16 +29,18 @@ def read(example: str, toy: Path | None) -> dict:
     if toy is None:
         return settings
     files = settings["source"].get("classes", settings["source"])
-    for key in files.keys() - {"columns"}:
+    for key in files if "classes" in settings["source"] else ("path",):
         text = gzip.decompress((ROOT / files[key]).read_bytes()).decode()
         mark = ">" if text.startswith(">") else "\n"
         cut = toy / f"{Path(files[key]).name.removesuffix('.gz')}"
         cut.write_text(mark.join(text.split(mark)[: TOY + 1]))
         files[key] = str(cut)
     settings["output"] = str(toy / Path(settings["output"]).name)
-    settings["folds"]["n"] = 2
-    few = {"sweep": {"trials": 1, "epochs": 1}, "pretrain": {"epochs": 1}, "finetune": {"epochs": 1, "replicates": 1}}
-    return settings | {section: settings[section] | values for section, values in few.items() if section in settings}
+    # So few rows are no ten folds, neither those of a column.
+    divided = {"n": 2} if "validation_percent" in settings["folds"] else {"method": "ratio", "ratio": [60, 20, 20], "n": 2}
+    settings["folds"] |= divided
+    short = {"sweep": {"trials": 1, "epochs": 1}, "pretrain": {"epochs": 1}, "finetune": {"epochs": 1, "replicates": 1}}
+    return settings | {section: settings[section] | values for section, values in short.items() if section in settings}
 
 
 def run(settings: dict, target: str, cores: str) -> Path:

@@ -107,6 +107,16 @@ def test_promoters(tmp_path):
     assert all(0 <= float(row[2]) <= 1 for row in rows)
 
 
+@needs_data
+@pytest.mark.e2e
+@pytest.mark.nightly
+def test_studies_beside_their_baselines(tmp_path):
+    heading, _, *rows = run("studies.py", "--baselines", "--toy", str(tmp_path))
+    assert heading[:4] == ["study", "metric", "folds", "baseline"]
+    assert [(row[0], row[2], row[5]) for row in rows] == [(name, "2", "–") for name in ("human", "yeast", "3′UTR", "promoters")]
+    assert all(abs(float(row[3])) <= 1 for row in rows)
+
+
 def test_tokens():
     lines = run("tokens.py", "--lengths", "90", "--long", "60")
     scored = [row for row in lines if row[0] in ("dilated", "frames") and row[2] in ("one", "all")]

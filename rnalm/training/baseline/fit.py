@@ -85,7 +85,9 @@ def fit(job: Job) -> None:
         _write_results(output, data, chosen, train_loss)
     if (parts == folds.TEST).any():
         evaluate_fold(output / contract.TESTED_PART, output)
-    log.info("fold %d: %s", job.fold, chosen["chosen"])
+    best = chosen["chosen"]
+    how = ", ".join(f"{key} {best[key]:g}" for key in ("strength", "trees") if key in best)
+    log.info("fold %d: %s (%s), validation loss %.4g", job.fold, best["model"], how, best["validation_loss"])
 
 
 def _choose(job: Job, data: FoldData) -> tuple[Baseline, dict[str, Any], float]:
