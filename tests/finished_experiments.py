@@ -41,7 +41,8 @@ def write_experiment(
     folds : int
         How many there are.
     """
-    for name in ("encoded", "predict", "interpret"):
+    stage = "tracks" if labels.per == "token" else "predict"
+    for name in ("encoded", stage, "interpret"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     ids = list(truth)
     frame = pd.DataFrame({"id": ids, "label": [str(own) if labels.classes else own for own in truth.values()]})
@@ -51,7 +52,7 @@ def write_experiment(
     kind = "pred" if labels.task == "regression" else "prob"
     for k, name in enumerate(labels.classes or [""]):
         frame[f"{kind}_{name}" if name else "pred"] = predicted[:, k]
-    frame.to_parquet(folder / ("predict/predictions.parquet"))
+    frame.to_parquet(folder / stage / "predictions.parquet")
     pd.DataFrame({"id": ids, "group": groups or [None] * len(ids)}).to_parquet(folder / "encoded/source.parquet")
     rows = [(fold, name, "test" if k % folds == fold else "train") for fold in range(folds) for k, name in enumerate(ids)]
     pd.DataFrame(rows, columns=["fold", "id", "part"]).to_parquet(folder / "folds.parquet")

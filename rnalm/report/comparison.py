@@ -111,7 +111,10 @@ def _verdicts(found: dict, names: Sequence[str], metric: str | None) -> list[str
         values = of["values"]
     else:
         of = found["folds"][metric]
-        where, values = f"over {len(of['folds'])} folds in common", [float(np.mean(own)) for own in of["values"]]
+        where, values = (
+            f"over {len(of['folds'])} fold{'s' * (len(of['folds']) > 1)} in common",
+            [float(np.mean(own)) for own in of["values"]],
+        )
     greater = METRICS[found["task"]][metric]
     each = zip(names[1:], values[1:], of["difference"], of["low"], of["high"], strict=True)
     return [_verdict(names[0], values[0], metric, greater, where, *one) for one in each]

@@ -75,6 +75,16 @@ def test_every_task_has_a_page(tmp_path, labels):
     assert "<a>" not in re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL)
 
 
+def test_where_tokens_have_labels_folds_alone_are_compared(tmp_path):
+    labels = Labels("classification", classes=("no", "yes"), per="token")
+    truth = {f"row{k}": labels.classes[k % 2] for k in range(8)}
+    made = [np.full((8, 2), value) for value in (0.25, 0.5)]
+    folders = [write_experiment(tmp_path / str(k), labels, truth, own) for k, own in enumerate(made)]
+    (verdict,) = comparison.write(folders, [None, None], tmp_path / "page.html")
+    assert verdict.startswith("1 is better than 0: pr auc 1.000 against 0.750 over 2 folds in common, a difference of +0.250 ")
+    assert "The same rows" not in (tmp_path / "page.html").read_text()
+
+
 def test_a_number_of_resamples_must_be_one(capsys):
     with pytest.raises(SystemExit):
         cli.main(["compare", "a", "b", "--resamples", "0"])
