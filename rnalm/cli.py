@@ -58,6 +58,14 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--model", nargs="+", required=True, metavar="FOLDER", help="model folders, of which the mean predicts")
     ask.add_argument("--trust", action="store_true", help="run code of a user's own that the models hold (model.name: file)")
     ask.set_defaults(run=_predict)
+    compare = commands.add_parser("compare", help="say which of several finished experiments is better, and by how much")
+    compare.add_argument("folders", nargs="+", type=Path, metavar="OUT", help="their folders; all are compared with the first")
+    compare.add_argument("--output", type=Path, default=Path("compare.html"), help="the page (default: compare.html)")
+    compare.add_argument("--json", type=Path, metavar="FILE", help="where to write the same numbers for machines")
+    compare.add_argument(
+        "--resamples", type=_positive, default=1000, metavar="N", help="how often the bootstrap draws rows (default: 1000)"
+    )
+    compare.set_defaults(run=_compare)
     bring = commands.add_parser("import", help="turn files of another system into a table")
     systems = bring.add_subparsers(required=True, metavar="SYSTEM")
     tis = systems.add_parser("tis", help="ragged arrays of TIS Transformer; of a table, such arrays again")
@@ -94,6 +102,28 @@ def _predict(options: argparse.Namespace) -> None:
     logging.basicConfig(format="rnalm: %(levelname)s: %(message)s")
     for row in ask(options.model, options.what, trust=options.trust):
         print(*row, sep="\t")
+
+
+def _positive(text: str) -> int:
+    """Read a whole number of 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of 1 or more")
+    return int(text)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    """Write the page that compares experiments, and say what it comes to."""
+    import logging
+
+    from rnalm.pipeline import receipts
+    from rnalm.report import comparison
+
+    logging.basicConfig(format="rnalm: %(levelname)s: %(message)s")
+    noted = [receipts.read(folder / receipts.FOLDER / "report.log") for folder in options.folders]
+    configs = [receipt.made_of["params"]["job"]["config"] if receipt else None for receipt in noted]
+    for sentence in comparison.write(options.folders, configs, options.output, options.json, options.resamples):
+        print(sentence)
+    print(f"{options.output}: written")
 
 
 def _import_tis(options: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from finished_experiments import example
 from forks import in_a_copy
 
 from rnalm import cli
@@ -122,6 +123,8 @@ class Terminal:
             (folder / name).write_text(text)
         weights = {"layers.1.weight": torch.zeros(3, 400), "layers.1.bias": torch.zeros(3)}
         torch.save({"state_dict": weights}, folder / "best_model.pth.tar")
+        for name, noise in (("my_study", 2.0), ("with_dropout", 1.0)):
+            example(folder / "results" / name, noise)
         first = next(piece for kind, piece in code("README.md") if kind == "yaml")
         (folder / "my.yaml").write_text(first)
 

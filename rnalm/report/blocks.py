@@ -1,5 +1,6 @@
 """What a page consists of, and how it is written."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -122,6 +123,21 @@ def picture(folder: str | Path, name: str, figure: Figure, caption: str, heading
     path = Path(folder) / name
     figures.save(figure, path)
     return Block(figure=svg(path), caption=caption, heading=heading, folded=folded)
+
+
+def drawn(figure: Figure, caption: str, heading: str = "") -> Block:
+    """Show a picture that is nowhere but in the page.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The picture.
+    caption, heading : str
+        See :class:`Block`.
+    """
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    return Block(figure=text.getvalue()[text.getvalue().index("<svg") :], caption=caption, heading=heading)
 
 
 def svg(path: str | Path) -> str:

@@ -1,6 +1,5 @@
 """Finished studies ─► one HTML page of what was tried, and how well it did."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from optuna.distributions import CategoricalDistribution
 from rnalm.config import contract
 from rnalm.config.parameter import Parameter
 from rnalm.config.sweep import Sweep
-from rnalm.report.blocks import Block, Section, render
+from rnalm.report.blocks import Block, Section, drawn, render
 from rnalm.report.figures import GREY, LOWER, RAISE, canvas, plain
 from rnalm.training.sweep.best import cell
 from rnalm.training.sweep.study import distribution
@@ -112,24 +111,16 @@ def _blocks(frame: pd.DataFrame, best: int, sweep: Sweep) -> list[Block]:
     scales = {key: scale(shown[key], parameter) for key, parameter in sorted(sweep.parameters.items())}
     matter = importance(frame, sweep)
     blocks = [
-        _picture(
-            history(shown, best, sweep), "Each trial, and the best so far. A cross is a pruned trial after its last epoch."
-        ),
-        _picture(slices(shown, best, scales, sweep), "The same trials by the values of each key. Red: the best."),
-        _picture(parallel(shown, best, scales, sweep), "A line a trial, the darker the better. Red: the best; dotted: pruned."),
+        drawn(history(shown, best, sweep), "Each trial, and the best so far. A cross is a pruned trial after its last epoch."),
+        drawn(slices(shown, best, scales, sweep), "The same trials by the values of each key. Red: the best."),
+        drawn(parallel(shown, best, scales, sweep), "A line a trial, the darker the better. Red: the best; dotted: pruned."),
     ]
     if matter:
         caption = "Share of each key in how much complete trials differ (functional ANOVA; Hutter et al., ICML 2014)."
-        blocks.append(_picture(bars(matter), caption))
+        blocks.append(drawn(bars(matter), caption))
     rows = [list(map(_short, row)) for row in frame.itertuples(index=False)]
     columns = [sweep.metric if name == "value" else name for name in frame.columns]
     return [*blocks, Block(folded="All trials", table={"columns": columns, "rows": rows})]
-
-
-def _picture(figure: Figure, caption: str) -> Block:
-    svg = io.StringIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None})
-    return Block(figure=svg.getvalue()[svg.getvalue().index("<svg") :], caption=caption)
 
 
 def scale(cells: pd.Series, parameter: Parameter) -> Scale:
