@@ -8,19 +8,20 @@ READERS = {
     ),
     "encode_source": (
         *("assign_folds", "check_interpretation", "pretrain_model", "sweep_worker", "fit_baseline", "finetune_fold"),
-        *("predict_source", "merge_tracks", "write_tracks", "score_shard", "write_predictions", "write_report"),
+        *("predict_source", "merge_tracks", "write_tracks", "score_shard", "write_predictions", "write_verdict"),
+        "write_report",
     ),
-    "cluster_sequences": ("assign_folds",),
-    "assign_folds": ("sweep_worker", "fit_baseline", "finetune_fold", "predict_source", "score_shard"),
+    "cluster_sequences": ("assign_folds", "write_verdict"),
+    "assign_folds": ("sweep_worker", "fit_baseline", "finetune_fold", "predict_source", "score_shard", "write_verdict"),
     "pretrain_model": ("sweep_worker", "finetune_fold", "write_report"),
     "sweep_worker": ("conclude_sweep",),
     "conclude_sweep": ("show_sweeps", "finetune_fold"),
     "show_sweeps": (),
     "fit_baseline": ("merge_baselines", "summarize_folds"),
-    "merge_baselines": ("write_report",),
+    "merge_baselines": ("write_verdict", "write_report"),
     "finetune_fold": (
         *("predict_source", "evaluate_fold", "gather_models", "merge_predictions", "merge_tracks", "compare_spectra"),
-        *("evaluate_classes", "write_predictions", "write_report"),
+        *("evaluate_classes", "write_predictions", "write_verdict", "write_report"),
     ),
     "gather_models": ("score_shard", "score_variants"),
     "list_variants": ("score_variants", "write_report"),
@@ -32,7 +33,8 @@ READERS = {
     "predict_source": ("evaluate_fold", "merge_predictions", "merge_tracks"),
     "evaluate_fold": ("summarize_folds",),
     "summarize_folds": ("write_report",),
-    "merge_predictions": ("evaluate_classes", "write_predictions", "write_report"),
+    "merge_predictions": ("evaluate_classes", "write_predictions", "write_verdict", "write_report"),
+    "write_verdict": ("draw_scores", "write_report"),
     "write_predictions": (),
     "evaluate_classes": (),
     "merge_tracks": ("write_tracks", "write_report"),
@@ -57,7 +59,7 @@ FOLDING = below("assign_folds")
 TRAINING = below("finetune_fold")
 BASELINE = below("fit_baseline")
 #: What a further file goes through.
-PASSING = {"encode_source", *below("predict_source", "score_shard")} - {"evaluate_fold", "summarize_folds"}
+PASSING = {"encode_source", *below("predict_source", "score_shard")} - {"evaluate_fold", "summarize_folds", "write_verdict"}
 SCORING = below("score_shard")
 PRETRAINING = below("pretrain_model")
 SWEEPING = below("sweep_worker")

@@ -46,6 +46,9 @@ PERFORMANCE = (PERFORMANCE_TABLE, TEST_SCORES, TEST_TARGETS, "roc_curves.svg", "
 #: What of the predictions of a source the report shows.
 SHOWN = {"predictions": PREDICTIONS, "results": RESULTS}
 
+#: How good predictions are, how sure that is, and whether scores may be read.
+VERDICT = "verdict.json"
+
 #: Formats of predictions for tokens beside Parquet, by what the configuration calls them.
 TRACKS = {"bedgraph": "predictions.bedgraph", "npy": "predictions.npy"}
 

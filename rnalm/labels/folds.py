@@ -69,10 +69,10 @@ def assign(
     >>> assign(Folds(method="kfold", n=3), n_rows=6, groups=["a", "a", "b", "b", "c", "c"]).tolist()
     [[2, 2, 0, 0, 1, 1], [0, 0, 1, 1, 2, 2], [1, 1, 2, 2, 0, 0]]
     """
-    group_ids = _group_ids(groups, n_rows)
-    _tell_large(options, group_ids, groups)
-    parts = METHODS[options.method](options, Rows(group_ids, labels, splits), seed)
-    _check(parts, options, group_ids, groups)
+    numbers = group_ids(groups, n_rows)
+    _tell_large(options, numbers, groups)
+    parts = METHODS[options.method](options, Rows(numbers, labels, splits), seed)
+    _check(parts, options, numbers, groups)
     return parts
 
 
@@ -99,24 +99,14 @@ def assign_file(
     RnalmError
         If the rows cannot be assigned so (see :func:`assign`), or all rows of a part weigh 0.
     """
-    rows = pq.read_table(encoded, columns=["id", "weight", "group", "split"])
-
-    def column(name: str) -> list | None:
-        """Take a column with None where it is empty; None where all of it is."""
-        return rows[name].to_pylist() if rows[name].null_count < len(rows) else None
-
+    rows = pq.read_table(encoded, columns=["id", "weight", "split"])
     labels = None
     if options.method == "kfold" and task == "classification":
         labels = dataset.column(encoded, "label").to_pylist()
     elif options.method == "kfold" and task == "multilabel":
         labels = positives(encoded)
-    groups = None if options.group == "none" else named(column("group"))
-    if clusters is not None:
-        # By id, as sequences without a label may have been left out since.
-        found = pq.read_table(clusters)
-        places = pc.index_in(rows["id"], found["id"].combine_chunks())  # pyright: ignore[reportAttributeAccessIssue]
-        groups = join(groups, found["cluster"].take(places).to_numpy())
-    parts = assign(options, len(rows), labels, groups, column("split"), seed)
+    groups = groups_of(encoded, options.group, clusters)
+    parts = assign(options, len(rows), labels, groups, _names(rows["split"]), seed)
     _check_weights(parts, rows["weight"].to_numpy())
     _tell_copies(parts, encoded)
     for fold, part in enumerate(parts):
@@ -126,6 +116,38 @@ def assign_file(
     fold = pa.array(np.repeat(np.arange(len(parts), dtype=np.int32), len(rows)))
     with replacing(output) as temporary:
         pq.write_table(pa.table({"fold": fold, "id": ids, "part": names}), temporary, compression="zstd")
+
+
+def groups_of(encoded: str | Path, by: str, clusters: str | Path | None = None) -> Sequence[str | None] | None:
+    """Say which rows of an encoded file belong together.
+
+    Parameters
+    ----------
+    encoded : path
+        The file.
+    by : {'column', 'cluster', 'none'}
+        What groups rows, as ``folds.group`` has it.
+    clusters : path, optional
+        As for :func:`assign_file`.
+
+    Returns
+    -------
+    sequence of str or None
+        Group of each row, None for one that is a group of its own; None: all are.
+    """
+    rows = pq.read_table(encoded, columns=["id", "group"])
+    groups = None if by == "none" else named(_names(rows["group"]))
+    if clusters is None:
+        return groups
+    # By id, as sequences without a label may have been left out since.
+    found = pq.read_table(clusters)
+    places = pc.index_in(rows["id"], found["id"].combine_chunks())  # pyright: ignore[reportAttributeAccessIssue]
+    return join(groups, found["cluster"].take(places).to_numpy())
+
+
+def _names(column: pa.ChunkedArray) -> list | None:
+    """Take a column with None where it is empty; None where all of it is."""
+    return column.to_pylist() if column.null_count < len(column) else None
 
 
 def named(groups: Sequence[str | None] | None) -> Sequence[str | None] | None:
@@ -151,15 +173,15 @@ def named(groups: Sequence[str | None] | None) -> Sequence[str | None] | None:
     return kept
 
 
-def _tell_large(options: Folds, group_ids: np.ndarray, groups: Sequence[str | None] | None) -> None:
+def _tell_large(options: Folds, numbers: np.ndarray, groups: Sequence[str | None] | None) -> None:
     """Name a group that has more rows than one of the random parts is to have."""
     shares = {"ratio": [share / 100 for share in options.ratio[1:] if share], "kfold": [1 / options.n]}.get(options.method)
     if groups is None or not shares:
         return
-    sizes, wanted = np.bincount(group_ids), min(shares) * len(group_ids)
+    sizes, wanted = np.bincount(numbers), min(shares) * len(numbers)
     if sizes.max() > max(1, round(wanted)):
-        name, size = groups[int(np.argmax(group_ids == sizes.argmax()))], sizes.max()
-        log.warning("folds: group %r has %d of %d rows, more than a part of %.0f", name, size, len(group_ids), wanted)
+        name, size = groups[int(np.argmax(numbers == sizes.argmax()))], sizes.max()
+        log.warning("folds: group %r has %d of %d rows, more than a part of %.0f", name, size, len(numbers), wanted)
 
 
 def _check_weights(parts: np.ndarray, weights: np.ndarray) -> None:
@@ -250,33 +272,46 @@ def join(groups: Sequence[str | None] | None, clusters: np.ndarray) -> list[str]
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    group_ids = _group_ids(groups, len(clusters))
-    size = group_ids.max() + 1
-    links = coo_array((np.ones(len(clusters)), (group_ids, size + clusters)), shape=(size + clusters.max() + 1,) * 2)
-    joined = connected_components(links, directed=False)[1][group_ids]
+    numbers = group_ids(groups, len(clusters))
+    size = numbers.max() + 1
+    links = coo_array((np.ones(len(clusters)), (numbers, size + clusters)), shape=(size + clusters.max() + 1,) * 2)
+    joined = connected_components(links, directed=False)[1][numbers]
     return [f"cluster {number}" for number in joined.tolist()]
 
 
-def _group_ids(groups: Sequence[str | None] | None, n_rows: int) -> np.ndarray:
-    """Give each group a number ``(rows,)``; a row without one gets a number of its own."""
+def group_ids(groups: Sequence[str | None] | None, n_rows: int) -> np.ndarray:
+    """Give each group a number; a row without one gets a number of its own.
+
+    Parameters
+    ----------
+    groups : sequence of str or None
+        Group of each row; None: all are alone.
+    n_rows : int
+        How many rows there are.
+
+    Returns
+    -------
+    numpy.ndarray
+        From 0 without gaps ``(rows,)``.
+    """
     if groups is None:
         return np.arange(n_rows)
     keys = [("row", index) if group is None else ("group", group) for index, group in enumerate(groups)]
     return pd.factorize(pd.Series(keys, dtype=object))[0]
 
 
-def _check(parts: np.ndarray, options: Folds, group_ids: np.ndarray, groups: Sequence[str | None] | None) -> None:
+def _check(parts: np.ndarray, options: Folds, numbers: np.ndarray, groups: Sequence[str | None] | None) -> None:
     """Refuse parts that are empty, and groups that are in two of them."""
     expected = (TRAIN, VALIDATION, TEST) if options.tested else (TRAIN, VALIDATION)
     for fold, part in enumerate(parts):
         for index in expected:
             if not np.any(part == index):
                 raise RnalmError(f"folds: the {PARTS[index]} part of fold {fold} is empty; too few rows, groups or splits")
-        first = part[np.unique(group_ids, return_index=True)[1]]
-        straddling = np.flatnonzero(part != first[group_ids])
+        first = part[np.unique(numbers, return_index=True)[1]]
+        straddling = np.flatnonzero(part != first[numbers])
         if groups is not None and len(straddling):
             row = straddling[0]
             raise RnalmError(
-                f"folds: group {groups[row]!r} is in both {PARTS[first[group_ids[row]]]} and {PARTS[part[row]]} "
+                f"folds: group {groups[row]!r} is in both {PARTS[first[numbers[row]]]} and {PARTS[part[row]]} "
                 f"of fold {fold}; the rows of a group must be in one part"
             )

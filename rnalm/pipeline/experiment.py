@@ -328,6 +328,22 @@ class Experiment:
         """
         return [f"{self.out}/folds.parquet"] if source == "source" and self.held_out else []
 
+    @property
+    def clusters(self) -> list[str]:
+        """The table of which sequences are alike, where these are in one part of a fold."""
+        return [f"{self.out}/clusters.parquet"] if self.trained and self.settings.folds.group == "cluster" else []
+
+    @property
+    def verdict(self) -> list[str]:
+        """The verdict on the predictions, where there are some of whole sequences that have labels."""
+        judged = "source" in self.queries and self.per == "sequence" and self.sources["source"].gives("label")
+        return [f"{self.out}/{contract.VERDICT}"] if judged else []
+
+    @property
+    def compared_predictions(self) -> list[str]:
+        """What the baselines predict of all rows that were held out, if they do."""
+        return [f"{self.out}/baseline/{contract.PREDICTIONS}"] if self.baselines and self.held_out else []
+
     def shard_files(self, source: str, mode: str) -> list[str]:
         """List the shards of the scores of a source in a mode.
 

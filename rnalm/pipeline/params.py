@@ -158,6 +158,16 @@ def predict_source(experiment: Experiment, source: str, model: str) -> Params:
     return {"model": experiment.models[model], "fold": fold_of(model)} | means
 
 
+def write_verdict(experiment: Experiment) -> Params:
+    """Give the models and baselines that are compared, and which rows are resampled together."""
+    return {
+        "models": list(experiment.models.values()),
+        "baselines": list(experiment.baselines.values()),
+        "by": experiment.settings.folds.group if experiment.trained else "none",
+        "seed": experiment.settings.seed,
+    }
+
+
 def gather_models(experiment: Experiment, **_: str) -> Params:
     """Give the folders of all models."""
     return {"models": list(experiment.models.values())}
@@ -320,6 +330,7 @@ def write_report(experiment: Experiment) -> Params:
         "pretrained": [f"{out}/{folder}" for folder in experiment.pretrainings],
         "spectra": f"{out}/powerlaw" if settings.powerlaw else None,
         "cohorts": cohorts,
+        "verdict": next(iter(experiment.verdict), None),
     }
 
 
@@ -332,7 +343,7 @@ RULES: dict[str, Callable[..., Params]] = {
             *(show_sweeps, fit_baseline, merge_baselines, finetune_fold, predict_source, evaluate_fold, summarize_folds),
             *(check_interpretation, gather_models, merge_tracks, evaluate_classes, score_shard, draw_scores, compare_spectra),
             *(write_report, list_variants, score_variants, write_variants, write_predictions, write_tracks, find_elements),
-            *(merge_scores, write_mutations),
+            *(merge_scores, write_mutations, write_verdict),
         )
     },
     "merge_predictions": gather_models,

@@ -131,7 +131,7 @@ class Plan(Experiment):
         further = [
             f"{self.predictions_of(source)}/{name}" for source in self.queries for name in self.further_predictions(source)
         ]
-        return [*merged, *evaluated, *further]
+        return [*merged, *evaluated, *further, *(contract.VERDICT for _ in self.verdict)]
 
     def _interpret(self) -> list[str]:
         parts = [part.removeprefix(f"{self.out}/") for asked in self.asked for part in self.shard_files(*asked)]
@@ -244,6 +244,8 @@ class Plan(Experiment):
             return self.model_files(values["model"]) if self.given else []
         if rule in ("gather_models", "merge_predictions", "merge_tracks"):
             return self.model_files(*self.models) if self.given else []
+        if rule == "write_verdict":
+            return self._of_given("labels.json")
         if rule == "compare_spectra":
             return [*self._of_given("model.safetensors"), *self.further_weights]
         if rule == "evaluate_classes":
@@ -282,6 +284,8 @@ class Plan(Experiment):
             yield merging[0], {merging[1]: self.predictions_of(source)}
             written = self.further_predictions(source)
             yield from (("write_predictions", {"place": self.predictions_of(source), "predicted": name}) for name in written)
+        if self.verdict:
+            yield "write_verdict", {}
         yield from (("evaluate_classes", {"place": self.predictions_of(source)}) for source in self.evaluated)
         if self.asked or settings.variants:
             yield "gather_models", {}

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import rnalm
+from rnalm.config import contract
 from rnalm.errors import RnalmError
-from rnalm.files import is_locked, lock
+from rnalm.files import is_locked, lock, read_json
 from rnalm.pipeline.outdated import check_inside, kept, leftovers, ours, outdated, set_aside, shortened
 
 #: Of a folder, so many files are named that an earlier run left.
@@ -184,6 +185,9 @@ def conclude(out: str, since: float, results: Iterable[str], metric: str) -> Non
     for message, jobs in told(out, since, "WARNING").items():
         tell(f"warning: {message}" + (f" (and in {jobs - 1} more jobs)" if jobs > 1 else ""))
     there = [path for path in results if Path(path).is_file()]
+    if f"{out}/{contract.VERDICT}" in there:
+        for sentence in read_json(f"{out}/{contract.VERDICT}")["sentences"]:
+            tell(sentence)
     summary = f"{out}/fine-tune/summary.csv"
     if summary in there and (line := headline(summary, metric)):
         tell(line)

@@ -58,13 +58,39 @@ class Section:
         Its heading.
     blocks : list of Block
         Its pieces, from top to bottom.
+    read : bool
+        Whether it shows what models read in sequences: grey where that is not to be trusted.
     """
 
     title: str
     blocks: list[Block]
+    read: bool = False
 
 
-def render(output: str | Path, title: str, lead: str, cards: Sequence[tuple[str, str]], sections: Sequence[Section]) -> None:
+@dataclass
+class Verdict:
+    """What stands above all else.
+
+    Attributes
+    ----------
+    sentences : list of str
+        How good the models are.
+    banner : str
+        Why scores are not to be read, and are grey; empty where they may be.
+    """
+
+    sentences: list[str] = field(default_factory=list)
+    banner: str = ""
+
+
+def render(
+    output: str | Path,
+    title: str,
+    lead: str,
+    cards: Sequence[tuple[str, str]],
+    sections: Sequence[Section],
+    verdict: Verdict | None = None,
+) -> None:
     """Write a page, whole or not at all.
 
     Parameters
@@ -77,10 +103,13 @@ def render(output: str | Path, title: str, lead: str, cards: Sequence[tuple[str,
         Names and what they amount to.
     sections : sequence of Section
         The parts of the page.
+    verdict : Verdict, optional
+        What the page begins with.
     """
     template = Environment(autoescape=True, trim_blocks=True).from_string(files(rnalm).joinpath("report/page.html").read_text())
     with replacing(output) as temporary:
-        temporary.write_text(template.render(title=title, lead=lead, cards=cards, sections=sections), encoding="utf-8")
+        page = template.render(title=title, lead=lead, cards=cards, sections=sections, verdict=verdict or Verdict())
+        temporary.write_text(page, encoding="utf-8")
 
 
 #: A longer table of classes is folded.

@@ -61,7 +61,7 @@ def interpretation(job: Job, query: Query, mode: str) -> Section:
         drawn = figures.around(shown.around, shown.exchanges)
         caption = "Scores by their distance from the position whose prediction they explain, and there by token."
     blocks.append(picture(job.figures, picture_name("positions", query.name, mode), drawn, caption, heading="Position"))
-    return Section(query.title(words.title), blocks)
+    return Section(query.title(words.title), blocks, read=True)
 
 
 def _explained(job: Job) -> str:

@@ -90,6 +90,8 @@ class Job:
         Folders of the baselines, one a fold; empty where there is none.
     baseline : str or None
         Folder of their predictions for all rows that were held out; None: there are none.
+    verdict : str or None
+        From :func:`rnalm.prediction.verdict.judge`; None: there are no predictions of whole sequences with labels.
     """
 
     config: dict[str, Any]
@@ -103,6 +105,7 @@ class Job:
     cohorts: list[Cohort] = field(default_factory=list)
     baselines: list[str] = field(default_factory=list)
     baseline: str | None = None
+    verdict: str | None = None
 
     @property
     def sources(self) -> list[str]:

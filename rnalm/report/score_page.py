@@ -17,6 +17,7 @@ import rnalm
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import replacing
 from rnalm.report.modes import MODES
+from rnalm.report.verdict import banner
 from rnalm.scoring.merge import read
 from rnalm.scoring.summary import of_one_class
 from rnalm.scoring.table import named, places
@@ -39,6 +40,7 @@ def write_page(
     of: str = "class",
     max_scores: int = MAX_SCORES,
     max_listed: int = MAX_LISTED,
+    verdict: str | Path | None = None,
 ) -> None:
     """Write a page that lists the sequences of merged scores and shows their tokens in colours.
 
@@ -58,6 +60,8 @@ def write_page(
         What is explained where there are several.
     max_scores, max_listed : int
         The most scores that are drawn, and the most sequences that are listed.
+    verdict : path, optional
+        From :func:`rnalm.prediction.verdict.judge`: where it says that scores are not to be read, the page does, in grey.
 
     Raises
     ------
@@ -84,6 +88,7 @@ def write_page(
         unit="explained position" if "explained_position" in pq.read_schema(scores).names else "sequence",
         counts=counts,
         numbers={"steps": STEPS, "missing": MISSING},
+        banner=banner(verdict),
         records=_records(scores, mode.sense, listed, drawn),
     )
     with replacing(output) as temporary:

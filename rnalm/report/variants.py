@@ -60,7 +60,7 @@ def variants(job: Job, cohort: Cohort) -> Section:
     blocks += drawn if summary.strongest else []
     if missing:
         blocks.append(_missing(missing))
-    return Section(f"Effects of variants: {cohort.name}", blocks)
+    return Section(f"Effects of variants: {cohort.name}", blocks, read=True)
 
 
 def _said(job: Job, options: Variants, measure: Measure, summary: Summary, missing: int) -> str:

@@ -20,6 +20,7 @@ from rnalm.report.predictions import predictions
 from rnalm.report.tracks import predicted_tokens
 from rnalm.report.training import pretraining, training
 from rnalm.report.variants import variants
+from rnalm.report.verdict import verdict
 from rnalm.tokens import dataset, encode
 
 
@@ -45,7 +46,7 @@ def write(job: Job, output: str | Path) -> None:
     if job.spectra is not None:
         sections.append(Section(spectra.TITLE, spectra.describe(job.spectra)))
     sections.append(_reproduce(job))
-    render(output, job.config["report"]["title"], _lead(job), _cards(job), sections)
+    render(output, job.config["report"]["title"], _lead(job), _cards(job), sections, verdict(job))
 
 
 def _lead(job: Job) -> str:

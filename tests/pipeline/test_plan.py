@@ -242,7 +242,7 @@ KEYS = {
     "model.l2": ("regression", 0.1, TRAINING),
     "model.layer_norm_eps": ("regression", 0.1, TRAINING),
     "model.batch_norm_momentum": ("regression", 0.2, TRAINING),
-    "baseline": ("regression", "none", {"summarize_folds", "write_report"}),
+    "baseline": ("regression", "none", {"summarize_folds"} | below("write_verdict")),
     "finetune.epochs": ("regression", 3, TRAINING),
     "finetune.max_steps": ("regression", 100, TRAINING, {"report_every": 50}),
     "finetune.report_every": ("regression", 50, TRAINING, {"max_steps": 100}),

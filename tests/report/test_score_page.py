@@ -339,3 +339,11 @@ def browse(folder: Path, address: str) -> str:
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'browser'}", "--dump-dom"]
     command += ["--virtual-time-budget=3000", (folder / "page.html").as_uri() + address]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+@pytest.mark.parametrize("readable", [False, True, None])
+def test_scores_of_models_that_know_nothing_are_grey_below_a_banner(write, tmp_path, readable):
+    (tmp_path / "verdict.json").write_text(json.dumps({"readable": readable}))
+    page = write(scores("s1", "acgu", [1.0, -1.0, 0.5, 0.0]), verdict=tmp_path / "verdict.json")
+    shown = '<p class="banner" role="alert">No better than chance: do not read the letters.</p>' in page
+    assert (shown, '<body class="unread">' in page) == (readable is False,) * 2

@@ -23,6 +23,7 @@ from rnalm.prediction.predict import predict_file
 from rnalm.report.blocks import number
 from rnalm.report.job import Job, Query
 from rnalm.report.training import pretraining
+from rnalm.report.verdict import verdict
 from rnalm.report.write import write
 from rnalm.scoring import shard
 from rnalm.scoring.merge import merge
@@ -439,3 +440,35 @@ def test_a_report_that_fails_leaves_no_file(experiment, tmp_path):
 @pytest.mark.parametrize(("value", "shown"), [(1.0, "1.000"), (1, "1"), (0.0, "0.000"), (float("nan"), "–")])
 def test_numbers_keep_the_digits_that_matter(value, shown):
     assert number(value) == shown
+
+
+def judged(folder: Path, readable: bool | None) -> str:
+    """Write a verdict."""
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "verdict.json", {"readable": readable, "sentences": ["r² < 1.", "Scores.", "Nothing was cut."]})
+    return str(folder / "verdict.json")
+
+
+@pytest.mark.parametrize("readable", [False, True])
+def test_a_report_begins_with_the_verdict_and_what_models_read_is_grey_where_it_is_chance(experiment, tmp_path, readable):
+    text = written(replace(experiment(), verdict=judged(tmp_path / "in", readable)), tmp_path / "out").text
+    body = text[text.index("<body>") :]
+    assert body.index("<p>r² &lt; 1.</p><p>Scores.</p><p>Nothing was cut.</p>") < body.index("<nav>")
+    assert ("No better than chance: do not read the letters." in body) == (not readable)
+    grey = re.findall(r'<div class="unread">\s*<h2[^>]*>([^<]*)</h2>', body)
+    assert grey == ([] if readable else ["Leave-one-out: remove"])
+    assert len(re.findall("<div", body)) == len(re.findall("</div>", body))
+
+
+def test_without_labels_or_test_rows_the_report_says_what_is_not_known(experiment, page, tmp_path):
+    assert "Nothing is known of how good the models are: no labels were given" in page(labelled=False, trained=False).text
+    text = written(replace(experiment(), queries=[]), tmp_path).text
+    assert "There are no test rows: how good the models are on unseen sequences is not known." in text
+    assert "sequences none was left out or cut" in text
+
+
+def test_pretraining_is_held_against_the_frequencies_of_tokens(experiment, tmp_path):
+    for own, told in ((3.0, "it has learned what stands beside what"), (4.0, "it has learned nothing that these do not tell")):
+        write_json(tmp_path / "eval_results.json", {"eval_perplexity": own, "baseline_perplexity": 4.0})
+        found = verdict(replace(experiment(), pretrained=[str(tmp_path)])).sentences[-1]
+        assert found.endswith(f"by the frequencies of tokens alone; {told}.")

@@ -128,14 +128,14 @@ EDITS = {
     "the page of scores": (statement_in("report.score_page:write_page"), {"draw_scores"}),
     "its page": (end_of("report/score_page.html", "<p>"), {"draw_scores"}),
     "training": (statement_in("training.finetune:fit"), TRAINING | SWEEPING),
-    "a loss": (end_of("labels/losses.py", "print()\n"), TRAINING | SWEEPING),
+    "a loss": (end_of("labels/losses.py", "print()\n"), TRAINING | below("fit_baseline") | SWEEPING),
     "an architecture": (statement_in("models.saluki:Saluki.forward"), TRAINING | SWEEPING),
     "prediction": (statement_in("prediction.predict:predict_file"), below("predict_source")),
     "encoding": (statement_in("tokens.encode:encode"), ENCODING),
     "tables": (statement_in("sequences.tables:read"), EVERYTHING),
     "a tokenizer": (statement_in("tokens.learn:learn"), below("train_tokenizer")),
     "folds": (statement_in("labels.folds:assign"), FOLDING | PRETRAINING),
-    "ranks": (statement_in("prediction.tables:rank_deltas"), below("evaluate_fold", "merge_predictions")),
+    "ranks": (statement_in("prediction.tables:rank_deltas"), below("fit_baseline", "evaluate_fold", "merge_predictions")),
 }
 
 #: The script of each rule.

@@ -196,3 +196,12 @@ def test_a_cut_of_real_data_runs_as_its_example_says(experiment):
     scores = pd.read_csv(experiment.output / "interpret" / "loo_scores_replace.csv")
     assert scores.groupby("sequence").size().tolist() == [3 * 160] * 3
     assert (experiment.output / "report.html").stat().st_size > 100_000
+
+
+def test_the_verdict_is_told_and_stands_on_the_report(finished):
+    verdict = json.loads((finished.output / "verdict.json").read_text())
+    told, report = (finished.folder / "terminal.txt").read_text(), (finished.output / "report.html").read_text()
+    assert len(verdict["sentences"]) == 3
+    for sentence in verdict["sentences"]:
+        assert f"rnalm: {sentence}\n" in told
+        assert f"<p>{sentence}</p>" in report

@@ -50,7 +50,7 @@ rule cluster_sequences:
 rule assign_folds:
     input:
         encoded=f"{OUT}/encoded/source.parquet",
-        clusters=[f"{OUT}/clusters.parquet"] if PLAN.settings.folds.group == "cluster" else [],
+        clusters=PLAN.clusters,
     output:
         f"{OUT}/folds.parquet",
     log:

@@ -105,7 +105,8 @@ rule merge_scores:
 
 rule draw_scores:
     input:
-        f"{OUT}/{{place}}/loo_scores_{{mode}}.parquet",
+        scores=f"{OUT}/{{place}}/loo_scores_{{mode}}.parquet",
+        verdict=PLAN.verdict,
     output:
         f"{OUT}/{{place}}/loo_scores_{{mode}}.html",
     log:

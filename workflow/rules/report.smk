@@ -26,6 +26,7 @@ rule write_report:
         scores=(ancient if SETTLED else list)([f"{PLAN.scored(*asked)}.parquet" for asked in PLAN.asked]),
         effects=(ancient if SETTLED else list)([path for name in PLAN.settings.variants for path in PLAN.variant_tables(name)]),
         laid=[path for name in PLAN.settings.variants for path in PLAN.variants_laid(name)],
+        verdict=PLAN.verdict,
         provided=provided("write_report"),
         pretraining=expand(f"{OUT}/{{folder}}/{{name}}", folder=PLAN.pretrainings, name=contract.COURSE),
         spectra=PLAN.targets("powerlaw") if PLAN.settings.powerlaw else [],

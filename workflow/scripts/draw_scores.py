@@ -7,4 +7,5 @@ from rnalm.pipeline.jobs import job
 def work():
     from rnalm.report.score_page import write_page
 
-    write_page(snakemake.input[0], snakemake.output[0], **snakemake.params.job)
+    verdict = next(iter(snakemake.input.verdict), None)
+    write_page(snakemake.input.scores, snakemake.output[0], **snakemake.params.job, verdict=verdict)
