@@ -109,13 +109,12 @@ def _readable(verdict: Mapping[str, Any]) -> str:
     count = round(tested["p"] * (DRAWS + 1)) - 1
     tries = f"labels in random order came as close to the predictions in {count or 'none'} of {DRAWS:,} tries"
     tries += f" (p = {tested['p']:.3f})"
-    if verdict["readable"]:
-        return f"Scores may be read: {tries}."
     ends = tested["interval"]
     if ends is None:
         return f"{BANNER} All predictions are the same, or all labels."
     holds = f"the 95 % interval of {NAMES[tested['metric']]} goes from {_two(ends[0])} to {_two(ends[1])}"
-    return f"{BANNER} {tries[0].upper()}{tries[1:]}, and {holds}; chance is {tested['chance']:g}."
+    why = f"{tries}, and {holds}; chance is {tested['chance']:g}."
+    return f"Scores may be read: {why}" if verdict["readable"] else f"{BANNER} {why[0].upper()}{why[1:]}"
 
 
 def _percent(share: float) -> str:

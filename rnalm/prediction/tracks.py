@@ -19,9 +19,6 @@ from rnalm.prediction.columns import score_columns
 from rnalm.sequences.tis import LETTERS
 from rnalm.tokens import dataset
 
-#: What a track has beside its values.
-ABOUT = ("id", "split", "sequence", "label", "models")
-
 
 @dataclass(frozen=True)
 class Track:

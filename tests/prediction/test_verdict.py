@@ -55,9 +55,10 @@ def test_numbers_are_judged_by_the_variation_that_is_explained_and_held_against_
         "the baseline explains "
     )
     assert "the models are better (difference " in first
-    assert (
-        second
-        == "Scores may be read: labels in random order came as close to the predictions in none of 1,000 tries (p = 0.001)."
+    ends = " to ".join(f"{end:.2f}" for end in found["tested"]["interval"])
+    assert second == (
+        "Scores may be read: labels in random order came as close to the predictions in none of 1,000 tries (p = 0.001), and "
+        f"the 95 % interval of Pearson’s r goes from {ends}; chance is 0."
     )
     assert third == "Of 300 sequences none was left out or cut, and all tokens are in the vocabulary."
 
