@@ -17,6 +17,14 @@ BASES = {
         "folds": {"n": 2},
         "interpret": {"modes": ["mask", "replace"], "replacements": {"A": ["C"]}, "shards": 2},
     },
+    "stacked": {
+        "output": "out",
+        "source": source("table.tsv"),
+        "inference": {"more": source("more.tsv")},
+        "folds": {"n": 2},
+        "ensemble": "stack",
+        "interpret": {"shards": 2},
+    },
     "vocabulary": {
         "output": "out",
         "source": source("table.tsv"),

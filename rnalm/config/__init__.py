@@ -116,6 +116,10 @@ default the models' own."""
 in-frame triplets, lengths and, for sequences of one length, runs by position; or gradient boosting; whatever predicts the \
 validation rows best. It takes seconds. `none`: no such comparison."""
     finetune: Finetune = Finetune()
+    ensemble: Literal["mean", "stack"] = "mean"
+    """How models are combined in predictions. `mean`: each of those that did not see a row counts the same. `stack`: those of \
+a fold, and its baseline, count so that the loss of its validation rows is least; scores and effects of variants remain means \
+over models."""
     sweep: OptionalSweep = None
     """A search for the values with which models train best; null: none. Or the path of a JSON or YAML file with one, also \
 as Weights & Biases writes it."""
@@ -197,6 +201,8 @@ as Weights & Biases writes it."""
             sweep = self.sweep.resolve(self.task, self.architecture, self.finetune)
             if self.pretrain and not self.finetune.from_scratch:
                 sweep.check_pretrained()
+        if self.ensemble == "stack" and not self.trains:
+            raise ValueError("ensemble: stack is of models that are trained here, found given ones; expected mean")
         if self.interpret.precision == "tf32" and not self.finetune.gpus:
             raise ValueError("interpret.precision: tf32 needs a GPU, found finetune.gpus: 0; expected float32 or bf16")
         return self
@@ -240,6 +246,12 @@ as Weights & Biases writes it."""
             raise ValueError(
                 f"interpret.scorer: incremental is for local architectures ({able} for labels.per: {self.labels.per}), "
                 f"found model.name: {model.name}; expected naive or auto"
+            )
+        if self.ensemble == "stack" and self.labels.per == "token":
+            raise ValueError("ensemble: stack is for labels of sequences, found labels.per: token; expected mean")
+        if self.ensemble == "stack" and self.baseline == "none" and self.finetune.replicates < 2:
+            raise ValueError(
+                "ensemble: stack combines several models of a fold; expected baseline: auto, or finetune.replicates: 2 or more"
             )
         if self.sweep is not None and self.finetune.max_steps:
             raise ValueError("sweep: trials are measured in epochs; expected finetune.epochs rather than max_steps")

@@ -25,6 +25,10 @@ TRAINING, COURSE = (TRAIN_RESULTS, EVAL_RESULTS, HISTORY), (EVAL_RESULTS, HISTOR
 #: What fine-tuning a fold leaves in the folder of its model.
 FINETUNED = (*MODEL, "tokenizer_config.json", *TRAINING)
 
+#: How much each model of a fold, and its baseline, counts, and what their outputs mean together.
+STACK = "weights.json"
+STACKED = (STACK, LABELS)
+
 #: What fitting a baseline to a fold leaves in its folder, and what more where the fold has test rows.
 FITTED = (BASELINE, BASELINE_WEIGHTS, LABELS, TRAIN_RESULTS, EVAL_RESULTS, VALIDATED_PART)
 

@@ -1,6 +1,5 @@
 """Labels as the model sees them: scaled numbers or class indices, and back."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -137,7 +136,7 @@ class Labels:
             return outputs
         return _sigmoid(outputs) if self.task == "multilabel" else _softmax(outputs)
 
-    def average(self, outputs: Sequence[Numbers]) -> Numbers:
+    def average(self, outputs: Sequence[Numbers], weights: Sequence[float] | None = None) -> Numbers:
         """Give the outputs that report the mean of what several report, such as those for both strands.
 
         Averaged are label units and probabilities (DESIGN, section 5.14): the mean of logarithms or logits is that of another
@@ -147,6 +146,8 @@ class Labels:
         ----------
         outputs : sequence of numpy.ndarray or Tensor
             Each ``(..., outputs)``.
+        weights : sequence of float, optional
+            How much each counts, 1 in all; None: all the same.
 
         Returns
         -------
@@ -159,17 +160,20 @@ class Labels:
         >>> np.exp(labels.average([np.log([2.0]), np.log([4.0])])).round(6).tolist()
         [3.0]
         """
+        shares = [1 / len(outputs)] * len(outputs) if weights is None else weights
         if self.task == "regression" and self.scaler.method != "log":
-            return sum(outputs[1:], outputs[0]) / len(outputs)
+            each = [share * own for share, own in zip(shares, outputs, strict=True)]
+            return sum(each[1:], each[0])
         import torch
 
         logs = torch.stack([torch.as_tensor(each).double() for each in outputs])  # of labels, which are not scaled further
+        counted = torch.tensor(shares, dtype=torch.float64, device=logs.device).view(-1, *[1] * (logs.dim() - 1))
         if self.task == "multilabel":
-            mean = torch.logit(logs.sigmoid().mean(dim=0), eps=1e-15)
+            mean = torch.logit((logs.sigmoid() * counted).sum(dim=0), eps=1e-15)
             return mean.numpy().astype(outputs[0].dtype) if isinstance(outputs[0], np.ndarray) else mean.to(outputs[0].dtype)
         if self.task == "classification":
             logs = logs.log_softmax(dim=-1)
-        mean = logs.logsumexp(dim=0) - math.log(len(outputs))
+        mean = (logs + counted.log()).logsumexp(dim=0)
         return mean.numpy().astype(outputs[0].dtype) if isinstance(outputs[0], np.ndarray) else mean.to(outputs[0].dtype)
 
     def written(self, label: float | str | np.ndarray | None) -> float | str | None:

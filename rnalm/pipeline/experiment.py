@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnalm.config import Config, Genome, Given, Interpret, OwnModel, Parts, Pretrain, Source, contract
-from rnalm.config.contract import LABELS, LAID, LANGUAGE_MODEL, MODEL, UNSCORED, VARIANTS, place
+from rnalm.config.contract import LABELS, LAID, LANGUAGE_MODEL, MODEL, TESTED_PART, UNSCORED, VARIANTS, place
 from rnalm.config.sweep import Sweep
 from rnalm.errors import RnalmError
 from rnalm.files import read_json
@@ -47,6 +47,8 @@ class Experiment:
         Sources that are predicted and interpreted: held-out rows or, with given models, all of ``source``; and further files.
     baselines : dict of str to str
         Folders of the baselines of the folds that are trained here, by fold; none where there is to be none.
+    stacks : dict of str to str
+        Folders of what says how models and baseline of a fold are combined, by fold; none where all count the same.
     asked : list of tuple
         Source and mode of all scores.
     evaluated : list of str
@@ -81,6 +83,8 @@ class Experiment:
         self._check_given()
         fitted = settings.baseline == "auto" and self.per == "sequence"
         self.baselines = {f"{fold}": f"{self.out}/baseline/{fold}" for fold in self.folds if fitted}
+        stacked = self.folds if settings.ensemble == "stack" else []
+        self.stacks = {f"{fold}": f"{self.out}/stack/{fold}" for fold in stacked}
         self._check_variants()
         # Of long sequences every position of which is predicted, scores are made only where they are asked for.
         modes = settings.interpret.scored if self.per == "sequence" or "interpret" in settings.model_fields_set else []
@@ -343,6 +347,41 @@ class Experiment:
     def compared_predictions(self) -> list[str]:
         """What the baselines predict of all rows that were held out, if they do."""
         return [f"{self.out}/baseline/{contract.PREDICTIONS}"] if self.baselines and self.held_out else []
+
+    @property
+    def tested_stacks(self) -> dict[str, str]:
+        """Folders of what models and baseline of a fold together predict of its test rows, by fold."""
+        return self.stacks if self.held_out else {}
+
+    def members(self, fold: str) -> dict[str, str]:
+        """Give the folders of the models of a fold and, where it has one, of its baseline, by name.
+
+        Parameters
+        ----------
+        fold : str
+            Its number.
+        """
+        models = {name: path for name, path in self.models.items() if str(fold_of(name)) == fold}
+        return models | ({f"baseline-{fold}": self.baselines[fold]} if fold in self.baselines else {})
+
+    @property
+    def combined(self) -> dict[str, str]:
+        """Folders of all whose predictions are combined, by name: the models and, where these are stacked, baselines."""
+        return {k: v for fold in self.stacks for k, v in self.members(fold).items()} if self.stacks else self.models
+
+    def parts(self, source: str, members: Iterable[str]) -> list[str]:
+        """List the files of what models and baselines predict of a source.
+
+        Parameters
+        ----------
+        source : str
+            Its name.
+        members : iterable of str
+            Names of models and baselines.
+        """
+        # The test rows of its own fold a baseline predicts as soon as it is fitted.
+        tested = {f"baseline-{fold}": f"{path}/{TESTED_PART}" for fold, path in self.baselines.items() if source == "source"}
+        return [tested.get(name, f"{self.out}/predict/parts/{source}/{name}.parquet") for name in members]
 
     def shard_files(self, source: str, mode: str) -> list[str]:
         """List the shards of the scores of a source in a mode.

@@ -3,7 +3,7 @@
 Plain values only, and just the part of the configuration that the rule needs: what changes here runs again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -93,7 +93,32 @@ def fit_baseline(experiment: Experiment, fold: str) -> Params:
 
 def merge_baselines(experiment: Experiment) -> Params:
     """Give the folders of all baselines."""
-    return {"models": list(experiment.baselines.values())}
+    return _merged(experiment.baselines)
+
+
+def stack_fold(experiment: Experiment, fold: str) -> Params:
+    """Give what models and baseline of a fold learned, and their folders."""
+    return {"job": fit_baseline(experiment, fold), "members": experiment.members(fold)}
+
+
+def predict_baseline(experiment: Experiment, source: str, fold: str) -> Params:
+    """Give the folder of the baseline that predicts."""
+    return {"baseline": experiment.baselines[fold]}
+
+
+def merge_stack(experiment: Experiment, fold: str) -> Params:
+    """Give models and baseline of a fold, and what says how much each counts."""
+    return _merged(experiment.members(fold), [experiment.stacks[fold]])
+
+
+def merge_predictions(experiment: Experiment, place: str) -> Params:
+    """Give all whose predictions are combined, and what says how much each counts."""
+    return _merged(experiment.combined, list(experiment.stacks.values()))
+
+
+def _merged(members: dict[str, str], stacks: Sequence[str] = ()) -> Params:
+    """Give the folders of what is combined, with their names where these do not all count the same."""
+    return {"models": list(members.values()), "names": list(members) if stacks else [], "stacks": list(stacks)}
 
 
 def _learned(experiment: Experiment) -> Params:
@@ -146,9 +171,10 @@ def evaluate_fold(experiment: Experiment, model: str) -> Params:
 
 
 def summarize_folds(experiment: Experiment) -> Params:
-    """Give the names of the models that are trained here, the folds that have a baseline, and whether one is lacking."""
+    """Give the names of the models that are trained here, the folds that have a baseline or a stack, and what is lacking."""
     lacking = experiment.settings.baseline == "auto" and not experiment.baselines
-    return {"models": experiment.trained, "baselines": list(experiment.baselines), "lacking": lacking}
+    folds = {"baselines": list(experiment.baselines), "stacks": list(experiment.tested_stacks)}
+    return {"models": experiment.trained, "lacking": lacking} | folds
 
 
 def predict_source(experiment: Experiment, source: str, model: str) -> Params:
@@ -326,6 +352,7 @@ def write_report(experiment: Experiment) -> Params:
         "queries": queries,
         "figures": f"{out}/figures",
         "baselines": list(experiment.baselines.values()),
+        "stacks": list(experiment.stacks.values()),
         "baseline": f"{out}/baseline" if experiment.baselines and experiment.held_out else None,
         "pretrained": [f"{out}/{folder}" for folder in experiment.pretrainings],
         "spectra": f"{out}/powerlaw" if settings.powerlaw else None,
@@ -343,9 +370,8 @@ RULES: dict[str, Callable[..., Params]] = {
             *(show_sweeps, fit_baseline, merge_baselines, finetune_fold, predict_source, evaluate_fold, summarize_folds),
             *(check_interpretation, gather_models, merge_tracks, evaluate_classes, score_shard, draw_scores, compare_spectra),
             *(write_report, list_variants, score_variants, write_variants, write_predictions, write_tracks, find_elements),
-            *(merge_scores, write_mutations, write_verdict),
+            *(merge_scores, write_mutations, write_verdict, stack_fold, predict_baseline, merge_stack, merge_predictions),
         )
     },
-    "merge_predictions": gather_models,
     "merge_variants": lambda experiment, **_: {},
 }

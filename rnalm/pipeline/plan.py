@@ -111,6 +111,11 @@ class Plan(Experiment):
         return ["sweep/index.html", *of_folds] if self.sweep else []
 
     @property
+    def finetuned(self) -> tuple[str, ...]:
+        """Names of what fine-tuning a fold leaves in the folder of its model."""
+        return (*contract.FINETUNED, *((contract.VALIDATED_PART,) if self.per == "sequence" else ()))
+
+    @property
     def fitted(self) -> tuple[str, ...]:
         """Names of what is made of the baseline of a fold."""
         return (*contract.FITTED, *((contract.TESTED_PART, *self.tested) if self.held_out else ()))
@@ -120,10 +125,16 @@ class Plan(Experiment):
         of_folds = [f"baseline/{fold}/{name}" for fold in self.baselines for name in self.fitted]
         return [*of_folds, *(f"baseline/{name}" for name in pooled)]
 
+    @property
+    def _stacked(self) -> list[str]:
+        """What says how models and baseline of a fold count, and what they predict together of its test rows."""
+        names = [*contract.STACKED, *(self.predicted if self.held_out else [])]
+        return [f"stack/{fold}/{name}" for fold in self.stacks for name in names]
+
     def _finetune(self) -> list[str]:
-        names = [*contract.FINETUNED, *(self.tested if self.held_out else [])]
+        names = [*self.finetuned, *(self.tested if self.held_out else [])]
         of_models = [f"fine-tune/{model}/{name}" for model in self.trained for name in names]
-        return ["folds.parquet", *of_models, "fine-tune/summary.csv"] if self.trained else []
+        return ["folds.parquet", *of_models, *self._stacked, "fine-tune/summary.csv"] if self.trained else []
 
     def _predict(self) -> list[str]:
         merged = [f"{self.predictions_of(source)}/{name}" for source in self.queries for name in self.predicted]
@@ -280,6 +291,8 @@ class Plan(Experiment):
             yield from self._training_jobs()
         for source in self.queries:
             yield from (("predict_source", {"source": source, "model": model}) for model in self.models)
+            beside = self.baselines if self.stacks and source != "source" else ()
+            yield from (("predict_baseline", {"source": source, "fold": fold}) for fold in beside)
             merging = ("merge_predictions", "place") if self.per == "sequence" else ("merge_tracks", "tracks")
             yield merging[0], {merging[1]: self.predictions_of(source)}
             written = self.further_predictions(source)
@@ -317,6 +330,8 @@ class Plan(Experiment):
             yield "finetune_fold", {"model": model}
             if self.held_out:
                 yield "evaluate_fold", {"model": model}
+        yield from (("stack_fold", {"fold": fold}) for fold in self.stacks)
+        yield from (("merge_stack", {"fold": fold}) for fold in self.tested_stacks)
         yield "summarize_folds", {}
 
     def _variant_jobs(self, cohort: str) -> Iterator[tuple[str, dict[str, str]]]:

@@ -21,6 +21,7 @@ from rnalm.labels.tally import Batch, LabelTally
 from rnalm.labels.targets import any_known
 from rnalm.prediction import positions, tables
 from rnalm.prediction.columns import label_columns, score_columns, spread_columns
+from rnalm.prediction.stacked import Stacked
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 WINDOW, NUMBERS = 2**16, 2**22
 #: A row group of predictions holds at least so many rows, but for the last: of many columns, more of them take long to find.
 GROUP_ROWS = 2**14
+#: Where squared shares of models are 1 but for so little, one of them counts alone.
+ALONE = 1e-9
 #: More columns make a wide table.
 WIDE = 100
 
@@ -235,11 +238,13 @@ def append_csv(frame: pd.DataFrame, file: BinaryIO) -> None:
         csv.write_csv(pa.Table.from_pandas(frame, preserve_index=False), file, csv.WriteOptions(include_header=first))
 
 
-def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], output: str | Path) -> None:
+def merge(
+    parts: Sequence[str | Path], model_folders: Sequence[str | Path], output: str | Path, stacked: Stacked | None = None
+) -> None:
     """Combine the predictions of several models, in input order, holding no more of all rows than their numbers.
 
-    Every row is predicted by the mean over the models that saw it in ``parts``: of label-unit predictions, or of class
-    probabilities.
+    Every row is predicted by the mean over the models that saw it in ``parts``, by weight where they have some: of label-unit
+    predictions, or of class probabilities.
 
     Parameters
     ----------
@@ -251,6 +256,8 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
         Folder for ``predictions.parquet`` (mean, standard deviation and each model's own prediction),
         ``test_predictions.csv``; and, over the rows with labels, ``results.json`` and, for regression, ``rank_deltas.csv``, for
         classification ``classification_report.csv``.
+    stacked : Stacked, optional
+        What each model counts; None: all the same.
 
     Raises
     ------
@@ -260,7 +267,8 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
     output = Path(output)
     labels = [Labels.load(Path(folder) / contract.LABELS) for folder in model_folders]
     check_same(labels, model_folders)
-    meaning = together(labels)
+    meaning = stacked.meaning if stacked else together(labels)
+    weights = np.array(stacked.weights if stacked else [1.0] * len(labels))
     with (
         replacing(output / contract.PREDICTIONS) as parquet,
         replacing(output / contract.TEST_PREDICTIONS) as table,
@@ -268,7 +276,7 @@ def merge(parts: Sequence[str | Path], model_folders: Sequence[str | Path], outp
     ):
         writer, schema, held = None, None, []
         for window in _windows(parts, _rows(meaning, len(parts))):
-            frame, own = _ensemble(window, labels, meaning)
+            frame, own = _ensemble(window, labels, meaning, weights)
             if writer is None:
                 schema = _schema([*frame.columns, *own.columns], meaning)
                 writer = pq.ParquetWriter(parquet, schema, compression="zstd")
@@ -305,7 +313,9 @@ def _last_row(part: str | Path) -> int:
     return max((group.column(0).statistics.max for group in groups if group.num_rows), default=-1)
 
 
-def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels], meaning: Labels) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _ensemble(
+    window: list[pd.DataFrame], labels: Sequence[Labels], meaning: Labels, weights: np.ndarray
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Average what models predicted for a range of rows; in the second table, columns ``<name>.<k>`` are model k's own."""
     rows = np.unique(np.concatenate([frame["row"].to_numpy() for frame in window]))
     outputs = meaning.n_outputs
@@ -315,11 +325,14 @@ def _ensemble(window: list[pd.DataFrame], labels: Sequence[Labels], meaning: Lab
         if len(frame):
             positions = np.searchsorted(rows, frame["row"])
             scores[model, positions] = labels[model].to_scores(np.stack(list(frame["outputs"])))
-    count = np.sum(~np.isnan(scores[:, :, 0]), axis=0)
-    mean = np.nanmean(scores, axis=0)
-    deviation = np.where(
-        count[:, None] > 1, np.sqrt(np.nansum((scores - mean) ** 2, axis=0) / np.maximum(count - 1, 1)[:, None]), np.nan
-    )
+    seen = ~np.isnan(scores[:, :, :1])
+    shares = weights[:, None, None] * seen
+    shares = shares / shares.sum(axis=0)
+    mean = np.nansum(shares * scores, axis=0)
+    # Of the same weights these are the squared deviations, divided by one less than there are models.
+    left = 1 - np.sum(shares**2, axis=0)
+    variance = np.nansum(shares * (scores - mean) ** 2, axis=0) / np.where(left > ALONE, left, np.nan)
+    count, deviation = np.sum(seen[:, :, 0], axis=0), np.sqrt(variance)
     frame = describe(meaning, known["id"].to_numpy(), truth_of(meaning, known["label"]), mean)
     frame = _beside(frame, spread_columns(meaning), deviation).assign(models=count)
     own = [pd.DataFrame(each, columns=score_columns(meaning, model)) for model, each in enumerate(scores)]
@@ -386,12 +399,13 @@ def summarize(
     results: Mapping[str, str | Path],
     output: str | Path,
     baselines: Mapping[str, str | Path] | None = None,
+    stacks: Mapping[str, str | Path] | None = None,
     lacking: bool = False,
 ) -> None:
     """Write each metric for each model, and mean ± standard deviation over them, as ``summary.csv``.
 
-    Metrics of baselines follow, under the names of those of models with ``baseline_`` before them: each in the column of the
-    first model of its fold, mean and deviation over folds.
+    Metrics of baselines follow, under the names of those of models with ``baseline_`` before them, and those of models and
+    baseline together, with ``stack_``: each in the column of the first model of its fold, mean and deviation over folds.
 
     Parameters
     ----------
@@ -402,14 +416,17 @@ def summarize(
         The CSV file.
     baselines : mapping of str to path, optional
         Such files of the baselines, by fold.
+    stacks : mapping of str to path, optional
+        ``results.json`` of what models and baseline of each fold predict together of its test rows, by fold.
     lacking : bool
         Whether there are none although they were asked for, which is told.
     """
     if lacking:
         log.info("no baseline: tokens have labels, and runs of letters are counted in whole sequences")
     table = _by_metric(results)
-    further: pd.DataFrame = _by_metric(baselines).add_prefix("baseline_", axis=0) if baselines else table.head(0)
-    frame = pd.concat([table, further.reindex(columns=table.columns)])
+    beside = {"baseline_": baselines, "stack_test_": stacks}
+    further = [_by_metric(files).add_prefix(name, axis=0) for name, files in beside.items() if files]
+    frame = pd.concat([table, *(own.reindex(columns=table.columns) for own in further)])
     spread = frame.std(axis=1, ddof=1)
     frame = frame.assign(mean=frame.mean(axis=1), sd=spread).rename_axis("metric").reset_index()
     write_csv(frame, output)

@@ -45,9 +45,13 @@ class Finished:
         return self.folder / contract.place(stage, "source") / contract.PREDICTIONS
 
     def tested(self) -> dict[str, dict[str, float]]:
-        """Give what each fold achieves on its test rows, by name of the metric: the mean of its models."""
+        """Give what each fold achieves on its test rows, by name of the metric: stacked, or else the mean of its models."""
         found = {}
         for fold, folders in self.models.items():
+            together = self.folder / "stack" / fold / contract.RESULTS
+            if together.is_file():
+                found[fold] = {name: own for name, own in read_json(together).items() if isinstance(own, int | float)}
+                continue
             each = [
                 read_json(folder / contract.TEST_RESULTS) for folder in folders if (folder / contract.TEST_RESULTS).is_file()
             ]

@@ -90,6 +90,8 @@ class Job:
         Folders of the baselines, one a fold; empty where there is none.
     baseline : str or None
         Folder of their predictions for all rows that were held out; None: there are none.
+    stacks : list of str
+        Folders of what says how much models and baseline of a fold count; empty where all models count the same.
     verdict : str or None
         From :func:`rnalm.prediction.verdict.judge`; None: there are no predictions of whole sequences with labels.
     """
@@ -105,6 +107,7 @@ class Job:
     cohorts: list[Cohort] = field(default_factory=list)
     baselines: list[str] = field(default_factory=list)
     baseline: str | None = None
+    stacks: list[str] = field(default_factory=list)
     verdict: str | None = None
 
     @property

@@ -63,9 +63,8 @@ def training(job: Job) -> Section:
     """
     assert job.summary is not None
     table = pd.read_csv(job.summary, index_col="metric")
-    bar: pd.DataFrame = table.loc[table.index.str.startswith("baseline_")].rename(
-        index=lambda name: name.removeprefix("baseline_")
-    )
+    further = {kind: _of_kind(table, kind) for kind in ("baseline", "stack")}
+    bar = further["baseline"]
     main = table[[name.partition("_")[0] in ("eval", "test") and name.partition("_")[2] in MAIN for name in table.index]]
     tested = main.index.str.startswith("test_").any()
     shown = main[main.index.str.startswith("test_" if tested else "eval_")]
@@ -79,8 +78,8 @@ def training(job: Job) -> Section:
     folds = {name: [f"fold_{Path(job.models[k]).name}" for k in numbers] for name, numbers in job.by_fold.items()}
     by_fold = pd.DataFrame({name.replace(" ", "_"): shown[models].mean(axis=1) for name, models in folds.items()})
     by_fold = by_fold.assign(mean=shown["mean"], sd=shown["sd"])
-    if len(bar):
-        by_fold = _beside(by_fold, bar.rename(columns={models[0]: name.replace(" ", "_") for name, models in folds.items()}))
+    columns = {models[0]: name.replace(" ", "_") for name, models in folds.items()}
+    by_fold = _beside(by_fold, {kind: own.rename(columns=columns) for kind, own in further.items() if len(own)})
     of_means = ", the mean of its models" if len(folds) < len(job.models) else ""
     units = ", in the units of the labels" if job.config["task"] == "regression" else ""
     return Section(
@@ -88,6 +87,7 @@ def training(job: Job) -> Section:
         [
             Block(text=f"Metrics on the {part} rows of each fold{of_means}{units}.", table=_metrics_table(by_fold)),
             Block(folded="All figures of all models", table=_metrics_table(table)),
+            *([_weights(job.stacks)] if job.stacks else []),
             picture(
                 job.figures,
                 picture_name("learning_curves"),
@@ -100,11 +100,30 @@ def training(job: Job) -> Section:
     )
 
 
-def _beside(models: pd.DataFrame, bar: pd.DataFrame) -> pd.DataFrame:
-    """Put the metrics of the baselines below those of the models, one by one."""
-    further = bar.reindex(models.index)[models.columns].add_prefix("baseline: ", axis=0)
-    rows = [name for metric in models.index for name in (metric, f"baseline: {metric}")]
-    return pd.concat([models, further]).loc[rows]
+def _of_kind(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Give the metrics of baselines, or of stacks, under the names of those of models."""
+    return table[table.index.str.startswith(f"{kind}_")].rename(index=lambda name: name.removeprefix(f"{kind}_"))
+
+
+def _beside(models: pd.DataFrame, further: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Put the metrics of baselines and stacks below those of the models, one by one."""
+    each = [own.reindex(models.index)[models.columns].add_prefix(f"{kind}: ", axis=0) for kind, own in further.items()]
+    rows = [name for metric in models.index for name in (metric, *(f"{kind}: {metric}" for kind in further))]
+    return pd.concat([models, *each]).loc[rows]
+
+
+def _weights(stacks: list[str]) -> Block:
+    """Show how much models and baselines count in what they predict together."""
+    rows = []
+    for folder in stacks:
+        told = read_json(Path(folder) / contract.STACK)
+        losses = told["validation_loss_of_each"]
+        rows += [
+            [f"fold {Path(folder).name}", name, number(own), number(losses[name])] for name, own in told["weights"].items()
+        ]
+        rows.append([f"fold {Path(folder).name}", "together", "1", number(told["validation_loss"])])
+    columns = ["fold", "model", "weight", "validation loss"]
+    return Block(folded="How much each model and baseline counts", table={"columns": columns, "rows": rows})
 
 
 def _measured_in(settings: dict) -> str:

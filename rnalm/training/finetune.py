@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from transformers import PreTrainedModel, TrainerCallback
 from rnalm import compute
 from rnalm.config import Finetune, contract
 from rnalm.errors import RnalmError
-from rnalm.labels import metrics, targets
+from rnalm.labels import folds, metrics, targets
 from rnalm.models import probe, registry
 from rnalm.models.heads import TokenHead
 from rnalm.models.own import OwnNetwork
+from rnalm.prediction.predict import predict_with
 from rnalm.tokens import encode
 from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer, token_names
 from rnalm.training import fold, processes, start, write
@@ -64,6 +66,10 @@ def finetune(job: Job) -> None:
         # What was written is what is validated: loaded anew, and in full precision.
         written = registry.load(job.output, compute.choose(job.gpus), trust=True)
         outputs, truth = predict_validation(written, data)
+        if data.meaning.per == "sequence":
+            rows, each = np.flatnonzero(folds.read(job.folds)[job.fold] == folds.VALIDATION), iter(outputs)
+            kept = Path(job.output) / contract.VALIDATED_PART
+            predict_with(lambda sequences: [*islice(each, len(sequences))], data.meaning, job.encoded, kept, rows)
         meaning = metrics.choose_thresholds(data.meaning, truth, outputs)
         meaning.save(Path(job.output) / contract.LABELS)
         values = judge(written, replace(data, meaning=meaning), outputs, truth)

@@ -302,16 +302,36 @@ def judge(model: PreTrainedModel, data: FoldData, outputs: np.ndarray, truth: np
 
 
 def _loss_of(model: PreTrainedModel, data: FoldData, outputs: np.ndarray) -> float:
-    """Average the loss of validation rows by weight, some rows at a time; 0 where all weights are 0."""
+    """Average the loss of validation rows, in the unit that a model computes in, or as its own file has it."""
     if hasattr(model, "criterion"):
         targets = torch.from_numpy(np.concatenate([some for some, _ in data.validation.known()]))
         if own := own_loss(model, torch.from_numpy(outputs), targets):
             return own().item()
+    return average_loss(data, outputs, unit(model))
+
+
+def average_loss(data: FoldData, outputs: np.ndarray, sd: float | list[float]) -> float:
+    """Average the loss of validation rows by weight, some rows at a time.
+
+    Parameters
+    ----------
+    data : FoldData
+        Whose validation rows they are.
+    outputs : numpy.ndarray
+        As from :func:`predict_validation`.
+    sd : float or list of float
+        Standard deviation of the training targets, for regression.
+
+    Returns
+    -------
+    float
+        0 where all weights are 0.
+    """
     sums, first = np.zeros(2), 0
     for block in data.validation.known():
         targets, weights = map(torch.from_numpy, block)
         logits = torch.from_numpy(outputs[first : first + len(targets)])
-        each = losses.per_row(data.meaning.task, logits, targets, unit(model), data.class_weights)
+        each = losses.per_row(data.meaning.task, logits, targets, sd, data.class_weights)
         own = losses.weigh(weights, targets, data.class_weights).double()
         sums += [(each * own).sum().item(), own.sum().item()]
         first += len(targets)

@@ -243,6 +243,7 @@ KEYS = {
     "model.layer_norm_eps": ("regression", 0.1, TRAINING),
     "model.batch_norm_momentum": ("regression", 0.2, TRAINING),
     "baseline": ("regression", "none", {"summarize_folds"} | below("write_verdict")),
+    "ensemble": ("stacked", "mean", {"summarize_folds"} | below("merge_predictions")),
     "finetune.epochs": ("regression", 3, TRAINING),
     "finetune.max_steps": ("regression", 100, TRAINING, {"report_every": 50}),
     "finetune.report_every": ("regression", 50, TRAINING, {"max_steps": 100}),

@@ -34,7 +34,7 @@ def edges(text: str) -> set[tuple[str, str]]:
     return {(names[one], names[other]) for one, other in re.findall(r"(\d+) -> (\d+)", text)}
 
 
-@pytest.mark.parametrize("base", ["regression", "given", "language", "elsewhere", "splits", "positions", "several"])
+@pytest.mark.parametrize("base", ["regression", "stacked", "given", "language", "elsewhere", "splits", "positions", "several"])
 def test_snakemake_runs_the_jobs_of_the_plan(planned, base):
     planned.config = BASES[base]
     jobs = [rule for rule, _ in Plan(load(BASES[base])).jobs()]
@@ -43,7 +43,7 @@ def test_snakemake_runs_the_jobs_of_the_plan(planned, base):
 
 def test_rules_depend_on_each_other_as_the_tests_of_reruns_believe(planned):
     seen = set()
-    for base in ("language", "regression", "positions", "several", "spliced"):
+    for base in ("language", "regression", "stacked", "positions", "several", "spliced"):
         planned.config = BASES[base]
         seen |= edges(planned.snakemake("--rulegraph"))
     believed = {(rule, reader) for rule, readers in READERS.items() for reader in readers}

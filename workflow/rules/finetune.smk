@@ -7,7 +7,7 @@ rule finetune_fold:
         start=provided("finetune_fold"),
         best=lambda wildcards: PLAN.best_values(wildcards.model),
     output:
-        multiext(f"{OUT}/fine-tune/{{model}}/", *contract.FINETUNED),
+        multiext(f"{OUT}/fine-tune/{{model}}/", *PLAN.finetuned),
     log:
         f"{OUT}/logs/finetune/{{model}}.log",
     benchmark:
@@ -56,6 +56,7 @@ rule summarize_folds:
     input:
         models=expand(f"{OUT}/fine-tune/{{model}}/{'all' if PLAN.held_out else 'eval'}_results.json", model=PLAN.trained),
         baselines=[f"{folder}/{'all' if PLAN.held_out else 'eval'}_results.json" for folder in PLAN.baselines.values()],
+        stacks=[f"{folder}/results.json" for folder in PLAN.tested_stacks.values()],
     output:
         report(f"{OUT}/fine-tune/summary.csv", caption="../report/summary.rst", category="Metrics"),
     log:

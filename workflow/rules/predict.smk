@@ -30,10 +30,9 @@ rule predict_source:
 
 rule merge_predictions:
     input:
-        parts=lambda wildcards: expand(
-            f"{OUT}/predict/parts/{{source}}/{{model}}.parquet", source=contract.source_of(wildcards.place), model=PLAN.models
-        ),
+        parts=lambda wildcards: PLAN.parts(contract.source_of(wildcards.place), PLAN.combined),
         models=of_models(["labels.json"]),
+        stacks=[f"{folder}/{name}" for folder in PLAN.stacks.values() for name in contract.STACKED],
     output:
         multiext(f"{OUT}/{{place}}/", *contract.predicted(PLAN.settings.task)),
     log:

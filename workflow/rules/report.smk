@@ -17,6 +17,7 @@ rule write_report:
         models=of_models(["config.json", "labels.json"]),
         histories=expand(f"{OUT}/fine-tune/{{model}}/trainer_state.json", model=PLAN.trained),
         summary=[f"{OUT}/fine-tune/summary.csv"] if PLAN.trained else [],
+        stacks=[f"{folder}/{contract.STACK}" for folder in PLAN.stacks.values()],
         baselines=[f"{OUT}/baseline/{name}" for name in contract.SHOWN.values() if PLAN.baselines and PLAN.held_out],
         predictions=expand(
             f"{OUT}/{{place}}/{{name}}",

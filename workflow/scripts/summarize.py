@@ -8,5 +8,5 @@ def work():
     from rnalm.prediction.evaluate import summarize
 
     files, names = snakemake.input, snakemake.params.job
-    models, baselines = (dict(zip(names[kind], files[kind], strict=True)) for kind in ("models", "baselines"))
-    summarize(models, snakemake.output[0], baselines, names["lacking"])
+    models, *further = (dict(zip(names[kind], files[kind], strict=True)) for kind in ("models", "baselines", "stacks"))
+    summarize(models, snakemake.output[0], *further, names["lacking"])
