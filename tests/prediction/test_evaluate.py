@@ -10,6 +10,7 @@ from rnalm.files import read_json, write_json
 from rnalm.labels.labels import Labels
 from rnalm.labels.scaling import Scaler
 from rnalm.prediction import evaluate
+from rnalm.prediction.stacked import Stacked
 
 CLASSES = ("early", "late", "mid")
 LOG = Labels("regression", Scaler("log"))
@@ -48,10 +49,10 @@ def model_folder(tmp_path):
 def merged(tmp_path, model_folder):
     """Merge what models predicted, given as (rows, labels, outputs), and read the tables."""
 
-    def make(parts, labels: list[Labels]):
+    def make(parts, labels: list[Labels], stacked: Stacked | None = None):
         paths = [write_part(tmp_path / f"part_{index}.parquet", *part) for index, part in enumerate(parts)]
         output = tmp_path / "predict"
-        evaluate.merge(paths, [model_folder(meaning) for meaning in labels], output)
+        evaluate.merge(paths, [model_folder(meaning) for meaning in labels], output, stacked)
         table = pd.read_csv(output / "test_predictions.csv").rename(columns={"sequence": "id", "prediction": "pred"})
         return pd.read_parquet(output / "predictions.parquet"), table, output
 
@@ -127,6 +128,30 @@ def test_each_model_has_its_own_scaler(merged):
     labels = [Labels("regression", Scaler("standard", 10.0, 2.0)), Labels("regression", Scaler("minmax", 0.0, 100.0))]
     _, table, _ = merged([([0], [1.0], [1.0]), ([0], [1.0], [0.5])], labels)
     assert table["pred"].tolist() == [(12 + 50) / 2]
+
+
+def test_models_count_by_their_weights_among_those_that_saw_a_row(merged):
+    parts = [([0, 1], [2.0, 3.0], np.log([2.0, 4.0])), ([0, 1], [2.0, 3.0], np.log([6.0, 8.0])), ([1], [3.0], np.log([16.0]))]
+    frame, *_ = merged(parts, [LOG] * 3, Stacked([0.25, 0.75, 1.0], LOG))
+    assert frame["pred"].to_numpy() == pytest.approx([5.0, (0.25 * 4 + 0.75 * 8 + 16) / 2])
+    squares = 0.25 * (2 - 5) ** 2 + 0.75 * (6 - 5) ** 2
+    assert frame["pred_sd"][0] == pytest.approx(np.sqrt(squares / (1 - 0.25**2 - 0.75**2)))
+    frame, *_ = merged(parts[:2], [LOG] * 2, Stacked([1.0, 0.0], LOG))
+    assert frame["pred"].to_numpy() == pytest.approx([2.0, 4.0])
+    assert frame["pred_sd"].isna().all(), "one model alone has no spread"
+
+
+def test_weights_are_those_of_the_folds(tmp_path, refusal):
+    for fold, weights in enumerate(({"0": 0.2, "baseline-0": 0.8}, {"1": 1.0, "baseline-1": 0.0})):
+        (tmp_path / str(fold)).mkdir()
+        LOG.save(tmp_path / str(fold) / "labels.json")
+        write_json(tmp_path / str(fold) / "weights.json", {"weights": weights})
+    folders = [tmp_path / "0", tmp_path / "1"]
+    stacked = Stacked.read(folders, ["1", "baseline-0", "0", "baseline-1"])
+    assert (stacked.weights, stacked.meaning) == ([1.0, 0.8, 0.2, 0.0], LOG)
+    assert "no weight of 2; found those of 0, baseline-0" in refusal(Stacked.read, folders, ["2"])
+    write_json(tmp_path / "0" / "weights.json", {})
+    assert "0/weights.json: no weights of models" in refusal(Stacked.read, folders, ["1"])
 
 
 def test_rows_that_some_models_predict_have_the_mean_of_these(merged):
@@ -275,6 +300,20 @@ def test_metrics_of_baselines_stand_below_those_of_models_and_each_once(tmp_path
     assert table.loc["baseline_test_mse", ["fold_0", "fold_1", "mean", "sd"]].tolist() == pytest.approx([4, 8, 6, 8**0.5])
     assert np.isnan(table.loc["baseline_test_mse", "fold_0.1"])
     assert list(table.index) == ["test_mse", "best_epoch", "baseline_test_mse"]
+
+
+def test_metrics_of_stacks_follow_those_of_baselines(tmp_path):
+    files = {}
+    for name, content in {
+        "0": {"test_mse": 3.0},
+        "baseline": {"test_mse": 2.0},
+        "stack": {"mse": 1.0, "per_class": {}},
+    }.items():
+        files[name] = tmp_path / f"{name}.json"
+        write_json(files[name], content)
+    evaluate.summarize({"0": files["0"]}, tmp_path / "summary.csv", {"0": files["baseline"]}, {"0": files["stack"]})
+    table = pd.read_csv(tmp_path / "summary.csv", index_col="metric")
+    assert table["mean"].to_dict() == {"test_mse": 3.0, "baseline_test_mse": 2.0, "stack_test_mse": 1.0}
 
 
 def test_a_baseline_that_is_lacking_is_told(tmp_path, caplog):
