@@ -229,7 +229,7 @@ class Reader:
 
 
 def spelled(line: Line, tokens: list[str], numbers: dict[str, int]) -> Line:
-    """Give each letter its share of the effects of the tokens that cover it; what is not known stays a gap.
+    """Give each letter its share of the effects of the tokens that cover it; a token that is not known becomes a gap.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ def spelled(line: Line, tokens: list[str], numbers: dict[str, int]) -> Line:
     places, first = np.unique(line.starts[of] + within, return_index=True)
     share = line.effects[of] / (line.ends - line.starts)[of]
     sums = np.bincount(np.searchsorted(places, line.starts[of] + within), share, len(places))
-    letters = [numbers[tokens[line.symbols[of[index]]][within[index]]] for index in first]
+    letters = [numbers.get(tokens[line.symbols[of[index]]][within[index]], -1) for index in first]
     return replace(
         line,
         symbols=np.array(letters, dtype=np.int64),

@@ -1,0 +1,310 @@
+"""Seqlets ─► motifs: groups of alike ones, laid over each other, as matrices of letters and of effects.
+
+Seqlets that raise the prediction and those that lower it are grouped apart. From the strongest to the weakest, each joins the
+group that it is most alike, at the offset at which it is, or founds one; then each chooses anew among groups that are complete,
+so that the order decides no more than where groups begin. How alike two are is the cosine of the angle between their effects,
+letter by letter: 1 where one is a multiple of the other, 0 where no letter is the same.
+"""
+
+import heapq
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rnalm.scoring.kmers import FEWEST
+from rnalm.scoring.lines import REGIONS, Line
+from rnalm.scoring.seqlets import LONGEST, SIGNS, Seqlet
+
+log = logging.getLogger(__name__)
+
+#: How alike a seqlet and its group are, at least.
+ALIKE = 0.65
+#: Groups of one sign, and how often seqlets choose anew.
+MOST_GROUPS, ROUNDS = 64, 3
+#: The strongest seqlets of one sign that are grouped, of one class and of all classes together.
+MOST_SITES, MOST_SITES_IN_ALL = 2000, 2**16
+#: Letters to each side of a seqlet that are kept, and places on which seqlets of a group are laid.
+FLANK, CANVAS = 10, 3 * LONGEST
+#: Places at the ends of a motif are cut off where effects add up to less than this share of those of the strongest place.
+WEAK = 0.1
+#: Symbols of which motifs are made, at most.
+MOST_SYMBOLS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A seqlet, with what stands beside it.
+
+    Attributes
+    ----------
+    sequence : str
+        Id of the sequence.
+    effect : float
+        Sum of its effects.
+    region : int
+        Number of its third in :data:`rnalm.scoring.lines.REGIONS`.
+    length : int
+        Letters of the seqlet itself.
+    symbols : numpy.ndarray
+        Numbers of its letters and of :data:`FLANK` to each side, -1 where there is none: int64 ``(length + 2 · FLANK,)``.
+    effects : numpy.ndarray
+        Likewise, 0 where there is no letter.
+    """
+
+    sequence: str
+    effect: float
+    region: int
+    length: int
+    symbols: np.ndarray
+    effects: np.ndarray
+
+    def weights(self, symbols: int) -> np.ndarray:
+        """Give the effects of the seqlet itself in its own direction, of length 1: float64 ``(length, symbols)``.
+
+        Parameters
+        ----------
+        symbols : int
+            How many there are.
+        """
+        own = slice(FLANK, FLANK + self.length)
+        known = np.flatnonzero(self.symbols[own] >= 0)
+        table = np.zeros((self.length, symbols))
+        table[known, self.symbols[own][known]] = np.maximum(np.sign(self.effect) * self.effects[own][known], 0)
+        return table / max(np.linalg.norm(table), 1e-300)
+
+
+def site(line: Line, seqlet: Seqlet) -> Site:
+    """Cut a seqlet out of a line.
+
+    Parameters
+    ----------
+    line : Line
+        The effects along its sequence.
+    seqlet : Seqlet
+        Where it lies.
+    """
+    places = np.arange(seqlet.first - FLANK, seqlet.after + FLANK)
+    there = np.clip(places, 0, len(line.runs) - 1)
+    own = (places == there) & (line.runs[there] == line.runs[seqlet.first])
+    middle = (seqlet.first + seqlet.after - 1) // 2
+    return Site(
+        line.sequence,
+        seqlet.effect,
+        int(line.regions[middle]),
+        seqlet.after - seqlet.first,
+        np.where(own, line.symbols[there], -1),
+        np.where(own, line.effects[there], 0.0),
+    )
+
+
+@dataclass(frozen=True)
+class Motif:
+    """Seqlets that are alike, laid over each other.
+
+    Attributes
+    ----------
+    name : str
+        As in ``down_1``: what it does to the prediction, and its number among those that do, the one with most effect first.
+    explained : str
+        The class or target; empty where there is one without a name.
+    sites : list of Site
+        Its seqlets, the strongest first.
+    counts : numpy.ndarray
+        How often each letter stands at each place: int64 ``(places, letters)``.
+    effects : numpy.ndarray
+        Mean effect of each letter at each place, over all its seqlets: float64 ``(places, letters)``.
+    """
+
+    name: str
+    explained: str
+    sites: list[Site]
+    counts: np.ndarray
+    effects: np.ndarray
+
+    @property
+    def effect(self) -> float:
+        """Mean effect of its seqlets."""
+        return float(np.mean([site.effect for site in self.sites]))
+
+    @property
+    def sequences(self) -> int:
+        """How many sequences have it."""
+        return len({site.sequence for site in self.sites})
+
+    @property
+    def regions(self) -> list[float]:
+        """Share of its seqlets in each of :data:`rnalm.scoring.lines.REGIONS`."""
+        return (np.bincount([site.region for site in self.sites], minlength=len(REGIONS)) / len(self.sites)).tolist()
+
+
+@dataclass
+class Sites:
+    """Keeps the strongest seqlets of each class and sign.
+
+    Attributes
+    ----------
+    classes : list of str
+        What is explained.
+    kept : dict
+        Heaps of seqlets by class and sign, with what orders them.
+    passed : int
+        How many were left out, as too many others are stronger.
+    """
+
+    classes: Sequence[str]
+    kept: dict[tuple[str, int], list] = field(default_factory=dict)
+    passed: int = 0
+
+    def add(self, line: Line, seqlets: Sequence[Seqlet]) -> None:
+        """Add the seqlets of a line.
+
+        Parameters
+        ----------
+        line : Line
+            The effects along a sequence.
+        seqlets : sequence of Seqlet
+            Those that are in it.
+        """
+        most = min(MOST_SITES, max(FEWEST, MOST_SITES_IN_ALL // (len(SIGNS) * len(self.classes))))
+        for seqlet in seqlets:
+            held = self.kept.setdefault((line.explained, int(np.sign(seqlet.effect))), [])
+            # By these, two of the same strength are told apart, whatever the order of sequences.
+            item = (abs(seqlet.effect), line.sequence, line.position or 0, seqlet.first, site(line, seqlet))
+            self.passed += len(held) == most
+            (heapq.heappush if len(held) < most else heapq.heappushpop)(held, item)
+
+    def motifs(self, symbols: int) -> list[Motif]:
+        """Group what is kept, class by class.
+
+        Parameters
+        ----------
+        symbols : int
+            How many letters there are.
+        """
+        found = []
+        for explained in self.classes:
+            for sign in SIGNS:
+                held = sorted(self.kept.get((explained, sign), []), key=lambda item: (-item[0], *item[1:4]))
+                found += group([item[-1] for item in held], symbols, explained)
+        return found
+
+
+def group(sites: Sequence[Site], symbols: int, explained: str = "") -> list[Motif]:
+    """Group seqlets of one sign into motifs.
+
+    Parameters
+    ----------
+    sites : sequence of Site
+        The strongest first; each with an effect on a known letter.
+    symbols : int
+        How many letters there are.
+    explained : str
+        The class or target.
+
+    Returns
+    -------
+    list of Motif
+        Those of :data:`rnalm.scoring.kmers.FEWEST` sequences or more; the sum of effects is the largest in the first.
+    """
+    weights = [site.weights(symbols) for site in sites]
+    groups = _found(weights, symbols)
+    for _ in range(ROUNDS):
+        groups = _without_doubles(weights, _chosen_anew(weights, groups))
+    several = [own for own in groups if len({sites[number].sequence for number in own.places}) >= FEWEST]
+    several = sorted(several, key=lambda own: -abs(sum(sites[number].effect for number in own.places)))
+    way = "up" if sites and sites[0].effect > 0 else "down"
+    return [_motif(f"{way}_{rank}", explained, own, sites, symbols) for rank, own in enumerate(several, 1)]
+
+
+@dataclass
+class _Group:
+    """Seqlets that are alike: their sum on a canvas ``(CANVAS, symbols)``, and by number where on it each begins."""
+
+    total: np.ndarray
+    places: dict[int, int] = field(default_factory=dict)
+
+    def add(self, number: int, weights: np.ndarray, place: int) -> None:
+        self.total[place : place + len(weights)] += weights
+        self.places[number] = place
+
+
+def _found(weights: Sequence[np.ndarray], symbols: int) -> list[_Group]:
+    """Let seqlets, one after the other, join groups or found them."""
+    groups: list[_Group] = []
+    for number, own in enumerate(weights):
+        chosen, place, alike = _best(own, [group.total for group in groups])
+        if alike < ALIKE:
+            if len(groups) == MOST_GROUPS:
+                continue
+            groups.append(_Group(np.zeros((CANVAS, symbols))))
+            chosen, place = len(groups) - 1, (CANVAS - len(own)) // 2
+        groups[chosen].add(number, own, place)
+    return groups
+
+
+def _chosen_anew(weights: Sequence[np.ndarray], groups: Sequence[_Group]) -> list[_Group]:
+    """Let each seqlet choose among complete groups; those that nobody chooses are gone."""
+    totals = [group.total for group in groups]
+    anew = [_Group(np.zeros_like(total)) for total in totals]
+    for number, own in enumerate(weights):
+        chosen, place, alike = _best(own, totals)
+        if alike >= ALIKE:
+            anew[chosen].add(number, own, place)
+    return [group for group in anew if group.places]
+
+
+def _without_doubles(weights: Sequence[np.ndarray], groups: Sequence[_Group]) -> list[_Group]:
+    """Lay groups that are alike over each other, the smaller on the larger."""
+    kept: list[_Group] = []
+    for own in sorted(groups, key=lambda group: -len(group.places)):
+        first = min(own.places.values())
+        after = max(place + len(weights[number]) for number, place in own.places.items())
+        part = own.total[first:after] / max(np.linalg.norm(own.total), 1e-300)
+        chosen, place, alike = _best(part, [group.total for group in kept])
+        shift = place - first
+        if alike < ALIKE:
+            kept.append(own)
+            continue
+        kept[chosen].total[place : place + len(part)] += own.total[first:after]
+        kept[chosen].places |= {number: begin + shift for number, begin in own.places.items()}
+    return kept
+
+
+def _best(own: np.ndarray, totals: Sequence[np.ndarray]) -> tuple[int, int, float]:
+    """Find the group that something is most alike, and the place on its canvas: number, place, and how alike they are."""
+    if not totals:
+        return 0, 0, -1.0
+    canvases = np.stack(totals)
+    windows = np.lib.stride_tricks.sliding_window_view(canvases, len(own), axis=1)  # (groups, places, symbols, length)
+    alike = np.einsum("gpsl,ls->gp", windows, own) / np.maximum(np.linalg.norm(canvases, axis=(1, 2)), 1e-300)[:, None]
+    chosen, place = divmod(int(alike.argmax()), alike.shape[1])
+    return chosen, place, float(alike[chosen, place])
+
+
+def _motif(name: str, explained: str, group: _Group, sites: Sequence[Site], symbols: int) -> Motif:
+    """Count letters and sum effects at the places of a motif, but for weak ones at its ends."""
+    columns = _deep(group, sites)
+    counts, effects = np.zeros((len(columns), symbols), np.int64), np.zeros((len(columns), symbols))
+    for number, place in group.places.items():
+        own, within = sites[number], columns - place + FLANK
+        there = np.flatnonzero((within >= 0) & (within < len(own.symbols)))
+        there = there[own.symbols[within[there]] >= 0]
+        letters = own.symbols[within[there]]
+        counts[there, letters] += 1
+        effects[there, letters] += own.effects[within[there]]
+    size = np.abs(effects.sum(axis=1))
+    strong = np.flatnonzero(size >= WEAK * size.max())
+    kept = slice(strong[0], strong[-1] + 1)
+    members = [sites[number] for number in sorted(group.places)]
+    return Motif(name, explained, members, counts[kept], effects[kept] / len(members))
+
+
+def _deep(group: _Group, sites: Sequence[Site]) -> np.ndarray:
+    """List the places where half as many seqlets lie over each other as anywhere, or more, and those between."""
+    depth = np.zeros(CANVAS, np.int64)
+    for number, place in group.places.items():
+        depth[place : place + sites[number].length] += 1
+    used = np.flatnonzero(2 * depth >= depth.max())
+    return np.arange(used[0], used[-1] + 1)
