@@ -176,7 +176,7 @@ class Sites:
             (heapq.heappush if len(held) < most else heapq.heappushpop)(held, item)
 
     def motifs(self, symbols: int) -> list[Motif]:
-        """Group what is kept, class by class.
+        """Group what is kept, class by class; the motif whose seqlets have most effect together is the first of its class.
 
         Parameters
         ----------
@@ -185,9 +185,11 @@ class Sites:
         """
         found = []
         for explained in self.classes:
+            both = []
             for sign in SIGNS:
                 held = sorted(self.kept.get((explained, sign), []), key=lambda item: (-item[0], *item[1:4]))
-                found += group([item[-1] for item in held], symbols, explained)
+                both += group([item[-1] for item in held], symbols, explained)
+            found += sorted(both, key=lambda motif: -abs(motif.effect) * len(motif.sites))
         return found
 
 
