@@ -1,7 +1,6 @@
 """What models learned: the k-mers and motifs with the largest effects, and the strongest elements of shown sequences."""
 
 import csv
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,8 +82,7 @@ def _of_mode(query: Query, mode: str, what: str, folded: bool) -> Iterator[Block
         own = [_of_class(table, explained) for table in (kmers, motifs, matrices)]
         for way, sign in (("raise", 1), ("lower", -1)):
             yield _kmers(own[0], sign, f"k-mers that {way} the prediction{of}", f"{title}: " if folded else "")
-        name = re.sub(r"\W", "_", f"{query.name}-{mode}-{rank}")
-        yield from _motifs(own[1], own[2], name, of, f"{title}: " if folded else "")
+        yield from _motifs(own[1], own[2], f"{query.name}-{mode}-{rank}", of, f"{title}: " if folded else "")
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -172,7 +170,7 @@ def strongest(profiles: Sequence[Profile], scores: str | Path, name: str, sense:
         effects[np.arange(len(numbers)), numbers] = sense * profile.loo[own]
         text = "".join(profile.tokens[first:after])
         told = f"{profile.name}: {text}, from {bounds[0]} to {bounds[1]}, mean effect of a token {mean:+.3g}"
-        drawn = logo(effects, letters.tolist(), re.sub(r"\W", "_", f"{name}-element-{rank}"), told, int(profile.starts[own][0]))
+        drawn = logo(effects, letters.tolist(), f"{name}-element-{rank}", told, int(profile.starts[own][0]))
         blocks.append(Block(figure=drawn, caption=f"{told}.", folded=told if blocks else ""))
     return blocks
 

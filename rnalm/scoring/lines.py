@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rnalm.errors import RnalmError
 from rnalm.scoring import merge, summary
 from rnalm.scoring.sites import JOINT
 from rnalm.scoring.table import PLACES
@@ -140,7 +141,7 @@ def survey(path: str | Path, special: Collection[str] = SPECIAL_TOKENS) -> Surve
         classes.update(frame[classed] if classed else [""])
         largest = max(largest, float(np.nanmax(np.abs(frame["loo"]), initial=0.0)))
     ordered = dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
-    return Survey(ordered, sorted(classes), largest, file.metadata.num_rows, spelled)
+    return Survey(ordered, sorted(classes) or [""], largest, file.metadata.num_rows, spelled)
 
 
 def _classed(schema: pa.Schema) -> str | None:
@@ -168,13 +169,22 @@ class Reader:
     ----------
     survey : Survey
         What there is in the table.
+    about : list of str
+        Columns that tell what a line is of: its sequence and, if there are such, the explained position and class.
+
+    Raises
+    ------
+    RnalmError
+        If the sequences are not those of the scores.
     """
 
     def __init__(self, scores: str | Path, encoded: str | Path, tokenizer: str | Path, sense: int) -> None:
         self.scores, self.encoded, self.sense = scores, encoded, sense
         vocabulary = load_tokenizer(tokenizer)
         self.survey = survey(scores, set(token_names(vocabulary)) - set(plain_tokens(vocabulary)))
-        self.classed = _classed(pq.read_schema(scores))
+        schema = pq.read_schema(scores)
+        self.classed, positions = _classed(schema), [name for name in schema.names if name == "explained_position"]
+        self.about = ["sequence", *positions, *(["class"] if self.classed else [])]
         self.numbers = {symbol: number for number, symbol in enumerate(self.survey.symbols)}
         self.ngrams = ngrams.look_at(ngrams.of_tokenizer(vocabulary), dataset.read(encoded))
 
@@ -190,10 +200,30 @@ class Reader:
         for frame in merge.read(self.scores):
             name = frame["sequence"].iat[0]
             if own is None or own.id != name:
-                own = next(sequence for sequence in sequences if sequence.id == name)
+                own = next((sequence for sequence in sequences if sequence.id == name), None)
+            if own is None:
+                raise RnalmError(
+                    f"{self.encoded}: expected sequence {name!r}, of which {self.scores} has scores; it is not there"
+                )
             parts = frame.groupby(self.classed, sort=False) if self.classed else [("", frame)]
             for explained, part in parts:
                 yield self._line(part, str(explained), own)
+
+    def about_line(self, line: Line) -> list[str | int | None]:
+        """Tell what a line is of.
+
+        Parameters
+        ----------
+        line : Line
+            One of :meth:`lines`.
+
+        Returns
+        -------
+        list
+            A value for each of :attr:`about`.
+        """
+        values = {"sequence": line.sequence, "explained_position": line.position, "class": line.explained}
+        return [values[name] for name in self.about]
 
     def _line(self, frame: pd.DataFrame, explained: str, own: dataset.Encoded) -> Line:
         """Make a line of the rows of one class."""

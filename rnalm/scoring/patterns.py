@@ -25,17 +25,25 @@ ANY = {"n", "N"}
 SEQLET = ("start", "end", "effect", "p", "letters")
 
 
-def find_patterns(reader: Reader, outputs: Sequence[str | Path]) -> None:
+def find_patterns(
+    scores: str | Path, encoded: str | Path, tokenizer: str | Path, outputs: Sequence[str | Path], sense: int = -1
+) -> None:
     """Write what models read in sequences, one sequence in memory at a time.
 
     Parameters
     ----------
-    reader : Reader
-        Of the scores.
+    scores, encoded, tokenizer, sense
+        As for :class:`rnalm.scoring.lines.Reader`.
     outputs : sequence of path
         Files in the order of :data:`rnalm.config.contract.PATTERNS`.
+
+    Raises
+    ------
+    RnalmError
+        If the sequences are not those of the scores.
     """
     to_kmers, to_seqlets, to_motifs, to_matrices, to_meme = outputs
+    reader = Reader(scores, encoded, tokenizer, sense)
     text, found = _Text(reader), reader.survey
     kmers = Kmers(found)
     chance = {name: Chance(found.largest, seqlets.orders(found.rows)) for name in found.classes}
@@ -111,25 +119,16 @@ class _Text:
 
 def _write_seqlets(path: Path, reader: Reader, text: _Text, chance: dict[str, Chance], sites: Sites) -> None:
     """Write the seqlets of all lines, and keep the strongest for motifs."""
-    number = 0
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*reader.about, *SEQLET])
         for line in map(text.spelled, reader.lines()):
             text.count(line)
             own = seqlets.find(line, chance[line.explained])
             sites.add(line, own)
-            if not number:
-                writer.writerow(_about(line) | dict.fromkeys(SEQLET))
-            number += 1
             for one in own:
                 bounds = line.starts[one.first], line.ends[one.after - 1]
-                writer.writerow([*_about(line).values(), *bounds, one.effect, one.p, text.written(line, one)])
-
-
-def _about(line: Line) -> dict[str, str | int]:
-    """Say what a line is of: its sequence and, if there are such, the explained position and class."""
-    position = {} if line.position is None else {"explained_position": line.position}
-    return {"sequence": line.sequence, **position, **({"class": line.explained} if line.explained else {})}
+                writer.writerow([*reader.about_line(line), *bounds, one.effect, one.p, text.written(line, one)])
 
 
 def _motifs(motifs: Sequence[Motif], text: _Text, named: bool) -> pd.DataFrame:

@@ -6,8 +6,7 @@ from rnalm.pipeline.jobs import job
 @job(snakemake)
 def work():
     from rnalm.report.modes import MODES
-    from rnalm.scoring.lines import Reader
     from rnalm.scoring.patterns import find_patterns
 
     given, sense = snakemake.input, MODES[snakemake.params.job["kind"]].sense
-    find_patterns(Reader(given.scores, given.encoded, given.tokenizer, sense), snakemake.output)
+    find_patterns(given.scores, given.encoded, given.tokenizer, snakemake.output, sense)
