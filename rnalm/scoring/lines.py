@@ -148,7 +148,7 @@ def _classed(schema: pa.Schema) -> str | None:
     """Name the column that says which class or target is explained; None where there is only one, without a name."""
     if "class" in schema.names:
         return "class"
-    return "pred" if pa.types.is_string(schema.field("pred").type) else None
+    return None if pa.types.is_floating(schema.field("pred").type) else "pred"
 
 
 class Reader:
@@ -202,9 +202,7 @@ class Reader:
             if own is None or own.id != name:
                 own = next((sequence for sequence in sequences if sequence.id == name), None)
             if own is None:
-                raise RnalmError(
-                    f"{self.encoded}: expected sequence {name!r}, of which {self.scores} has scores; it is not there"
-                )
+                raise RnalmError(f"{self.encoded}: expected {name!r}, which {self.scores} has scores of, in its place")
             parts = frame.groupby(self.classed, sort=False) if self.classed else [("", frame)]
             for explained, part in parts:
                 yield self._line(part, str(explained), own)

@@ -304,9 +304,9 @@ def _motif(name: str, explained: str, group: _Group, sites: Sequence[Site], symb
 
 
 def _deep(group: _Group, sites: Sequence[Site]) -> np.ndarray:
-    """List the places where half as many seqlets lie over each other as anywhere, or more, and those between."""
+    """List the places where a third as many seqlets lie over each other as anywhere, or more, and those between."""
     depth = np.zeros(CANVAS, np.int64)
     for number, place in group.places.items():
         depth[place : place + sites[number].length] += 1
-    used = np.flatnonzero(2 * depth >= depth.max())
+    used = np.flatnonzero(3 * depth >= depth.max())
     return np.arange(used[0], used[-1] + 1)

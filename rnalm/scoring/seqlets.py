@@ -80,14 +80,15 @@ class Chance:
         """
         seed = sha256(f"{line.sequence} {line.position} {line.explained}".encode()).digest()[:8]
         draw = np.random.default_rng(int.from_bytes(seed))
-        for _ in range(self.orders):
-            sums = np.r_[0.0, np.cumsum(draw.permutation(line.effects))]
-            for number, length in enumerate(LENGTHS):
-                begins = line.spans(length)
-                effects = sums[begins + length] - sums[begins]
-                self.totals[number] += len(begins)
-                for sign, own in zip(SIGNS, self.counts, strict=True):
-                    own[number] += np.bincount(self._bins(sign * effects), minlength=BINS)
+        permuted = draw.permuted(np.tile(line.effects, (self.orders, 1)), axis=1)
+        sums = np.pad(np.cumsum(permuted, axis=1), ((0, 0), (1, 0)))
+        for number, length in enumerate(LENGTHS):
+            begins = line.spans(length)
+            effects = sums[:, begins + length] - sums[:, begins]
+            self.totals[number] += effects.size
+            bins = self._bins(np.abs(effects))
+            for sign, own in zip(SIGNS, self.counts, strict=True):
+                own[number] += np.bincount(bins[sign * effects > 0], minlength=BINS)
 
     def shares(self, number: int, sign: int, effects: np.ndarray) -> np.ndarray:
         """Give the share of spans that are as strong: float64 ``(spans,)``.
@@ -107,10 +108,10 @@ class Chance:
         return np.where(bins > 0, (1 + stronger[bins]) / (1 + self.totals[number]), 1.0)
 
     def _bins(self, sizes: np.ndarray) -> np.ndarray:
-        """Give the bin of each sum: int64 ``(spans,)``."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            relative = np.log(np.maximum(sizes, 0) / self.largest) if self.largest else np.full(len(sizes), -np.inf)
-        return np.clip(np.floor((np.maximum(relative, SMALLEST - 1) - SMALLEST) / STEP) + 1, 0, BINS - 1).astype(np.int64)
+        """Give the bin of each sum, of the same shape: 0 where it is no larger than the smallest that is told apart."""
+        smallest = np.exp(SMALLEST) * max(self.largest, 1e-300)
+        relative = np.log(np.maximum(sizes, smallest) / smallest)
+        return np.minimum(np.ceil(relative / STEP), BINS - 1).astype(np.int64)
 
 
 def orders(rows: int) -> int:
