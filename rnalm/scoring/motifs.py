@@ -9,13 +9,13 @@ letter by letter: 1 where one is a multiple of the other, 0 where no letter is t
 import heapq
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from rnalm.scoring.kmers import FEWEST
 from rnalm.scoring.lines import REGIONS, Line
-from rnalm.scoring.seqlets import LONGEST, SIGNS, Seqlet
+from rnalm.scoring.seqlets import LONGEST, SHORTEST, SIGNS, Seqlet
 
 log = logging.getLogger(__name__)
 
@@ -208,16 +208,19 @@ def group(sites: Sequence[Site], symbols: int, explained: str = "") -> list[Moti
     Returns
     -------
     list of Motif
-        Those of :data:`rnalm.scoring.kmers.FEWEST` sequences or more; the sum of effects is the largest in the first.
+        Those of :data:`rnalm.scoring.kmers.FEWEST` sequences and :data:`rnalm.scoring.seqlets.SHORTEST` places or more; the sum
+        of effects is the largest in the first.
     """
     weights = [site.weights(symbols) for site in sites]
     groups = _found(weights, symbols)
     for _ in range(ROUNDS):
         groups = _without_doubles(weights, _chosen_anew(weights, groups))
-    several = [own for own in groups if len({sites[number].sequence for number in own.places}) >= FEWEST]
-    several = sorted(several, key=lambda own: -abs(sum(sites[number].effect for number in own.places)))
+    found = [_motif(explained, own, sites, symbols) for own in groups]
+    # One place with a large effect, wherever it is, makes a span strong: what only shares the letter there is no motif.
+    found = [motif for motif in found if motif.sequences >= FEWEST and len(motif.counts) >= SHORTEST]
+    found = sorted(found, key=lambda motif: -abs(motif.effect) * len(motif.sites))
     way = "up" if sites and sites[0].effect > 0 else "down"
-    return [_motif(f"{way}_{rank}", explained, own, sites, symbols) for rank, own in enumerate(several, 1)]
+    return [replace(motif, name=f"{way}_{rank}") for rank, motif in enumerate(found, 1)]
 
 
 @dataclass
@@ -285,7 +288,7 @@ def _best(own: np.ndarray, totals: Sequence[np.ndarray]) -> tuple[int, int, floa
     return chosen, place, float(alike[chosen, place])
 
 
-def _motif(name: str, explained: str, group: _Group, sites: Sequence[Site], symbols: int) -> Motif:
+def _motif(explained: str, group: _Group, sites: Sequence[Site], symbols: int) -> Motif:
     """Count letters and sum effects at the places of a motif, but for weak ones at its ends."""
     columns = _deep(group, sites)
     counts, effects = np.zeros((len(columns), symbols), np.int64), np.zeros((len(columns), symbols))
@@ -300,7 +303,7 @@ def _motif(name: str, explained: str, group: _Group, sites: Sequence[Site], symb
     strong = np.flatnonzero(size >= WEAK * size.max())
     kept = slice(strong[0], strong[-1] + 1)
     members = [sites[number] for number in sorted(group.places)]
-    return Motif(name, explained, members, counts[kept], effects[kept] / len(members))
+    return Motif("", explained, members, counts[kept], effects[kept] / len(members))
 
 
 def _deep(group: _Group, sites: Sequence[Site]) -> np.ndarray:

@@ -75,6 +75,16 @@ def test_what_few_sequences_have_is_no_motif():
     assert motifs([]) == []
 
 
+def test_one_letter_with_a_large_effect_is_no_motif():
+    draw = np.random.default_rng(0)
+    pairs = []
+    for k in range(30):
+        effects = np.r_[0.01, 0.01, 5.0, 0.01, 0.01]
+        text_of_it = "".join(draw.choice(list(LETTERS), 2)) + "t" + "".join(draw.choice(list(LETTERS), 2))
+        pairs.append((line(text_of_it, effects, f"s{k}", LETTERS), Seqlet(0, 5, 5.04, 0.001)))
+    assert motifs(pairs) == []
+
+
 def test_classes_have_motifs_of_their_own():
     draw = np.random.default_rng(0)
     pairs = []
