@@ -15,7 +15,7 @@ import numpy as np
 
 from rnalm.scoring.kmers import FEWEST
 from rnalm.scoring.lines import REGIONS, Line
-from rnalm.scoring.seqlets import LONGEST, SHORTEST, SIGNS, Seqlet
+from rnalm.scoring.seqlets import LONGEST, SIGNS, Seqlet
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ MOST_SITES, MOST_SITES_IN_ALL = 2000, 2**16
 FLANK, CANVAS = 10, 3 * LONGEST
 #: Places at the ends of a motif are cut off where effects add up to less than this share of those of the strongest place.
 WEAK = 0.1
+#: What share of the effect of a motif one of its places has, at most.
+MOST_ALONE = 0.5
 #: Symbols of which motifs are made, at most.
 MOST_SYMBOLS = 64
 
@@ -134,6 +136,12 @@ class Motif:
         return len({site.sequence for site in self.sites})
 
     @property
+    def alone(self) -> float:
+        """Share of the effect that the strongest place has."""
+        sizes = np.abs(self.effects.sum(axis=1))
+        return float(sizes.max() / max(sizes.sum(), 1e-300))
+
+    @property
     def regions(self) -> list[float]:
         """Share of its seqlets in each of :data:`rnalm.scoring.lines.REGIONS`."""
         return (np.bincount([site.region for site in self.sites], minlength=len(REGIONS)) / len(self.sites)).tolist()
@@ -208,8 +216,8 @@ def group(sites: Sequence[Site], symbols: int, explained: str = "") -> list[Moti
     Returns
     -------
     list of Motif
-        Those of :data:`rnalm.scoring.kmers.FEWEST` sequences and :data:`rnalm.scoring.seqlets.SHORTEST` places or more; the sum
-        of effects is the largest in the first.
+        Those of :data:`rnalm.scoring.kmers.FEWEST` sequences or more in which no place has more than :data:`MOST_ALONE` of the
+        effect; the sum of effects is the largest in the first.
     """
     weights = [site.weights(symbols) for site in sites]
     groups = _found(weights, symbols)
@@ -217,7 +225,7 @@ def group(sites: Sequence[Site], symbols: int, explained: str = "") -> list[Moti
         groups = _without_doubles(weights, _chosen_anew(weights, groups))
     found = [_motif(explained, own, sites, symbols) for own in groups]
     # One place with a large effect, wherever it is, makes a span strong: what only shares the letter there is no motif.
-    found = [motif for motif in found if motif.sequences >= FEWEST and len(motif.counts) >= SHORTEST]
+    found = [motif for motif in found if motif.sequences >= FEWEST and motif.alone <= MOST_ALONE]
     found = sorted(found, key=lambda motif: -abs(motif.effect) * len(motif.sites))
     way = "up" if sites and sites[0].effect > 0 else "down"
     return [replace(motif, name=f"{way}_{rank}") for rank, motif in enumerate(found, 1)]
