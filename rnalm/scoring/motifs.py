@@ -1,32 +1,23 @@
 """Seqlets ─► motifs: groups of alike ones, laid over each other, as matrices of letters and of effects.
 
-Seqlets that raise the prediction and those that lower it are grouped apart. From the strongest to the weakest, each joins the
-group that it is most alike, at the offset at which it is, or founds one; then each chooses anew among groups that are complete,
-so that the order decides no more than where groups begin. How alike two are is the cosine of the angle between their effects,
-letter by letter: 1 where one is a multiple of the other, 0 where no letter is the same.
+Seqlets that raise the prediction and those that lower it are grouped apart, as :mod:`rnalm.scoring.alike` has it.
 """
 
 import heapq
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from rnalm.scoring.alike import CANVAS, Group, groups
 from rnalm.scoring.kmers import FEWEST
 from rnalm.scoring.lines import REGIONS, Line
-from rnalm.scoring.seqlets import LONGEST, SIGNS, Seqlet
+from rnalm.scoring.seqlets import SIGNS, Seqlet
 
-log = logging.getLogger(__name__)
-
-#: How alike a seqlet and its group are, at least.
-ALIKE = 0.65
-#: Groups of one sign, and how often seqlets choose anew.
-MOST_GROUPS, ROUNDS = 64, 3
 #: The strongest seqlets of one sign that are grouped, of one class and of all classes together.
 MOST_SITES, MOST_SITES_IN_ALL = 2000, 2**16
-#: Letters to each side of a seqlet that are kept, and places on which seqlets of a group are laid.
-FLANK, CANVAS = 10, 3 * LONGEST
+#: Letters to each side of a seqlet that are kept.
+FLANK = 10
 #: Places at the ends of a motif are cut off where effects add up to less than this share of those of the strongest place.
 WEAK = 0.1
 #: What share of the effect of a motif one of its places has, at most.
@@ -219,11 +210,8 @@ def group(sites: Sequence[Site], symbols: int, explained: str = "") -> list[Moti
         Those of :data:`rnalm.scoring.kmers.FEWEST` sequences or more in which no place has more than :data:`MOST_ALONE` of the
         effect; the sum of effects is the largest in the first.
     """
-    weights = [site.weights(symbols) for site in sites]
-    groups = _found(weights, symbols)
-    for _ in range(ROUNDS):
-        groups = _without_doubles(weights, _chosen_anew(weights, groups))
-    found = [_motif(explained, own, sites, symbols) for own in groups]
+    alike = groups([site.weights(symbols) for site in sites], symbols)
+    found = [_motif(explained, own, sites, symbols) for own in alike]
     # One place with a large effect, wherever it is, makes a span strong: what only shares the letter there is no motif.
     found = [motif for motif in found if motif.sequences >= FEWEST and motif.alone <= MOST_ALONE]
     found = sorted(found, key=lambda motif: -abs(motif.effect) * len(motif.sites))
@@ -231,72 +219,7 @@ def group(sites: Sequence[Site], symbols: int, explained: str = "") -> list[Moti
     return [replace(motif, name=f"{way}_{rank}") for rank, motif in enumerate(found, 1)]
 
 
-@dataclass
-class _Group:
-    """Seqlets that are alike: their sum on a canvas ``(CANVAS, symbols)``, and by number where on it each begins."""
-
-    total: np.ndarray
-    places: dict[int, int] = field(default_factory=dict)
-
-    def add(self, number: int, weights: np.ndarray, place: int) -> None:
-        self.total[place : place + len(weights)] += weights
-        self.places[number] = place
-
-
-def _found(weights: Sequence[np.ndarray], symbols: int) -> list[_Group]:
-    """Let seqlets, one after the other, join groups or found them."""
-    groups: list[_Group] = []
-    for number, own in enumerate(weights):
-        chosen, place, alike = _best(own, [group.total for group in groups])
-        if alike < ALIKE:
-            if len(groups) == MOST_GROUPS:
-                continue
-            groups.append(_Group(np.zeros((CANVAS, symbols))))
-            chosen, place = len(groups) - 1, (CANVAS - len(own)) // 2
-        groups[chosen].add(number, own, place)
-    return groups
-
-
-def _chosen_anew(weights: Sequence[np.ndarray], groups: Sequence[_Group]) -> list[_Group]:
-    """Let each seqlet choose among complete groups; those that nobody chooses are gone."""
-    totals = [group.total for group in groups]
-    anew = [_Group(np.zeros_like(total)) for total in totals]
-    for number, own in enumerate(weights):
-        chosen, place, alike = _best(own, totals)
-        if alike >= ALIKE:
-            anew[chosen].add(number, own, place)
-    return [group for group in anew if group.places]
-
-
-def _without_doubles(weights: Sequence[np.ndarray], groups: Sequence[_Group]) -> list[_Group]:
-    """Lay groups that are alike over each other, the smaller on the larger."""
-    kept: list[_Group] = []
-    for own in sorted(groups, key=lambda group: -len(group.places)):
-        first = min(own.places.values())
-        after = max(place + len(weights[number]) for number, place in own.places.items())
-        part = own.total[first:after] / max(np.linalg.norm(own.total), 1e-300)
-        chosen, place, alike = _best(part, [group.total for group in kept])
-        shift = place - first
-        if alike < ALIKE:
-            kept.append(own)
-            continue
-        kept[chosen].total[place : place + len(part)] += own.total[first:after]
-        kept[chosen].places |= {number: begin + shift for number, begin in own.places.items()}
-    return kept
-
-
-def _best(own: np.ndarray, totals: Sequence[np.ndarray]) -> tuple[int, int, float]:
-    """Find the group that something is most alike, and the place on its canvas: number, place, and how alike they are."""
-    if not totals:
-        return 0, 0, -1.0
-    canvases = np.stack(totals)
-    windows = np.lib.stride_tricks.sliding_window_view(canvases, len(own), axis=1)  # (groups, places, symbols, length)
-    alike = np.einsum("gpsl,ls->gp", windows, own) / np.maximum(np.linalg.norm(canvases, axis=(1, 2)), 1e-300)[:, None]
-    chosen, place = divmod(int(alike.argmax()), alike.shape[1])
-    return chosen, place, float(alike[chosen, place])
-
-
-def _motif(explained: str, group: _Group, sites: Sequence[Site], symbols: int) -> Motif:
+def _motif(explained: str, group: Group, sites: Sequence[Site], symbols: int) -> Motif:
     """Count letters and sum effects at the places of a motif, but for weak ones at its ends."""
     columns = _deep(group, sites)
     counts, effects = np.zeros((len(columns), symbols), np.int64), np.zeros((len(columns), symbols))
@@ -314,7 +237,7 @@ def _motif(explained: str, group: _Group, sites: Sequence[Site], symbols: int) -
     return Motif("", explained, members, counts[kept], effects[kept] / len(members))
 
 
-def _deep(group: _Group, sites: Sequence[Site]) -> np.ndarray:
+def _deep(group: Group, sites: Sequence[Site]) -> np.ndarray:
     """List the places where a third as many seqlets lie over each other as anywhere, or more, and those between."""
     depth = np.zeros(CANVAS, np.int64)
     for number, place in group.places.items():
