@@ -1,8 +1,8 @@
 """Seqlets ─► groups of those that are alike, each at the offset at which it is most alike the others.
 
 From the strongest to the weakest, each seqlet joins the group that it is most alike, or founds one; then each chooses anew
-among groups that are complete, so that the order decides no more than where groups begin. How alike two are is the cosine of the
-angle between their effects, letter by letter: 1 where one is a multiple of the other, 0 where no letter is the same.
+among groups that are complete, so that the order decides no more than where groups begin. How alike two are is the cosine of
+the angle between their effects, letter by letter: 1 where one is a multiple of the other, 0 where no letter is the same.
 """
 
 from collections.abc import Sequence
