@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rnalm.errors import RnalmError
-from rnalm.scoring import merge, summary
+from rnalm.scoring import merge
 from rnalm.scoring.sites import JOINT
-from rnalm.scoring.table import PLACES
+from rnalm.scoring.table import PLACES, places
 from rnalm.tokens import dataset, ngrams
 from rnalm.tokens.tokenizer import MARK, SPECIAL_TOKENS, load_tokenizer, plain_tokens, token_names
 
@@ -225,22 +225,23 @@ class Reader:
 
     def _line(self, frame: pd.DataFrame, explained: str, own: dataset.Encoded) -> Line:
         """Make a line of the rows of one class."""
-        one = summary.profile(frame)
-        kept = np.flatnonzero(~np.isnan(one.loo) & (one.ends > one.starts))
-        starts, ends = one.starts[kept].astype(np.int64), one.ends[kept].astype(np.int64)
-        tokens = [self.survey.folded(one.tokens[number].replace(MARK, "")) for number in kept]
+        rows, loo = _means(frame)
+        starts, ends = (frame[name].to_numpy(np.int64)[rows] for name in ("start_offset", "end_offset"))
+        kept = np.flatnonzero(~np.isnan(loo) & (ends > starts))
+        starts, ends = starts[kept], ends[kept]
+        tokens = [self.survey.folded(token.replace(MARK, "")) for token in frame["token"].to_numpy()[rows[kept]]]
         gaps = np.r_[False, starts[1:] > ends[:-1]][: len(starts)]
         offsets = np.arange(len(own.input_ids))[:, None] + [0, 1] if own.offsets is None else own.offsets
         first, after = int(offsets[0, 0]), int(offsets[-1, 1])
         thirds = (3 * ((starts + ends) / 2 - first) / max(1, after - first)).astype(np.int64)
         return Line(
-            one.sequence,
-            one.position,
+            str(frame["sequence"].iat[0]),
+            int(frame["explained_position"].iat[0]) if "explained_position" in frame else None,
             explained,
             np.array([self.numbers.get(token, -1) for token in tokens], dtype=np.int64),
             starts,
             ends,
-            self.sense * one.loo[kept] + 0.0,  # without the sign that a zero would get
+            self.sense * loo[kept] + 0.0,  # without the sign that a zero would get
             np.cumsum(gaps),
             np.clip(thirds, 0, 2),
             self._frames(starts, offsets[:, 0], own),
@@ -254,6 +255,15 @@ class Reader:
         before = np.searchsorted(begins, starts, side="right") - 1
         behind = starts - begins[before] if len(begins) else np.full(len(starts), -1)
         return np.where((before >= 0) & (behind < 3), behind, -1)
+
+
+def _means(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Give the first row of each token, from left to right, and its score: the mean over its replacements, NaN without any."""
+    _, first, token = np.unique(places(frame), return_index=True, return_inverse=True)
+    loo = frame["loo"].to_numpy(float)
+    known = ~np.isnan(loo)
+    sums, counts = (np.bincount(token[known], values, len(first)) for values in (loo[known], None))
+    return first, np.divide(sums, counts, out=np.full(len(first), np.nan), where=counts > 0)
 
 
 def spelled(line: Line, tokens: list[str], numbers: dict[str, int]) -> Line:
