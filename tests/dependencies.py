@@ -4,12 +4,12 @@
 READERS = {
     "train_tokenizer": (
         *("encode_source", "check_interpretation", "pretrain_model", "sweep_worker", "finetune_fold", "merge_tracks"),
-        *("fit_baseline", "stack_fold"),
+        *("fit_baseline", "stack_fold", "find_patterns"),
     ),
     "encode_source": (
         *("assign_folds", "check_interpretation", "pretrain_model", "sweep_worker", "fit_baseline", "finetune_fold"),
         *("predict_source", "merge_tracks", "write_tracks", "score_shard", "write_predictions", "write_verdict"),
-        *("stack_fold", "predict_baseline", "write_report"),
+        *("find_patterns", "stack_fold", "predict_baseline", "write_report"),
     ),
     "cluster_sequences": ("assign_folds", "write_verdict"),
     "assign_folds": (
@@ -48,8 +48,9 @@ READERS = {
     "merge_tracks": ("write_tracks", "write_report"),
     "check_interpretation": (),
     "score_shard": ("merge_scores", "write_mutations"),
-    "merge_scores": ("draw_scores", "write_tracks", "find_elements", "write_report"),
+    "merge_scores": ("draw_scores", "find_patterns", "write_tracks", "find_elements", "write_report"),
     "draw_scores": (),
+    "find_patterns": ("write_report",),
     "write_mutations": (),
     "compare_spectra": ("write_report",),
     "write_report": (),

@@ -206,7 +206,8 @@ def demo(tmp_path_factory, warm) -> Path:
     settings["finetune"] |= {"epochs": 1}
     settings["interpret"] |= {"modes": ["mask", "replace"], "sample_size": None, "shards": 1}
     (folder / "toy.yaml").write_text(yaml.safe_dump(settings))
-    targets = [f"results/demo/interpret/loo_scores_{mode}.pkl" for mode in settings["interpret"]["modes"]]
+    ends = ("pkl", "kmers.csv")
+    targets = [f"results/demo/interpret/loo_scores_{mode}.{end}" for mode in settings["interpret"]["modes"] for end in ends]
     options = ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--configfile", "toy.yaml", "--cores", "2"]
     command = [sys.executable, "-m", "snakemake", *targets, *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1"} | warm.environment()

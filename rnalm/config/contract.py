@@ -60,6 +60,12 @@ TRACKS = {"bedgraph": "predictions.bedgraph", "npy": "predictions.npy"}
 SCORES = ("parquet", "csv", "pkl")
 PAGE = "html"
 
+#: What models read in sequences, and how its files end, beside the scores.
+PATTERNS = {
+    **{"kmers": "kmers.csv", "seqlets": "seqlets.csv", "motifs": "motifs.csv"},
+    **{"matrices": "matrices.csv", "meme": "motifs.meme"},
+}
+
 #: Further formats of the scores of a mutagenesis: the files that Selene writes, as text or as matrices.
 MUTATIONS = {name: f"loo_scores_mutate.{name}.zip" for name in ("selene", "hdf5")}
 

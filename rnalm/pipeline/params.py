@@ -313,6 +313,11 @@ def draw_scores(experiment: Experiment, place: str, mode: str) -> Params:
     return {"method": mode, "name": "" if source == "source" else source, "of": of}
 
 
+def find_patterns(experiment: Experiment, place: str, mode: str) -> Params:
+    """Give what the scores are, which says what their sign means."""
+    return {"kind": mode}
+
+
 def compare_spectra(experiment: Experiment) -> Params:
     """Give the folders of the models that are compared, by name."""
     return {"models": experiment.compared}
@@ -370,7 +375,8 @@ RULES: dict[str, Callable[..., Params]] = {
             *(show_sweeps, fit_baseline, merge_baselines, finetune_fold, predict_source, evaluate_fold, summarize_folds),
             *(check_interpretation, gather_models, merge_tracks, evaluate_classes, score_shard, draw_scores, compare_spectra),
             *(write_report, list_variants, score_variants, write_variants, write_predictions, write_tracks, find_elements),
-            *(merge_scores, write_mutations, write_verdict, stack_fold, predict_baseline, merge_stack, merge_predictions),
+            *(merge_scores, find_patterns, write_mutations, write_verdict),
+            *(stack_fold, predict_baseline, merge_stack, merge_predictions),
         )
     },
     "merge_variants": lambda experiment, **_: {},

@@ -147,7 +147,7 @@ class Plan(Experiment):
     def _interpret(self) -> list[str]:
         parts = [part.removeprefix(f"{self.out}/") for asked in self.asked for part in self.shard_files(*asked)]
         stems = [self.scored(*asked).removeprefix(f"{self.out}/") for asked in self.asked]
-        merged = [f"{stem}.{kind}" for stem in stems for kind in (*contract.SCORES, contract.PAGE)]
+        merged = [f"{stem}.{kind}" for stem in stems for kind in (*contract.SCORES, contract.PAGE, *contract.PATTERNS.values())]
         further = [f"{place('interpret', source)}/{name}" for source in self.mutated for name in self.mutations]
         return ["interpret/checked", *parts, *merged, *further] if self.asked else []
 
@@ -351,6 +351,7 @@ class Plan(Experiment):
             merged = {"place": place("interpret", source), "mode": mode}
             yield "merge_scores", merged
             yield "draw_scores", merged
+            yield "find_patterns", merged
         for source in self.mutated:
             written = {"place": place("interpret", source)}
             yield from (("write_mutations", written | {"archive": name}) for name in self.settings.interpret.formats)

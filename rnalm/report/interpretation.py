@@ -15,6 +15,7 @@ from rnalm.prediction.columns import score_columns
 from rnalm.report import figures
 from rnalm.report.blocks import Block, Section, number, picture
 from rnalm.report.job import Job, Query
+from rnalm.report.learned import strongest
 from rnalm.report.modes import MODES
 from rnalm.scoring import merge, summary
 from rnalm.scoring.check import explained_site, named_classes
@@ -54,6 +55,8 @@ def interpretation(job: Job, query: Query, mode: str) -> Section:
     blocks.append(picture(job.figures, picture_name("profiles", query.name, mode), drawn, caption, heading="Profiles"))
     if shown.profiles:
         blocks.append(Block(letters=[_letters(profile) for profile in shown.profiles], folded="The same, letter by letter"))
+        drawn = strongest(shown.profiles, query.scores[mode], f"{query.name}-{mode}", words.sense)
+        blocks += [Block(heading="Their strongest elements"), *drawn] if drawn else []
     if shown.around is None:
         drawn = figures.positions(shown.position, shown.exchanges)
         caption = "Mean size of the scores along the sequence, from its 5′ to its 3′ end."

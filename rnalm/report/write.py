@@ -16,6 +16,7 @@ from rnalm.report import figures, spectra
 from rnalm.report.blocks import Block, Section, picture, render
 from rnalm.report.interpretation import interpretation
 from rnalm.report.job import Job
+from rnalm.report.learned import learned
 from rnalm.report.predictions import predictions
 from rnalm.report.tracks import predicted_tokens
 from rnalm.report.training import pretraining, training
@@ -42,6 +43,7 @@ def write(job: Job, output: str | Path) -> None:
     for query in job.queries:
         sections.append(predicted_tokens(job, query) if job.meaning.per == "token" else predictions(job, query))
         sections += [interpretation(job, query, mode) for mode in query.scores]
+        sections += learned(job, query)
     sections += [variants(job, cohort) for cohort in job.cohorts]
     if job.spectra is not None:
         sections.append(Section(spectra.TITLE, spectra.describe(job.spectra)))

@@ -296,6 +296,21 @@ def look_at(ngrams: Ngrams, groups: Iterator[Sequence[Encoded]]) -> Ngrams:
     return replace(ngrams, marks=tuple(sorted(found)), frames=frames, length=lengths.pop() if len(lengths) == 1 else None)
 
 
+def codons(ngrams: Ngrams, sequence: Encoded) -> np.ndarray:
+    """List the tokens of a sequence that marks say to begin codons: int64 ``(codons,)``.
+
+    Parameters
+    ----------
+    ngrams : Ngrams
+        From :func:`look_at`, which finds the marks; of several kinds that begin codons, the first counts.
+    sequence : Encoded
+        The sequence.
+    """
+    if not ngrams.frames:
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(_marked(ngrams.frames[0], ngrams, [sequence], np.asarray(sequence.input_ids)))
+
+
 def groups(sequences: Sequence[Encoded], rows: np.ndarray | None = None) -> Iterator[list[Encoded]]:
     """Go through sequences, as many at a time as are counted together.
 

@@ -14,7 +14,7 @@ import torch
 import yaml
 
 import rnalm
-from rnalm.config import load
+from rnalm.config import contract, load
 from rnalm.files import write_json
 from rnalm.labels import labels
 from rnalm.models import registry
@@ -27,6 +27,7 @@ from rnalm.report.verdict import verdict
 from rnalm.report.write import write
 from rnalm.scoring import shard
 from rnalm.scoring.merge import merge
+from rnalm.scoring.patterns import find_patterns
 from rnalm.tokens import encode, learn
 from rnalm.tokens.tokenizer import save_tokenizer
 
@@ -161,6 +162,8 @@ def _run(
         shard.score_shard(job, folder / "part.parquet")
         files[mode] = str(folder / f"scores_{mode}.parquet")
         merge([folder / "part.parquet"], [files[mode]])
+        found = [folder / f"scores_{mode}.{end}" for end in contract.PATTERNS.values()]
+        find_patterns(files[mode], encoded, f"{folders[0]}/tokenizer.json", found)
     query = Query(
         name="source",
         encoded=encoded,
@@ -243,7 +246,8 @@ def test_a_report_is_one_file_with_every_section_that_loads_nothing(page, option
     page = page(**options)
     modes = options.get("modes", ["remove"])
     training = ["Training"] if options.get("trained", True) else []
-    expected = ["Data", *training, "Predictions", *(f"Leave-one-out: {mode}" for mode in modes), "How this was made"]
+    scored = [*(f"Leave-one-out: {mode}" for mode in modes), *(["What the model learned"] if modes else [])]
+    expected = ["Data", *training, "Predictions", *scored, "How this was made"]
     assert page.titles == expected
     assert page.links == [f"#{anchor}" for anchor in page.anchors]
     assert len(set(page.anchors)) == len(page.anchors)
@@ -257,7 +261,7 @@ def test_every_picture_is_in_the_page_and_beside_it(page):
     names = {"data", "learning_curves", "predictions_source"}
     names |= {f"{kind}_{mode}_source" for kind in ("profiles", "positions") for mode in ("remove", "mask", "replace")}
     assert {path.name for path in (page.folder / "figures").iterdir()} == {f"{name}.svg" for name in names}
-    assert page.text.count("<svg") == len(names)
+    assert page.text.count("<svg") == len(names) + page.text.count('role="img"'), "and logos, which have no file"
     assert "<?xml" not in page.text
 
 
@@ -407,19 +411,16 @@ def test_further_sources_have_sections_of_their_own(experiment, tmp_path):
     queries = [*job.queries, *(replace(job.queries[0], name=name) for name in ("new-genes", "new_genes"))]
     page = written(replace(job, queries=queries), tmp_path, profiles=0)
     assert "letter by letter" not in page.text
-    assert page.titles[4:-1] == [
-        "Predictions: new-genes",
-        "Leave-one-out: remove: new-genes",
-        "Predictions: new_genes",
-        "Leave-one-out: remove: new_genes",
-    ]
+    titles = ("Predictions", "Leave-one-out: remove", "What the model learned")
+    assert page.titles[5:-1] == [f"{title}: {name}" for name in ("new-genes", "new_genes") for title in titles]
     assert len(set(page.anchors)) == len(page.anchors)
 
 
 def test_a_report_of_inference_alone_has_no_source(experiment, tmp_path):
     job = experiment(**GIVEN_MODEL)
     page = written(replace(job, source=None, queries=[replace(job.queries[0], name="new")]), tmp_path)
-    assert page.titles == ["Data", "Predictions: new", "Leave-one-out: remove: new", "How this was made"]
+    own = [f"{title}: new" for title in ("Predictions", "Leave-one-out: remove", "What the model learned")]
+    assert page.titles == ["Data", *own, "How this was made"]
     assert "<b>8</b><span>sequences</span>" in page.text
 
 
@@ -456,7 +457,7 @@ def test_a_report_begins_with_the_verdict_and_what_models_read_is_grey_where_it_
     assert body.index("<p>r² &lt; 1.</p><p>Scores.</p><p>Nothing was cut.</p>") < body.index("<nav>")
     assert ("No better than chance: do not read the letters." in body) == (not readable)
     grey = re.findall(r'<div class="unread">\s*<h2[^>]*>([^<]*)</h2>', body)
-    assert grey == ([] if readable else ["Leave-one-out: remove"])
+    assert grey == ([] if readable else ["Leave-one-out: remove", "What the model learned"])
     assert len(re.findall("<div", body)) == len(re.findall("</div>", body))
 
 

@@ -125,6 +125,7 @@ EDITS = {
     "a scorer": (statement_in("scoring.scorers.incremental:IncrementalScorer.launch"), SCORING),
     "a shard": (statement_in("scoring.shard:score_shard"), SCORING),
     "the merging of shards": (statement_in("scoring.merge:merge"), below("merge_scores")),
+    "the counting of k-mers": (statement_in("scoring.kmers:Kmers.add"), below("find_patterns")),
     "the page of scores": (statement_in("report.score_page:write_page"), {"draw_scores"}),
     "its page": (end_of("report/score_page.html", "<p>"), {"draw_scores"}),
     "training": (statement_in("training.finetune:fit"), TRAINING | SWEEPING),
@@ -235,7 +236,9 @@ def test_what_is_gone_is_made_again(copy):
     experiment = copy()
     (experiment.output / "interpret/parts/source/mask/1-of-2.parquet").unlink()
     (experiment.output / "report.html").unlink()
-    assert experiment.plan() == {"score_shard": 1, "merge_scores": 1, "draw_scores": 1, "write_report": 1}
+    assert experiment.plan() == dict.fromkeys(
+        ["score_shard", "merge_scores", "draw_scores", "find_patterns", "write_report"], 1
+    )
     (experiment.output / "fine-tune/1/model.safetensors").unlink()
     assert set(experiment.plan()) == TRAINING & experiment.rules()
 

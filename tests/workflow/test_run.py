@@ -95,7 +95,7 @@ def test_scores_are_those_of_held_out_rows(finished):
 def test_the_number_of_shards_changes_nothing_but_the_shards(copy, finished):
     experiment = copy()
     experiment.config["interpret"]["shards"] = 3
-    assert experiment.plan() == {"score_shard": 3, "merge_scores": 1, "draw_scores": 1}
+    assert experiment.plan() == {"score_shard": 3, "merge_scores": 1, "draw_scores": 1, "find_patterns": 1}
     experiment.succeed("interpret")
     for kind in ("csv", "parquet", "pkl"):
         name = f"interpret/loo_scores_mask.{kind}"
@@ -129,7 +129,7 @@ def test_replicates_and_further_files_join_what_is_there(copy, finished):
     columns = {"id": "id", "sequence": "sequence", "label": "label"}
     experiment.config["inference"] = {"more": {"path": "more.tsv", "columns": columns}}
     passing = {"encode_source": 1, "predict_source": 2, "merge_predictions": 1, "score_shard": 2, "merge_scores": 1}
-    assert experiment.plan() == passing | {"draw_scores": 1, "write_report": 1}
+    assert experiment.plan() == passing | {"draw_scores": 1, "find_patterns": 1, "write_report": 1}
     experiment.config["finetune"]["replicates"] = 2
     plan = experiment.plan()
     assert plan["finetune_fold"] == plan["evaluate_fold"] == 2, "those of the second replicate"

@@ -126,6 +126,30 @@ rule draw_scores:
         "../scripts/draw_scores.py"
 
 
+rule find_patterns:
+    input:
+        scores=f"{OUT}/{{place}}/loo_scores_{{mode}}.parquet",
+        encoded=lambda wildcards: f"{OUT}/encoded/{contract.source_of(wildcards.place)}.parquet",
+        tokenizer=f"{OUT}/tokenizer.json",
+    output:
+        [f"{OUT}/{{place}}/loo_scores_{{mode}}.{end}" for end in contract.PATTERNS.values()],
+    log:
+        f"{OUT}/logs/{{place}}/patterns-{{mode}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/{{place}}/patterns-{{mode}}.tsv"
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=120,
+    params:
+        code=code("find_patterns.py"),
+        job=job("find_patterns"),
+    script:
+        "../scripts/find_patterns.py"
+
+
 rule write_mutations:
     input:
         lambda wildcards: PLAN.shard_files(contract.source_of(wildcards.place), "mutate"),

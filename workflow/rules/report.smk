@@ -25,6 +25,9 @@ rule write_report:
             name=contract.SHOWN.values(),
         ),
         scores=(ancient if SETTLED else list)([f"{PLAN.scored(*asked)}.parquet" for asked in PLAN.asked]),
+        patterns=(ancient if SETTLED else list)(
+            [f"{PLAN.scored(*asked)}.{end}" for asked in PLAN.asked for end in contract.PATTERNS.values()]
+        ),
         effects=(ancient if SETTLED else list)([path for name in PLAN.settings.variants for path in PLAN.variant_tables(name)]),
         laid=[path for name in PLAN.settings.variants for path in PLAN.variants_laid(name)],
         verdict=PLAN.verdict,
