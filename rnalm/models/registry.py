@@ -13,6 +13,7 @@ from rnalm.errors import RnalmError
 from rnalm.models.folder import check, check_trust
 from rnalm.models.framed import framed_class, plain_class
 from rnalm.models.pretrained import as_data, differences, load_weights
+from rnalm.models.wide import wide_class
 from rnalm.tokens.dataset import PAD
 from rnalm.tokens.tokenizer import SPECIAL_TOKENS
 
@@ -72,7 +73,7 @@ def create(
     >>> model.eval()(torch.randint(7, 11, (1, 30))).logits.shape
     torch.Size([1, 1])
     """
-    sizes = dict(options)
+    sizes = {key: value for key, value in options.items() if key != "wide"}  # a part that is fitted first, and then put beside it
     make = MAKERS[sizes.pop("name")]
     return make(sizes, vocab_size, modifier_channels, n_outputs, special or USUAL, **extra)
 
@@ -96,7 +97,7 @@ def create_filling(options: dict, vocab_size: int, special: dict[str, int], **ex
     RnalmError
         If the architecture has no masked language model, or one that could not be fine-tuned after it.
     """
-    sizes = dict(options)
+    sizes = {key: value for key, value in options.items() if key != "wide"}
     fill = FILLERS[sizes.pop("name")]
     return fill(sizes, vocab_size, special, **extra)
 
@@ -124,7 +125,8 @@ def load(folder: str | Path, device: str | torch.device = "cpu", trust: bool = F
     try:
         config = as_data(folder)
         ours = config.model_type in ARCHITECTURES
-        model, loading = load_weights(folder, plain_class(config) if ours else framed_class(config), config)
+        kind = plain_class(config) if ours else framed_class(config)
+        model, loading = load_weights(folder, wide_class(kind) if getattr(config, "wide", None) else kind, config)
     except (OSError, ValueError, RuntimeError) as error:
         raise RnalmError(f"{folder}: the model cannot be loaded ({str(error).splitlines()[0]})") from None
     if problems := differences(loading):
