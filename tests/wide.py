@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from rnalm.models.baseline import Linear
-from rnalm.models.wide import Wide
 from rnalm.tokens import ngrams
 from rnalm.tokens.dataset import Encoded
 from rnalm.tokens.ngrams import Ngrams
@@ -53,7 +52,9 @@ def draw_sequence(random: np.random.Generator, kind: str, length: int, channels:
 
 
 @st.composite
-def linear_parts(draw: st.DrawFn, kinds: Sequence[str] = (*LETTERS, *OTHERS), lengths: int = 14) -> tuple[str, Ngrams, Linear, int]:
+def linear_parts(
+    draw: st.DrawFn, kinds: Sequence[str] = (*LETTERS, *OTHERS), lengths: int = 14
+) -> tuple[str, Ngrams, Linear, int]:
     """Draw what is counted, with weights: the kind of tokens, and how many channels of modifiers sequences have."""
     kind, channels = draw(st.sampled_from(kinds)), draw(st.integers(0, 2))
     possible = [*([-1] if kind == "cases" else []), *range(channels)] if kind in LETTERS else []
@@ -62,6 +63,3 @@ def linear_parts(draw: st.DrawFn, kinds: Sequence[str] = (*LETTERS, *OTHERS), le
     length = draw(st.none() | st.integers(1, lengths))
     own = counted(kind, marks, frames, length)
     return kind, own, linear(own, draw(st.integers(1, 3)), draw(st.booleans()), draw(st.integers(0, 99))), channels
-
-
-__all__ = ["LETTERS", "OTHERS", "Wide", "counted", "draw_sequence", "linear", "linear_parts", "tokenizer"]

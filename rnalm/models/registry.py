@@ -73,7 +73,8 @@ def create(
     >>> model.eval()(torch.randint(7, 11, (1, 30))).logits.shape
     torch.Size([1, 1])
     """
-    sizes = {key: value for key, value in options.items() if key != "wide"}  # a part that is fitted first, and then put beside it
+    # A linear part is fitted to training rows, and put beside what is made here.
+    sizes = {key: value for key, value in options.items() if key != "wide"}
     make = MAKERS[sizes.pop("name")]
     return make(sizes, vocab_size, modifier_channels, n_outputs, special or USUAL, **extra)
 

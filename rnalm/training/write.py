@@ -62,9 +62,11 @@ def _copy(file: Path, place: Path) -> None:
 
 
 def _of_best(state: State, history: Path, in_steps: bool) -> dict[str, float]:
-    """Read the loss of the epoch, or step, that is kept, and which of how many it is."""
-    step = state.best_step or state.step
+    """Read the loss of the epoch, or step, that is kept, and which of how many it is; before the first, there is no loss."""
+    step = state.kept_step
     entries = json.loads(history.read_text())["log_history"]
+    if not step:
+        return {"steps": state.step, "best_step": 0} if in_steps else {"epochs": state.epoch, "best_epoch": 0}
     best = next(entry for entry in entries if entry["step"] == step and "loss" in entry)
     if in_steps:
         return {"train_loss": best["loss"], "steps": state.step, "best_step": step}
