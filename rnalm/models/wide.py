@@ -319,6 +319,21 @@ def is_wide(model: PreTrainedModel) -> bool:
     return isinstance(model, WithWide)
 
 
+def attach(model: PreTrainedModel, wide: Wide) -> None:
+    """Give a model a linear part, beside a network that stays as it is.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Changed in place.
+    wide : Wide
+        Its linear part.
+    """
+    model.config.wide = wide.content
+    model.wide = wide
+    model.__class__ = wide_class(type(model))
+
+
 def widen(model: PreTrainedModel, wide: Wide, tried: Sequence[Sequence[int]], independent: bool) -> None:
     """Give a model a linear part, and let its network begin by adding nothing to it.
 
@@ -346,9 +361,7 @@ def widen(model: PreTrainedModel, wide: Wide, tried: Sequence[Sequence[int]], in
         name = getattr(model.config, "network", model.config.model_type)
         problem = f"{name} gives {found.flatten()[found.flatten().abs().argmax()]:.3g} where its last layer gives 0"
         raise RnalmError(f"model.wide: {problem}; expected a network whose last layer makes its outputs, or wide: false")
-    model.config.wide = wide.content
-    model.wide = wide
-    model.__class__ = wide_class(type(model))
+    attach(model, wide)
 
 
 def _silence(model: PreTrainedModel, tried: Sequence[Sequence[int]]) -> None:
