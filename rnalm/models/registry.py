@@ -13,7 +13,6 @@ from rnalm.errors import RnalmError
 from rnalm.models.folder import check, check_trust
 from rnalm.models.framed import framed_class, plain_class
 from rnalm.models.pretrained import as_data, differences, load_weights
-from rnalm.models.wide import wide_class
 from rnalm.tokens.dataset import PAD
 from rnalm.tokens.tokenizer import SPECIAL_TOKENS
 
@@ -126,8 +125,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu", trust: bool = F
     try:
         config = as_data(folder)
         ours = config.model_type in ARCHITECTURES
-        kind = plain_class(config) if ours else framed_class(config)
-        model, loading = load_weights(folder, wide_class(kind) if getattr(config, "wide", None) else kind, config)
+        model, loading = load_weights(folder, plain_class(config) if ours else framed_class(config), config)
     except (OSError, ValueError, RuntimeError) as error:
         raise RnalmError(f"{folder}: the model cannot be loaded ({str(error).splitlines()[0]})") from None
     if problems := differences(loading):

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -20,8 +20,10 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from rnalm.errors import RnalmError
 from rnalm.models.baseline import Linear
-from rnalm.models.framed import Framable
 from rnalm.tokens.ngrams import BESIDE, NUMBERS, Kind, Ngrams
+
+# What is put beside a class of transformers must not be one itself, or it would be found first where both have a method.
+Beside = PreTrainedModel if TYPE_CHECKING else object
 
 
 class Wide(nn.Module):
@@ -268,7 +270,16 @@ class _Text:
         return torch.stack([before, lengths - before - behind, behind], dim=1).log1p()
 
 
-class WithWide(Framable):
+class MayBeWide(Beside):
+    """Lets a class of models make those that have a linear part, where their configuration holds one."""
+
+    def __new__(cls, config: Any = None, *args: Any, **options: Any) -> Self:
+        """Make an object of the class with a linear part, if it is to have one: so also the Auto classes load it."""
+        wide = getattr(config, "wide", None) and not issubclass(cls, WithWide)
+        return object.__new__(wide_class(cls) if wide else cls)  # pyright: ignore[reportArgumentType, reportReturnType]
+
+
+class WithWide(Beside):
     """What is added to the class of a model: its linear part."""
 
     wide: Wide

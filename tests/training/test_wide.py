@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from interruption import killed_before, results
+from transformers import AutoModelForSequenceClassification
 
 from rnalm.config import Dilated, Frames, HuggingFace, OwnModel, Performer, Saluki, contract
 from rnalm.models import registry
@@ -89,6 +90,8 @@ def test_every_architecture_begins_as_the_linear_model_that_the_baseline_tried(p
     again = registry.load(tmp_path / "saved", trust=True)
     assert type(again) is type(made)
     assert (outputs(again, data) == found).all()
+    if name not in ("hf", "file"):
+        assert type(AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")) is type(made)
 
 
 def test_the_network_learns_what_is_left_and_the_linear_part_stays(trained):
