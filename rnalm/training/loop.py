@@ -267,7 +267,7 @@ class EpochTrainer(Trainer):
         """Save the model that training begins with, as the best so far: the Trainer only looks at it."""
         self._determine_best_metric(values, trial=None)
         self.state.best_model_checkpoint = str(self.run.folder / f"{PREFIX_CHECKPOINT_DIR}-0")
-        self._save_checkpoint(self.model, trial=None)
+        self._save_checkpoint(self.network, trial=None)
         self.control = self.callback_handler.on_save(self.args, self.state, self.control)
 
     def validate(self) -> dict[str, float]:

@@ -16,8 +16,8 @@ from rnalm.models.wide import Wide
 from rnalm.tokens import encode, ngrams
 from rnalm.tokens.ngrams import Ngrams
 from rnalm.tokens.tokenizer import load_tokenizer
-from rnalm.training.baseline import linear
 from rnalm.training.baseline.counts import Counts, count, draw, known
+from rnalm.training.baseline.linear import path
 from rnalm.training.trainer import FoldData, Job
 
 log = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ class Material:
         way = f"{'ridge' if meaning.task == 'regression' else 'logistic'} regression"
         tried = []
         for name, (used, by_place) in _sets(self.counted).items():
-            fits = linear.path(self.training, meaning, sizes, used, by_place, self.class_weights)
+            fits = path(self.training, meaning, sizes, used, by_place, self.class_weights)
             tried.append(min(_judged(f"{way} on {name}", fits, self.judge), key=lambda one: one.loss))
         return tried
 
@@ -222,4 +222,6 @@ def linear_part(job: Job, data: FoldData) -> Wide:
         best = min(material.linear(), key=lambda one: one.loss)
     told = "fold %d: the linear part is a %s (strength %g), validation loss %.4g"
     log.info(told, job.fold, best.name, best.strength, best.loss)
-    return Wide.of(material.counted, best.parts["linear"])
+    linear = best.parts["linear"]
+    assert isinstance(linear, Linear)
+    return Wide.of(material.counted, linear)
