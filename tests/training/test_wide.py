@@ -8,17 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from interruption import killed_before, results
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
-from rnalm.config import Dilated, Frames, HuggingFace, OwnModel, Performer, Saluki, contract
+from rnalm.config import Dilated, Finetune, Frames, HuggingFace, OwnModel, Performer, Saluki, contract
+from rnalm.config.sweep import Sweep
 from rnalm.models import registry
 from rnalm.models.baseline import Baseline
 from rnalm.models.wide import is_wide
 from rnalm.prediction.predict import predict
-from rnalm.training import finetune, fold
+from rnalm.training import finetune, fold, processes
 from rnalm.training.baseline import fit
 from rnalm.training.checkpoints import Checkpoints
+from rnalm.training.sweep import best
+from rnalm.training.sweep.search import run_trials
 
 TINY = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 16, "max_position_embeddings": 32}
 MODELS = {
@@ -156,6 +161,61 @@ def test_models_do_not_start_from_one_with_a_linear_part(prepare, tmp_path, refu
     again = dataclasses.replace(first, model=first.model | {"pretrained": first.output}, output=str(tmp_path / "again"))
     expected = "has a linear part (model.wide), of other rows; expected one without"
     assert refusal(finetune.finetune, again) == f"model.pretrained: {first.output} {expected}"
+
+
+def test_they_may_start_from_one_without(prepare, tmp_path):
+    first = prepare(tmp_path / "first", fields={"model": MODELS["frames"].model_dump() | {"wide": False}}, epochs=1)
+    finetune.finetune(first)
+    section = MODELS["frames"].model_dump() | {"pretrained": first.output}
+    again = dataclasses.replace(first, model=section, output=str(tmp_path / "again"))
+    made = finetune.new_model(again, fold.load(again)).state_dict()
+    weights = load_file(Path(first.output, contract.WEIGHTS))
+    assert all(torch.equal(made[name], own) for name, own in weights.items() if not name.startswith("head."))
+    finetune.finetune(again)
+    assert is_wide(registry.load(again.output))
+
+
+def test_labels_of_several_classes_and_of_both_strands(prepare, tmp_path):
+    fields = {"model": MODELS["saluki"].model_dump()}
+    job = prepare(tmp_path, fields=fields, encoding={"reverse_complement": "average"}, epochs=2)
+    finetune.finetune(job)
+    data = fold.load(job)
+    history = json.loads(Path(job.output, contract.HISTORY).read_text())["log_history"]
+    begun = next(entry for entry in history if "eval_loss" in entry)
+    best = min(fit.Material.of(job, data).linear(), key=lambda one: one.loss)
+    assert (begun["epoch"], begun["eval_loss"]) == (0, pytest.approx(best.loss, rel=1e-4))
+
+
+def test_replicates_and_trials_of_a_sweep_have_the_same_linear_part(job, tmp_path):
+    other = dataclasses.replace(job, replicate=1, output=str(tmp_path / "other"))
+    data = fold.load(job)
+    first, second = (finetune.new_model(each, data).state_dict() for each in (job, other))
+    assert all(torch.equal(first[name], second[name]) for name in first if name.startswith("wide."))
+    assert not torch.equal(first["stem.weight"], second["stem.weight"])
+
+
+def test_a_trial_that_only_got_worse_is_as_good_as_the_linear_part(job, trained, tmp_path):
+    tried = {"lr": {"values": [30.0]}, "model.wide": {"values": [True, False]}}
+    options = Finetune(epochs=2, batch_size=16, patience=None)
+    settings = Sweep(method="grid", parameters=tried).resolve("regression", MODELS["saluki"], options)
+    options = options.model_dump(mode="json", exclude={"replicates", "gpus"})
+    run_trials(dataclasses.replace(job, output=str(tmp_path), options=options), settings)
+    best.conclude([str(tmp_path / "worker-0.json")], settings)
+    history = json.loads(Path(trained.output, contract.HISTORY).read_text())["log_history"]
+    begun = next(entry["eval_loss"] for entry in history if "eval_loss" in entry)
+    chosen = yaml.safe_load((tmp_path / "best.yaml").read_text())
+    assert (chosen["parameters"]["model.wide"], chosen["value"]) == (True, pytest.approx(begun))
+
+
+@pytest.mark.slow
+def test_several_processes_begin_with_the_same(trained, tmp_path):
+    job = dataclasses.replace(trained, output=str(tmp_path / "model"), options=trained.options | {"epochs": 1})
+    (tmp_path / "job.json").write_text(json.dumps(dataclasses.asdict(job)))
+    processes.launch("rnalm.training.finetune", str(tmp_path / "job.json"), processes=2)
+    both = [load_file(Path(each.output, contract.WEIGHTS)) for each in (job, trained)]
+    assert all(torch.equal(*(each[name] for each in both)) for name in both[0] if name.startswith("wide."))
+    history = json.loads(Path(job.output, contract.HISTORY).read_text())["log_history"]
+    assert [entry["epoch"] for entry in history if "eval_loss" in entry] == [0, 1]
 
 
 def test_without_it_models_are_as_they_were(prepare, tmp_path):

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from transformers import PreTrainedModel
 
 from rnalm.models.wide import Wide
-from rnalm.scoring.edits import Edits, offsets
+from rnalm.scoring.edits import Edits, distinct, offsets
 from rnalm.scoring.scorers.base import Scorer
 from rnalm.scoring.scorers.letters import Edited, Letters, Runs, Speller, made, with_itself
 from rnalm.tokens.batches import collate
@@ -174,9 +174,9 @@ class _Sums:
         low, high = low - shift, high - shift
         count, total = np.zeros(len(low), np.int64), np.zeros((len(low), weights.shape[1]))
         phases = -shift % 3 if kind.where == "frame" else np.zeros_like(shift)
-        for phase in np.unique(phases):
+        for phase in distinct(phases).tolist():
             own = phases == phase
-            counts, sums = self._cumulated(kind, weights, int(phase))
+            counts, sums = self._cumulated(kind, weights, phase)
             count[own], total[own] = counts[high[own]] - counts[low[own]], sums[high[own]] - sums[low[own]]
         around, windows = _looked_up(edited, counted, code, weights)
         return (edited.summed(total) + around) / np.maximum(edited.summed(count) + windows, 1)[:, None]
@@ -196,7 +196,7 @@ class _Sums:
         """Sum the weights of runs at their positions ``(edits, outputs)``."""
         owner, low, high, shift = edited.pieces(n)
         total, width = np.zeros((len(owner), table.shape[1])), self.letters.base**n
-        for by in np.unique(shift):
+        for by in distinct(shift).tolist():
             if ("place", n, by) not in self.found:
                 code, known = self.runs(n)
                 position = np.arange(len(code)) + by
