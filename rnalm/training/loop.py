@@ -265,8 +265,8 @@ class EpochTrainer(Trainer):
 
     def _keep_start(self, values: dict[str, float]) -> None:
         """Save the model that training begins with, as the best so far: the Trainer only looks at it."""
-        self._determine_best_metric(values, trial=None)
-        self.state.best_model_checkpoint = str(self.run.folder / f"{PREFIX_CHECKPOINT_DIR}-0")
+        if self._determine_best_metric(values, trial=None):  # not if the metric is not defined for it
+            self.state.best_model_checkpoint = str(self.run.folder / f"{PREFIX_CHECKPOINT_DIR}-0")
         self._save_checkpoint(self.network, trial=None)
         self.control = self.callback_handler.on_save(self.args, self.state, self.control)
 
