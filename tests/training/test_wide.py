@@ -52,7 +52,7 @@ def own(folder: Path, **options) -> OwnModel:
     return OwnModel(name="file", path=str(folder / "net.py"), **{"class": "Net", "wide": True} | options)
 
 
-def of_linear(job: finetune.Job, folder: Path) -> dict:
+def of_linear(job: finetune.Job, folder: Path) -> finetune.Job:
     """Give the job that trains a model which does not get better: its network takes steps that are far too long."""
     return dataclasses.replace(job, output=str(folder), options=job.options | {"learning_rate": 30.0})
 
