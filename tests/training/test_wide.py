@@ -141,6 +141,16 @@ def test_a_killed_training_goes_on_and_ends_as_if_never_killed(job, tmp_path, mo
     assert wanted["killed"] == wanted["whole"]
 
 
+def test_a_training_measured_in_steps_tells_step_0(prepare, tmp_path):
+    steps = {"max_steps": 4, "report_every": 2, "learning_rate": 30.0, "epochs": 250}
+    job = prepare(tmp_path, fields={"model": MODELS["saluki"].model_dump()}, **steps)
+    finetune.finetune(job)
+    told = json.loads(Path(job.output, contract.TRAIN_RESULTS).read_text())
+    assert (told["steps"], told["best_step"]) == (4, 0)
+    history = json.loads(Path(job.output, contract.HISTORY).read_text())["log_history"]
+    assert [entry["step"] for entry in history if "eval_loss" in entry] == [0, 2, 4]
+
+
 def test_more_epochs_go_on_from_the_last(trained, tmp_path):
     job = dataclasses.replace(trained, output=shutil.copytree(trained.output, tmp_path / "model"))
     finetune.finetune(dataclasses.replace(job, options=job.options | {"extra_epochs": 1}))
