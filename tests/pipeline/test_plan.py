@@ -237,7 +237,7 @@ KEYS = {
     "model<Frames>.wide": ("frames", True, TRAINING),
     "model<Dilated>.wide": ("dilated", True, TRAINING),
     "model<Performer>.wide": ("performer", True, TRAINING),
-    "model<HuggingFace>.wide": ("language", True, TRAINING),
+    "model<HuggingFace>.wide": ("language", True, TRAINING | {"sweep_worker", "conclude_sweep", "show_sweeps"}),
     "model<OwnModel>.wide": ("own", True, TRAINING | {"check_interpretation"}),
     "model.filters": ("regression", 8, TRAINING),
     "model.kernel_size": ("regression", 3, TRAINING),
