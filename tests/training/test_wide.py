@@ -18,6 +18,7 @@ from rnalm.config.sweep import Sweep
 from rnalm.models import registry
 from rnalm.models.baseline import Baseline
 from rnalm.models.wide import is_wide
+from rnalm.prediction import evaluate
 from rnalm.prediction.predict import predict
 from rnalm.training import finetune, fold, processes
 from rnalm.training.baseline import fit
@@ -117,7 +118,11 @@ def test_epoch_0_is_among_those_that_validation_chooses_from(trained, tmp_path, 
     job = of_linear(trained, tmp_path / "model")
     finetune.finetune(job)
     told = {name: json.loads((tmp_path / "model" / f"{name}.json").read_text()) for name in ("train_results", "eval_results")}
-    assert told["train_results"] == {"epochs": 4, "best_epoch": 0, "train_rows": told["train_results"]["train_rows"]}
+    assert told["train_results"] == {"train_loss": None, "epochs": 4, "best_epoch": 0, "train_rows": 42}
+    evaluate.summarize(
+        {"0": tmp_path / "model/train_results.json", "1": Path(trained.output, "train_results.json")}, tmp_path / "s"
+    )
+    assert (tmp_path / "s").read_text().splitlines()[1].startswith("train_loss,,0.")
     assert told["eval_results"]["eval_loss"] == pytest.approx(validated[0]["eval_loss"], rel=1e-5)
     data = fold.load(job)
     kept, begun = registry.load(job.output), finetune.new_model(job, data)
