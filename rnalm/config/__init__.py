@@ -253,6 +253,11 @@ as Weights & Biases writes it."""
             raise ValueError(
                 "ensemble: stack combines several models of a fold; expected baseline: auto, or finetune.replicates: 2 or more"
             )
+        if model.wide and self.labels.per == "token":
+            raise ValueError("model.wide: runs of letters are counted in whole sequences; expected labels.per: sequence")
+        if model.wide and "integrated_gradients" in self.interpret.method:
+            problem = "model.wide counts runs of letters, which have no gradient"
+            raise ValueError(f"interpret.method: integrated_gradients: {problem}; expected loo")
         if self.sweep is not None and self.finetune.max_steps:
             raise ValueError("sweep: trials are measured in epochs; expected finetune.epochs rather than max_steps")
         if self.finetune.metric not in METRICS[self.task]:

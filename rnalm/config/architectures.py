@@ -19,6 +19,9 @@ class Architecture(Section):
     #: Whether its models can give each token an output.
     per_token: ClassVar[bool] = True
     name: str
+    wide: bool = False
+    """Begin with the linear model of how often runs of letters occur that predicts the validation rows best, as \
+`baseline: auto` has it, and let the network learn what is left: predictions are the sum of both. For small data."""
 
     def started_from(self, folder: str) -> dict[str, Any]:
         """Give what stands in its section where models start from one that was pretrained.

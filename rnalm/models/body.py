@@ -9,9 +9,10 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from rnalm.models.heads import SequenceHead, TokenHead
 from rnalm.models.letters import Letters
 from rnalm.models.token_config import by_token
+from rnalm.models.wide import MayBeWide
 
 
-class Body(PreTrainedModel):
+class Body(MayBeWide, PreTrainedModel):
     """A network that gives each position a state, and a head for regression and classification of sequences or tokens."""
 
     main_input_name = "input_ids"

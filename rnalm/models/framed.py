@@ -17,7 +17,7 @@ nothing is put there.
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,10 +36,8 @@ from transformers.models.auto.modeling_auto import (
 from rnalm.errors import RnalmError
 from rnalm.models.heads import in_units
 from rnalm.models.token_config import by_token
+from rnalm.models.wide import MayBeWide
 from rnalm.tokens.tokenizer import special_ids
-
-# What is put in front of a class of transformers must not be one itself, or it would be found first where both have a method.
-Framable = PreTrainedModel if TYPE_CHECKING else object
 
 #: Types that summarize a sequence at its last position, wherever that is.
 PADDED_LEFT = ("xlnet",)
@@ -149,7 +147,7 @@ def take_frame_off(logits: Tensor, mask: Tensor, config: PreTrainedConfig, lengt
     return logits[:, first : first + length]
 
 
-class Framed(Framable):
+class Framed(MayBeWide):
     """What is added to a class of transformers: the frame, the units of the targets, and how weights are kept.
 
     ``AutoModelForSequenceClassification`` loads its folder without us; then sequences must come with their frame, and for

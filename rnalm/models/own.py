@@ -18,12 +18,13 @@ from rnalm.models.heads import in_units
 from rnalm.models.local import Local
 from rnalm.models.own_config import BASES, OwnConfig
 from rnalm.models.weights import start
+from rnalm.models.wide import MayBeWide
 
 #: Nearer to 0 and 1 than this, a probability in float32 has no logit that can be trusted.
 NEAREST = 1e-7
 
 
-class OwnNetwork(PreTrainedModel):
+class OwnNetwork(MayBeWide, PreTrainedModel):
     """Runs a network that takes one-hot letters or ids.
 
     Its configuration holds a copy of the code. Sequences of unlike lengths go through one length after the other, so that the

@@ -117,10 +117,12 @@ def check_pretrained(pretrained: str, tokenizer: Tokenizer) -> None:
     Raises
     ------
     RnalmError
-        If an id stands for another token in the tokenizer of the model or, where it has none, if it knows another number of
-        tokens.
+        If it has a linear part, an id stands for another token in its tokenizer or, where it has none, if it knows another
+        number of tokens.
     """
     config = read_config(pretrained)
+    if getattr(config, "wide", None):
+        raise RnalmError(f"model.pretrained: {pretrained} has a linear part (model.wide), of other rows; expected one without")
     ours = {index: token for token, index in tokenizer.get_vocab().items()}
     if file := _file_of(pretrained, "tokenizer.json"):
         theirs = {index: token for token, index in load_tokenizer(file).get_vocab().items()}

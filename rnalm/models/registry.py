@@ -72,7 +72,8 @@ def create(
     >>> model.eval()(torch.randint(7, 11, (1, 30))).logits.shape
     torch.Size([1, 1])
     """
-    sizes = dict(options)
+    # A linear part is fitted to training rows, and put beside what is made here.
+    sizes = {key: value for key, value in options.items() if key != "wide"}
     make = MAKERS[sizes.pop("name")]
     return make(sizes, vocab_size, modifier_channels, n_outputs, special or USUAL, **extra)
 
@@ -96,7 +97,7 @@ def create_filling(options: dict, vocab_size: int, special: dict[str, int], **ex
     RnalmError
         If the architecture has no masked language model, or one that could not be fine-tuned after it.
     """
-    sizes = dict(options)
+    sizes = {key: value for key, value in options.items() if key != "wide"}
     fill = FILLERS[sizes.pop("name")]
     return fill(sizes, vocab_size, special, **extra)
 

@@ -20,6 +20,7 @@ from rnalm.models.heads import in_units
 from rnalm.models.local import Layer, Local, MeanState, Recurrent
 from rnalm.models.making import maker
 from rnalm.models.saluki_config import SalukiConfig
+from rnalm.models.wide import MayBeWide
 
 #: Sequences go through the convolutions together if the shortest is at least so long, as a share of the longest, or if fewer
 #: positions than these are padding: a part more costs as much as some thousands of them or, on a GPU, for which each operation
@@ -63,7 +64,7 @@ class Block(nn.Module):
         return F.max_pool1d(self.dropout(x), 2)
 
 
-class Saluki(PreTrainedModel):
+class Saluki(MayBeWide, PreTrainedModel):
     """Saluki for regression and classification.
 
     Parameters

@@ -80,7 +80,7 @@ def pretrain_model(experiment: Experiment, pretraining: str) -> Params:
     fold = pretraining.partition("/")[2]
     return {
         "fold": int(fold) if fold else None,
-        "model": settings.model,
+        "model": settings.model.model_dump(exclude={"wide"}),
         "options": pretrain.model_dump(mode="json", exclude={"source", "rows", "gpus"}) if pretrain else {},
         "seed": settings.seed,
     }

@@ -212,6 +212,8 @@ def _row(file: Any, name: str, path: Path) -> dict[str, Any]:
 def _no_matrix(name: str, shape: list[int], kind: str) -> str:
     """Say why a tensor is not looked at, from its name, shape and type."""
     *modules, last = name.split(".")
+    if modules == ["wide"]:
+        return "of the linear part: no layer of the network"
     if not kind.startswith(("F", "BF")):
         return "whole numbers, no weights"
     if len(shape) < 2:

@@ -16,7 +16,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from rnalm.compute import SHARE, allocating, fitting, free_memory, multiplying, without_cudnn
+from rnalm.errors import RnalmError
 from rnalm.labels.labels import Labels
+from rnalm.models.wide import is_wide
 from rnalm.prediction.predict import too_long
 from rnalm.scoring.check import check_strands
 from rnalm.scoring.explain import Contrast, Subject, averages_strands
@@ -65,7 +67,7 @@ class IntegratedGradients:
     Raises
     ------
     RnalmError
-        If both strands are to be explained and tokens are longer than a letter.
+        If both strands are to be explained and tokens are longer than a letter, or a model has a linear part.
     """
 
     def __init__(
@@ -76,6 +78,11 @@ class IntegratedGradients:
         batch_tokens: int | None = None,
         precision: str = EXACT,
     ) -> None:
+        if any(map(is_wide, subject.models)):
+            raise RnalmError(
+                "interpret.method: integrated_gradients: the models count runs of letters (model.wide), and counts have no "
+                "gradient; expected loo"
+            )
         if any(map(averages_strands, subject.models)):
             check_strands("interpret.method: integrated_gradients", "method: loo and level: base", tokenizer)
         self.subject, self.steps, self.batch_tokens, self.precision = subject, steps, batch_tokens, precision

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -25,6 +26,33 @@ REGIONS = {"5′": 2, "3′": 3}
 BESIDE = {-1: 0.5, 0: 1.0, 1: 0.5}
 #: Letters that are looked at together, about, and sequences, at most.
 BLOCK, ROWS = 2**20, 4096
+
+
+#: How many numbers blocks without runs consist of, by what they are of.
+NUMBERS = {"length": 1, "marks": 2, "regions": 3}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A block of features.
+
+    Attributes
+    ----------
+    name : str
+        What people call it.
+    where : {'length', 'marks', 'regions', 'all', 'marked', 'before', 'behind', 'frame'}
+        Numbers: the length, how many marks there are, or how long regions are. Runs: all, or those that begin at a mark, before
+        the first or behind the last codon, or at every third letter.
+    n : int
+        Letters of the runs whose shares it consists of; 0: it consists of numbers.
+    mark : int
+        Which marks, where it is of marks.
+    """
+
+    name: str
+    where: str
+    n: int = 0
+    mark: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,6 +113,30 @@ class Ngrams:
         """Count the pairs of a position and a run of so many letters."""
         return max(0, (self.length or 0) - n + 1) * len(self.letters) ** n
 
+    @cached_property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What is counted wherever it is, block by block."""
+        codons = len(self.letters) ** 3 <= MOST
+        found = [Kind("length", "length"), *(Kind(f"{n}-grams", "all", n) for n in range(1, self.longest + 1))]
+        for mark in self.marks:
+            name = "capitals" if mark < 0 else f"modifier {mark + 1}"
+            found.append(Kind(f"{name}: how many", "marks", mark=mark))
+            if codons:
+                found.append(Kind(f"{name}: triplets", "marked", 3, mark))
+            if mark in self.frames:
+                found.append(Kind(f"{name}: regions", "regions", mark=mark))
+                for where, (end, longest) in zip(("before", "behind"), REGIONS.items(), strict=True):
+                    for n in range(1, min(longest, self.longest) + 1):
+                        found.append(Kind(f"{name}: {n}-grams of the {end} region", where, n, mark))
+        if codons and not self.frames:
+            found.append(Kind("triplets in frame", "frame", 3))
+        return tuple(found)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Features of each block."""
+        return [len(self.letters) ** kind.n if kind.n else NUMBERS[kind.where] for kind in self.kinds]
+
     def blocks(self, sequences: Sequence[Encoded]) -> dict[str, np.ndarray]:
         """Count what there is in sequences, wherever it is.
 
@@ -99,24 +151,11 @@ class Ngrams:
             By name, float32 ``(sequences, features)``: logarithms of lengths, and shares of all runs of a kind.
         """
         text = _spell(self, sequences)
-        codons = len(self.letters) ** 3 <= MOST
-        found = {"length": np.log(np.maximum(text.lengths, 1))[:, None]}
-        found |= {f"{n}-grams": text.shares(n) for n in range(1, self.longest + 1)}
-        for mark in self.marks:
-            begins, name = text.marks[mark], "capitals" if mark < 0 else f"modifier {mark + 1}"
-            count = text.per_row(begins)
-            found[f"{name}: how many"] = np.stack([np.log1p(count), count / np.maximum(text.lengths, 1)], axis=1)
-            if codons:
-                found[f"{name}: triplets"] = text.shares(3, begins)
-            if mark in self.frames:
-                inside = text.regions(begins)
-                found[f"{name}: regions"] = np.stack([np.log1p(text.per_row(inside == k)) for k in range(3)], axis=1)
-                for region, (end, longest) in zip((0, 2), REGIONS.items(), strict=True):
-                    for n in range(1, min(longest, self.longest) + 1):
-                        found[f"{name}: {n}-grams of the {end} region"] = text.shares(n, inside == region)
-        if codons and not self.frames:
-            found["triplets in frame"] = text.shares(3, text.position % 3 == 0)
-        return {name: values.astype(np.float32) for name, values in found.items()}
+        found = {}
+        for kind in self.kinds:
+            values = text.shares(kind.n, text.begins(kind)) if kind.n else text.numbers(kind)
+            found[kind.name] = values.astype(np.float32)
+        return found
 
     def placed(self, sequences: Sequence[Encoded]) -> "csr_array":
         """Count runs by their position, and by half beside it, in sequences of one length; what lies beyond it is passed over.
@@ -188,6 +227,25 @@ class _Text:
         """Count the letters of each sequence that are chosen."""
         return np.bincount(self.row[chosen], minlength=len(self.lengths))
 
+    def begins(self, kind: Kind) -> np.ndarray | None:
+        """Say at which letters runs begin that are counted; None: at all."""
+        if kind.where == "all":
+            return None
+        if kind.where == "frame":
+            return self.position % 3 == 0
+        marks = self.marks[kind.mark]
+        return marks if kind.where == "marked" else self.regions(marks) == {"before": 0, "behind": 2}[kind.where]
+
+    def numbers(self, kind: Kind) -> np.ndarray:
+        """Give the numbers of a block without runs ``(sequences, numbers)``."""
+        if kind.where == "length":
+            return numbers(kind, self.lengths)
+        marks = self.marks[kind.mark]
+        if kind.where == "marks":
+            return numbers(kind, self.lengths, self.per_row(marks))
+        inside = self.regions(marks)
+        return numbers(kind, *(self.per_row(inside == region) for region in range(3)))
+
     def regions(self, begins: np.ndarray) -> np.ndarray:
         """Say of each letter whether it stands before all codons (0), from the first to the last (1), or behind (2)."""
         first = np.full(len(self.lengths), np.iinfo(np.int64).max)
@@ -195,6 +253,29 @@ class _Text:
         np.minimum.at(first, self.row[begins], self.position[begins])
         np.maximum.at(last, self.row[begins], self.position[begins] + 2)
         return np.where(self.position < first[self.row], 0, np.where(self.position <= last[self.row], 1, 2))
+
+
+def numbers(kind: Kind, *of: np.ndarray) -> np.ndarray:
+    """Make a block of numbers.
+
+    Parameters
+    ----------
+    kind : Kind
+        Without runs.
+    *of : numpy.ndarray
+        Letters of each sequence, and how many marks it has where the block is of these; or letters of each of its regions
+        ``(sequences,)``.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(sequences, numbers)``
+    """
+    if kind.where == "length":
+        return np.log(np.maximum(of[0], 1))[:, None]
+    if kind.where == "marks":
+        return np.stack([np.log1p(of[1]), of[1] / np.maximum(of[0], 1)], axis=1)
+    return np.stack([np.log1p(letters) for letters in of], axis=1)
 
 
 def _spell(ngrams: Ngrams, sequences: Sequence[Encoded]) -> _Text:

@@ -88,6 +88,9 @@ class LogCallback(TrainerCallback):
         elif "eval_loss" in logs:
             metrics = {name: value for name, value in logs.items() if name.startswith("eval_") and "scaled" not in name}
             shown = "  ".join(f"{name.removeprefix('eval_')} {value:.4f}" for name, value in metrics.items())
+            if not state.global_step:
+                log.info("before training, by the linear part alone: validation %s", shown)
+                return
             where = ("step", state.global_step, state.max_steps)
             log.info(
                 "%s %d/%d  train loss %.4f  validation %s",

@@ -40,7 +40,8 @@ class State:
     step, epoch : int
         Optimizer steps and epochs done.
     best_step : int or None
-        After which the best model so far was saved; None where no metric chose one.
+        After which the best model so far was saved, 0 where that is the one that training began with; None where no metric
+        chose one.
     patience_used : int
         Epochs in a row without an improvement, as early stopping counts them.
     """
@@ -50,6 +51,11 @@ class State:
     epoch: int
     best_step: int | None
     patience_used: int
+
+    @property
+    def kept_step(self) -> int:
+        """The step of the model that is kept: the best so far, or the newest where no metric chose."""
+        return self.step if self.best_step is None else self.best_step
 
 
 class Checkpoints:
@@ -91,7 +97,7 @@ class Checkpoints:
                 log.warning("%s: this checkpoint is not whole, and is not used", folder)
                 shutil.rmtree(folder)
         # A run goes on from its newest checkpoint, and needs the best one at its end.
-        while (newest := self.newest()) and newest.best_step and not self._folder(newest.best_step).is_dir():
+        while (newest := self.newest()) and not self.best(newest).is_dir():
             shutil.rmtree(newest.folder)
 
     @property
@@ -134,7 +140,7 @@ class Checkpoints:
         state : State
             Where training stands.
         """
-        return self._folder(state.best_step) if state.best_step else state.folder
+        return self._folder(state.kept_step)
 
     def _folder(self, step: int) -> Path:
         """Name the checkpoint of a step."""

@@ -20,10 +20,12 @@ from rnalm.labels import folds, metrics, targets
 from rnalm.models import probe, registry
 from rnalm.models.heads import TokenHead
 from rnalm.models.own import OwnNetwork
+from rnalm.models.wide import widen
 from rnalm.prediction.predict import predict_with
 from rnalm.tokens import encode
 from rnalm.tokens.tokenizer import all_special_ids, load_tokenizer, token_names
 from rnalm.training import fold, processes, start, write
+from rnalm.training.baseline.candidates import linear_part
 from rnalm.training.checkpoints import State
 from rnalm.training.loop import epochs, is_main, leg
 from rnalm.training.trainer import FoldData, FoldTrainer, Job, judge, predict_validation
@@ -141,7 +143,8 @@ def new_model(job: Job, data: FoldData) -> PreTrainedModel:
         entries["use_cache"] = False  # the Trainer sets it too; a model that it need not train any more should look the same
         if data.meaning.task == "regression":
             mean, sd = targets.mean_and_sd(data.training.known)
-            entries |= {"output_mean": mean.tolist(), "output_sd": sd.tolist()}
+            # A linear part knows the mean.
+            entries |= {"output_mean": (0 * mean if job.model.get("wide") else mean).tolist(), "output_sd": sd.tolist()}
         if data.meaning.classes:
             entries["id2label"] = dict(enumerate(data.meaning.classes))
             entries["label2id"] = {name: index for index, name in enumerate(data.meaning.classes)}
@@ -161,6 +164,9 @@ def new_model(job: Job, data: FoldData) -> PreTrainedModel:
             if shortest == longest:
                 probe.settle(model, longest)
             check_own(job, model, data)
+        if job.model.get("wide"):
+            tried = [data.training.sequences[row].input_ids.tolist() for row in (0, -1)]
+            widen(model, linear_part(job, data), tried, independent=job.task != "classification")
         return model
 
     return start.new_model(job, create)

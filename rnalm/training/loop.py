@@ -12,9 +12,11 @@ from torch.utils.tensorboard import SummaryWriter
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainingArguments
 from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from rnalm import compute
 from rnalm.errors import RnalmError
+from rnalm.models.wide import is_wide
 from rnalm.tokens.buckets import LengthBuckets
 from rnalm.training import _compat
 from rnalm.training.callbacks import EpochCallback, LogCallback, SealCallback
@@ -237,6 +239,8 @@ class EpochTrainer(Trainer):
             self.add_callback(EarlyStoppingCallback(patience))
         # Without this, an interrupted run would forget how long it has been waiting for an improvement.
         self.args.restore_callback_states_from_checkpoint = counting
+        # What has a linear part begins as it: so good a model must not get worse by training.
+        self.args.eval_on_start = state is None and is_wide(self.network)
         try:
             with compute.allocating():
                 self.train(resume_from_checkpoint=str(state.folder) if state else None)
@@ -255,7 +259,16 @@ class EpochTrainer(Trainer):
         values = {f"{metric_key_prefix}_{name}": value for name, value in values.items()}
         self.log(values)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, values)
+        if not self.state.global_step:
+            self._keep_start(values)
         return values
+
+    def _keep_start(self, values: dict[str, float]) -> None:
+        """Save the model that training begins with, as the best so far: the Trainer only looks at it."""
+        if self._determine_best_metric(values, trial=None):  # not if the metric is not defined for it
+            self.state.best_model_checkpoint = str(self.run.folder / f"{PREFIX_CHECKPOINT_DIR}-0")
+        self._save_checkpoint(self.network, trial=None)
+        self.control = self.callback_handler.on_save(self.args, self.state, self.control)
 
     def validate(self) -> dict[str, float]:
         """Compute all metrics on the validation rows."""

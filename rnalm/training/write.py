@@ -1,6 +1,7 @@
 """Write the folder of a model whose training has ended."""
 
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -62,10 +63,11 @@ def _copy(file: Path, place: Path) -> None:
 
 
 def _of_best(state: State, history: Path, in_steps: bool) -> dict[str, float]:
-    """Read the loss of the epoch, or step, that is kept, and which of how many it is."""
-    step = state.best_step or state.step
+    """Read the loss of the epoch, or step, that is kept, and which of how many it is; before the first, there is no loss."""
+    step = state.kept_step
     entries = json.loads(history.read_text())["log_history"]
-    best = next(entry for entry in entries if entry["step"] == step and "loss" in entry)
+    before = {"step": 0, "epoch": 0, "loss": math.nan}
+    best = next(entry for entry in [*entries, before] if entry["step"] == step and "loss" in entry)
     if in_steps:
         return {"train_loss": best["loss"], "steps": state.step, "best_step": step}
     return {"train_loss": best["loss"], "epochs": state.epoch, "best_epoch": round(best["epoch"])}

@@ -188,6 +188,18 @@ def test_the_number_of_folds_and_whether_they_test_are_known_beforehand(options,
             "interpret.level is for method loo, found method ['integrated_gradients']",
         ),
         (
+            {**MINIMAL, "model": {"wide": True}, "interpret": {"method": ["loo", "integrated_gradients"]}},
+            "interpret.method: integrated_gradients: model.wide counts runs of letters, which have no gradient; expected loo",
+        ),
+        (
+            {**MINIMAL, "model": {"name": "frames", "wide": True}, "labels": {"per": "token"}},
+            "model.wide: runs of letters are counted in whole sequences; expected labels.per: sequence",
+        ),
+        (
+            {**MINIMAL, "model": {"folders": ["there"], "wide": True}},
+            "unknown key 'model.wide'; valid: folders, trust",
+        ),
+        (
             changed("interpret", {"modes": ["mask"], "steps": 100}),
             "interpret.steps is for method integrated_gradients, found method ['loo']",
         ),

@@ -16,7 +16,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from rnalm.errors import RnalmError
 from rnalm.models import registry
-from rnalm.models.framed import check_length, choose_frame, limit, put_frame, save_tokenizer
+from rnalm.models.framed import check_length, choose_frame, limit, plain_class, put_frame, save_tokenizer
 from rnalm.tokens.tokenizer import SPECIAL_TOKENS
 
 SPECIAL = {"unk": 0, "pad": 1, "cls": 2, "sep": 3, "mask": 4, "bos": 5, "eos": 6}
@@ -84,7 +84,7 @@ def make(kind: str, n_outputs: int = 1, **sizes):
 def plain(model, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Run the model of transformers on sequences with a frame."""
     with torch.no_grad():
-        return type(model).__mro__[2].forward(model, input_ids=ids, attention_mask=mask).logits
+        return plain_class(model.config).forward(model, input_ids=ids, attention_mask=mask).logits
 
 
 def draw_ids(rows: int, length: int, seed: int = 0) -> torch.Tensor:

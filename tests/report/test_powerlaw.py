@@ -177,6 +177,7 @@ LEFT_OUT = [
     ("gru.weight_ih_l0", LINEAR, "recurrent: the matrices of several gates in one"),
     ("lstm.weight_hh_l1_reverse", LINEAR, "recurrent: the matrices of several gates in one"),
     ("bert.embeddings.word_embeddings.weight", LINEAR, "an embedding: its rows are looked up, it multiplies nothing"),
+    ("wide.weights", LINEAR, "of the linear part: no layer of the network"),
     ("model.embed_tokens.weight", LINEAR, "an embedding: its rows are looked up, it multiplies nothing"),
     ("transformer.wte.weight", LINEAR, "an embedding: its rows are looked up, it multiplies nothing"),
     ("dense.weight", torch.rand(49, 90), "49 eigenvalues that are not 0, fewer than 50"),

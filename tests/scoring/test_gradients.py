@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
+from wide import counted, linear
 
 from rnalm.labels.labels import Labels
 from rnalm.labels.scaling import Scaler
 from rnalm.models import registry
+from rnalm.models.wide import Wide, attach
 from rnalm.scoring import gradients
 from rnalm.scoring.explain import Subject
 from rnalm.scoring.gradients import IntegratedGradients
@@ -108,6 +110,16 @@ def test_of_a_linear_model_each_token_adds_its_own_term(tokenizer):
     assert sites.token.to_pylist() == ["a", "c", "c", "t", "[UNK]"]
     assert sites.position.tolist() == [[place, place + 1] for place in range(5)]
     assert found.pred == pytest.approx(run(model, sequence.input_ids)[0], rel=1e-6)
+
+
+def test_models_with_a_linear_part_are_refused(tokenizer, make_model, refusal):
+    model = make_model(0, {})
+    own = counted("letters")
+    attach(model, Wide.of(own, linear(own, 1, False, 0)))
+    assert refusal(explain, model, random_sequence(9), tokenizer) == (
+        "interpret.method: integrated_gradients: the models count runs of letters (model.wide), and counts have no gradient; "
+        "expected loo"
+    )
 
 
 def assert_sums(found, due, tolerance: float = 0.01) -> None:

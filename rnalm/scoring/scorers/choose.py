@@ -4,11 +4,13 @@ from transformers import PreTrainedModel
 
 from rnalm.errors import RnalmError
 from rnalm.models.token_config import by_token
+from rnalm.models.wide import is_wide
 from rnalm.scoring.precision import EXACT
 from rnalm.scoring.scorers.base import Scorer
 from rnalm.scoring.scorers.cones import ConeScorer
 from rnalm.scoring.scorers.incremental import IncrementalScorer
 from rnalm.scoring.scorers.naive import NaiveScorer
+from rnalm.scoring.scorers.wide import WideScorer
 
 
 def choose(model: PreTrainedModel, scorer: str = "auto", batch_tokens: int | None = None, precision: str = EXACT) -> Scorer:
@@ -43,4 +45,6 @@ def choose(model: PreTrainedModel, scorer: str = "auto", batch_tokens: int | Non
     if precision == "tf32" and model.device.type != "cuda":
         raise RnalmError("interpret.precision: tf32 needs a GPU, and none is used here; expected float32 or bf16")
     kind = fast if local and scorer != "naive" else NaiveScorer
-    return kind(model, batch_tokens, precision)
+    made = kind(model, batch_tokens, precision)
+    # The naive scorer runs the whole model; what a model says of its parts is of its network.
+    return WideScorer(made, model) if kind is IncrementalScorer and is_wide(model) else made

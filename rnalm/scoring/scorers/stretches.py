@@ -19,11 +19,12 @@ from transformers import PreTrainedModel
 from rnalm.compute import allocating, send
 from rnalm.models.local import Flattened, Layer, Local
 from rnalm.models.registry import pad_id
+from rnalm.models.wide import is_wide
 from rnalm.prediction.predict import Predictor, too_long
 from rnalm.scoring.edits import NOWHERE, offsets, ranges
 from rnalm.scoring.scorers.windows import through
 from rnalm.sequences.edited import Window
-from rnalm.tokens.batches import fit_modifiers
+from rnalm.tokens.batches import collate, fit_modifiers
 from rnalm.tokens.dataset import Encoded
 
 log = logging.getLogger(__name__)
@@ -185,7 +186,7 @@ class StretchScorer:
         self.pad = pad_id(model)
         #: Of each layer ``(taps, channels, filters)``.
         self.kernels = [layer.convolution.weight.detach().permute(2, 1, 0).contiguous() for layer in self.local.layers]
-        self.whole = WholeScorer(model, batch_tokens)
+        self.whole, self.whole_tokens = WholeScorer(model, batch_tokens), batch_tokens
         #: Sequences that are computed together at most, as far as is known.
         self.together = sys.maxsize
 
@@ -215,7 +216,17 @@ class StretchScorer:
             most = max(1, MOST_TABLE // (length + sum(self.local.margin))) if length else len(alike)
             for chosen in np.array_split(alike[np.argsort(joined.left[alike], kind="stable")], -(-len(alike) // most)):
                 outputs[chosen] = self._score(stretch, joined[chosen])
+        if is_wide(self.model) and not other.all():
+            self._add_linear(outputs, stretch, joined, np.flatnonzero(~other))
         return outputs
+
+    def _add_linear(self, outputs: np.ndarray, stretch: Encoded, joined: Joined, chosen: np.ndarray) -> None:
+        """Add the linear part to what the network gives of some sequences: it is so fast that it reads them whole."""
+        most = max(1, self.whole_tokens // int(joined.length[chosen].max()))
+        for part in np.array_split(chosen, -(-len(chosen) // most)):
+            batch = collate([joined.sequence(stretch, number) for number in part.tolist()], self.channels, self.pad)
+            inputs = {name: own.to(self.device) for name, own in batch.items()}
+            outputs[part] += self.model.wide(**inputs).cpu().numpy()  # pyright: ignore[reportCallIssue]
 
     def _score(self, stretch: Encoded, joined: Joined) -> np.ndarray:
         """Score sequences that are computed together; where memory runs out, one half after the other."""

@@ -200,7 +200,7 @@ def _within_memory() -> Iterator[None]:
 def _reached(state: State, metric: str) -> float:
     """Read the metric on the validation rows at the epoch whose model would be kept."""
     history = read_json(state.folder / contract.HISTORY)["log_history"]
-    step, name = state.best_step or state.step, f"eval_{metric}"
+    step, name = state.kept_step, f"eval_{metric}"
     value = next(entry[name] for entry in history if entry["step"] == step and name in entry)
     if not math.isfinite(value):
         raise RnalmError(f"{metric} is not defined for what it predicts")
