@@ -253,6 +253,8 @@ class Plan(Experiment):
         if rule == "check_interpretation":
             own = self.starting_point() if isinstance(self.settings.model, OwnModel) else []
             return [*self.beds, *self._of_given("labels.json"), *own]
+        if rule == "draw_scores":
+            return self.annotations
         if rule == "write_report":
             return [*self.annotations, *self.regions, *(cohort.letters for cohort in self.settings.variants.values())]
         return []

@@ -118,17 +118,19 @@ def render(
         temporary.write_text(page, encoding="utf-8")
 
 
-def template(path: str) -> Template:
+def template(path: str, **further: str) -> Template:
     """Read the template of a page: ``style`` and ``sorting`` in it are what all pages have in common.
 
     Parameters
     ----------
     path : str
         Its place in the library.
+    **further : str
+        Files that it takes in, too, by the names that it has for them.
     """
     shared = {"style": "report/pages.css", "sorting": "report/sorting.js"}
     environment = Environment(autoescape=True, trim_blocks=True)
-    environment.globals |= {name: _written(place) for name, place in shared.items()}
+    environment.globals |= {name: _written(place) for name, place in (shared | further).items()}
     return environment.from_string(_written(path))
 
 

@@ -98,18 +98,18 @@ def test_all_sequences_are_listed_in_order_with_label_prediction_and_length(writ
 
 
 @pytest.mark.parametrize(
-    ("task", "green", "red"), [(1.5, "raises the", "lowers it"), ("late", "points toward", "away from it")]
+    ("task", "blue", "orange"), [(1.5, "raises the", "lowers it"), ("late", "points toward", "away from it")]
 )
 @pytest.mark.parametrize(
     ("method", "sense", "formula"),
-    [("remove", -1, "contribution is −loo, by"), ("integrated_gradients", 1, "contribution is loo.")],
+    [("remove", -1, "effect is −loo, by"), ("integrated_gradients", 1, "effect is loo.")],
 )
-def test_what_speaks_for_the_prediction_is_positive_and_green(write, task, green, red, method, sense, formula):
+def test_what_speaks_for_the_prediction_is_positive_and_blue(write, task, blue, orange, method, sense, formula):
     page = write(scores("s", "ac", [-0.5, 0.25], pred=task, label=task), method=method)
     [record] = records(page)
     assert unpack(record)["loo"].tolist() == pytest.approx([-0.5 * sense, 0.25 * sense], abs=1e-5)
     assert [value for *_, value in record["strongest"]] == [-0.5 * sense, 0.25 * sense]
-    assert re.search(f"Green [a-z ]*{green}[a-z ]*, red {red}\\.", text_of(page))
+    assert re.search(f"Blue, up [a-z ]*{blue}[a-z ]*, orange, down {orange}\\.", text_of(page))
     assert formula in text_of(page)
 
 
@@ -151,7 +151,7 @@ def test_of_several_targets_the_page_speaks_of_predictions(write, tmp_path):
     assert (record["explained"], record["label"], record["pred"]) == ("liver", None, 1.5)
     assert (record["drawn"]["label"], record["drawn"]["pred"]) == ([None, 3.0], [1.5, 2.0])
     assert "The list is of the target liver" in page
-    assert "Contributions to target <select" in page
+    assert "Effects on target <select" in page
     assert "raises the prediction" in page
     assert "toward the class" not in page
 
@@ -235,7 +235,7 @@ def test_the_page_needs_no_other_file_and_no_network_and_says_so_much_without_sc
     page = write(scores("s", "ac", [0.1, 0.2]))
     for _, attributes in Elements(page).found:
         assert not {"src", "srcset", "data", "poster"} & set(attributes)
-        assert attributes.get("href", "#").startswith("#")
+        assert re.fullmatch("#|loo_scores.(csv|parquet)", attributes.get("href", "#"))
     assert not re.search(r"https?:|url\(|@import|fetch\(|import\(", page)
     [said] = re.findall("<noscript>(.*?)</noscript>", page, re.DOTALL)
     assert "loo_scores.parquet" in said
@@ -326,9 +326,11 @@ def test_a_browser_draws_each_token_in_its_colour(write, tmp_path):
     drawn = browse(tmp_path, "#" + "".join(f"%{byte:02x}" for byte in NASTY.encode()))
     letters = re.findall(r"<i ([^>]*)>([^<]*)</i>", drawn[drawn.index('id="letters"') : drawn.index('id="more"')])
     assert "".join(text for _, text in letters) == "ac··g"
-    styles = [re.search(r"rgba?\(([^)]*)\)", attributes) for attributes, _ in letters]
-    green, red = "52, 168, 83", "234, 84, 72"
-    assert [style and style[1] for style in styles] == [green, f"{red}, 0.5", None, None, f"{red}, 0"]
+    styles = [re.search(r"background: rgb\(([^)]*)\); color: ([^;]*);", attributes) for attributes, _ in letters]
+    # Full colour is 1; letters on what is not dark are dark.
+    dark = "rgb(29, 33, 41)"
+    expected = [("122, 163, 205", dark), ("244, 207, 179", dark), None, None, None]
+    assert [style and style.groups() for style in styles] == expected
     titles = [unescape(re.search('title="([^"]*)"', attributes)[1]) for attributes, _ in letters]
     assert titles[0].splitlines() == ["4 a: +0.6", "→ c: +0.8 ± 0.01", "→ g: +0.4 ± 0.01"]
     assert titles[2] == "6: not scored"

@@ -107,6 +107,7 @@ rule draw_scores:
     input:
         scores=f"{OUT}/{{place}}/loo_scores_{{mode}}.parquet",
         verdict=PLAN.verdict,
+        provided=provided("draw_scores"),
     output:
         f"{OUT}/{{place}}/loo_scores_{{mode}}.html",
     log:
@@ -121,6 +122,7 @@ rule draw_scores:
         runtime=60,
     params:
         code=code("draw_scores.py"),
+        content=content("draw_scores"),
         job=job("draw_scores"),
     script:
         "../scripts/draw_scores.py"
