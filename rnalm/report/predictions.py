@@ -41,11 +41,19 @@ def predictions(job: Job, query: Query) -> Section:
         blocks.insert(1 + bool(bars), by_class(each, "target" if numbers else "class"))
     if len(scores) > 1:
         blocks.append(_models_table(scores | bars, folded=f"Metrics of each {job.unit(query)}"))
-    return Section(query.title("Predictions"), [Block(links=_files(job, query)), *blocks])
+    return Section(query.title("Predictions"), [Block(links=tables_beside(job, query)), *blocks])
 
 
-def _files(job: Job, query: Query) -> list[tuple[str, str]]:
-    """List the tables of predictions."""
+def tables_beside(job: Job, query: Query) -> list[tuple[str, str]]:
+    """List the tables of predictions: names, and where they lie beside the report.
+
+    Parameters
+    ----------
+    job : Job
+        What the report is made of.
+    query : Query
+        What was predicted.
+    """
     folder = Path(query.predictions).parent
     return [(path.name, job.place(path)) for path in sorted(folder.iterdir()) if path.suffix in (".csv", ".parquet")]
 

@@ -104,7 +104,8 @@ def _by_kind(job: Job, cohort: Cohort, summary: Summary, measure: Measure) -> Bl
     caption = "Alleles by the size of their effect, from the smallest that are drawn, or less, to the largest."
     if measure.signed:
         caption += " Up, blue: ALT raises the prediction; down, orange: it lowers it."
-    drawn = alleles.distributions(summary, measure.signed, what)
+    unit = job.unit_of_labels if measure.score != "logits" else ""
+    drawn = alleles.distributions(summary, measure.signed, f"{what} ({unit})" if unit else what)
     block = picture(job.figures, picture_name("effects", cohort.name), drawn, caption, heading="By kind")
     return replace(block, table={"columns": columns, "rows": rows})
 

@@ -109,7 +109,12 @@ rule draw_scores:
         verdict=PLAN.verdict,
         provided=provided("draw_scores"),
     output:
-        f"{OUT}/{{place}}/loo_scores_{{mode}}.html",
+        report(
+            f"{OUT}/{{place}}/loo_scores_{{mode}}.html",
+            caption="../report/scores.rst",
+            category="Sequence by sequence",
+            labels={"scores": "{mode}", "of": "{place}"},
+        ),
     log:
         f"{OUT}/logs/{{place}}/draw-{{mode}}.log",
     benchmark:
