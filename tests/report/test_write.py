@@ -307,6 +307,30 @@ def test_profiles_are_of_the_lowest_and_highest_predictions_and_letters_tell_pos
     assert re.findall(r'<i(?: class="dark")? style="background:#[0-9a-f]{6}" title="([^"]*)">', text) == expected
 
 
+def test_profiles_points_and_letters_lead_to_the_pages_of_their_sequences_and_tables_to_their_files(experiment, page):
+    job, text = experiment(), page().text
+    folder = Path(job.figures).parent
+    pictured = re.findall(r'xlink:href="([^"]*#seq[^"]*)"', text)
+    lettered = re.findall(r'<b><a href="([^"]*)">seq', text)
+    scored = {f"#seq%3C{row}%3E" for row in range(8)}
+    assert {place[place.index("#") :] for place in pictured} == scored
+    assert len(lettered) == 2
+    assert {place[: place.index("#")] for place in [*pictured, *lettered]} == {
+        job.place(Path(job.queries[0].scores["remove"]).with_suffix(".html"))
+    }
+    tables = [place for place in page().links if place.endswith((".csv", ".parquet"))]
+    assert tables
+    assert job.place(folder / "interpret" / "a b.csv") == "interpret/a%20b.csv"
+
+
+def test_axes_and_text_have_the_name_of_the_label_and_its_unit(experiment, tmp_path):
+    job = experiment()
+    job = replace(job, config=job.config | {"labels": job.config["labels"] | {"unit": "h"}})
+    text = written(job, tmp_path).text
+    for expected in ("true label (h)", "predicted label (h)", "effect (h)", "in the units of the labels (h)"):
+        assert expected in text
+
+
 def test_no_sequence_is_shown_twice_where_there_are_fewer_than_asked_for(experiment, tmp_path):
     shown = re.findall(r"<b><a [^>]*>(seq&lt;\d&gt;)</a></b>", written(experiment(), tmp_path, profiles=50).text)
     assert len(shown) == len(set(shown)) == 8
