@@ -349,3 +349,36 @@ def test_scores_of_models_that_know_nothing_are_grey_below_a_banner(write, tmp_p
     page = write(scores("s1", "acgu", [1.0, -1.0, 0.5, 0.0]), verdict=tmp_path / "verdict.json")
     shown = '<p class="banner" role="alert">No better than chance: do not read the letters.</p>' in page
     assert (shown, '<body class="unread">' in page) == (readable is False,) * 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="needs a browser")
+@pytest.mark.parametrize(
+    ("keys", "part"),
+    [("", "0 to 120"), ("Home" + 20 * " >" + " Enter", "0 to 21"), ("Home + +", "0 to 30"), ("Home + Escape", "0 to 120")],
+)
+def test_a_track_is_zoomed_by_keys_and_tells_what_stands_at_a_token(write, tmp_path, keys, part):
+    (tmp_path / "known.bed").write_text("s\t18\t24\tmotif\n")
+    page = write(scores("s", "Acg" * 40, [-0.25] * 120, loo_sd=0.01), unit="h", annotations=tmp_path / "known.bed")
+    script = """<script>
+        for (const key of KEYS.split(" ").filter(Boolean)) {
+          const pressed = key === ">" ? {key: "ArrowRight", shiftKey: true} : {key};
+          document.getElementById("detail").dispatchEvent(new KeyboardEvent("keydown", pressed));
+        }
+        track.point(20);
+        const told = document.getElementById("told").textContent;
+        document.title = `${track.from} to ${track.to}; ${track.frame.length}; ${told}`;
+        </script></body>"""
+    keyed = script.replace("KEYS.", f"{json.dumps(keys)}.")
+    (tmp_path / "page.html").write_text(page.replace("</body>", keyed), encoding="utf-8")
+    [title] = re.findall("<title>(.*?)</title>", browse(tmp_path, "#s"), re.DOTALL)
+    assert title == f"{part}; 40; 20 g: +0.25 ± 0.01\nin motif"
+
+
+def test_elements_of_other_sequences_are_not_in_the_page_and_tables_are_led_to(write, tmp_path):
+    (tmp_path / "known.bed").write_text("s\t0\t1\tmotif\nother\t0\t2\n")
+    page = write(scores("s", "ac", [0.1, 0.2]), scores("t", "ac", [0.1, 0.2]), unit="h", annotations=tmp_path / "known.bed")
+    assert [record.get("elements") for record in records(page)] == [[[0, 1, "motif"]], None]
+    assert re.findall('<a href="([^"]*)" download>', page) == ["loo_scores.csv", "loo_scores.parquet"]
+    assert "label (h)" in page
+    assert page.count("function sortable(") == 1
