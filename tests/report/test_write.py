@@ -315,9 +315,9 @@ def test_profiles_points_and_letters_lead_to_the_pages_of_their_sequences_and_ta
     scored = {f"#seq%3C{row}%3E" for row in range(8)}
     assert {place[place.index("#") :] for place in pictured} == scored
     assert len(lettered) == 2
-    assert {place[: place.index("#")] for place in [*pictured, *lettered]} == {
-        job.place(Path(job.queries[0].scores["remove"]).with_suffix(".html"))
-    }
+    pages = {place[: place.index("#")] for place in [*pictured, *lettered]}
+    assert {Path(place).name for place in pages} == {"scores_remove.html"}
+    assert len(pages) == 1
     tables = [place for place in page().links if place.endswith((".csv", ".parquet"))]
     assert tables
     assert job.place(folder / "interpret" / "a b.csv") == "interpret/a%20b.csv"
