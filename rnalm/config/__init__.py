@@ -289,6 +289,8 @@ as Weights & Biases writes it."""
             if self.interpret.scale != "probability":
                 raise ValueError("interpret.scale is for task: classification, found task: regression")
         else:
+            if self.labels.unit:
+                raise ValueError(f"labels.unit is for task: regression, found task: {self.task}")
             if self.labels.scaling != "none":
                 raise ValueError(f"labels.scaling is for task: regression, found task: {self.task}")
             if self.labels.class_weights and self.labels.positive_weight:

@@ -117,6 +117,8 @@ class Labels(Section):
     """For `per: token`, `task: multilabel` and sites of a BED file: their names, each a class."""
     scaling: Literal["none", "log", "minmax", "standard"] = "none"
     """Scaling for regression, fitted on the training rows of a fold and inverted in everything reported."""
+    unit: Annotated[str, Field(min_length=1)] | None = None
+    """Unit of the labels, as `h`, for axes and tables of the report; nothing is converted. Only for regression."""
     quality: dict[str, Annotated[float, Field(ge=0)]] = {"STRONG": 1.0, "GOOD": 0.75, "WEAK": 0.5, "POOR": 0.25}
     """Weights of the quality labels in `columns.weight`."""
     class_weights: bool = False

@@ -308,9 +308,16 @@ def write_mutations(experiment: Experiment, place: str, archive: str) -> Params:
 
 
 def draw_scores(experiment: Experiment, place: str, mode: str) -> Params:
-    """Give what the page of the scores is called, and what is explained."""
-    source, of = source_of(place), "target" if experiment.settings.task == "regression" else "class"
-    return {"method": mode, "name": "" if source == "source" else source, "of": of}
+    """Give what the page of the scores is called, what is explained, in what, and where elements are."""
+    settings, source = experiment.settings, source_of(place)
+    numbers = settings.task == "regression"
+    return {
+        "method": mode,
+        "name": "" if source == "source" else source,
+        "of": "target" if numbers else "class",
+        "unit": (settings.labels.unit or "") if numbers else settings.interpret.scale,
+        "annotations": settings.report.annotations,
+    }
 
 
 def find_patterns(experiment: Experiment, place: str, mode: str) -> Params:

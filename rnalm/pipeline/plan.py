@@ -94,7 +94,7 @@ class Plan(Experiment):
         """
         if stage == "all":
             asked = [name for name in STAGES if name != "powerlaw" or self.settings.powerlaw]
-            return [file for name in asked for file in self.targets(name)]
+            return list(dict.fromkeys(file for name in asked for file in self.targets(name)))
         return [f"{self.out}/{file}" for file in getattr(self, f"_{stage}")()]
 
     def _tokenize(self) -> list[str]:
@@ -182,7 +182,9 @@ class Plan(Experiment):
         return [f"powerlaw/{name}" for name in contract.SPECTRA]
 
     def _report(self) -> list[str]:
-        return ["report.html"] if self.sources or self.settings.variants else []
+        # Its links lead to the pages of scores.
+        pages = [f"{self.scored(*asked)}.{contract.PAGE}".removeprefix(f"{self.out}/") for asked in self.asked]
+        return ["report.html", *pages] if self.sources or self.settings.variants else []
 
     def pictures(self) -> list[Picture]:
         """List the pictures of the report."""
@@ -264,6 +266,8 @@ class Plan(Experiment):
         if rule == "check_interpretation":
             own = self.starting_point() if isinstance(self.settings.model, OwnModel) else []
             return [*self.beds, *self._of_given("labels.json"), *own]
+        if rule == "draw_scores":
+            return self.annotations
         if rule == "write_report":
             return [*self.annotations, *self.regions, *(cohort.letters for cohort in self.settings.variants.values())]
         return []

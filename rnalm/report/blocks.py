@@ -1,5 +1,6 @@
 """What a page consists of, and how it is written."""
 
+import html
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment
+from jinja2 import Environment, Template
 from matplotlib.figure import Figure
 
 import rnalm
@@ -25,12 +26,15 @@ class Block:
         Stand above the rest.
     links : list of tuple
         Names of files, and where they lie beside the page, as a browser takes it.
+    linked : str
+        What the links lead to.
     table : dict or None
         Names of ``columns`` and, as lists of text, ``rows``.
     figure, caption : str
         A picture as SVG, and what it shows.
     letters : list of dict
-        Sequences to be coloured: ``name`` and, as token, colour and hint, ``tokens``.
+        Sequences to be coloured: ``name``, the ``place`` of its page, if it has one, and, as token, colour, whether that is
+        dark, and hint, ``tokens``.
     code : str
         Stands as it is written.
     folded : str
@@ -40,6 +44,7 @@ class Block:
     heading: str = ""
     text: str = ""
     links: list[tuple[str, str]] = field(default_factory=list)
+    linked: str = "Tables:"
     table: dict | None = None
     figure: str = ""
     caption: str = ""
@@ -106,10 +111,31 @@ def render(
     verdict : Verdict, optional
         What the page begins with.
     """
-    template = Environment(autoescape=True, trim_blocks=True).from_string(files(rnalm).joinpath("report/page.html").read_text())
     with replacing(output) as temporary:
-        page = template.render(title=title, lead=lead, cards=cards, sections=sections, verdict=verdict or Verdict())
+        page = template("report/page.html").render(
+            title=title, lead=lead, cards=cards, sections=sections, verdict=verdict or Verdict()
+        )
         temporary.write_text(page, encoding="utf-8")
+
+
+def template(path: str, **further: str) -> Template:
+    """Read the template of a page: ``style`` and ``sorting`` in it are what all pages have in common.
+
+    Parameters
+    ----------
+    path : str
+        Its place in the library.
+    **further : str
+        Files that it takes in, too, by the names that it has for them.
+    """
+    shared = {"style": "report/pages.css", "sorting": "report/sorting.js"}
+    environment = Environment(autoescape=True, trim_blocks=True)
+    environment.globals |= {name: _written(place) for name, place in (shared | further).items()}
+    return environment.from_string(_written(path))
+
+
+def _written(path: str) -> str:
+    return files(rnalm).joinpath(path).read_text(encoding="utf-8")
 
 
 #: A longer table of classes is folded.
@@ -151,7 +177,7 @@ def picture(folder: str | Path, name: str, figure: Figure, caption: str, heading
     """
     path = Path(folder) / name
     figures.save(figure, path)
-    return Block(figure=svg(path), caption=caption, heading=heading, folded=folded)
+    return Block(figure=svg(path, caption), caption=caption, heading=heading, folded=folded)
 
 
 def drawn(figure: Figure, caption: str, heading: str = "") -> Block:
@@ -166,19 +192,28 @@ def drawn(figure: Figure, caption: str, heading: str = "") -> Block:
     """
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
-    return Block(figure=text.getvalue()[text.getvalue().index("<svg") :], caption=caption, heading=heading)
+    return Block(figure=_embedded(text.getvalue(), caption), caption=caption, heading=heading)
 
 
-def svg(path: str | Path) -> str:
-    """Read a saved picture as it can stand in a page.
+def svg(path: str | Path, caption: str) -> str:
+    """Read a saved picture as it can stand in a page, which lies beside its folder.
 
     Parameters
     ----------
     path : path
         An SVG file.
+    caption : str
+        What it shows, for those who do not see it.
     """
-    text = Path(path).read_text(encoding="utf-8")
-    return text[text.index("<svg") :]
+    return _embedded(Path(path).read_text(encoding="utf-8"), caption)
+
+
+def _embedded(text: str, caption: str) -> str:
+    """Take a picture from its file, say what it shows, and let its links start from the page."""
+    # What is an image to a screen reader has no links in it.
+    role = "group" if "<a " in text else "img"
+    body = text[text.index("<svg") + len("<svg") :].replace('xlink:href="../', 'xlink:href="')
+    return f'<svg role="{role}" aria-label="{html.escape(caption)}"{body}'
 
 
 def number(value: float | None) -> str:

@@ -2,8 +2,8 @@
 
 import heapq
 from pathlib import Path
+from urllib.parse import quote
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -13,6 +13,7 @@ from rnalm.config.contract import picture_name
 from rnalm.config.results import Sites
 from rnalm.prediction.columns import score_columns
 from rnalm.report import figures
+from rnalm.report.anchor import cover, survey
 from rnalm.report.blocks import Block, Section, number, picture
 from rnalm.report.job import Job, Query
 from rnalm.report.learned import strongest
@@ -41,28 +42,36 @@ def interpretation(job: Job, query: Query, mode: str) -> Section:
     """
     words, annotations = MODES[mode], job.config["report"]["annotations"]
     elements = read_bed(annotations) if annotations else None
-    shown = summary.summarize(merge.read(query.scores[mode]), _extremes(job, query, mode), elements)
+    effects = (frame.assign(loo=words.sense * frame["loo"]) for frame in merge.read(query.scores[mode]))
+    shown = summary.summarize(effects, _extremes(job, query, mode), elements)
     what = {"token": "token", "base": "letter"}[job.config["interpret"]["level"]]
     of = "sequences" if shown.around is None else "explained positions"
     count = f"{shown.scores:,} scores of {shown.predictions:,} {of}"
     text = f"{count}: {words.change.format(what)}. {_explained(job)}{words.reading.format(what)}"
-    blocks = [Block(text=text)]
+    blocks = [Block(text=text, links=_files(job, query, mode), linked="All sequences and scores:")]
     if shown.elements is not None:
         blocks.append(_elements(shown.elements, annotations))
-    drawn = figures.profiles(shown.profiles, elements)
+    seen, pages = survey(query.scores[mode]), _pages(job, query, mode, shown.profiles)
+    limit = cover(seen.step, max((_largest(profile.loo) for profile in shown.profiles), default=0))
+    drawn = figures.profiles(
+        shown.profiles, elements, limit, job.unit_of_effects, {name: f"../{place}" for name, place in pages.items()}
+    )
     chosen = "with the lowest and highest predictions" if shown.around is None else "that single tokens change most"
-    caption = f"The {of} {chosen}. {words.colours.format(what)}"
+    caption = f"The {of} {chosen}, on one scale. {_explained(job)}Up, blue: the {what} raises the prediction; down, orange: it "
+    caption += "lowers it. Each name leads to its sequence."
     blocks.append(picture(job.figures, picture_name("profiles", query.name, mode), drawn, caption, heading="Profiles"))
     if shown.profiles:
-        blocks.append(Block(letters=[_letters(profile) for profile in shown.profiles], folded="The same, letter by letter"))
+        letters = [_letters(profile, seen.step) | {"place": pages[profile.name]} for profile in shown.profiles]
+        said = f"Full colour: an effect of {number(seen.step)}{job.unit_of_effects and f' {job.unit_of_effects}'}, {seen.said}."
+        blocks.append(Block(text=said, letters=letters, folded="The same, letter by letter"))
         drawn = strongest(shown.profiles, query.scores[mode], f"{query.name}-{mode}", words.sense)
         blocks += [Block(heading="Their strongest elements"), *drawn] if drawn else []
     if shown.around is None:
-        drawn = figures.positions(shown.position, shown.exchanges)
-        caption = "Mean size of the scores along the sequence, from its 5′ to its 3′ end."
+        drawn = figures.positions(shown.position, shown.exchanges, seen.ends)
+        caption = f"Mean size of the effects along the sequence, from its {seen.ends[0]} to its {seen.ends[1]} end."
     else:
         drawn = figures.around(shown.around, shown.exchanges)
-        caption = "Scores by their distance from the position whose prediction they explain, and there by token."
+        caption = "Effects by their distance from the position whose prediction they explain, and there by token."
     blocks.append(picture(job.figures, picture_name("positions", query.name, mode), drawn, caption, heading="Position"))
     return Section(query.title(words.title), blocks, read=True)
 
@@ -131,12 +140,23 @@ def _largest(loo: np.ndarray) -> float:
     return float(np.nanmax(np.abs(loo), initial=0))
 
 
-def _letters(profile: Profile) -> dict:
-    limit = max(_largest(profile.loo), 1e-12)
-    colours = mpl.colormaps["RdBu_r"](0.5 + 0.45 * np.nan_to_num(profile.loo) / limit)
+def _letters(profile: Profile, step: float) -> dict:
+    colours = figures.EFFECTS(0.5 + 0.5 * np.nan_to_num(profile.loo) / step)
     rows = list(zip(profile.tokens, profile.starts, profile.loo, colours, strict=True))[:MAX_LETTERS]
     tokens = [
-        (token, to_hex(colour), f"{start} {token}: {'none' if np.isnan(loo) else f'{loo:+.3g}'}")
+        (token, to_hex(colour), figures.dark(colour), f"{start} {token}: {'none' if np.isnan(loo) else f'{loo:+.3g}'}")
         for token, start, loo, colour in rows
     ]
     return {"name": profile.name, "tokens": tokens}
+
+
+def _files(job: Job, query: Query, mode: str) -> list[tuple[str, str]]:
+    """List the page of a mode, and its tables."""
+    table = Path(query.scores[mode])
+    return [(path.name, job.place(path)) for path in (table.with_suffix(".html"), table.with_suffix(".csv"), table)]
+
+
+def _pages(job: Job, query: Query, mode: str, shown: list[Profile]) -> dict[str, str]:
+    """Tell where each profile has its page."""
+    page = job.place(Path(query.scores[mode]).with_suffix(".html"))
+    return {profile.name: f"{page}#{quote(profile.name, safe='')}" for profile in shown}

@@ -1,8 +1,10 @@
 """What a report is made of."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from rnalm.config import contract
 from rnalm.labels.labels import Labels, together
@@ -150,6 +152,35 @@ class Job:
         for number, name in enumerate(self.fold_names):
             numbers.setdefault(name.partition(".")[0], []).append(number)
         return numbers
+
+    def place(self, path: str | Path) -> str:
+        """Tell where a file lies beside the report, as a browser takes it.
+
+        Parameters
+        ----------
+        path : path
+            A file of the results.
+        """
+        return quote(os.path.relpath(path, Path(self.figures).parent))
+
+    @property
+    def unit_of_labels(self) -> str:
+        """The unit of the labels; empty where none is given."""
+        return self.config["labels"]["unit"] or ""
+
+    @property
+    def unit_of_effects(self) -> str:
+        """The unit of effects: that of labels or, for classes, the scale on which these are explained."""
+        return self.unit_of_labels if self.meaning.task == "regression" else self.config["interpret"]["scale"]
+
+    @property
+    def label(self) -> str:
+        """What is learned, by the name of its column where it has one, with its unit."""
+        columns = (self.config["source"] or {}).get("columns") or {}
+        attributes = (self.config["source"] or {}).get("attributes") or {}
+        name = columns.get("label") or attributes.get("columns", {}).get("label")
+        name = name if isinstance(name, str) else "label"
+        return f"{name} ({self.unit_of_labels})" if self.unit_of_labels else name
 
     def unit(self, query: Query) -> str:
         """Name what a model stands for: a fold, where it predicts only what its fold held out.

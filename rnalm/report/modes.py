@@ -17,10 +17,8 @@ class Mode:
         The same as a clause of the report, with ``{0}`` for ``token`` or ``letter``.
     reading : str
         How to read a score, likewise.
-    colours : str
-        What the colours of profiles mean, likewise.
     sense : {-1, 1}
-        Sign by which ``loo`` becomes a contribution, which is positive where a token speaks for what is explained: -1 where
+        Sign by which ``loo`` becomes an effect, which is positive where a token speaks for what is explained: -1 where
         ``loo`` is the change on losing the token, 1 where it is the contribution.
     """
 
@@ -29,9 +27,8 @@ class Mode:
     change: str
     reading: str = (
         "A score (loo) is the prediction for the changed sequence minus that for the original: "
-        "below 0, the {0} holds the prediction up; above 0, it holds it down."
+        "below 0, the {0} holds the prediction up; above 0, it holds it down. Pictures show the effect, −loo."
     )
-    colours: str = "Blue: changing the {0} lowers the prediction; red: it raises it."
     sense: int = -1
 
 
@@ -63,9 +60,9 @@ MODES = {
         change="what each token adds on the way from a sequence of [PAD] alone",
         reading=(
             "Scores of a sequence add up, but for the error of the numerical integral, to the difference of its prediction "
-            "from that for [PAD] alone: above 0, the token raises the prediction; below 0, it lowers it."
+            "from that for [PAD] alone: above 0, the token raises the prediction; below 0, it lowers it. "
+            "Pictures show the scores as they are."
         ),
-        colours="Red: the token raises the prediction; blue: it lowers it.",
         sense=1,
     ),
 }

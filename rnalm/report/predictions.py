@@ -1,6 +1,10 @@
 """How well models predict."""
 
+from pathlib import Path
+from urllib.parse import quote
+
 import pandas as pd
+import pyarrow.parquet as pq
 
 from rnalm.config import contract
 from rnalm.config.contract import picture_name
@@ -37,7 +41,33 @@ def predictions(job: Job, query: Query) -> Section:
         blocks.insert(1 + bool(bars), by_class(each, "target" if numbers else "class"))
     if len(scores) > 1:
         blocks.append(_models_table(scores | bars, folded=f"Metrics of each {job.unit(query)}"))
-    return Section(query.title("Predictions"), blocks)
+    return Section(query.title("Predictions"), [Block(links=tables_beside(job, query)), *blocks])
+
+
+def tables_beside(job: Job, query: Query) -> list[tuple[str, str]]:
+    """List the tables of predictions: names, and where they lie beside the report.
+
+    Parameters
+    ----------
+    job : Job
+        What the report is made of.
+    query : Query
+        What was predicted.
+    """
+    folder = Path(query.predictions).parent
+    return [(path.name, job.place(path)) for path in sorted(folder.iterdir()) if path.suffix in (".csv", ".parquet")]
+
+
+def _places(job: Job, query: Query) -> dict[str, str]:
+    """Tell where the page of each scored sequence is, beside the folder of pictures; of several modes, that of the first."""
+    if not query.scores:
+        return {}
+    table = next(iter(query.scores.values()))
+    page = job.place(Path(table).with_suffix(".html"))
+    scored: set[str] = set()
+    for batch in pq.ParquetFile(table).iter_batches(columns=["sequence"]):
+        scored.update(batch.column(0).unique().to_pylist())
+    return {name: f"../{page}#{quote(name, safe='')}" for name in scored}
 
 
 def _measured(
@@ -88,7 +118,8 @@ def _models_table(scores: dict[str, dict[str, float]], folded: str) -> Block:
 
 def _regressed(job: Job, query: Query, results: dict) -> Block:
     meaning, caption = job.meaning, _who_predicts(job, query)
-    frames: dict = {"": pd.read_parquet(query.predictions, columns=["label", "pred"])}
+    frames: dict = {"": pd.read_parquet(query.predictions, columns=["id", "label", "pred"])}
+    frames[""]["place"] = frames[""]["id"].map(_places(job, query)).astype(object).where(lambda place: place.notna(), None)
     if meaning.several:
         columns = list(zip(meaning.classes, label_columns(meaning), score_columns(meaning), strict=True))[: figures.MOST_PANELS]
         frames = {
@@ -101,7 +132,7 @@ def _regressed(job: Job, query: Query, results: dict) -> Block:
     if (compared := job.compared(query)) and not meaning.several:
         frames = {"models": frames[""], "baseline": pd.read_parquet(compared[0], columns=["label", "pred"])}
         shown = {"models": results, "baseline": read_json(f"{job.baseline}/{contract.RESULTS}")}
-    drawn = figures.regression(frames, shown, meaning.scaler.method == "log")
+    drawn = figures.regression(frames, shown, meaning.scaler.method == "log", job.label)
     return picture(job.figures, picture_name("predictions", query.name), drawn, caption)
 
 

@@ -1,9 +1,7 @@
 """Merged scores ─► one HTML page that lists all sequences and colours their tokens."""
 
 import base64
-from array import array
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +9,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jinja2 import Environment
 
-import rnalm
 from rnalm.errors import RnalmError, nearest
 from rnalm.files import replacing
+from rnalm.report.anchor import survey
+from rnalm.report.blocks import template
 from rnalm.report.modes import MODES
 from rnalm.report.verdict import banner
 from rnalm.scoring.merge import read
 from rnalm.scoring.summary import of_one_class
 from rnalm.scoring.table import named, places
+from rnalm.sequences.bed import Elements, read_bed
 
 #: Scores in one page; with the tokens they belong to they take 4 to 8 characters each, up to about 20 MB.
 MAX_SCORES = 3_000_000
@@ -41,6 +40,8 @@ def write_page(
     max_scores: int = MAX_SCORES,
     max_listed: int = MAX_LISTED,
     verdict: str | Path | None = None,
+    unit: str = "",
+    annotations: str | Path | None = None,
 ) -> None:
     """Write a page that lists the sequences of merged scores and shows their tokens in colours.
 
@@ -62,6 +63,10 @@ def write_page(
         The most scores that are drawn, and the most sequences that are listed.
     verdict : path, optional
         From :func:`rnalm.prediction.verdict.judge`: where it says that scores are not to be read, the page does, in grey.
+    unit : str
+        Of the effects; empty where it is not known.
+    annotations : path, optional
+        BED file of known elements, drawn along their sequences.
 
     Raises
     ------
@@ -71,12 +76,15 @@ def write_page(
     if method not in MODES:
         raise RnalmError(f"{method!r}: no such method; {nearest(method, MODES)}")
     mode, regression = MODES[method], pa.types.is_floating(pq.read_schema(scores).field("pred").type)
-    sizes, pred, strength = _survey(scores)
-    listed, drawn = choose(sizes, pred, strength, max_scores, max_listed)
-    counts = {"sequences": len(sizes), "scores": int(sizes.sum()), "listed": int(listed.sum()), "drawn": int(drawn.sum())}
-    source = files(rnalm).joinpath("report/score_page.html").read_text(encoding="utf-8")
-    template = Environment(autoescape=True, trim_blocks=True).from_string(source)
-    page = template.stream(
+    seen, elements = survey(scores), read_bed(annotations) if annotations else {}
+    listed, drawn = choose(seen.sizes, seen.pred, seen.strength, max_scores, max_listed)
+    counts = {
+        "sequences": len(seen.sizes),
+        "scores": int(seen.sizes.sum()),
+        "listed": int(listed.sum()),
+        "drawn": int(drawn.sum()),
+    }
+    page = template("report/score_page.html", track="report/track.js").stream(
         title=f"{mode.title}: {name}" if name else mode.title,
         method=mode.done,
         sense=mode.sense,
@@ -85,11 +93,16 @@ def write_page(
         kind=of,
         first=_first_class(scores) if regression else None,
         table=Path(scores).name,
-        unit="explained position" if "explained_position" in pq.read_schema(scores).names else "sequence",
+        files=[Path(scores).with_suffix(suffix).name for suffix in (".csv", ".parquet")],
+        step=float(f"{seen.step:.3g}"),
+        said=seen.said,
+        ends=seen.ends,
+        unit=unit,
+        entry="explained position" if "explained_position" in pq.read_schema(scores).names else "sequence",
         counts=counts,
         numbers={"steps": STEPS, "missing": MISSING},
         banner=banner(verdict),
-        records=_records(scores, mode.sense, listed, drawn),
+        records=_records(scores, mode.sense, listed, drawn, elements),
     )
     with replacing(output) as temporary:
         page.dump(str(temporary), encoding="utf-8")
@@ -99,18 +112,6 @@ def _first_class(scores: str | Path) -> str | None:
     """Name the target that is explained first; None where there is one number, which has no name."""
     frame = next(read(scores), None)
     return None if frame is None or "class" not in frame else frame["class"].iat[0]
-
-
-def _survey(scores: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give the number of scores, the prediction (a number for each class) and the largest size of a score of every sequence."""
-    sizes, pred, strength = array("q"), array("d"), array("d")
-    numbers: dict[str, int] = {}
-    for frame in read(scores):
-        value = frame["pred"].iat[0]
-        sizes.append(len(frame))
-        pred.append(numbers.setdefault(value, len(numbers)) if isinstance(value, str) else value)
-        strength.append(np.fmax.reduce(np.abs(frame["loo"].to_numpy())))  # of the scores that are numbers
-    return np.array(sizes), np.array(pred), np.array(strength)
 
 
 def choose(
@@ -154,12 +155,16 @@ def _evenly(ordered: np.ndarray, count: int) -> np.ndarray:
     return ordered[np.linspace(0, len(ordered) - 1, min(count, len(ordered))).round().astype(int)]
 
 
-def _records(scores: str | Path, sense: int, listed: np.ndarray, drawn: np.ndarray) -> Iterator[dict[str, Any]]:
+def _records(
+    scores: str | Path, sense: int, listed: np.ndarray, drawn: np.ndarray, elements: Elements
+) -> Iterator[dict[str, Any]]:
     """Describe each listed sequence as the page needs it."""
     for number, frame in enumerate(read(scores)):
         if listed[number]:
             frame = frame.assign(loo=sense * frame["loo"])
-            yield listing(frame) | ({"drawn": pack(frame)} if drawn[number] else {})
+            record = listing(frame) | ({"drawn": pack(frame)} if drawn[number] else {})
+            own = elements.get(frame["sequence"].iat[0], [])
+            yield record | ({"elements": own} if own and drawn[number] else {})
 
 
 def listing(frame: pd.DataFrame) -> dict[str, Any]:
@@ -168,13 +173,13 @@ def listing(frame: pd.DataFrame) -> dict[str, Any]:
     Parameters
     ----------
     frame : pandas.DataFrame
-        Its rows, ``loo`` being contributions.
+        Its rows, ``loo`` being effects.
 
     Returns
     -------
     dict
         ``id``, ``label``, ``pred``, number of ``tokens``, and the ``strongest`` of these, each as token, position and mean
-        contribution. For classes, and several targets, also ``explained``, that to which it is: of several
+        effect. For classes, and several targets, also ``explained``, that to which it is: of several
         the predicted class, or the first target.
     """
     one = of_one_class(frame)
@@ -205,15 +210,15 @@ def pack(frame: pd.DataFrame) -> dict[str, Any]:
     Parameters
     ----------
     frame : pandas.DataFrame
-        Its rows, ``loo`` being contributions.
+        Its rows, ``loo`` being effects.
 
     Returns
     -------
     dict
         ``alphabet``, the distinct tokens; ``tokens``, an index into it for each token, of as few bytes as it needs;
         ``starts`` and ``ends``, int32 offsets of each token, or in place of both ``first``, where each token takes one
-        position and none is left out; ``values``, int16 contributions as multiples of ``scale / STEPS``, by class and
-        within it by token; ``limit``, the largest size of a token's contribution, to which colours are scaled. Where there are
+        position and none is left out; ``values``, int16 effects as multiples of ``scale / STEPS``, by class and
+        within it by token; ``limit``, the largest size of a token's effect, to which colours are scaled. Where there are
         several classes, ``classes``, and where these are targets ``label`` and ``pred`` of each; where there are replacements,
         ``counts``, how many each token has, int32, and ``replacements``, their indices in the alphabet; where there are several
         models, ``sd`` and ``sd_scale``, like ``values`` and ``scale``.

@@ -157,17 +157,14 @@ def describe(folder: str | Path) -> list[Block]:
     fitted = table.loc[table["alpha"].notna()]
     # That vectors and counters have no spectrum needs no list in a report.
     matrices = table.loc[table["alpha"].isna() & (table[["rows", "columns"]] > 1).all(axis=1)]
+    pictures = {
+        "histogram": "Alphas of the layers; dashed: their mean. One colour a model, from first (dark) to last (light).",
+        "layers": "Layers are numbered in the natural order of their names: files of weights keep no other. "
+        f"Shaded: {GOOD[0]} to {GOOD[1]}.",
+    }
     return [
         Block(text=TEXT, table=_table(summary, _of_model)),
-        Block(
-            figure=svg(folder / "histogram.svg"),
-            caption="Alphas of the layers; dashed: their mean. One colour a model, from first (dark) to last (light).",
-        ),
-        Block(
-            figure=svg(folder / "layers.svg"),
-            caption="Layers are numbered in the natural order of their names: files of weights keep no other. "
-            f"Shaded: {GOOD[0]} to {GOOD[1]}.",
-        ),
+        *(Block(figure=svg(folder / f"{name}.svg", caption), caption=caption) for name, caption in pictures.items()),
         Block(folded=f"Layer by layer{_cut(fitted)}", table=_table(fitted, _of_layer)),
         Block(folded=f"Matrices left out, and why{_cut(matrices)}", table=_table(matrices, _of_left_out)),
     ]

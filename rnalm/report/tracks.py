@@ -19,6 +19,7 @@ from rnalm.prediction.tracks import Track
 from rnalm.report.blocks import Block, Section, by_class, number, picture
 from rnalm.report.figures import GREY, LOWER, canvas, plain
 from rnalm.report.job import Job, Query
+from rnalm.report.predictions import tables_beside
 
 #: Sequences of each kind that are drawn.
 EXAMPLES = 2
@@ -58,7 +59,7 @@ def predicted_tokens(job: Job, query: Query) -> Section:
     options = job.config["predict"]["sites"]
     sites = Sites(**options) if options else None
     name, known = positions.site_class(labels, sites), bool(results.get("positions"))
-    blocks = [_table(results, sites)] if known else []
+    blocks = [Block(links=tables_beside(job, query)), *([_table(results, sites)] if known else [])]
     if known and len(labels.measured) > 1:
         blocks.append(by_class(results["per_class"]))
     if labels.classes:
@@ -68,7 +69,7 @@ def predicted_tokens(job: Job, query: Query) -> Section:
         if name is None:
             caption = "Lines: probabilities of classes. Below, in their colours: what is known."
     else:
-        drawn = dots(query, labels)
+        drawn = dots(query, labels, job.label)
         caption = "Grey: what is known. Blue: what is predicted."
     blocks.append(picture(job.figures, picture_name("predictions", query.name), drawn, "Every token with a label counts once."))
     drawn = along(examples(query, labels, name), name, labels)
@@ -153,7 +154,7 @@ def _calibrated(positive: np.ndarray, score: np.ndarray, weight: np.ndarray) -> 
     return mean, share
 
 
-def dots(query: Query, labels: Labels) -> Figure:
+def dots(query: Query, labels: Labels, of: str = "label") -> Figure:
     """Draw predicted against true numbers of tokens, of evenly spaced ones if they are many.
 
     Parameters
@@ -162,6 +163,8 @@ def dots(query: Query, labels: Labels) -> Figure:
         What was predicted.
     labels : Labels
         What the outputs of the models mean.
+    of : str
+        What is predicted, with its unit.
     """
     figure, axes = canvas(4.2, 3.8)
     known = (track for track in tracks.read(query.predictions, labels) if track.label is not None)
@@ -170,7 +173,7 @@ def dots(query: Query, labels: Labels) -> Figure:
     truth, values = truth[np.isfinite(truth)], values[np.isfinite(truth)]
     step = -(-len(truth) // DOTS) or 1
     axes[0, 0].scatter(truth[::step], values[::step], s=4, alpha=0.3, color=LOWER, linewidths=0, rasterized=True)
-    axes[0, 0].set(xlabel="true", ylabel="predicted", title=f"n = {len(truth):,}")
+    axes[0, 0].set(xlabel=plain(f"true {of}"), ylabel=plain(f"predicted {of}"), title=f"n = {len(truth):,}")
     return figure
 
 

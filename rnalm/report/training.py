@@ -81,7 +81,8 @@ def training(job: Job) -> Section:
     columns = {models[0]: name.replace(" ", "_") for name, models in folds.items()}
     by_fold = _beside(by_fold, {kind: own.rename(columns=columns) for kind, own in further.items() if len(own)})
     of_means = ", the mean of its models" if len(folds) < len(job.models) else ""
-    units = ", in the units of the labels" if job.config["task"] == "regression" else ""
+    units = f", in the units of the labels{job.unit_of_labels and f' ({job.unit_of_labels})'}"
+    units = units if job.config["task"] == "regression" else ""
     return Section(
         "Training",
         [

@@ -1,11 +1,9 @@
 """What alleles change in the predictions."""
 
 import math
-import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import quote
 
 from rnalm.config import Variants
 from rnalm.config.contract import picture_name
@@ -48,8 +46,7 @@ def variants(job: Job, cohort: Cohort) -> Section:
     options = Variants.model_validate(job.config["variants"][cohort.name])
     measure = Measure(job.meaning, tuple(options.scores), bool(options.phased))
     summary, missing = summarize(cohort.table, measure), reasons(cohort.unscored)
-    where = Path(job.figures).parent
-    links = [(Path(path).name, quote(os.path.relpath(path, where))) for path in cohort.tables]
+    links = [(Path(path).name, job.place(path)) for path in cohort.tables]
     blocks = [Block(text=_said(job, options, measure, summary, missing.total()), links=links)]
     # Both pictures are saved, whatever there is to see, as the rule has promised them.
     drawn = [_by_kind(job, cohort, summary, measure)]
@@ -107,7 +104,8 @@ def _by_kind(job: Job, cohort: Cohort, summary: Summary, measure: Measure) -> Bl
     caption = "Alleles by the size of their effect, from the smallest that are drawn, or less, to the largest."
     if measure.signed:
         caption += " Up, blue: ALT raises the prediction; down, orange: it lowers it."
-    drawn = alleles.distributions(summary, measure.signed, what)
+    unit = job.unit_of_labels if measure.score != "logits" else ""
+    drawn = alleles.distributions(summary, measure.signed, f"{what} ({unit})" if unit else what)
     block = picture(job.figures, picture_name("effects", cohort.name), drawn, caption, heading="By kind")
     return replace(block, table={"columns": columns, "rows": rows})
 

@@ -97,7 +97,7 @@ def _data(job: Job) -> Section:
         else:
             # Of each sequence, or token, the names of the classes that it has.
             labels = pd.Series(np.array(job.meaning.classes, dtype=object)[np.nonzero(table == 1)[1]])
-    figure = figures.data(dataset.lengths(path), labels, job.meaning.scaler.method == "log", of)
+    figure = figures.data(dataset.lengths(path), labels, job.meaning.scaler.method == "log", of, job.label)
     return Section(
         "Data",
         [

@@ -152,6 +152,7 @@ KEYS = {
     "labels.scaling": ("regression", "log", TRAINING | BASELINE),
     "labels.quality": ("regression", {"GOOD": 1.0}, ENCODING),
     "labels.per": ("regression", "token", ENCODING, {}, {"model": {"name": "frames"}, "interpret": {}}),
+    "labels.unit": ("regression", "h", REPORT | {"draw_scores"}),
     "labels.sep": ("positions", ";", ENCODING),
     "labels.classes": ("named", ["x"], ENCODING),
     "labels.positive_weight": ("positions", 2.0, TRAINING),
@@ -341,7 +342,7 @@ KEYS = {
     "powerlaw.models": ("language", {"other": "given"}, {"compare_spectra", "write_report"}),
     "report.title": ("regression", "Yes!", REPORT),
     "report.profiles": ("regression", 1, REPORT),
-    "report.annotations": ("regression", "more.tsv", REPORT | {"check_interpretation"}),
+    "report.annotations": ("regression", "more.tsv", REPORT | {"check_interpretation", "draw_scores"}),
 }
 
 

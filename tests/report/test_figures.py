@@ -118,7 +118,7 @@ def test_elements_are_marked_in_their_own_sequence_only(tmp_path):
 
 def test_scores_that_raise_and_that_lower_the_prediction_differ_in_colour():
     bars = figures.profiles([profile_of([0.5, -0.5])]).axes[0].patches
-    assert [to_hex(bar.get_facecolor()) for bar in bars] == [figures.RAISE, figures.LOWER]
+    assert [to_hex(bar.get_facecolor()) for bar in bars] == [figures.UP, figures.DOWN]
 
 
 def test_a_bar_of_a_long_profile_is_the_largest_change_in_its_stretch(monkeypatch):

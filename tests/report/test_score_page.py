@@ -98,18 +98,18 @@ def test_all_sequences_are_listed_in_order_with_label_prediction_and_length(writ
 
 
 @pytest.mark.parametrize(
-    ("task", "green", "red"), [(1.5, "raises the", "lowers it"), ("late", "points toward", "away from it")]
+    ("task", "blue", "orange"), [(1.5, "raises the", "lowers it"), ("late", "points toward", "away from it")]
 )
 @pytest.mark.parametrize(
     ("method", "sense", "formula"),
-    [("remove", -1, "contribution is −loo, by"), ("integrated_gradients", 1, "contribution is loo.")],
+    [("remove", -1, "effect is −loo, by"), ("integrated_gradients", 1, "effect is loo.")],
 )
-def test_what_speaks_for_the_prediction_is_positive_and_green(write, task, green, red, method, sense, formula):
+def test_what_speaks_for_the_prediction_is_positive_and_blue(write, task, blue, orange, method, sense, formula):
     page = write(scores("s", "ac", [-0.5, 0.25], pred=task, label=task), method=method)
     [record] = records(page)
     assert unpack(record)["loo"].tolist() == pytest.approx([-0.5 * sense, 0.25 * sense], abs=1e-5)
     assert [value for *_, value in record["strongest"]] == [-0.5 * sense, 0.25 * sense]
-    assert re.search(f"Green [a-z ]*{green}[a-z ]*, red {red}\\.", text_of(page))
+    assert re.search(f"Blue, up [a-z ]*{blue}[a-z ]*, orange, down {orange}\\.", text_of(page))
     assert formula in text_of(page)
 
 
@@ -151,7 +151,7 @@ def test_of_several_targets_the_page_speaks_of_predictions(write, tmp_path):
     assert (record["explained"], record["label"], record["pred"]) == ("liver", None, 1.5)
     assert (record["drawn"]["label"], record["drawn"]["pred"]) == ([None, 3.0], [1.5, 2.0])
     assert "The list is of the target liver" in page
-    assert "Contributions to target <select" in page
+    assert "Effects on target <select" in page
     assert "raises the prediction" in page
     assert "toward the class" not in page
 
@@ -235,7 +235,7 @@ def test_the_page_needs_no_other_file_and_no_network_and_says_so_much_without_sc
     page = write(scores("s", "ac", [0.1, 0.2]))
     for _, attributes in Elements(page).found:
         assert not {"src", "srcset", "data", "poster"} & set(attributes)
-        assert attributes.get("href", "#").startswith("#")
+        assert re.fullmatch("#|loo_scores.(csv|parquet)", attributes.get("href", "#"))
     assert not re.search(r"https?:|url\(|@import|fetch\(|import\(", page)
     [said] = re.findall("<noscript>(.*?)</noscript>", page, re.DOTALL)
     assert "loo_scores.parquet" in said
@@ -326,9 +326,11 @@ def test_a_browser_draws_each_token_in_its_colour(write, tmp_path):
     drawn = browse(tmp_path, "#" + "".join(f"%{byte:02x}" for byte in NASTY.encode()))
     letters = re.findall(r"<i ([^>]*)>([^<]*)</i>", drawn[drawn.index('id="letters"') : drawn.index('id="more"')])
     assert "".join(text for _, text in letters) == "ac··g"
-    styles = [re.search(r"rgba?\(([^)]*)\)", attributes) for attributes, _ in letters]
-    green, red = "52, 168, 83", "234, 84, 72"
-    assert [style and style[1] for style in styles] == [green, f"{red}, 0.5", None, None, f"{red}, 0"]
+    styles = [re.search(r"background: rgb\(([^)]*)\); color: ([^;]*);", attributes) for attributes, _ in letters]
+    # Full colour is 1; letters on what is not dark are dark.
+    dark = "rgb(29, 33, 41)"
+    expected = [("122, 163, 205", dark), ("244, 207, 179", dark), None, None, None]
+    assert [style and style.groups() for style in styles] == expected
     titles = [unescape(re.search('title="([^"]*)"', attributes)[1]) for attributes, _ in letters]
     assert titles[0].splitlines() == ["4 a: +0.6", "→ c: +0.8 ± 0.01", "→ g: +0.4 ± 0.01"]
     assert titles[2] == "6: not scored"
@@ -347,3 +349,36 @@ def test_scores_of_models_that_know_nothing_are_grey_below_a_banner(write, tmp_p
     page = write(scores("s1", "acgu", [1.0, -1.0, 0.5, 0.0]), verdict=tmp_path / "verdict.json")
     shown = '<p class="banner" role="alert">No better than chance: do not read the letters.</p>' in page
     assert (shown, '<body class="unread">' in page) == (readable is False,) * 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="needs a browser")
+@pytest.mark.parametrize(
+    ("keys", "part"),
+    [("", "0 to 120"), ("Home" + 20 * " >" + " Enter", "0 to 21"), ("Home + +", "0 to 30"), ("Home + Escape", "0 to 120")],
+)
+def test_a_track_is_zoomed_by_keys_and_tells_what_stands_at_a_token(write, tmp_path, keys, part):
+    (tmp_path / "known.bed").write_text("s\t18\t24\tmotif\n")
+    page = write(scores("s", "Acg" * 40, [-0.25] * 120, loo_sd=0.01), unit="h", annotations=tmp_path / "known.bed")
+    script = """<script>
+        for (const key of KEYS.split(" ").filter(Boolean)) {
+          const pressed = key === ">" ? {key: "ArrowRight", shiftKey: true} : {key};
+          document.getElementById("detail").dispatchEvent(new KeyboardEvent("keydown", pressed));
+        }
+        track.point(20);
+        const told = document.getElementById("told").textContent;
+        document.title = `${track.from} to ${track.to}; ${track.frame.length}; ${told}`;
+        </script></body>"""
+    keyed = script.replace("KEYS.", f"{json.dumps(keys)}.")
+    (tmp_path / "page.html").write_text(page.replace("</body>", keyed), encoding="utf-8")
+    [title] = re.findall("<title>(.*?)</title>", browse(tmp_path, "#s"), re.DOTALL)
+    assert title == f"{part}; 40; 20 g: +0.25 ± 0.01\nin motif"
+
+
+def test_elements_of_other_sequences_are_not_in_the_page_and_tables_are_led_to(write, tmp_path):
+    (tmp_path / "known.bed").write_text("s\t0\t1\tmotif\nother\t0\t2\n")
+    page = write(scores("s", "ac", [0.1, 0.2]), scores("t", "ac", [0.1, 0.2]), unit="h", annotations=tmp_path / "known.bed")
+    assert [record.get("elements") for record in records(page)] == [[[0, 1, "motif"]], None]
+    assert re.findall('<a href="([^"]*)" download>', page) == ["loo_scores.csv", "loo_scores.parquet"]
+    assert "label (h)" in page
+    assert page.count("function sortable(") == 1

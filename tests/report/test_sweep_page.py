@@ -82,7 +82,7 @@ def test_all_trials_stand_on_the_page_which_needs_no_other_file_nor_a_network(tm
         assert f"<b>1</b><span>{state}</span>" in found
     assert len(re.findall("<svg", found)) == 4
     bare = re.sub(r"<metadata>.*?</metadata>", "", found, flags=re.DOTALL)
-    assert not re.findall(r"""<(script|link|img)|(?:src|href)=["'](?!\#)""", bare)
+    assert not re.findall(r"""<(script src|link|img)|(?:src|href)=["'](?!\#)""", bare)
 
 
 @pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")

@@ -62,7 +62,7 @@ class Page(HTMLParser):
             self.titles.append("")
             self.anchors.append(found["id"])
         if tag == "a":
-            self.links.append(found["href"])
+            self.links.append(found.get("href") or found["xlink:href"])
         self.loaded += [value for name, value in attributes if name in ("src", "srcset", "data", "poster", "background")]
         self.loaded += [value for name, value in attributes if name in ("href", "xlink:href") and tag != "a"]
         self.loaded += [url for value in found.values() for url in re.findall(r"url\(([^)]*)\)", value or "")]
@@ -249,10 +249,11 @@ def test_a_report_is_one_file_with_every_section_that_loads_nothing(page, option
     scored = [*(f"Leave-one-out: {mode}" for mode in modes), *(["What the model learned"] if modes else [])]
     expected = ["Data", *training, "Predictions", *scored, "How this was made"]
     assert page.titles == expected
-    assert page.links == [f"#{anchor}" for anchor in page.anchors]
+    assert [link for link in page.links if link.startswith("#")] == ["#main", *(f"#{anchor}" for anchor in page.anchors)]
+    assert not [link for link in page.links if re.match("/|[a-z]+:", link)]
     assert len(set(page.anchors)) == len(page.anchors)
     assert [url for url in page.loaded if not url.startswith(("#", "data:"))] == []
-    assert not page.tags & {"script", "link", "iframe", "object", "embed", "base"}
+    assert not page.tags & {"link", "iframe", "object", "embed", "base"}
     assert sorted(path.name for path in page.folder.iterdir()) == ["figures", "report.html"]
 
 
@@ -304,14 +305,38 @@ def test_profiles_are_of_the_lowest_and_highest_predictions_and_letters_tell_pos
     text = written(job, tmp_path, profiles=3).text
     predictions = pd.read_parquet(job.queries[0].predictions).sort_values("pred")["id"].tolist()
     extremes = [predictions[0], predictions[-1], predictions[-2]]
-    assert [unescape(name) for name in re.findall(r"<b>(seq&lt;\d&gt;)</b>", text)] == extremes
+    assert [unescape(name) for name in re.findall(r"<b><a [^>]*>(seq&lt;\d&gt;)</a></b>", text)] == extremes
     frame = pd.read_parquet(job.queries[0].scores["remove"]).set_index("sequence").loc[extremes]
-    expected = [f"{row.start_offset} {row.token}: {row.loo:+.3g}" for row in frame.itertuples()]
-    assert re.findall(r'<i style="background:#[0-9a-f]{6}" title="([^"]*)">', text) == expected
+    expected = [f"{row.start_offset} {row.token}: {-row.loo:+.3g}" for row in frame.itertuples()]
+    assert re.findall(r'<i(?: class="dark")? style="background:#[0-9a-f]{6}" title="([^"]*)">', text) == expected
+
+
+def test_profiles_points_and_letters_lead_to_the_pages_of_their_sequences_and_tables_to_their_files(experiment, page):
+    job, text = experiment(), page().text
+    folder = Path(job.figures).parent
+    pictured = re.findall(r'xlink:href="([^"]*#seq[^"]*)"', text)
+    lettered = re.findall(r'<b><a href="([^"]*)">seq', text)
+    scored = {f"#seq%3C{row}%3E" for row in range(8)}
+    assert {place[place.index("#") :] for place in pictured} == scored
+    assert len(lettered) == 2
+    pages = {place[: place.index("#")] for place in [*pictured, *lettered]}
+    assert {Path(place).name for place in pages} == {"scores_remove.html"}
+    assert len(pages) == 1
+    tables = [place for place in page().links if place.endswith((".csv", ".parquet"))]
+    assert tables
+    assert job.place(folder / "interpret" / "a b.csv") == "interpret/a%20b.csv"
+
+
+def test_axes_and_text_have_the_name_of_the_label_and_its_unit(experiment, tmp_path):
+    job = experiment()
+    job = replace(job, config=job.config | {"labels": job.config["labels"] | {"unit": "h"}})
+    text = written(job, tmp_path).text
+    for expected in ("true label (h)", "predicted label (h)", "effect (h)", "in the units of the labels (h)"):
+        assert expected in text
 
 
 def test_no_sequence_is_shown_twice_where_there_are_fewer_than_asked_for(experiment, tmp_path):
-    shown = re.findall(r"<b>(seq&lt;\d&gt;)</b>", written(experiment(), tmp_path, profiles=50).text)
+    shown = re.findall(r"<b><a [^>]*>(seq&lt;\d&gt;)</a></b>", written(experiment(), tmp_path, profiles=50).text)
     assert len(shown) == len(set(shown)) == 8
 
 
@@ -426,7 +451,7 @@ def test_a_report_of_inference_alone_has_no_source(experiment, tmp_path):
 
 def test_the_report_holds_the_whole_configuration(experiment, page):
     text = page().text
-    [code] = re.findall(r"<pre>(.*?)</pre>", text, re.DOTALL)
+    [code] = re.findall(r"<pre[^>]*>(.*?)</pre>", text, re.DOTALL)
     assert yaml.safe_load(unescape(code)) == experiment().config
     assert f"rnalm {rnalm.__version__}" in text
 
@@ -454,7 +479,7 @@ def judged(folder: Path, readable: bool | None) -> str:
 def test_a_report_begins_with_the_verdict_and_what_models_read_is_grey_where_it_is_chance(experiment, tmp_path, readable):
     text = written(replace(experiment(), verdict=judged(tmp_path / "in", readable)), tmp_path / "out").text
     body = text[text.index("<body>") :]
-    assert body.index("<p>r² &lt; 1.</p><p>Scores.</p><p>Nothing was cut.</p>") < body.index("<nav>")
+    assert body.index("<p>r² &lt; 1.</p><p>Scores.</p><p>Nothing was cut.</p>") < body.index("<nav")
     assert ("No better than chance: do not read the letters." in body) == (not readable)
     grey = re.findall(r'<div class="unread">\s*<h2[^>]*>([^<]*)</h2>', body)
     assert grey == ([] if readable else ["Leave-one-out: remove", "What the model learned"])

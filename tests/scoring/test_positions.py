@@ -331,7 +331,7 @@ def test_exchanges_are_drawn_beside_distances(encoded, folder, score):
     frame = score(folder(), encoded, explain=None, explain_at=[3], mode="replace", replacements={"a": ["c", "t"], "g": ["a"]})
     told = summary.summarize([own for _, own in frame.groupby("sequence", sort=False)])
     titles = [axis.get_title() for axis in figures.around(told.around, told.exchanges).axes]
-    assert titles[:3] == ["Where tokens matter", "Mean score of each token nearby", "Mean score of each exchange"]
+    assert titles[:3] == ["Where tokens matter", "Mean effect of each token nearby", "Mean effect against each replacement"]
 
 
 def test_where_nothing_is_explained_nothing_is_merged(encoded, folder, score_and_merge, refusal):

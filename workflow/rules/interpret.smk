@@ -107,8 +107,14 @@ rule draw_scores:
     input:
         scores=f"{OUT}/{{place}}/loo_scores_{{mode}}.parquet",
         verdict=PLAN.verdict,
+        provided=provided("draw_scores"),
     output:
-        f"{OUT}/{{place}}/loo_scores_{{mode}}.html",
+        report(
+            f"{OUT}/{{place}}/loo_scores_{{mode}}.html",
+            caption="../report/scores.rst",
+            category="Sequence by sequence",
+            labels={"scores": "{mode}", "of": "{place}"},
+        ),
     log:
         f"{OUT}/logs/{{place}}/draw-{{mode}}.log",
     benchmark:
@@ -121,6 +127,7 @@ rule draw_scores:
         runtime=60,
     params:
         code=code("draw_scores.py"),
+        content=content("draw_scores"),
         job=job("draw_scores"),
     script:
         "../scripts/draw_scores.py"

@@ -1,3 +1,6 @@
+report: "../report/workflow.rst"
+
+
 LINEAGE = contents.combine(
     PLAN.params("write_report")["config"],
     [
@@ -35,7 +38,7 @@ rule write_report:
         pretraining=expand(f"{OUT}/{{folder}}/{{name}}", folder=PLAN.pretrainings, name=contract.COURSE),
         spectra=PLAN.targets("powerlaw") if PLAN.settings.powerlaw else [],
     output:
-        html=f"{OUT}/report.html",
+        html=report(f"{OUT}/report.html", caption="../report/page.rst", category="The report"),
         pictures=[
             report(
                 f"{OUT}/figures/{picture.name}",
