@@ -243,7 +243,7 @@ def predict_file(
 
 
 def predict_with(
-    outputs_of: Callable[[Sequence[Encoded]], Sequence[np.ndarray]],
+    outputs_of: Callable[[Sequence[Encoded]], np.ndarray],
     labels: Labels,
     encoded: str | Path,
     output: str | Path,
@@ -254,7 +254,7 @@ def predict_with(
     Parameters
     ----------
     outputs_of : callable
-        From sequences to outputs ``(sequences, outputs)``, or arrays of them.
+        From sequences to outputs ``(sequences, outputs)``, or an array of arrays.
     labels : Labels
         What the outputs mean.
     encoded, output, rows

@@ -103,7 +103,10 @@ def training(job: Job) -> Section:
 
 def _of_kind(table: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Give the metrics of baselines, or of stacks, under the names of those of models."""
-    return table[table.index.str.startswith(f"{kind}_")].rename(index=lambda name: name.removeprefix(f"{kind}_"))
+    own: pd.DataFrame = table.loc[table.index.str.startswith(f"{kind}_")].rename(
+        index=lambda name: name.removeprefix(f"{kind}_")
+    )
+    return own
 
 
 def _beside(models: pd.DataFrame, further: dict[str, pd.DataFrame]) -> pd.DataFrame:

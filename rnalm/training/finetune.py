@@ -71,7 +71,7 @@ def finetune(job: Job) -> None:
         if data.meaning.per == "sequence":
             rows, each = np.flatnonzero(folds.read(job.folds)[job.fold] == folds.VALIDATION), iter(outputs)
             kept = Path(job.output) / contract.VALIDATED_PART
-            predict_with(lambda sequences: [*islice(each, len(sequences))], data.meaning, job.encoded, kept, rows)
+            predict_with(lambda some: np.stack([*islice(each, len(some))]), data.meaning, job.encoded, kept, rows)
         meaning = metrics.choose_thresholds(data.meaning, truth, outputs)
         meaning.save(Path(job.output) / contract.LABELS)
         values = judge(written, replace(data, meaning=meaning), outputs, truth)
