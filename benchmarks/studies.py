@@ -2,8 +2,9 @@
 
     python benchmarks/studies.py [--cores N] [--studies NAME …] [--baselines] [--toy FOLDER]
 
-What is finished is not run again. With ``--baselines`` no network is trained. Each figure is a mean over folds; what models and
-baselines predict together is compared in the same folds.
+What is finished is not run again. With ``--baselines`` no network is trained. Each figure is a mean over folds; ``models`` are single
+ones, ``together`` is what those of a fold and its baseline predict as ``ensemble: stack`` has it, and the difference, in the same
+folds, is that of the latter from the baseline.
 """
 
 import argparse
@@ -41,24 +42,25 @@ STUDIES = {
     "3′UTR": Study("utr3_mpra.yaml", "spearman", 0.66),
     "promoters": Study("promoters.yaml", "f1_weighted", 0.856),
 }
-HEADING = ("study", "metric", "folds", "baseline", "sd", "models", "sd", "difference", "folds won", "goal")
+HEADING = ("study", "metric", "folds", "baseline", "sd", "models", "sd", "together", "sd", "difference", "folds won", "goal")
 
 
-def achieved(folder: Path, metric: str) -> np.ndarray:
+def achieved(folder: Path, metric: str, file: str = "test_results.json") -> np.ndarray:
     """Read what each fold achieves on its test rows ``(folds,)``; of several models of a fold their mean."""
     found: dict[int, list[float]] = {}
-    for path in sorted(folder.glob("*/test_results.json")):
-        found.setdefault(int(path.parent.name.partition(".")[0]), []).append(read_json(path)[f"test_{metric}"])
+    for path in sorted(folder.glob(f"*/{file}")):
+        found.setdefault(int(path.parent.name.partition(".")[0]), []).append(read_json(path)[metric])
     return np.array([np.mean(found[fold]) for fold in sorted(found)])
 
 
 def row(name: str, own: Study, output: Path) -> list[str]:
     """Hold the models of a study against its baselines."""
-    baseline, models = (achieved(output / part, own.metric) for part in ("baseline", "fine-tune"))
+    baseline, models = (achieved(output / part, f"test_{own.metric}") for part in ("baseline", "fine-tune"))
+    together = achieved(output / "stack", own.metric, "results.json")
     told = [name, own.metric, f"{len(baseline)}"]
-    for values in (baseline, models):
+    for values in (baseline, models, together):
         told += [f"{values.mean():.3f}", f"{values.std(ddof=1):.3f}"] if len(values) else ["–", "–"]
-    gained = models - baseline if len(models) else models
+    gained = together - baseline if len(together) else together
     told += [f"{gained.mean():+.3f}", f"{(gained > 0).sum()} of {len(gained)}"] if len(gained) else ["–", "–"]
     return [*told, f"{own.goal:.3f}"]
 

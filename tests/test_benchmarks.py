@@ -115,6 +115,9 @@ def test_studies_beside_their_baselines(tmp_path):
     assert heading[:4] == ["study", "metric", "folds", "baseline"]
     assert [(row[0], row[2], row[5]) for row in rows] == [(name, "2", "–") for name in ("human", "yeast", "3′UTR", "promoters")]
     assert all(abs(float(row[3])) <= 1 for row in rows)
+    *_, row = run("studies.py", "--studies", "3′UTR", "--toy", str(tmp_path))
+    assert [abs(float(number)) <= 1 for number in (row[5], row[7], row[9])] == [True] * 3
+    assert row[10].endswith("of 2")
 
 
 def test_tokens():
