@@ -2,9 +2,9 @@
 
     python benchmarks/studies.py [--cores N] [--studies NAME …] [--baselines] [--toy FOLDER]
 
-What is finished is not run again. With ``--baselines`` no network is trained. Each figure is a mean over folds; ``models`` are single
-ones, ``together`` is what those of a fold and its baseline predict as ``ensemble: stack`` has it, and the difference, in the same
-folds, is that of the latter from the baseline.
+What is finished is not run again. With ``--baselines`` no network is trained. Each figure is a mean over folds: of single
+models, and of what those of a fold and its baseline predict together, as ``ensemble: stack`` has it. The difference is that of the
+latter from the baseline, in the same folds.
 """
 
 import argparse
