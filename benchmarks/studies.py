@@ -3,8 +3,8 @@
     python benchmarks/studies.py [--cores N] [--studies NAME …] [--baselines] [--toy FOLDER]
 
 What is finished is not run again. With ``--baselines`` no network is trained. Each figure is a mean over folds: of single
-models, and of what those of a fold and its baseline predict together, as ``ensemble: stack`` has it. The difference is that of the
-latter from the baseline, in the same folds.
+models, and of what those of a fold and its baseline predict together, as ``ensemble: stack`` has it. The difference is
+that of the latter from the baseline, in the same folds.
 """
 
 import argparse

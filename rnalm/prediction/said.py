@@ -100,7 +100,8 @@ def _beside(beside: Mapping[str, Any], write: Any) -> str:
     which = (
         "the models are better" if low > 0 else "the models are worse" if high < 0 else "which of both is better is not sure"
     )
-    return f"{which} (difference {write(beside['difference'])}, {write(low)} to {write(high)})"
+    hint = "; `model.wide` and `ensemble: stack` build on it" if high < 0 else ""
+    return f"{which} (difference {write(beside['difference'])}, {write(low)} to {write(high)}){hint}"
 
 
 def _readable(verdict: Mapping[str, Any]) -> str:

@@ -60,6 +60,9 @@ def test_numbers_are_judged_by_the_variation_that_is_explained_and_held_against_
         "Scores may be read: labels in random order came as close to the predictions in none of 1,000 tries (p = 0.001), and "
         f"the 95 % interval of Pearson’s r goes from {ends}; chance is 0."
     )
+    behind = judged(Labels("regression"), bar, frame)["sentences"][0]
+    assert "the models are worse (difference −" in behind
+    assert behind.endswith("); `model.wide` and `ensemble: stack` build on it.")
     assert third == "Of 300 sequences none was left out or cut, and all tokens are in the vocabulary."
 
 
