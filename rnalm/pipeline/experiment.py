@@ -367,7 +367,8 @@ class Experiment:
     @property
     def combined(self) -> dict[str, str]:
         """Folders of all whose predictions are combined, by name: the models and, where these are stacked, baselines."""
-        return {k: v for fold in self.stacks for k, v in self.members(fold).items()} if self.stacks else self.models
+        # Models come first: their numbers in tables of predictions are those that they have without baselines.
+        return self.models | ({f"baseline-{fold}": path for fold, path in self.baselines.items()} if self.stacks else {})
 
     def parts(self, source: str, members: Iterable[str]) -> list[str]:
         """List the files of what models and baselines predict of a source.

@@ -189,6 +189,7 @@ def write_verdict(experiment: Experiment) -> Params:
     return {
         "models": list(experiment.models.values()),
         "baselines": list(experiment.baselines.values()),
+        "stacked": bool(experiment.stacks),
         "by": experiment.settings.folds.group if experiment.trained else "none",
         "seed": experiment.settings.seed,
     }

@@ -325,10 +325,11 @@ def _ensemble(
         if len(frame):
             positions = np.searchsorted(rows, frame["row"])
             scores[model, positions] = labels[model].to_scores(np.stack(list(frame["outputs"])))
-    seen = ~np.isnan(scores[:, :, :1])
+    seen = ~np.isnan(scores)
     shares = weights[:, None, None] * seen
-    shares = shares / shares.sum(axis=0)
-    mean = np.nansum(shares * scores, axis=0)
+    total = shares.sum(axis=0)
+    shares = shares / np.where(total > 0, total, np.nan)
+    mean = np.where(total > 0, np.nansum(shares * scores, axis=0), np.nan)
     # Of the same weights these are the squared deviations, divided by one less than there are models.
     left = 1 - np.sum(shares**2, axis=0)
     variance = np.nansum(shares * (scores - mean) ** 2, axis=0) / np.where(left > ALONE, left, np.nan)

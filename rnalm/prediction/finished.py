@@ -46,10 +46,12 @@ class Finished:
 
     def tested(self) -> dict[str, dict[str, float]]:
         """Give what each fold achieves on its test rows, by name of the metric: stacked, or else the mean of its models."""
-        found = {}
+        found, summary = {}, self.folder / "fine-tune" / "summary.csv"
+        # A stack may be of an earlier run; what was summarized last tells.
+        stacked = summary.is_file() and pd.read_csv(summary)["metric"].str.startswith("stack_").any()
         for fold, folders in self.models.items():
             together = self.folder / "stack" / fold / contract.RESULTS
-            if together.is_file():
+            if stacked and together.is_file():
                 found[fold] = {name: own for name, own in read_json(together).items() if isinstance(own, int | float)}
                 continue
             each = [

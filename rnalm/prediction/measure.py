@@ -87,7 +87,7 @@ class Measured:
 
 
 def measure_labels(
-    path: str | Path, labels: Sequence[Labels], models: Mapping[str, Sequence[int]]
+    path: str | Path, labels: Sequence[Labels], models: Mapping[str, Sequence[int]], whole: Labels
 ) -> Iterator[tuple[Measured, dict[str, float]]]:
     """Measure predictions of which a row may have any number of classes, holding no more than those of one class.
 
@@ -97,6 +97,8 @@ def measure_labels(
         As for :func:`read`.
     labels : sequence of Labels
         What the outputs of each model mean, with thresholds of its own.
+    whole : Labels
+        What the predictions of all together mean.
 
     Yields
     ------
@@ -110,7 +112,7 @@ def measure_labels(
     labelled = file.read(["label"])["label"].to_pandas().notna().to_numpy()
     for name, numbers in models.items() if labelled.any() else ():
         saw, each, counts = np.zeros(len(labelled), dtype=bool), [], []
-        own = together([labels[number] for number in numbers] or labels)
+        own = together([labels[number] for number in numbers]) if numbers else whole
         for index, (column, limit) in enumerate(zip(label_columns(own), own.limits, strict=True)):
             truth = file.read([column]).to_pandas()[column].to_numpy(float)
             columns = [score_columns(own, model)[index] for model in numbers or [None]]

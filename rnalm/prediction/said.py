@@ -78,7 +78,7 @@ def _how_good(verdict: Mapping[str, Any]) -> str:
         write, unit = _two, ""
     if beside := verdict["baseline"]:
         share = "nothing" if numbers and beside["value"] <= 0 else f"{write(beside['value'])}{unit}"
-        text += f", and the baseline {'explains' if numbers else 'has'} {share}: {_beside(beside, write)}"
+        text += f", and the baseline {'explains' if numbers else 'has'} {share}: {_beside(beside, write, verdict['stacked'])}"
     return f"{text}."
 
 
@@ -92,15 +92,14 @@ def _spread(verdict: Mapping[str, Any], write: Any) -> str:
     return f" (95 % interval {low} to {high}, from resampling {verdict['groups']:,} {kind}{sampled})"
 
 
-def _beside(beside: Mapping[str, Any], write: Any) -> str:
-    """Say whether models are better than baselines, and by how much."""
+def _beside(beside: Mapping[str, Any], write: Any, stacked: bool) -> str:
+    """Say whether models, or these and baselines together, are better than baselines, and by how much."""
     if beside["interval"] is None:
         return "the difference cannot be told"
     low, high = beside["interval"]
-    which = (
-        "the models are better" if low > 0 else "the models are worse" if high < 0 else "which of both is better is not sure"
-    )
-    hint = "; `model.wide` and `ensemble: stack` build on it" if high < 0 else ""
+    who = "models and baseline together" if stacked else "the models"
+    which = f"{who} are better" if low > 0 else f"{who} are worse" if high < 0 else "which of both is better is not sure"
+    hint = "; `model.wide` and `ensemble: stack` build on it" if high < 0 and not stacked else ""
     return f"{which} (difference {write(beside['difference'])}, {write(low)} to {write(high)}){hint}"
 
 
@@ -108,7 +107,8 @@ def _readable(verdict: Mapping[str, Any]) -> str:
     """Say whether scores may be read, and why."""
     tested = verdict["tested"]
     count = round(tested["p"] * (DRAWS + 1)) - 1
-    tries = f"labels in random order came as close to the predictions in {count or 'none'} of {DRAWS:,} tries"
+    whose = "of the models alone " if verdict["stacked"] else ""
+    tries = f"labels in random order came as close to the predictions {whose}in {count or 'none'} of {DRAWS:,} tries"
     tries += f" (p = {tested['p']:.3f})"
     ends = tested["interval"]
     if ends is None:

@@ -59,6 +59,7 @@ def judge(
     output: str | Path,
     baseline: tuple[str | Path, Sequence[str | Path]] | None = None,
     seed: int = 1,
+    stacked: bool = False,
 ) -> None:
     """Write the verdict on predictions, in numbers and in sentences, and log the sentences.
 
@@ -76,16 +77,20 @@ def judge(
         Predictions of the same rows by baselines, and their folders.
     seed : int
         Of what is drawn.
+    stacked : bool
+        Whether baselines are among those that predicted. Scores, which are of models alone, may then be read where the mean of
+        these is better than chance.
     """
     meaning, groups = _meaning(models), rows.groups()
     answers = [(predictions, meaning), *([(baseline[0], _meaning(baseline[1]))] if baseline else [])]
-    verdict: dict[str, Any] = {"held_out": rows.folds is not None, "rows": len(_known(predictions))}
+    verdict: dict[str, Any] = {"held_out": rows.folds is not None, "stacked": stacked, "rows": len(_known(predictions))}
     verdict["readable"] = None
     if verdict["rows"]:
         chosen = _chosen(predictions, meaning, seed)
         truth, scores = zip(*(_read(path, own, chosen) for path, own in answers), strict=True)
+        alone = _read(predictions, meaning, chosen, len(models))[1] if stacked else None
         grouped = rows.by != "none" and len(np.unique(groups)) < len(groups)
-        verdict |= measure(meaning, truth[0], scores, np.unique(groups[chosen], return_inverse=True)[1], seed)
+        verdict |= measure(meaning, truth[0], scores, np.unique(groups[chosen], return_inverse=True)[1], seed, alone)
         verdict |= {"grouped": grouped, "logarithms": meaning.scaler.method == "log"}
         verdict |= {"sampled": len(chosen) if len(chosen) < verdict["rows"] else None}
     verdict["sentences"] = said.sentences(verdict, encode.metadata(rows.encoded))
@@ -94,7 +99,14 @@ def judge(
     write_json(output, metrics.finite(verdict))
 
 
-def measure(meaning: Labels, truth: np.ndarray, scores: Sequence[np.ndarray], groups: np.ndarray, seed: int) -> dict[str, Any]:
+def measure(
+    meaning: Labels,
+    truth: np.ndarray,
+    scores: Sequence[np.ndarray],
+    groups: np.ndarray,
+    seed: int,
+    alone: np.ndarray | None = None,
+) -> dict[str, Any]:
     """Measure how good predictions are, and how sure that is.
 
     Parameters
@@ -109,6 +121,8 @@ def measure(meaning: Labels, truth: np.ndarray, scores: Sequence[np.ndarray], gr
         Number of each row's group, from 0 without gaps ``(rows,)``.
     seed : int
         Of what is drawn.
+    alone : numpy.ndarray, optional
+        What the models predict whose scores are read ``(rows, outputs)``; None: the first of ``scores``.
 
     Returns
     -------
@@ -120,14 +134,15 @@ def measure(meaning: Labels, truth: np.ndarray, scores: Sequence[np.ndarray], gr
     classes = meaning.task != "regression"
     names = ("roc_auc",) if classes else ("r2", "pearson")
     chance = {"roc_auc": 0.5, "r2": 0.0, "pearson": 0.0}
-    made = [{name: certainty.averaged(getattr(certainty, name), truth, own) for name in names} for own in scores]
+    judged = [*scores, scores[0] if alone is None else alone]
+    made = [{name: certainty.averaged(getattr(certainty, name), truth, own) for name in names} for own in judged]
     drawn = certainty.resample({f"{k} {name}": each[name] for k, each in enumerate(made) for name in names}, groups, seed)
     values = [{name: certainty.value(own, len(truth)) for name, own in each.items()} for each in made]
-    found = {
-        name: {"metric": name, "value": values[0][name], "interval": _ends(drawn[f"0 {name}"]), "chance": chance[name]}
-        for name in names
-    }
-    tested: dict[str, Any] = found[names[-1]] | {"p": certainty.by_chance(truth, scores[0], classes, seed)}
+
+    def found(k: int, name: str) -> dict[str, Any]:
+        return {"metric": name, "value": values[k][name], "interval": _ends(drawn[f"{k} {name}"]), "chance": chance[name]}
+
+    tested: dict[str, Any] = found(len(scores), names[-1]) | {"p": certainty.by_chance(truth, judged[-1], classes, seed)}
     ends = tested["interval"]
     above = ends is not None and ends[0] > tested["chance"] and tested["value"] > tested["chance"]
     beside = None
@@ -136,7 +151,7 @@ def measure(meaning: Labels, truth: np.ndarray, scores: Sequence[np.ndarray], gr
         difference = _ends(drawn[f"0 {name}"] - drawn[f"1 {name}"])
         beside = {"value": of, "difference": values[0][name] - of, "interval": difference}
     return {
-        **{"outputs": truth.shape[1], "groups": int(groups.max()) + 1, **found[names[0]], "tested": tested},
+        **{"outputs": truth.shape[1], "groups": int(groups.max()) + 1, **found(0, names[0]), "tested": tested},
         **{"baseline": beside, "readable": bool(above and tested["p"] <= certainty.LEVEL)},
     }
 
@@ -165,14 +180,16 @@ def _chosen(path: str | Path, meaning: Labels, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(known, most, replace=False))
 
 
-def _read(path: str | Path, meaning: Labels, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Read labels and predictions of some rows, a column at a time: float64 ``(rows, outputs)`` each."""
+def _read(path: str | Path, meaning: Labels, rows: np.ndarray, models: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Read labels and predictions of some rows, or means over the first models: float64 ``(rows, outputs)`` each."""
     file = pq.ParquetFile(path)  # once: of many classes its footer is long
 
     def column(name: str) -> np.ndarray:
         return file.read([name]).to_pandas()[name].to_numpy()[rows]
 
-    scores = np.stack([column(score_columns(meaning)[k]) for k in meaning.measured], axis=1).astype(float)
+    names = [score_columns(meaning, model) for model in range(models)] or [score_columns(meaning)]
+    each = ([column(own[k]) for own in names] for k in meaning.measured)
+    scores = np.stack([np.nanmean(np.array(own, dtype=float), axis=0) for own in each], axis=1)
     if meaning.several:
         truth = np.stack([column(label_columns(meaning)[k]) for k in meaning.measured], axis=1).astype(float)
     elif meaning.classes:

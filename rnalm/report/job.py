@@ -119,8 +119,9 @@ class Job:
 
     @property
     def meaning(self) -> Labels:
-        """What the outputs of the models mean, together."""
-        return together(self.meanings)
+        """What the predictions of all together mean."""
+        stacked = [Labels.load(Path(folder) / contract.LABELS) for folder in self.stacks]
+        return together(stacked or self.meanings)
 
     @property
     def meanings(self) -> list[Labels]:

@@ -140,7 +140,7 @@ def _motifs(motifs: pd.DataFrame, matrices: pd.DataFrame, name: str, of: str, be
             f"Motif {row['motif']}{of}: {row['consensus']}; {row['seqlets']:,} seqlets in {row['sequences']:,} sequences, "
             f"mean effect {row['effect']:+.3g}; {where}."
         )
-        drawn = logo(effects, letters, f"{name}-{rank}", told, first=1)
+        drawn = logo(effects, letters, f"{name}-{rank}", told, range(1, len(effects) + 1))
         yield Block(figure=drawn, caption=told, folded=f"{before}motif {row['consensus']}" if before else "")
 
 
@@ -163,14 +163,16 @@ def strongest(profiles: Sequence[Profile], scores: str | Path, name: str, sense:
     for rank, profile in enumerate(profiles):
         if (bounds := _bounds(found, profile)) is None:
             continue
-        first, after = (int(place) for place in np.searchsorted(profile.starts, bounds))
+        # A token of several letters may begin before them.
+        first = max(0, int(np.searchsorted(profile.starts, bounds[0], side="right")) - 1)
+        after = max(first + 1, int(np.searchsorted(profile.starts, bounds[1])))
         own, mean = slice(max(0, first - BESIDE), after + BESIDE), sense * np.mean(profile.loo[first:after])
         letters, numbers = np.unique(profile.tokens[own], return_inverse=True)
         effects = np.zeros((len(numbers), len(letters)))
         effects[np.arange(len(numbers)), numbers] = sense * profile.loo[own]
         text = "".join(profile.tokens[first:after])
         told = f"{profile.name}: {text}, from {bounds[0]} to {bounds[1]}, mean effect of a token {mean:+.3g}"
-        drawn = logo(effects, letters.tolist(), f"{name}-element-{rank}", told, int(profile.starts[own][0]))
+        drawn = logo(effects, letters.tolist(), f"{name}-element-{rank}", told, profile.starts[own].tolist())
         blocks.append(Block(figure=drawn, caption=f"{told}.", folded=told if blocks else ""))
     return blocks
 
@@ -185,7 +187,7 @@ def _bounds(found: Sequence[dict[str, Any]], profile: Profile) -> tuple[int, int
     """Find the strongest seqlet of a profile; None where it has none."""
     own = [row for row in found if row["sequence"] == profile.sequence]
     own = [row for row in own if profile.position is None or row["explained_position"] == str(profile.position)]
-    own = [row for row in own if row.get("class") == profile.pred] or own
+    own = [row for row in own if profile.explained is None or row.get("class", profile.explained) == profile.explained]
     if not own:
         return None
     best = max(own, key=lambda row: abs(float(row["effect"])))

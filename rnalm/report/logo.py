@@ -53,7 +53,7 @@ def outline(text: str) -> str:
     return "".join(pieces)
 
 
-def logo(effects: np.ndarray, letters: Sequence[str], name: str, told: str, first: int = 0) -> str:
+def logo(effects: np.ndarray, letters: Sequence[str], name: str, told: str, starts: Sequence[int] | None = None) -> str:
     """Draw the effects of letters: those that raise the prediction up and blue, those that lower it down and orange.
 
     Parameters
@@ -66,8 +66,8 @@ def logo(effects: np.ndarray, letters: Sequence[str], name: str, told: str, firs
         Stands in the logo's ids, which must be its own in a page: letters, digits, ``_``, ``-`` and ``.``.
     told : str
         The same in words, for those who cannot see it.
-    first : int
-        Number of the first place.
+    starts : sequence of int, optional
+        Numbers of the places; None: from 0 on.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def logo(effects: np.ndarray, letters: Sequence[str], name: str, told: str, firs
     shapes = "".join(f'<path id="{name}-{number}" d="{outline(letters[number])}"/>' for number in used)
     width = LEFT + WIDTH * len(heights)
     drawn = "".join(_stack(row * scale, zero, LEFT + WIDTH * place, name) for place, row in enumerate(heights))
-    around = _axes(top, bottom, zero, width) + _ticks(len(heights), first)
+    around = _axes(top, bottom, zero, width) + _ticks(range(len(heights)) if starts is None else starts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{HEIGHT}" viewBox="0 0 {width} {HEIGHT}" role="img">'
         f"<title>{escape(told)}</title><defs>{shapes}</defs>{drawn}{around}</svg>"
@@ -117,11 +117,11 @@ def _axes(top: float, bottom: float, zero: float, width: float) -> str:
     return f'{line}<g font-size="10" fill="{GREY}">{shown}</g>'
 
 
-def _ticks(places: int, first: int) -> str:
+def _ticks(starts: Sequence[int]) -> str:
     """Write the number of the first place, and every fifth one."""
     shown = "".join(
-        f'<text x="{LEFT + WIDTH * (place + 0.5):g}" y="{HEIGHT - 4}">{first + place}</text>'
-        for place in range(places)
-        if place == 0 or ((first + place) % 5 == 0 and place > 2)
+        f'<text x="{LEFT + WIDTH * (place + 0.5):g}" y="{HEIGHT - 4}">{start}</text>'
+        for place, start in enumerate(starts)
+        if place == 0 or (start % 5 == 0 and place > 2)
     )
     return f'<g font-size="10" fill="{GREY}" text-anchor="middle">{shown}</g>'

@@ -10,7 +10,7 @@ from rnalm.config import contract
 from rnalm.config.contract import picture_name
 from rnalm.files import read_json
 from rnalm.labels import metrics
-from rnalm.labels.labels import Labels, together
+from rnalm.labels.labels import Labels
 from rnalm.prediction import measure
 from rnalm.prediction.columns import label_columns, score_columns
 from rnalm.report import curves, figures
@@ -31,9 +31,9 @@ def predictions(job: Job, query: Query) -> Section:
     """
     meaning, results = job.meaning, read_json(query.results)
     numbers = meaning.task == "regression"
-    measured, scores = _measured(query.predictions, job.meanings, _models(job, query))
+    measured, scores = _measured(query.predictions, job.meanings, _models(job, query), meaning)
     compared = job.compared(query)
-    bar, bars = _measured(compared[0], [compared[1]], {"baseline": []}) if compared else ([], {})
+    bar, bars = _measured(compared[0], [compared[1]], {"baseline": []}, compared[1]) if compared else ([], {})
     blocks = [_regressed(job, query, results)] if numbers else _classified(job, query, measured, bar)
     if scores and bars:
         blocks.insert(0, _against_baseline(next(iter(scores.values())), bars["baseline"]))
@@ -71,12 +71,12 @@ def _places(job: Job, query: Query) -> dict[str, str]:
 
 
 def _measured(
-    path: str, meanings: list[Labels], models: dict[str, list[int]]
+    path: str, meanings: list[Labels], models: dict[str, list[int]], meaning: Labels
 ) -> tuple[list[measure.Measured], dict[str, dict[str, float]]]:
     """Measure what models predicted for rows with labels: what can be drawn of classes, and metrics, by name."""
-    measured, scores, meaning = [], {}, together(meanings)
+    measured, scores = [], {}
     if meaning.task == "multilabel":
-        for one, means in measure.measure_labels(path, meanings, models):
+        for one, means in measure.measure_labels(path, meanings, models, meaning):
             measured.append(one)
             scores[one.name] = means
         return measured, scores
@@ -103,9 +103,9 @@ def _against_baseline(models: dict[str, float], bar: dict[str, float]) -> Block:
 def _models(job: Job, query: Query) -> dict[str, list[int]]:
     """Name all models together, and, if there are several, those of each fold or else each; with their numbers."""
     count, unit = len(job.models), job.unit(query)
-    if count == 1:
+    if count == 1 and not job.stacks:
         return {"all rows": []}
-    together = "pooled" if unit == "fold" else f"mean of {count} models"
+    together = "pooled" if unit == "fold" else "models and baselines" if job.stacks else f"mean of {count} models"
     return {together: []} | (job.by_fold if job.summary else {f"model {k}": [k] for k in range(count)})
 
 
@@ -165,6 +165,9 @@ def _classified(job: Job, query: Query, measured: list[measure.Measured], bar: l
 
 
 def _who_predicts(job: Job, query: Query) -> str:
+    if job.stacks:
+        who = "that did not see it, and the baselines of their folds," if job.unit(query) == "fold" else "and baselines"
+        return f"Each sequence is predicted by the models {who} by weights that validation rows tell."
     if job.unit(query) == "fold":
         return "Each sequence is predicted by the models that did not see it; where several did not, by their mean."
     count = len(job.models)

@@ -183,9 +183,11 @@ def listing(frame: pd.DataFrame) -> dict[str, Any]:
         the predicted class, or the first target.
     """
     one = of_one_class(frame)
-    _, first, count = np.unique(places(one), return_index=True, return_counts=True)
+    _, first = np.unique(places(one), return_index=True)
     starts = one["start_offset"].to_numpy()[first]
-    means = np.add.reduceat(one["loo"].to_numpy(), first) / count
+    scores = one["loo"].to_numpy(float)
+    known = np.add.reduceat((~np.isnan(scores)).astype(float), first)
+    means = np.add.reduceat(np.nan_to_num(scores, posinf=np.inf, neginf=-np.inf), first) / np.where(known > 0, known, np.nan)
     order = np.argsort(-np.nan_to_num(np.abs(means), posinf=0), kind="stable")[:STRONGEST]
     tokens = one["token"].iloc[first[order]]
     strongest = [[*shown] for shown in zip(tokens, starts[order].tolist(), map(_value, means[order]), strict=True)]

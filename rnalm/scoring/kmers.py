@@ -19,6 +19,8 @@ LONGEST, LONGEST_OF_TOKENS = 6, 2
 MOST, MOST_IN_ALL = 2**18, 2**20
 #: A mean is told where so many sequences have the k-mer.
 FEWEST = 5
+#: Differences that are smaller, as a share of what differs, are rounding.
+ROUNDING = 1e-9
 #: Contexts: anywhere, by third of the sequence, and by position in the codon.
 CONTEXTS = ("effect", *REGIONS, "frame_0", "frame_1", "frame_2")
 
@@ -154,7 +156,10 @@ def _occurrences(line: Line, words: Words, k: int) -> tuple[np.ndarray, ...]:
     sums = np.r_[0.0, np.cumsum(line.effects)]
     effect = sums[begins + k] - sums[begins]
     usual = line.effects.mean() if len(line.effects) else 0.0
-    return number, effect, effect - k * usual, line.regions[begins + (k - 1) // 2], line.frames[begins]
+    excess = effect - k * usual
+    # What is left of a difference by rounding is none.
+    excess[np.abs(excess) <= ROUNDING * (np.abs(effect) + abs(k * usual))] = 0.0
+    return number, effect, excess, line.regions[begins + (k - 1) // 2], line.frames[begins]
 
 
 class Kmers:
@@ -230,8 +235,8 @@ def t_test(mean: np.ndarray, deviation: np.ndarray, count: np.ndarray) -> tuple[
     Returns
     -------
     t, p : numpy.ndarray
-        ``(samples,)``; where all values of a sample are 0, t is 0 and p is 1.
+        ``(samples,)``; where all values of a sample are the same, which tells nothing of how they vary, t is 0 and p is 1.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(mean == 0, 0.0, mean / (deviation / np.sqrt(count)))
+    varies = deviation > ROUNDING * np.abs(mean)
+    t = np.where(varies, mean / np.where(varies, deviation / np.sqrt(count), 1.0), 0.0)
     return t, 2 * stats.t.sf(np.abs(t), count - 1)

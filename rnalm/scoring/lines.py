@@ -139,7 +139,8 @@ def survey(path: str | Path, special: Collection[str] = SPECIAL_TOKENS) -> Surve
             counts.update({token: int(count) for token in known})
             spelled &= joint or not known or len(known[0]) == width
         classes.update(frame[classed] if classed else [""])
-        largest = max(largest, float(np.nanmax(np.abs(frame["loo"]), initial=0.0)))
+        sizes = np.abs(frame["loo"].to_numpy(float))
+        largest = max(largest, float(sizes.max(initial=0.0, where=np.isfinite(sizes))))
     ordered = dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
     return Survey(ordered, sorted(classes) or [""], largest, file.metadata.num_rows, spelled)
 
@@ -261,7 +262,7 @@ def _means(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Give the first row of each token, from left to right, and its score: the mean over its replacements, NaN without any."""
     _, first, token = np.unique(places(frame), return_index=True, return_inverse=True)
     loo = frame["loo"].to_numpy(float)
-    known = ~np.isnan(loo)
+    known = np.isfinite(loo)
     sums, counts = (np.bincount(token[known], values, len(first)) for values in (loo[known], None))
     return first, np.divide(sums, counts, out=np.full(len(first), np.nan), where=counts > 0)
 

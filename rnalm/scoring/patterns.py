@@ -50,8 +50,8 @@ def find_patterns(
     for _, group in groupby(reader.lines(), lambda line: line.sequence):
         lines = list(group)
         kmers.add(lines)
-        for line in map(text.spelled, lines):
-            chance[line.explained].add(line)
+        for line in lines:
+            chance[line.explained].add(line, text.spelled)
     with replacing(to_kmers) as temporary:
         kmers.table().to_csv(temporary, index=False)
     sites = Sites(found.classes)

@@ -5,8 +5,8 @@ sequences with their effects in random order, and where that is so of every span
 (the recursive seqlets of tangermeme). The longest are taken first, and none lies over another of the same sign.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 import numpy as np
@@ -70,17 +70,21 @@ class Chance:
         self.counts = np.zeros((len(SIGNS), len(LENGTHS), BINS), np.int64)
         self.totals = np.zeros(len(LENGTHS), np.int64)
 
-    def add(self, line: Line) -> None:
+    def add(self, line: Line, spell: Callable[[Line], Line] = lambda line: line) -> None:
         """Count the spans of a line whose effects change places.
 
         Parameters
         ----------
         line : Line
             The effects along a sequence; what is drawn depends on these and its name alone.
+        spell : callable
+            Gives letters the effects of tokens: it is these that change places, with all of their letters.
         """
         seed = sha256(f"{line.sequence} {line.position} {line.explained}".encode()).digest()[:8]
         draw = np.random.default_rng(int.from_bytes(seed))
         permuted = draw.permuted(np.tile(line.effects, (self.orders, 1)), axis=1)
+        permuted = np.stack([spell(replace(line, effects=order)).effects for order in permuted])
+        line = spell(line)
         sums = np.pad(np.cumsum(permuted, axis=1), ((0, 0), (1, 0)))
         for number, length in enumerate(LENGTHS):
             begins = line.spans(length)

@@ -40,6 +40,8 @@ class Profile:
     loo : numpy.ndarray
         Score of each token ``(tokens,)``; the mean over its replacements, if there are; NaN for one with which that whose
         prediction is explained is gone.
+    explained : str or None
+        The class or target whose scores they are; None: there is only one, without a name.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Profile:
     starts: np.ndarray
     ends: np.ndarray
     loo: np.ndarray
+    explained: str | None = None
 
 
 class Around:
@@ -170,7 +173,9 @@ def profile(frame: pd.DataFrame) -> Profile:
     label = None if pd.isna(first["label"]) else first["label"]
     numbers = (tokens[name].to_numpy() for name in ("starts", "ends", "loo"))
     position = int(first["explained_position"]) if "explained_position" in first else None
-    return Profile(named(frame), first["sequence"], position, label, first["pred"], tokens["tokens"].tolist(), *numbers)
+    explained = first.get("class", first["pred"] if isinstance(first["pred"], str) else None)
+    told = (named(frame), first["sequence"], position, label, first["pred"], tokens["tokens"].tolist())
+    return Profile(*told, *numbers, explained=explained)
 
 
 def summarize(frames: Iterable[pd.DataFrame], shown: Iterable[str] = (), elements: Elements | None = None) -> Summary:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from rnalm.config import contract
+from rnalm.errors import RnalmError
 from rnalm.files import write_json
 from rnalm.labels import metrics, targets
 from rnalm.prediction.evaluate import stack
@@ -33,6 +34,11 @@ def weigh(job: Job, members: Mapping[str, str | Path]) -> None:
         Whose fold; models and how they are trained do not matter.
     members : mapping
         Folders of the models, and of the baseline, by name.
+
+    Raises
+    ------
+    RnalmError
+        If predictions are so large that their loss is not finite.
     """
     data = fold.load(job)
     outputs = [
@@ -43,6 +49,9 @@ def weigh(job: Job, members: Mapping[str, str | Path]) -> None:
     def loss(weights: np.ndarray) -> float:
         return average_loss(data, data.meaning.average(outputs, weights.tolist()), sd)
 
+    if not np.isfinite(loss(np.full(len(outputs), 1 / len(outputs)))):
+        problem = f"the loss of {', '.join(members)} together is not finite on validation rows"
+        raise RnalmError(f"fold {job.fold}: {problem}; expected ensemble: mean, or models that do not diverge")
     weights = least(loss, len(outputs))
     each = {name: loss(own) for name, own in zip(members, np.eye(len(outputs)), strict=True)}
     meaning = metrics.choose_thresholds(data.meaning, data.truth, data.meaning.average(outputs, weights.tolist()))
@@ -84,7 +93,7 @@ def least(loss: Callable[[np.ndarray], float], count: int) -> np.ndarray:
         while True:
             moved = [_move(weights, source, target, step) for source, target in permutations(range(count), 2)]
             losses = [loss(other) for other in moved]
-            if not losses or min(losses) >= best:
+            if not losses or not min(losses) < best:
                 break
             best, weights = min(losses), moved[int(np.argmin(losses))]
     return weights

@@ -20,7 +20,9 @@ def judged(tmp_path, monkeypatch):
     monkeypatch.setattr(verdict.encode, "metadata", lambda path: ENCODED)
     monkeypatch.setattr(Rows, "groups", lambda self: np.arange(300) // (3 if self.by == "column" else 1))
 
-    def make(labels: Labels, frame: pd.DataFrame, bar: pd.DataFrame | None = None, by: str = "column", trained=True) -> dict:
+    def make(
+        labels: Labels, frame: pd.DataFrame, bar: pd.DataFrame | None = None, by: str = "column", trained=True, stacked=False
+    ) -> dict:
         labels.save(tmp_path / "labels.json")
         frame.to_parquet(tmp_path / "predictions.parquet")
         baseline = None
@@ -28,7 +30,7 @@ def judged(tmp_path, monkeypatch):
             bar.to_parquet(tmp_path / "baseline.parquet")
             baseline = (tmp_path / "baseline.parquet", [tmp_path])
         rows = Rows(encoded="encoded", folds="folds" if trained else None, by=by)
-        judge(tmp_path / "predictions.parquet", [tmp_path], rows, tmp_path / "verdict.json", baseline, seed=1)
+        judge(tmp_path / "predictions.parquet", [tmp_path], rows, tmp_path / "verdict.json", baseline, 1, stacked)
         return json.loads((tmp_path / "verdict.json").read_text())
 
     return make
@@ -73,6 +75,18 @@ def test_shuffled_labels_are_no_better_than_chance(judged):
     assert "explain nothing (r² −" in found["sentences"][0]
     assert "resampling 300 sequences" in found["sentences"][0]
     assert found["sentences"][1].startswith(f"{BANNER} Labels in random order came as close to the predictions in ")
+
+
+def test_scores_of_models_that_know_nothing_are_not_read_although_the_baseline_beside_them_does(judged):
+    frame = regressed(0.3)
+    frame["pred.0"] = RANDOM.permutation(frame["pred"])
+    found = judged(Labels("regression"), frame, regressed(0.3), by="none", stacked=True)
+    assert found["value"] > 0.8
+    assert found["tested"]["value"] == pytest.approx(frame["label"].corr(frame["pred.0"]))
+    assert found["readable"] is False
+    assert "to the predictions of the models alone in" in found["sentences"][1]
+    frame["pred.0"] = frame["pred"]
+    assert judged(Labels("regression"), frame, stacked=True)["readable"] is True
 
 
 def test_predictions_that_are_all_the_same_tell_nothing(judged):
@@ -126,5 +140,6 @@ def test_what_was_left_out_is_counted():
 
 def test_an_undefined_metric_is_told():
     verdict = {"rows": 3, "held_out": True, "metric": "r2", "outputs": 1, "value": float("nan"), "readable": False}
+    verdict["stacked"] = False
     verdict["tested"] = {"p": 1.0, "interval": None}
     assert sentences(verdict, ENCODED)[0].endswith("predictions cannot be held against labels: these do not differ.")

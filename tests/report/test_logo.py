@@ -54,7 +54,7 @@ def test_a_logo_says_in_words_what_it_shows():
 
 
 def test_places_are_numbered_from_the_first():
-    _, root = drawn([[1, 0, 0, 0]] * 12, first=113)
+    _, root = drawn([[1, 0, 0, 0]] * 12, starts=range(113, 125))
     numbers = [text.text for text in root.iter(f"{SVG}text") if text.text.isdigit() and text.text != "0"]
     assert numbers == ["113", "120"]
 

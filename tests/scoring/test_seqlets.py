@@ -1,5 +1,6 @@
 """Seqlets are where effects add up to more than chance has it, wherever the sequence is."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +24,25 @@ def noise(draw, name: str, length: int = 80, planted=(), size: float = 2.0, sign
     for begin in planted:
         effects[begin : begin + 8] = sign * size
     return line("".join(draw.choice(list("acg"), length)), effects, name)
+
+
+def test_letters_of_one_token_change_places_together():
+    def spell(one):
+        repeated = {name: np.repeat(getattr(one, name), 6) for name in ("symbols", "runs", "regions", "frames")}
+        places = np.arange(6 * len(one.effects))
+        return replace(one, starts=places, ends=places + 1, effects=np.repeat(one.effects, 6) / 6, **repeated)
+
+    draw = np.random.default_rng(3)
+    tokens = [line("a" * 50, draw.normal(size=50), f"s{k}") for k in range(60)]
+    own = Chance(4.0, 8)
+    for one in tokens:
+        own.add(one, spell)
+    strong = []
+    for one in map(spell, tokens):
+        begins, sums = one.spans(SHORTEST), np.r_[0.0, np.cumsum(one.effects)]
+        effects = sums[begins + SHORTEST] - sums[begins]
+        strong.append(own.shares(0, 1, effects[effects > 0]) <= MOST_BY_CHANCE)
+    assert np.concatenate(strong).mean() < 0.03, "of those that raise the prediction, twice as many as of all"
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -297,7 +297,11 @@ def several(tmp_path_factory, make_experiment) -> Experiment:
             "output": "out",
             "task": "multilabel",
             "source": {"path": "several.tsv", "columns": {"id": "id", "sequence": "sequence", "label": ["GG", "TTA"]}},
+            "inference": {
+                "more": {"path": "several.tsv", "columns": {"id": "id", "sequence": "sequence", "label": ["GG", "TTA"]}}
+            },
             "model": {"name": "frames", "width": 4, "layers": 1},
+            "ensemble": "stack",
             "finetune": {"epochs": 1},
             "predict": {"formats": ["tsv"]},
             "interpret": {

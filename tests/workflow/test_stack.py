@@ -35,8 +35,8 @@ def test_predictions_are_weighted_means_of_models_and_baselines(make_experiment,
     experiment.succeed()
     plan, out = Plan(load(experiment.config)), experiment.output
     weights = {name: own for fold in "01" for name, own in read_json(out / f"stack/{fold}/weights.json")["weights"].items()}
-    assert list(weights) == ["0", "0.1", "baseline-0", "1", "1.1", "baseline-1"]
-    numbers = np.array(list(weights.values()))
+    # Models come first, so that their numbers are those that they have without baselines.
+    numbers = np.array([weights[name] for name in ("0", "0.1", "1", "1.1", "baseline-0", "baseline-1")])
     for place in ("predict", "predict/more"):
         frame = pd.read_parquet(out / place / "predictions.parquet")
         kind = "pred" if task == "regression" else "prob_label"
@@ -51,6 +51,12 @@ def test_predictions_are_weighted_means_of_models_and_baselines(make_experiment,
     metric = "mse" if task == "regression" else "f1_micro"
     of_folds = [read_json(out / f"stack/{fold}/results.json")[metric] for fold in "01"]
     assert summary.loc[f"stack_test_{metric}", ["fold_0", "fold_1"]].tolist() == pytest.approx(of_folds)
+    for number, name in enumerate(("0", "0.1", "1", "1.1")):
+        own = pd.read_csv(out / f"fine-tune/{name}/test_predictions.csv")
+        kind = "prediction" if task == "regression" else "prob_label"
+        frame = pd.read_parquet(out / "predict/predictions.parquet").set_index("id").loc[own["sequence"]]
+        assert frame[f"{'pred' if task == 'regression' else kind}.{number}"].to_numpy() == pytest.approx(own[kind].to_numpy())
+    assert "models alone" in read_json(out / "verdict.json")["sentences"][1]
     assert "How much each model and baseline counts" in (out / "report.html").read_text()
     assert set(plan.targets("all")) <= {str(path.relative_to(tmp_path)) for path in out.rglob("*") if path.is_file()}
 

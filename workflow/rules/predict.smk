@@ -32,6 +32,7 @@ rule merge_predictions:
     input:
         parts=lambda wildcards: PLAN.parts(contract.source_of(wildcards.place), PLAN.combined),
         models=of_models(["labels.json"]),
+        baselines=[f"{folder}/labels.json" for folder in PLAN.baselines.values() if PLAN.stacks],
         stacks=[f"{folder}/{name}" for folder in PLAN.stacks.values() for name in contract.STACKED],
     output:
         multiext(f"{OUT}/{{place}}/", *contract.predicted(PLAN.settings.task)),

@@ -14,7 +14,7 @@ rule stack_fold:
         ENV
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=60,
     params:
         code=code("stack.py"),

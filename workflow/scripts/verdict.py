@@ -11,4 +11,4 @@ def work():
     optional = {name: next(iter(getattr(files, name)), None) for name in ("folds", "clusters")}
     rows = Rows(encoded=files.encoded, by=asked["by"], **optional)
     baseline = (files.baseline[0], asked["baselines"]) if files.baseline else None
-    judge(files.predictions, asked["models"], rows, snakemake.output[0], baseline, asked["seed"])
+    judge(files.predictions, asked["models"], rows, snakemake.output[0], baseline, asked["seed"], asked["stacked"])
