@@ -134,5 +134,5 @@ def test_of_classes_and_explained_positions_the_seqlet_of_the_profile_is_taken(t
     seqlets = pd.DataFrame({"sequence": "s<1>", "explained_position": [3, 7, 7], "class": ["yes", "yes", "no"]})
     seqlets = seqlets.assign(start=[105, 120, 130], end=[110, 125, 135], effect=[9, 1, 9], p=0.01, letters="x")
     seqlets.to_csv(beside(scores, "seqlets"), index=False)
-    (block,) = strongest([profile(position=7)], scores, "source-mask", sense=-1)
+    (block,) = strongest([profile(position=7, explained="yes")], scores, "source-mask", sense=-1)
     assert "from 120 to 125" in block.caption

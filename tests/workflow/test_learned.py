@@ -19,7 +19,7 @@ def demo(tmp_path_factory, make_experiment, repository):
     """Run the demo with one model and less training, which is enough for what is planted."""
     experiment = make_experiment(tmp_path_factory.mktemp("demo"))
     experiment.config = yaml.safe_load((repository / "config" / "config.yaml").read_text()) | {"output": "out"}
-    experiment.config["baseline"] = "none"
+    experiment.config |= {"baseline": "none", "ensemble": "mean"}
     (experiment.folder / "config").symlink_to(repository / "config")
     experiment.config["folds"] |= {"n": 1}
     experiment.config["finetune"] |= {"epochs": 10, "patience": None}
@@ -69,7 +69,7 @@ def test_of_labels_in_random_order_nothing_is_to_be_read(experiment):
         random.Random(1).shuffle(labels)
         return [[*row[:2], label, *row[3:]] for row, label in zip(rows, labels, strict=True)]
 
-    experiment.config["baseline"] = "none"
+    experiment.config |= {"baseline": "none", "ensemble": "mean"}
     experiment.write_table(edit=shuffle)
     experiment.succeed("report", "interpret")
     assert read_json(experiment.output / "verdict.json")["readable"] is False
