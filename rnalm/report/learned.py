@@ -144,19 +144,17 @@ def _motifs(motifs: pd.DataFrame, matrices: pd.DataFrame, name: str, of: str, be
         yield Block(figure=drawn, caption=told, folded=f"{before}motif {row['consensus']}" if before else "")
 
 
-def strongest(profiles: Sequence[Profile], scores: str | Path, name: str, sense: int) -> list[Block]:
+def strongest(profiles: Sequence[Profile], scores: str | Path, name: str) -> list[Block]:
     """Draw the letters in and around the strongest seqlet of each sequence that a report shows.
 
     Parameters
     ----------
     profiles : sequence of Profile
-        What is shown of its sequences.
+        What is shown of its sequences: effects, not scores.
     scores : path
         The merged scores that they are of.
     name : str
         Of the part of the page, for ids.
-    sense : {-1, 1}
-        The sign by which ``loo`` becomes an effect.
     """
     found = _seqlets(scores, {profile.sequence for profile in profiles})
     blocks = []
@@ -166,10 +164,10 @@ def strongest(profiles: Sequence[Profile], scores: str | Path, name: str, sense:
         # A token of several letters may begin before them.
         first = max(0, int(np.searchsorted(profile.starts, bounds[0], side="right")) - 1)
         after = max(first + 1, int(np.searchsorted(profile.starts, bounds[1])))
-        own, mean = slice(max(0, first - BESIDE), after + BESIDE), sense * np.mean(profile.loo[first:after])
+        own, mean = slice(max(0, first - BESIDE), after + BESIDE), np.mean(profile.loo[first:after])
         letters, numbers = np.unique(profile.tokens[own], return_inverse=True)
         effects = np.zeros((len(numbers), len(letters)))
-        effects[np.arange(len(numbers)), numbers] = sense * profile.loo[own]
+        effects[np.arange(len(numbers)), numbers] = profile.loo[own]
         text = "".join(profile.tokens[first:after])
         told = f"{profile.name}: {text}, from {bounds[0]} to {bounds[1]}, mean effect of a token {mean:+.3g}"
         drawn = logo(effects, letters.tolist(), f"{name}-element-{rank}", told, profile.starts[own].tolist())

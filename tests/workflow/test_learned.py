@@ -1,6 +1,7 @@
 """What is planted in the demo is what models learn, and what is reported; of labels in random order nothing is."""
 
 import random
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -59,6 +60,8 @@ def test_the_report_of_the_demo_draws_what_was_planted_and_stays_small(demo):
     assert "What the model learned" in text
     assert f"Motif down_1: {table(demo, 'motifs')['consensus'].iloc[0]}" in text
     assert len(text.encode()) < 2_000_000
+    motif, *others = re.findall(r"(\w*tttat\w*), from \d+ to \d+, mean effect of a token ([+-])", text)
+    assert {sign for _, sign in (motif, *others)} == {"-"}, "what lowers the prediction is said to, and drawn so"
 
 
 def test_of_labels_in_random_order_nothing_is_to_be_read(experiment):
