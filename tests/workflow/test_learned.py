@@ -60,8 +60,11 @@ def test_the_report_of_the_demo_draws_what_was_planted_and_stays_small(demo):
     assert "What the model learned" in text
     assert f"Motif down_1: {table(demo, 'motifs')['consensus'].iloc[0]}" in text
     assert len(text.encode()) < 2_000_000
-    motif, *others = re.findall(r"(\w*tttat\w*), from \d+ to \d+, mean effect of a token ([+-])", text)
-    assert {sign for _, sign in (motif, *others)} == {"-"}, "what lowers the prediction is said to, and drawn so"
+    shown = re.findall(r"([\w.]+): \w+, from (\d+) to (\d+), mean effect of a token ([+-])", text)
+    seqlets = table(demo, "seqlets").set_index(["sequence", "start", "end"])["effect"]
+    assert shown
+    for name, start, end, sign in shown:
+        assert (seqlets.loc[(name, int(start), int(end))] > 0).all() == (sign == "+"), "one sign everywhere"
 
 
 def test_of_labels_in_random_order_nothing_is_to_be_read(experiment):
