@@ -64,7 +64,7 @@ def interpretation(job: Job, query: Query, mode: str) -> Section:
         letters = [_letters(profile, seen.step) | {"place": pages[profile.name]} for profile in shown.profiles]
         said = f"Full colour: an effect of {number(seen.step)}{job.unit_of_effects and f' {job.unit_of_effects}'}, {seen.said}."
         blocks.append(Block(text=said, letters=letters, folded="The same, letter by letter"))
-        drawn = strongest(shown.profiles, query.scores[mode], f"{query.name}-{mode}")
+        drawn = strongest(shown.profiles, query.scores[mode], f"{query.name}-{mode}", limit)
         blocks += [Block(heading="Their strongest elements"), *drawn] if drawn else []
     if shown.around is None:
         drawn = figures.positions(shown.position, shown.exchanges, seen.ends)

@@ -76,7 +76,7 @@ def _of_mode(query: Query, mode: str, what: str, folded: bool) -> Iterator[Block
     kmers, motifs, matrices = (_read(beside(query.scores[mode], kind)) for kind in ("kmers", "motifs", "matrices"))
     title = MODES[mode].title
     classes = sorted(set(kmers["class"])) if "class" in kmers else [None]
-    yield Block(heading=title, text=_named(classes, what))
+    yield Block(heading=title, text=_named(classes, what) if classes else "Too few sequences were scored to tell of k-mers.")
     for rank, explained in enumerate(classes[:MOST_CLASSES]):
         of = "" if explained is None else f", {what} {explained}"
         own = [_of_class(table, explained) for table in (kmers, motifs, matrices)]
@@ -131,7 +131,9 @@ def _motifs(motifs: pd.DataFrame, matrices: pd.DataFrame, name: str, of: str, be
     """Draw motifs, that with most effect first; folded, where something stands before the title."""
     if motifs.empty:
         yield Block(text=f"{before}No motif was found{of}.")
-    for rank, row in enumerate(motifs.head(MOST_MOTIFS).to_dict("records")):
+    shown = motifs.head(MOST_MOTIFS)
+    limit = float(matrices.loc[matrices["motif"].isin(shown["motif"]), "effect"].abs().max()) if len(shown) else 0.0
+    for rank, row in enumerate(shown.to_dict("records")):
         own = matrices.loc[matrices["motif"] == row["motif"]]
         letters = list(dict.fromkeys(own["letter"].tolist()))
         effects = own["effect"].to_numpy(float).reshape(-1, len(letters))
@@ -140,11 +142,11 @@ def _motifs(motifs: pd.DataFrame, matrices: pd.DataFrame, name: str, of: str, be
             f"Motif {row['motif']}{of}: {row['consensus']}; {row['seqlets']:,} seqlets in {row['sequences']:,} sequences, "
             f"mean effect {row['effect']:+.3g}; {where}."
         )
-        drawn = logo(effects, letters, f"{name}-{rank}", told, range(1, len(effects) + 1))
+        drawn = logo(effects, letters, f"{name}-{rank}", told, limit, range(1, len(effects) + 1))
         yield Block(figure=drawn, caption=told, folded=f"{before}motif {row['consensus']}" if before else "")
 
 
-def strongest(profiles: Sequence[Profile], scores: str | Path, name: str) -> list[Block]:
+def strongest(profiles: Sequence[Profile], scores: str | Path, name: str, limit: float) -> list[Block]:
     """Draw the letters in and around the strongest seqlet of each sequence that a report shows.
 
     Parameters
@@ -155,6 +157,8 @@ def strongest(profiles: Sequence[Profile], scores: str | Path, name: str) -> lis
         The merged scores that they are of.
     name : str
         Of the part of the page, for ids.
+    limit : float
+        The effect that fills the height of a logo.
     """
     found = _seqlets(scores, {profile.sequence for profile in profiles})
     blocks = []
@@ -170,7 +174,7 @@ def strongest(profiles: Sequence[Profile], scores: str | Path, name: str) -> lis
         effects[np.arange(len(numbers)), numbers] = profile.loo[own]
         text = "".join(profile.tokens[first:after])
         told = f"{profile.name}: {text}, from {bounds[0]} to {bounds[1]}, mean effect of a token {mean:+.3g}"
-        drawn = logo(effects, letters.tolist(), f"{name}-element-{rank}", told, profile.starts[own].tolist())
+        drawn = logo(effects, letters.tolist(), f"{name}-element-{rank}", told, limit, profile.starts[own].tolist())
         blocks.append(Block(figure=drawn, caption=f"{told}.", folded=told if blocks else ""))
     return blocks
 

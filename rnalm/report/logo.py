@@ -53,7 +53,9 @@ def outline(text: str) -> str:
     return "".join(pieces)
 
 
-def logo(effects: np.ndarray, letters: Sequence[str], name: str, told: str, starts: Sequence[int] | None = None) -> str:
+def logo(
+    effects: np.ndarray, letters: Sequence[str], name: str, told: str, limit: float, starts: Sequence[int] | None = None
+) -> str:
     """Draw the effects of letters: those that raise the prediction up and blue, those that lower it down and orange.
 
     Parameters
@@ -66,6 +68,8 @@ def logo(effects: np.ndarray, letters: Sequence[str], name: str, told: str, star
         Stands in the logo's ids, which must be its own in a page: letters, digits, ``_``, ``-`` and ``.``.
     told : str
         The same in words, for those who cannot see it.
+    limit : float
+        The effect that fills the height, the same for all logos that are compared; larger ones still fit.
     starts : sequence of int, optional
         Numbers of the places; None: from 0 on.
 
@@ -77,7 +81,7 @@ def logo(effects: np.ndarray, letters: Sequence[str], name: str, told: str, star
     heights = np.nan_to_num(effects)
     top = max(float(np.maximum(heights, 0).sum(axis=1).max(initial=0)), 0.0)
     bottom = max(float(np.maximum(-heights, 0).sum(axis=1).max(initial=0)), 0.0)
-    scale = (HEIGHT - ABOVE - BELOW) / max(top + bottom, 1e-300)
+    scale = (HEIGHT - ABOVE - BELOW) / max(top + bottom, limit, 1e-300)
     zero = ABOVE + top * scale
     used = [number for number in range(len(letters)) if np.any(np.abs(heights[:, number]) * scale >= LOWEST)]
     shapes = "".join(f'<path id="{name}-{number}" d="{outline(letters[number])}"/>' for number in used)

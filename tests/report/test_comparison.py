@@ -8,7 +8,9 @@ import pytest
 from finished_experiments import example, write_experiment
 
 from rnalm import cli
+from rnalm.files import write_json
 from rnalm.labels.labels import Labels
+from rnalm.prediction.finished import read
 from rnalm.report import comparison
 
 
@@ -42,6 +44,17 @@ def test_a_verdict_says_which_is_better_and_the_page_and_the_json_have_the_numbe
         "Configurations",
     ]
     assert not re.search(r"<(script src|link|img|iframe)|(src|href)=.https?:", page)
+
+
+def test_folds_have_what_was_stacked_as_long_as_the_last_run_stacked(tmp_path):
+    folder = example(tmp_path / "own", 0.5)
+    alone = read([folder, example(tmp_path / "other", 1.0)])[0]
+    (folder / "stack/0").mkdir(parents=True)
+    write_json(folder / "stack/0/results.json", {"pearson": 0.123, "per_class": {}})
+    (folder / "fine-tune/summary.csv").write_text("metric,fold_0,mean,sd\ntest_pearson,0.5,0.5,\n")
+    assert alone.tested()["0"].get("pearson") != 0.123, "of an earlier run"
+    (folder / "fine-tune/summary.csv").write_text("metric,fold_0,mean,sd\nstack_test_pearson,0.123,0.123,\n")
+    assert alone.tested()["0"] == {"pearson": 0.123}
 
 
 def test_a_worse_one_is_called_worse_and_one_that_is_as_good_neither(tmp_path):

@@ -122,7 +122,7 @@ def test_the_strongest_seqlet_of_a_profile_is_drawn_with_what_stands_beside_it(t
     scores = tmp_path / "loo_scores_mask.parquet"
     seqlets = pd.DataFrame({"sequence": ["other", "s<1>", "s<1>"], "start": [0, 105, 120], "end": [9, 110, 125]})
     seqlets.assign(effect=[99, -1, 5], p=0.01, letters="x").to_csv(beside(scores, "seqlets"), index=False)
-    (block,) = strongest([profile(), profile(name="t", sequence="t")], scores, "source-mask")
+    (block,) = strongest([profile(), profile(name="t", sequence="t")], scores, "source-mask", 1.0)
     assert block.caption == "s<1>: acgta, from 120 to 125, mean effect of a token +1."
     assert block.figure.count("<use") == 5
     assert ">114<" in block.figure, "positions are those of the sequence"
@@ -134,5 +134,5 @@ def test_of_classes_and_explained_positions_the_seqlet_of_the_profile_is_taken(t
     seqlets = pd.DataFrame({"sequence": "s<1>", "explained_position": [3, 7, 7], "class": ["yes", "yes", "no"]})
     seqlets = seqlets.assign(start=[105, 120, 130], end=[110, 125, 135], effect=[9, 1, 9], p=0.01, letters="x")
     seqlets.to_csv(beside(scores, "seqlets"), index=False)
-    (block,) = strongest([profile(position=7, explained="yes")], scores, "source-mask")
+    (block,) = strongest([profile(position=7, explained="yes")], scores, "source-mask", 1.0)
     assert "from 120 to 125" in block.caption

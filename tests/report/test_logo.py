@@ -13,7 +13,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(effects, letters: str = "acgt", **options):
-    text = logo(np.array(effects, float), list(letters), "own", "Effects: <a> & c.", **options)
+    text = logo(np.array(effects, float), list(letters), "own", "Effects: <a> & c.", **({"limit": 0.0} | options))
     return text, ElementTree.fromstring(text)
 
 
@@ -70,3 +70,13 @@ def test_outlines_fill_their_square(text):
     numbers = [int(number) for number in re.findall(r"\d+", outline(text))]
     assert (min(numbers), max(numbers)) == (0, SIDE)
     assert outline(text).count("M") == outline(text).count("Z")
+
+
+def test_logos_on_one_scale_can_be_compared():
+    """The same effect is as high in each, and a larger one than the scale has still fits."""
+    heights = {}
+    for limit in (0.0, 1.0, 4.0):
+        _, root = drawn([[1, 0, 0, 0]] * 3, limit=limit)
+        heights[limit] = boxes(root)[0][4]
+    assert heights[0.0] == heights[1.0]
+    assert heights[4.0] == pytest.approx(heights[1.0] / 4, rel=0.01)

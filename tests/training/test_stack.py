@@ -30,6 +30,10 @@ def test_no_other_weights_have_less_loss(count, seed):
     assert loss(weights) <= min(map(loss, np.eye(count))) + 2e-4, "and so no one alone is better"
 
 
+def test_a_loss_that_is_not_defined_ends_the_search():
+    assert least(lambda weights: float("nan"), 3).tolist() == pytest.approx([1 / 3] * 3)
+
+
 @pytest.mark.parametrize(
     "labels",
     [
