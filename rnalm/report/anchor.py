@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rnalm.scoring.merge import read
+from rnalm.scoring.summary import of_one_class
 
 #: Letters that stand for amino acids alone, never for nucleotides, even ambiguous ones.
 AMINO_ACIDS = frozenset("EFILPQ")
@@ -53,11 +54,13 @@ def survey(scores: str | Path) -> Survey:
     numbers: dict[str, int] = {}
     tokens: set[str] = set()
     for frame in read(scores):
-        value, known = frame["pred"].iat[0], frame["label"].iat[0]
         sizes.append(len(frame))
+        # Of several targets, which may differ by orders of magnitude, the first one has the scale.
+        one = of_one_class(frame)
+        value, known = one["pred"].iat[0], one["label"].iat[0]
         pred.append(numbers.setdefault(value, len(numbers)) if isinstance(value, str) else value)
         label.append(np.nan if known is None or isinstance(known, str) else known)
-        strength.append(np.fmax.reduce(np.abs(frame["loo"].to_numpy())))  # of the scores that are numbers
+        strength.append(np.fmax.reduce(np.abs(one["loo"].to_numpy())))  # of the scores that are numbers
         tokens.update(frame["token"].unique())
     known = np.array(label)[np.isfinite(label)]
     unit, of = spread(known, np.array([] if numbers else pred))

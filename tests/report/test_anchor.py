@@ -49,3 +49,16 @@ def test_the_scale_is_one_of_all_sequences_and_of_classes_a_step_of_the_score(tm
     assert (numbers.sizes.tolist(), numbers.strength.tolist()) == ([2, 1, 1], [0.3, 0.2, 0.3])
     classes = seen(label=None, pred=list("xxyx"))
     assert (classes.step, classes.said, classes.pred.tolist()) == (0.5, "a step of the score", [0, 1, 0])
+
+
+def test_of_several_targets_the_first_has_the_scale(tmp_path):
+    rows = [
+        {"sequence": name, "token": "a", "label": label * size, "pred": label * size, "class": target, "loo": size * 0.1}
+        for name, label in (("s", 1.0), ("t", 3.0))
+        for target, size in (("first", 1.0), ("second", 1000.0))
+    ]
+    table = pd.DataFrame(rows).assign(start_offset=0, end_offset=1)
+    table.to_parquet(tmp_path / "scores.parquet")
+    seen = survey(tmp_path / "scores.parquet")
+    assert (seen.step, seen.said) == (pytest.approx(0.1), "0.1 standard deviations of the labels")
+    assert seen.strength.tolist() == pytest.approx([0.1, 0.1])
