@@ -88,8 +88,9 @@ def logo(
     width = LEFT + WIDTH * len(heights)
     drawn = "".join(_stack(row * scale, zero, LEFT + WIDTH * place, name) for place, row in enumerate(heights))
     around = _axes(top, bottom, zero, width) + _ticks(range(len(heights)) if starts is None else starts)
+    size = f'width="{width}" height="{HEIGHT}" viewBox="0 0 {width} {HEIGHT}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{HEIGHT}" viewBox="0 0 {width} {HEIGHT}" role="img">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" class="logo">'
         f"<title>{escape(told)}</title><defs>{shapes}</defs>{drawn}{around}</svg>"
     )
 

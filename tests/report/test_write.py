@@ -262,7 +262,7 @@ def test_every_picture_is_in_the_page_and_beside_it(page):
     names = {"data", "learning_curves", "predictions_source"}
     names |= {f"{kind}_{mode}_source" for kind in ("profiles", "positions") for mode in ("remove", "mask", "replace")}
     assert {path.name for path in (page.folder / "figures").iterdir()} == {f"{name}.svg" for name in names}
-    logos = page.text.count('<svg xmlns="http://www.w3.org/2000/svg" width=')
+    logos = page.text.count('role="img" class="logo"')
     assert page.text.count("<svg") == len(names) + logos, "and logos, which have no file"
     assert "<?xml" not in page.text
 
