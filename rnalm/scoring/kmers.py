@@ -1,9 +1,9 @@
 """Effects along sequences ─► what each k-mer does to the prediction: how much, how surely, and where."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import groupby
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,8 @@ MOST, MOST_IN_ALL = 2**18, 2**20
 FEWEST = 5
 #: Differences that are smaller, as a share of what differs, are rounding.
 ROUNDING = 1e-9
+#: Occurrences in one sequence that are kept apart before they are summed.
+BUFFER = 2**20
 #: Contexts: anywhere, by third of the sequence, and by position in the codon.
 CONTEXTS = ("effect", *REGIONS, "frame_0", "frame_1", "frame_2")
 
@@ -125,27 +127,48 @@ class _Sums:
         self.totals = np.zeros((len(CONTEXTS), self.size))
         self.mean, self.squares = np.zeros((2, self.size)), np.zeros((2, self.size))
 
-    def add(self, lines: Sequence[Line], words: Words) -> None:
-        """Add a sequence: lines of one class, of which there are several where several positions are explained."""
-        parts = [_occurrences(line, words, k) for line in lines for k in range(1, len(words.sizes) + 1)]
-        number, effect, excess, region, frame = (np.concatenate(column) for column in zip(*parts, strict=True))
-        if not len(number):
-            return
-        own, inverse, count = np.unique(number, return_inverse=True, return_counts=True)
-        values = np.stack([np.bincount(inverse, each) / count for each in (effect, excess)])
-        self.occurrences[own] += count
-        self.sequences[0, own] += 1
+    def add(self, tally: "_Tally") -> None:
+        """Add what was counted in a sequence."""
+        keys, (count, effect, excess) = tally.reduced()
+        number, context = np.divmod(keys, len(CONTEXTS))
+        self.sequences[context, number] += 1
+        self.totals[context, number] += effect / count
+        anywhere = context == 0
+        own, count = number[anywhere], count[anywhere]
+        values = np.stack([effect[anywhere], excess[anywhere]]) / count
+        self.occurrences[own] += count.astype(np.int64)
         before = values - self.mean[:, own]
         self.mean[:, own] += before / self.sequences[0, own]
         self.squares[:, own] += before * (values - self.mean[:, own])
-        self._add_contexts(number, effect, region, 1)
-        inside = frame >= 0
-        self._add_contexts(number[inside], effect[inside], frame[inside], 1 + len(REGIONS))
 
-    def _add_contexts(self, number: np.ndarray, effect: np.ndarray, context: np.ndarray, first: int) -> None:
-        own, inverse, count = np.unique(number * 3 + context, return_inverse=True, return_counts=True)
-        self.totals[first + own % 3, own // 3] += np.bincount(inverse, effect, len(own)) / count
-        self.sequences[first + own % 3, own // 3] += 1
+
+@dataclass
+class _Tally:
+    """Counts the k-mers of one sequence, in however many lines, by context; keys are ``number * len(CONTEXTS) + context``."""
+
+    keys: list[np.ndarray] = field(default_factory=list)
+    values: list[np.ndarray] = field(default_factory=list)
+    waiting: int = 0
+
+    def add(self, line: Line, words: Words) -> None:
+        """Count the k-mers of a line."""
+        parts = [_occurrences(line, words, k) for k in range(1, len(words.sizes) + 1)]
+        number, effect, excess, region, frame = (np.concatenate(column) for column in zip(*parts, strict=True))
+        inside = np.flatnonzero(frame >= 0)
+        contexts = (0 * region, 1 + region, 1 + len(REGIONS) + frame[inside])
+        rows = np.concatenate([*2 * [np.arange(len(number))], inside])
+        self.keys.append(number[rows] * len(CONTEXTS) + np.concatenate(contexts))
+        self.values.append(np.stack([np.ones(len(rows)), effect[rows], excess[rows]]))
+        self.waiting += len(rows)
+        if self.waiting > BUFFER:
+            keys, values = self.reduced()
+            self.keys, self.values, self.waiting = [keys], [values], 0
+
+    def reduced(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give each key once, sorted ``(keys,)``; and how often it occurs, its effects and their excess ``(3, keys)``."""
+        own, inverse = np.unique(np.concatenate(self.keys), return_inverse=True)
+        values = np.concatenate(self.values, axis=1)
+        return own, np.stack([np.bincount(inverse, row, len(own)) for row in values])
 
 
 def _occurrences(line: Line, words: Words, k: int) -> tuple[np.ndarray, ...]:
@@ -182,10 +205,13 @@ class Kmers:
         Parameters
         ----------
         lines : iterable of Line
-            All its lines.
+            All its lines, one in memory at a time: several positions of a sequence may be explained, and several classes.
         """
-        for name, own in groupby(sorted(lines, key=lambda line: line.explained), lambda line: line.explained):
-            self.sums[name].add(list(own), self.words)
+        tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
+        for line in lines:
+            tallies[line.explained].add(line, self.words)
+        for name, tally in tallies.items():
+            self.sums[name].add(tally)
 
     def table(self) -> pd.DataFrame:
         """Tabulate the k-mers of :data:`FEWEST` sequences or more, and log how many are left out.

@@ -1,6 +1,8 @@
 """Motifs ─► the minimal format of the MEME suite, which most tools for motifs read."""
 
+import re
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import numpy as np
 
@@ -90,8 +92,8 @@ def _alphabet(letters: str) -> list[str]:
 
 
 def _of(explained: str) -> str:
-    """Name the class behind the name of a motif, which must not have spaces."""
-    return f":{'_'.join(explained.split())}" if explained else ""
+    """Name the class behind the name of a motif, which must not have spaces: these are escaped as in addresses."""
+    return ":" + re.sub(r"[\s%]", lambda found: quote(found[0]), explained) if explained else ""
 
 
 def _ordered(counts: np.ndarray, columns: Sequence[int | None]) -> np.ndarray:

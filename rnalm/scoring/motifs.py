@@ -14,8 +14,9 @@ from rnalm.scoring.kmers import FEWEST
 from rnalm.scoring.lines import REGIONS, Line
 from rnalm.scoring.seqlets import SIGNS, Seqlet
 
-#: The strongest seqlets of one sign that are grouped, of one class and of all classes together.
-MOST_SITES, MOST_SITES_IN_ALL = 2000, 2**16
+#: The strongest seqlets of one sign that are grouped, of one class and of all classes together, and of one sequence: of a long
+#: one, or of one whose many predictions are explained, there could be so many that nothing else were left.
+MOST_SITES, MOST_SITES_IN_ALL, MOST_OF_ONE = 2000, 2**16, 100
 #: Letters to each side of a seqlet that are kept.
 FLANK = 10
 #: Places at the ends of a motif are cut off where effects add up to less than this share of those of the strongest place.
@@ -146,14 +147,18 @@ class Sites:
     ----------
     classes : list of str
         What is explained.
-    kept : dict
-        Heaps of seqlets by class and sign, with what orders them.
+    kept, newest : dict
+        Heaps of seqlets by class and sign, with what orders them: of sequences that were read, and of the one that is.
+    sequence : str or None
+        The sequence that is read.
     passed : int
         How many were left out, as too many others are stronger.
     """
 
     classes: Sequence[str]
     kept: dict[tuple[str, int], list] = field(default_factory=dict)
+    newest: dict[tuple[str, int], list] = field(default_factory=dict)
+    sequence: str | None = None
     passed: int = 0
 
     def add(self, line: Line, seqlets: Sequence[Seqlet]) -> None:
@@ -166,13 +171,27 @@ class Sites:
         seqlets : sequence of Seqlet
             Those that are in it.
         """
-        most = min(MOST_SITES, max(FEWEST, MOST_SITES_IN_ALL // (len(SIGNS) * len(self.classes))))
+        if line.sequence != self.sequence:
+            self._end()
+            self.sequence = line.sequence
         for seqlet in seqlets:
-            held = self.kept.setdefault((line.explained, int(np.sign(seqlet.effect))), [])
             # By these, two of the same strength are told apart, whatever the order of sequences.
             item = (abs(seqlet.effect), line.sequence, line.position or 0, seqlet.first, site(line, seqlet))
-            self.passed += len(held) == most
-            (heapq.heappush if len(held) < most else heapq.heappushpop)(held, item)
+            self._hold(self.newest.setdefault((line.explained, int(np.sign(seqlet.effect))), []), item, MOST_OF_ONE)
+
+    def _end(self) -> None:
+        """Put what a sequence has to that of others."""
+        most = min(MOST_SITES, max(FEWEST, MOST_SITES_IN_ALL // (len(SIGNS) * len(self.classes))))
+        for key, items in self.newest.items():
+            held = self.kept.setdefault(key, [])
+            for item in items:
+                self._hold(held, item, most)
+        self.newest = {}
+
+    def _hold(self, held: list, item: tuple, most: int) -> None:
+        """Put a seqlet on a heap, from which the weakest falls where there are too many."""
+        self.passed += len(held) == most
+        (heapq.heappush if len(held) < most else heapq.heappushpop)(held, item)
 
     def motifs(self, symbols: int) -> list[Motif]:
         """Group what is kept, class by class; the motif whose seqlets have most effect together is the first of its class.
@@ -182,6 +201,7 @@ class Sites:
         symbols : int
             How many letters there are.
         """
+        self._end()
         found = []
         for explained in self.classes:
             both = []

@@ -2,7 +2,7 @@
 
 import csv
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -28,7 +28,7 @@ SEQLET = ("start", "end", "effect", "p", "letters")
 def find_patterns(
     scores: str | Path, encoded: str | Path, tokenizer: str | Path, outputs: Sequence[str | Path], sense: int = -1
 ) -> None:
-    """Write what models read in sequences, one sequence in memory at a time.
+    """Write what models read in sequences, the effects on one prediction in memory at a time.
 
     Parameters
     ----------
@@ -47,11 +47,8 @@ def find_patterns(
     text, found = _Text(reader), reader.survey
     kmers = Kmers(found)
     chance = {name: Chance(found.largest, seqlets.orders(found.rows)) for name in found.classes}
-    for _, group in groupby(reader.lines(), lambda line: line.sequence):
-        lines = list(group)
+    for _, lines in groupby(_counted(reader, text, chance), lambda line: line.sequence):
         kmers.add(lines)
-        for line in lines:
-            chance[line.explained].add(line, text.spelled)
     with replacing(to_kmers) as temporary:
         kmers.table().to_csv(temporary, index=False)
     sites = Sites(found.classes)
@@ -64,6 +61,13 @@ def find_patterns(
         _matrices(motifs, text, kmers.named).to_csv(temporary, index=False)
     with replacing(to_meme) as temporary:
         temporary.write_text(meme.write(motifs, text.symbols, text.frequencies), encoding="utf-8")
+
+
+def _counted(reader: Reader, text: "_Text", chance: dict[str, Chance]) -> Iterator[Line]:
+    """Go through lines, and count the spans of each whose effects change places."""
+    for line in reader.lines():
+        chance[line.explained].add(line, text.spelled)
+        yield line
 
 
 class _Text:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lines import line
 from scipy import stats
 
+from rnalm.scoring import kmers
 from rnalm.scoring.kmers import CONTEXTS, FEWEST, MOST, Kmers, Words, t_test, words
 from rnalm.scoring.lines import Line, Survey
 
@@ -68,6 +69,24 @@ def test_the_order_of_sequences_does_not_matter(texts, random):
     other = random.sample(lines, len(lines))
     one, two = table(lines).sort_index(), table(other).sort_index()
     pd.testing.assert_frame_equal(one, two, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("buffer", [0, 30])
+def test_lines_of_a_sequence_count_together_however_few_are_kept(buffer, monkeypatch):
+    draw = np.random.default_rng(2)
+    own = [[line("acgacg?ca", draw.normal(size=9), f"s{k}") for _ in range(4)] for k in range(FEWEST)]
+
+    def made() -> pd.DataFrame:
+        counted = Kmers(found())
+        for lines in own:
+            counted.add(iter(lines))
+        return counted.table().set_index("kmer")
+
+    expected = made()
+    assert expected.loc["acg", ["occurrences", "sequences"]].tolist() == [8 * FEWEST, FEWEST]
+    assert expected.loc["a", "five_prime"] == pytest.approx(np.mean([np.mean([o.effects[0] for o in lines]) for lines in own]))
+    monkeypatch.setattr(kmers, "BUFFER", buffer)
+    pd.testing.assert_frame_equal(made(), expected, rtol=1e-9)
 
 
 def test_significance_is_that_of_scipy_over_sequences():

@@ -8,7 +8,7 @@ from lines import line
 
 from rnalm.scoring import meme
 from rnalm.scoring.kmers import FEWEST
-from rnalm.scoring.motifs import FLANK, MOST_SITES, Sites, group, site
+from rnalm.scoring.motifs import FLANK, MOST_OF_ONE, MOST_SITES, Sites, group, site
 from rnalm.scoring.seqlets import Seqlet
 
 LETTERS = "acgt"
@@ -23,6 +23,9 @@ def planted(draw, motif: str, name: str, sign: int = -1, shift: bool = False):
     first, after = begin + lacks[0], begin + len(motif) - lacks[1]
     own = line("".join(letters), effects, name, LETTERS)
     return own, Seqlet(int(first), int(after), float(effects[first:after].sum()), 0.001)
+
+
+NAMES = ("a b", "a_b", "a%20b")
 
 
 def motifs(pairs, classes=("",)):
@@ -117,11 +120,21 @@ def test_letters_that_are_not_known_are_no_part_of_a_motif():
 
 def test_of_many_seqlets_the_strongest_are_grouped_and_the_others_counted():
     sites = Sites([""])
-    own = line("acgtacgt", [1.0] * 8, symbols=LETTERS)
     for size in range(MOST_SITES + 7):
-        sites.add(own, [Seqlet(0, 4, float(size + 1), 0.0)])
+        sites.add(line("acgtacgt", [1.0] * 8, f"s{size}", symbols=LETTERS), [Seqlet(0, 4, float(size + 1), 0.0)])
+    sites.motifs(len(LETTERS))
     assert sites.passed == 7
     assert min(item[0] for item in sites.kept["", 1]) == 8
+
+
+def test_no_sequence_has_so_many_seqlets_that_others_have_none():
+    sites = Sites([""])
+    for name in ("a", "b"):
+        for size in range(MOST_OF_ONE + 3):  # as of as many predictions
+            sites.add(line("acgtacgt", [1.0] * 8, name, symbols=LETTERS), [Seqlet(0, 4, float(size + 1), 0.0)])
+    sites.motifs(len(LETTERS))
+    assert sites.passed == 6
+    assert sorted(item[0] for item in sites.kept["", 1]) == sorted(2 * [float(size + 4) for size in range(MOST_OF_ONE)])
 
 
 def parsed(written: str) -> dict[str, np.ndarray]:
@@ -171,3 +184,16 @@ def test_what_is_written_for_meme_can_be_read(symbols, alphabet):
 def test_meme_has_no_letters_for_tokens_of_several():
     assert meme.write([], ["ac", "g"], [0.5, 0.5]) == "MEME version 4\n"
     assert meme.spelling(["a", "A"]) == {"a": "a", "A": "A"}
+
+
+def test_names_of_classes_stay_apart_for_meme():
+    own = motifs(
+        [
+            (line_of(line("acgtacgt", [1.0] * 8, f"s{k}", LETTERS), name), Seqlet(0, 8, 8.0, 0.0))
+            for name in NAMES
+            for k in range(6)
+        ],
+        NAMES,
+    )
+    names = list(parsed(meme.write(own, list(LETTERS), [0.25] * 4)))
+    assert names == ["up_1:a%20b", "up_1:a_b", "up_1:a%2520b"]
