@@ -187,13 +187,7 @@ def test_meme_has_no_letters_for_tokens_of_several():
 
 
 def test_names_of_classes_stay_apart_for_meme():
-    own = motifs(
-        [
-            (line_of(line("acgtacgt", [1.0] * 8, f"s{k}", LETTERS), name), Seqlet(0, 8, 8.0, 0.0))
-            for name in NAMES
-            for k in range(6)
-        ],
-        NAMES,
-    )
+    lines = [line_of(line("acgtacgt", [1.0] * 8, f"s{k}", LETTERS), name) for name in NAMES for k in range(6)]
+    own = motifs([(one, Seqlet(0, 8, 8.0, 0.0)) for one in lines], NAMES)
     names = list(parsed(meme.write(own, list(LETTERS), [0.25] * 4)))
     assert names == ["up_1:a%20b", "up_1:a_b", "up_1:a%2520b"]
