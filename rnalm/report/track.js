@@ -67,9 +67,10 @@ class Track {
     detail.onpointerleave = () => { if (!this.brush) { this.cursor = null; this.draw(); this.tell(null); } };
   }
 
-  /** Show data: cells {start, end, text, value, sd} from left to right, value null where there is none; elements
-      [start, end, name]; limit, unit and ends. */
+  /** Show data: the id of a sequence; cells {start, end, text, value, sd} from left to right, value null where there is none;
+      elements [start, end, name]; limit, unit and ends. What was zoomed in on stays where the sequence is the same. */
   show(data) {
+    const same = this.data?.id === data.id;
     this.data = data;
     this.lanes = stack(data.elements);
     this.frame = codons(data.cells);
@@ -78,7 +79,7 @@ class Track {
     this.cursor = this.brush = null;
     // Bars, letters, the lanes of elements, that of codons, and the axis.
     this.detail.style.height = `${150 + LANE * (this.lanes.length + (this.frame.length ? 1 : 0)) + 60}px`;
-    this.zoom(this.first, this.last);
+    same ? this.zoom(this.from, this.to) : this.zoom(this.first, this.last);
   }
 
   zoom(from, to) {
