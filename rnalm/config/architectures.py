@@ -51,7 +51,7 @@ class Saluki(Architecture):
     """Convolution blocks that halve the length."""
     readout: Literal["mean", "last"] = "mean"
     """What the head reads of the GRU: the `mean` of all its states, or the `last` one, as in the paper, with which it does \
-not learn from a thousand transcripts of unlike lengths; of short ones it learns more so."""
+not learn from a thousand transcripts of unlike lengths, but does from short sequences."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout after every block and in the head; 0.3 in the paper. With it a Saluki does not learn from a thousand long \
 transcripts; from short sequences it learns more (docs/studies.md)."""
