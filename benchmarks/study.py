@@ -49,6 +49,9 @@ def run(settings: dict, target: str, cores: str) -> Path:
     output.parent.mkdir(exist_ok=True)
     file = output.with_suffix(".yaml")
     file.write_text(yaml.safe_dump(settings))
-    command = (sys.executable, "-m", "snakemake", target, "--configfile", str(file), "--cores", cores, "--quiet", "all")
-    subprocess.run([*command, *THREADS], cwd=ROOT, check=True)
+    command = (sys.executable, "-m", "snakemake", target, "--configfile", str(file), "--cores", cores)
+    # Of all that Snakemake tells, what is wrong must come through.
+    ended = subprocess.run([*command, *THREADS, "--quiet", "host", "progress", "reason", "rules"], cwd=ROOT, check=False)
+    if ended.returncode:
+        sys.exit(ended.returncode)
     return output

@@ -107,6 +107,17 @@ def test_promoters(tmp_path):
     assert all(0 <= float(row[2]) <= 1 for row in rows)
 
 
+def test_a_study_without_its_data_says_what_is_missing(tmp_path):
+    source = {"path": str(tmp_path / "gone.tsv"), "columns": {"id": "a", "sequence": "b", "label": "c"}}
+    settings = {"output": str(tmp_path / "own"), "source": source, "task": "regression"}
+    asked = f"import study; study.run({settings!r}, 'baseline', '1')"
+    ended = subprocess.run([sys.executable, "-c", asked], cwd=FOLDER, capture_output=True, text=True, check=False)
+    assert ended.returncode
+    told = ended.stdout + ended.stderr
+    assert "gone.tsv" in told
+    assert "Traceback" not in told
+
+
 @needs_data
 @pytest.mark.e2e
 @pytest.mark.nightly

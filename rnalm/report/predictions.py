@@ -36,7 +36,7 @@ def predictions(job: Job, query: Query) -> Section:
     bar, bars = _measured(compared[0], [compared[1]], {"baseline": []}, compared[1]) if compared else ([], {})
     blocks = [_regressed(job, query, results)] if numbers else _classified(job, query, measured, bar)
     if scores and bars:
-        blocks.insert(0, _against_baseline(next(iter(scores.values())), bars["baseline"]))
+        blocks.insert(0, _against_baseline(_together(job), next(iter(scores.values())), bars["baseline"]))
     if each := results.get("per_class", results.get("per_target")):
         blocks.insert(1 + bool(bars), by_class(each, "target" if numbers else "class"))
     if len(scores) > 1:
@@ -86,8 +86,13 @@ def _measured(
     return measured, scores
 
 
-def _against_baseline(models: dict[str, float], bar: dict[str, float]) -> Block:
-    """Put the metrics of all models beside those of the baselines."""
+def _together(job: Job) -> str:
+    """Name what predicts in the end."""
+    return "models and baseline" if job.stacks else "models"
+
+
+def _against_baseline(who: str, models: dict[str, float], bar: dict[str, float]) -> Block:
+    """Put the metrics of all that predict beside those of the baselines."""
     text = (
         "The baseline is a regression, or gradient boosting, on how often short runs of letters occur, on lengths and on "
         "triplets in frame; it learned from the same rows, and predicts the same ones. What a network adds is the difference."
@@ -97,7 +102,7 @@ def _against_baseline(models: dict[str, float], bar: dict[str, float]) -> Block:
         for name, value in models.items()
         if name in MAIN and name in bar
     ]
-    return Block(text=text, table={"columns": ["metric", "models", "baseline", "difference"], "rows": rows})
+    return Block(text=text, table={"columns": ["metric", who, "baseline", "difference"], "rows": rows})
 
 
 def _models(job: Job, query: Query) -> dict[str, list[int]]:
@@ -130,8 +135,8 @@ def _regressed(job: Job, query: Query, results: dict) -> Block:
             caption += f" Of {count} targets the first {len(frames)} are shown."
     shown = results.get("per_target", {"": results})
     if (compared := job.compared(query)) and not meaning.several:
-        frames = {"models": frames[""], "baseline": pd.read_parquet(compared[0], columns=["label", "pred"])}
-        shown = {"models": results, "baseline": read_json(f"{job.baseline}/{contract.RESULTS}")}
+        frames = {_together(job): frames[""], "baseline": pd.read_parquet(compared[0], columns=["label", "pred"])}
+        shown = {_together(job): results, "baseline": read_json(f"{job.baseline}/{contract.RESULTS}")}
     drawn = figures.regression(frames, shown, meaning.scaler.method == "log", job.label)
     return picture(job.figures, picture_name("predictions", query.name), drawn, caption)
 

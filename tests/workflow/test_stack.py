@@ -57,7 +57,9 @@ def test_predictions_are_weighted_means_of_models_and_baselines(make_experiment,
         frame = pd.read_parquet(out / "predict/predictions.parquet").set_index("id").loc[own["sequence"]]
         assert frame[f"{'pred' if task == 'regression' else kind}.{number}"].to_numpy() == pytest.approx(own[kind].to_numpy())
     assert "models alone" in read_json(out / "verdict.json")["sentences"][1]
-    assert "How much each model and baseline counts" in (out / "report.html").read_text()
+    page = (out / "report.html").read_text()
+    assert "How much each model and baseline counts" in page
+    assert "models and baseline</th>" in page, "of both together no number is called one of models"
     assert set(plan.targets("all")) <= {str(path.relative_to(tmp_path)) for path in out.rglob("*") if path.is_file()}
 
 
